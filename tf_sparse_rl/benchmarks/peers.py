@@ -1,0 +1,120 @@
+"""Times a peer's DQN at our benchmark's work; prints one line of JSON.
+
+A script for the peer's own interpreter: it imports neither TensorFlow nor us.
+
+  PEER_PYTHON tf_sparse_rl/benchmarks/peers.py --peer=sb3
+"""
+
+import argparse
+import json
+import os
+import time
+
+_INSTALL = {
+  'sb3': 'pip install "stable-baselines3==2.9.*"',
+  'sbx': 'pip install "sbx-rl==0.28.*"',
+}
+_LEARNING_STARTS_ENV_STEPS = 200
+
+
+def parse_args(argv=None) -> argparse.Namespace:
+  """Returns the flags; `hidden` as a list of units."""
+  parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+  parser.add_argument('--peer', choices=sorted(_INSTALL), required=True)
+  parser.add_argument('--env_name', default='CartPole-v1')
+  parser.add_argument('--num_env_steps', type=int, default=4000)
+  parser.add_argument('--warmup_env_steps', type=int, default=1000)
+  parser.add_argument('--hidden', default='512,512', help='units a layer')
+  parser.add_argument('--batch_size', type=int, default=128)
+  parser.add_argument('--threads', type=int, default=None)
+  args = parser.parse_args(argv)
+  args.hidden = [int(units) for units in args.hidden.split(',')]
+  if args.num_env_steps < 1:
+    parser.error(f'num_env_steps must be >= 1. Received: {args.num_env_steps}')
+  if args.warmup_env_steps <= _LEARNING_STARTS_ENV_STEPS:
+    parser.error(
+      f'warmup_env_steps must be > {_LEARNING_STARTS_ENV_STEPS}, so that the '
+      f'first train step is in it. Received: {args.warmup_env_steps}'
+    )
+  # SBX builds two hidden layers of the first width, whatever it is given.
+  if args.peer == 'sbx' and args.hidden != args.hidden[:1] * 2:
+    parser.error(f'sbx: two equal hidden layers. Received: {args.hidden}')
+  return args
+
+
+def import_peer(peer: str, threads: int | None):
+  """Returns the peer's package, told to use `threads` threads."""
+  if threads:
+    os.environ['NPROC'] = str(threads)  # XLA's pools; read when JAX starts.
+  try:
+    import stable_baselines3
+    import torch
+
+    if threads:
+      torch.set_num_threads(threads)
+    if peer == 'sb3':
+      return stable_baselines3
+    import sbx
+  except ImportError as error:
+    raise SystemExit(
+      f'{peer} is needed in this interpreter ({error}). Make an environment '
+      f'for it alone: python -m venv ENV && ENV/bin/{_INSTALL[peer]}'
+    ) from error
+  return sbx
+
+
+def make_model(package, args: argparse.Namespace):
+  """Returns the peer's DQN, one train step of `batch_size` an env step."""
+  total_env_steps = args.warmup_env_steps + args.num_env_steps
+  return package.DQN(
+    'MlpPolicy',
+    args.env_name,
+    learning_rate=1e-3,
+    buffer_size=100_000,
+    learning_starts=_LEARNING_STARTS_ENV_STEPS,
+    batch_size=args.batch_size,
+    gamma=0.99,
+    train_freq=1,
+    gradient_steps=1,
+    target_update_interval=100,
+    # Greedy before the clock starts: acting by the network is part of the work.
+    exploration_fraction=0.5 * args.warmup_env_steps / total_env_steps,
+    exploration_final_eps=0.01,
+    policy_kwargs={'net_arch': args.hidden},
+    device='cpu',
+    verbose=0,
+    seed=0,
+  )
+
+
+def time_model(model, args: argparse.Namespace) -> float:
+  """Returns the seconds of `num_env_steps` env steps after the warm-up."""
+  times = {}
+  end = args.warmup_env_steps + args.num_env_steps
+
+  def on_step(local_vars, _):
+    del local_vars
+    times[model.num_timesteps] = time.perf_counter()
+    return True
+
+  model.learn(end, callback=on_step, log_interval=None)
+  return times[end] - times[args.warmup_env_steps]
+
+
+def main(argv=None) -> None:
+  """Times the peer and prints the figures."""
+  args = parse_args(argv)
+  package = import_peer(args.peer, args.threads)
+  seconds = time_model(make_model(package, args), args)
+  result = {
+    'peer': args.peer,
+    'version': package.__version__,
+    'env_steps_per_sec': round(args.num_env_steps / seconds, 1),
+    'env_steps': args.num_env_steps,
+    'seconds': round(seconds, 3),
+  }
+  print(json.dumps(result))
+
+
+if __name__ == '__main__':
+  main()

@@ -1,0 +1,151 @@
+"""Counts parameters, non-zeros and FLOPs; the summary table."""
+
+import dataclasses
+import math
+
+import numpy as np
+import tensorflow as tf
+
+from tf_sparse_rl.sparsity import layers as layers_lib
+
+
+@dataclasses.dataclass(frozen=True)
+class LayerCount:
+  """What is counted of one layer that has weights."""
+
+  name: str
+  shape: tuple  # of the kernel, or of the only weight
+  size: int  # entries of the kernel
+  nonzero: int  # active entries of the kernel
+  other: int  # biases and the like, always dense
+  flops: int  # of one forward pass of one example; 0 where not known
+
+  @property
+  def sparsity(self):
+    """Fraction of inactive kernel entries."""
+    return 1 - self.nonzero / self.size
+
+  @property
+  def parameters(self):
+    """Active kernel entries and biases, as the paper counts them."""
+    return self.nonzero + self.other
+
+
+def count(network):
+  """Counts the layers of a network.
+
+  An entry is active where its mask is 1, even while its value passes through
+  0; a kernel without a mask is active throughout, so that a stripped network
+  is counted by its non-zeros only where it is wrapped.
+
+  Args:
+    network: a Keras model, a TF-Agents network or a list of layers.
+
+  Returns:
+    List of `LayerCount`, in the order of the network.
+  """
+  leaves = layers_lib.leaf_layers(network)
+  return [_count_layer(layer) for layer in leaves if layer.weights]
+
+
+def total(counts):
+  """Sums layer counts up.
+
+  Args:
+    counts: list of `LayerCount`.
+
+  Returns:
+    A `LayerCount` named 'total'; its shape is empty.
+  """
+  return LayerCount(
+    'total',
+    (),
+    *(
+      sum(getattr(c, field) for c in counts)
+      for field in ('size', 'nonzero', 'other', 'flops')
+    ),
+  )
+
+
+def summary(network):
+  """A table of the layers: shape, sparsity, non-zeros, FLOPs.
+
+  Args:
+    network: see `count`.
+
+  Returns:
+    The table as a string of several lines.
+  """
+  counts = count(network)
+  return format_table(
+    ('layer', 'kernel', 'sparsity', 'non-zeros', 'parameters', 'FLOPs'),
+    [
+      (
+        c.name,
+        ' x '.join(str(d) for d in c.shape),
+        f'{c.sparsity:.4f}',
+        f'{c.nonzero:,}',
+        f'{c.parameters:,}',
+        f'{c.flops:,}' if c.flops else '-',
+      )
+      for c in [*counts, total(counts)]
+    ],
+  )
+
+
+def format_table(header, rows):
+  """Aligns a table: the first two columns to the left, numbers to the right.
+
+  Args:
+    header: sequence of strings.
+    rows: list of sequences of strings; the last one is set apart by a rule.
+
+  Returns:
+    str of several lines.
+  """
+  widths = [
+    max(len(row[i]) for row in [header, *rows]) for i in range(len(header))
+  ]
+  line = lambda row: '  '.join(
+    cell.ljust(w) if i < 2 else cell.rjust(w)
+    for i, (cell, w) in enumerate(zip(row, widths))
+  ).rstrip()
+  rule = '-' * (sum(widths) + 2 * (len(widths) - 1))
+  body = [line(row) for row in rows]
+  return '\n'.join([line(header), rule, *body[:-1], rule, body[-1]])
+
+
+def _count_layer(layer):
+  sparse = isinstance(layer, layers_lib.SparseLayer)
+  plain = layer.layer if sparse else layer
+  kernel = getattr(plain, 'kernel', plain.weights[0])
+  size = math.prod(kernel.shape)
+  nonzero = int(np.count_nonzero(layer.mask.numpy())) if sparse else size
+  return LayerCount(
+    name=plain.name,
+    shape=tuple(kernel.shape),
+    size=size,
+    nonzero=nonzero,
+    other=sum(math.prod(w.shape) for w in plain.weights) - size,
+    flops=2 * nonzero * _positions(layer, plain),
+  )
+
+
+def _positions(layer, plain):
+  """How often a kernel entry is used in one forward pass; 0 if not known."""
+  if isinstance(plain, tf.keras.layers.Dense):
+    return 1
+  kinds = (
+    tf.keras.layers.Conv1D,
+    tf.keras.layers.Conv2D,
+    tf.keras.layers.Conv3D,
+  )
+  if not isinstance(plain, kinds):
+    return 0
+  shape = layer.compute_output_shape(layer.get_build_config()['input_shape'])
+  spatial = [d for i, d in enumerate(shape) if i not in (0, _channels(plain))]
+  return math.prod(spatial) if None not in spatial else 0
+
+
+def _channels(conv):
+  return 1 if conv.data_format == 'channels_first' else conv.rank + 1

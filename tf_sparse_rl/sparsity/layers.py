@@ -1,0 +1,214 @@
+"""`SparseLayer`: a Keras layer whose kernel is masked."""
+
+import contextlib
+
+import tensorflow as tf
+from tensorflow_model_optimization.python.core.sparsity.keras import (
+  pruning_schedule,
+  pruning_wrapper,
+)
+
+_keras_layers = tf.keras.layers
+
+# The layers that TFMOT prunes by their `kernel` alone. TFMOT takes exact
+# classes, not subclasses: DepthwiseConv2D is a Conv2D but prunes nothing.
+KERNEL_LAYERS = (
+  _keras_layers.Dense,
+  _keras_layers.Conv1D,
+  _keras_layers.Conv2D,
+  _keras_layers.Conv2DTranspose,
+  _keras_layers.Conv3D,
+  _keras_layers.Conv3DTranspose,
+)
+
+
+def can_be_sparse(layer):
+  """Whether `SparseLayer` can wrap this layer."""
+  return type(layer) in KERNEL_LAYERS
+
+
+class MaskConstraint(tf.keras.constraints.Constraint):
+  """Keeps a kernel at exactly 0 outside its mask, under any optimizer.
+
+  Keras applies a constraint after every update of its variable. It is also
+  how `SparseOptimizer` finds the mask that belongs to a kernel.
+  """
+
+  def __init__(self, target_sparsity, inner=None):
+    """Keeps the layer's own constraint, if any, to be applied first."""
+    self.target_sparsity = target_sparsity
+    self.mask = None  # Set by SparseLayer.build, once the mask exists.
+    self._inner = inner
+    self._redundant = False
+
+  def __call__(self, kernel):
+    """Returns the kernel times its mask."""
+    if self._inner is not None:
+      kernel = self._inner(kernel)
+    return kernel if self._redundant else kernel * self.mask
+
+  @contextlib.contextmanager
+  def redundant(self):
+    """Spares the product while the caller itself keeps the zeros."""
+    self._redundant = True
+    try:
+      yield
+    finally:
+      self._redundant = False
+
+
+@tf.keras.utils.register_keras_serializable('tf_sparse_rl')
+class SparseLayer(pruning_wrapper.PruneLowMagnitude):
+  """Wraps a Dense or Conv layer and masks its kernel.
+
+  The kernel variable itself is exactly 0 wherever the mask is: the
+  constraint sees to it after every optimizer step. So `call` is just the
+  wrapped layer's: it costs nothing more, changes no state, and the gradient
+  of the kernel is the dense one that RigL grows by.
+
+  In a target network that averages weights softly, weights outside the
+  current mask are the decaying averages of connections dropped online; they
+  stay in use as they are, though the mask, which TF-Agents copies at once,
+  does not show them.
+
+  It is a `PruneLowMagnitude`, so TFMOT's `strip_pruning` works; TFMOT's own
+  schedule, threshold and step counter are there and unused.
+  """
+
+  def __init__(self, layer, target_sparsity=0.0, **kwargs):
+    """Wraps an unbuilt layer.
+
+    Args:
+      layer: a layer for which `can_be_sparse`.
+      target_sparsity: fraction of zeros this kernel has, or is pruned to, in
+        [0, 1). At 0 the kernel is dense and never masked.
+      **kwargs: of `tf.keras.layers.Layer`, without `name`.
+
+    Raises:
+      ValueError: for a layer of another kind or one that is built already,
+        or a sparsity out of range.
+    """
+    if not can_be_sparse(layer):
+      names = ', '.join(kind.__name__ for kind in KERNEL_LAYERS)
+      raise ValueError(
+        f'Expected one of the layers {names}: only their kernels can be '
+        f'sparse. Received: {type(layer).__name__}.'
+      )
+    if layer.built:
+      raise ValueError(
+        f'Expected a layer that is not built yet; use sparsify(), which '
+        f'clones. Received: {layer.name!r}, built.'
+      )
+    if not 0 <= target_sparsity < 1:
+      raise ValueError(
+        'Expected target_sparsity in [0, 1). Received: '
+        f'target_sparsity={target_sparsity}.'
+      )
+    self.target_sparsity = float(target_sparsity)
+    kwargs.setdefault('dtype', layer.dtype_policy)
+    schedule = pruning_schedule.ConstantSparsity(self.target_sparsity, 0)
+    super().__init__(layer, pruning_schedule=schedule, **kwargs)
+
+  def build(self, input_shape):
+    """Builds the wrapped layer, then the mask, all ones."""
+    constraint = MaskConstraint(
+      self.target_sparsity, self.layer.kernel_constraint
+    )
+    with _kernel_constraint(self.layer, constraint):
+      super().build(input_shape)
+    constraint.mask = self.mask
+
+  def call(self, inputs, *args, **kwargs):
+    """Calls the wrapped layer; changes no state."""
+    return self.layer(inputs, *args, **kwargs)
+
+  @property
+  def kernel(self):
+    """The kernel variable, exactly 0 outside the mask."""
+    return self.layer.kernel
+
+  @property
+  def mask(self):
+    """The mask variable: float32 of 0 and 1, shape of the kernel."""
+    return self.pruning_vars[0][1]
+
+  @property
+  def unit_axis(self):
+    """Axis of the kernel that runs over the layer's output units."""
+    transposed = (_keras_layers.Conv2DTranspose, _keras_layers.Conv3DTranspose)
+    return -2 if isinstance(self.layer, transposed) else -1
+
+  def get_config(self):
+    """Returns the config: the wrapped layer and its target sparsity."""
+    # Past TFMOT's, whose entries are constants here.
+    config = super(pruning_wrapper.PruneLowMagnitude, self).get_config()
+    config.pop('name')
+    return {**config, 'target_sparsity': self.target_sparsity}
+
+  @classmethod
+  def from_config(cls, config, custom_objects=None):
+    """Makes a layer from what `get_config` returned."""
+    # Past TFMOT's again, to the one of Keras' Wrapper.
+    return super(pruning_wrapper.PruneLowMagnitude, cls).from_config.__func__(
+      cls, config, custom_objects
+    )
+
+  def __deepcopy__(self, memo):
+    """An independent copy: Keras' own would share the mask's constraint."""
+    copy = type(self).from_config(self.get_config())
+    if self.built:
+      copy.build(self.get_build_config()['input_shape'])
+      for new, old in zip(copy.variables, self.variables):
+        new.assign(old)
+    memo[id(self)] = copy
+    return copy
+
+
+@contextlib.contextmanager
+def _kernel_constraint(layer, constraint):
+  """Gives the layer a constraint to build with, then its own one back.
+
+  So the layer's config stays that of a plain layer.
+  """
+  own = layer.kernel_constraint
+  layer.kernel_constraint = constraint
+  try:
+    yield
+  finally:
+    layer.kernel_constraint = own
+
+
+def leaf_layers(network):
+  """The innermost layers of a network; a SparseLayer counts as one.
+
+  Args:
+    network: a Keras model or layer, a TF-Agents network, or a list of them.
+
+  Returns:
+    List of layers, each once, in the order of the network.
+  """
+  if isinstance(network, (list, tuple)):
+    parts = network
+  elif isinstance(network, SparseLayer):
+    return [network]
+  else:
+    parts = getattr(network, 'layers', None)
+    if parts is None:
+      parts = network._flatten_layers(recursive=False, include_self=False)
+      parts = list(parts)
+    if not parts:
+      return [network]
+  found = [leaf for part in parts for leaf in leaf_layers(part)]
+  return list({id(leaf): leaf for leaf in found}.values())
+
+
+def sparse_layers(network):
+  """Every SparseLayer of a network, nested networks included.
+
+  Args:
+    network: see `leaf_layers`.
+
+  Returns:
+    List of SparseLayers, each once, in the order of the network.
+  """
+  return [x for x in leaf_layers(network) if isinstance(x, SparseLayer)]

@@ -1,0 +1,118 @@
+"""Pure functions of masks and scores; a mask is float32 of 0 and 1.
+
+All run eagerly, in `tf.function` and compiled by XLA with the same result.
+Nothing is sorted: the k best are found by bisection on the bits of the score,
+which costs 32 passes over the tensor whatever k is.
+"""
+
+import math
+
+import numpy as np
+import tensorflow as tf
+
+_INT32_MIN = np.int32(np.iinfo(np.int32).min)
+
+
+def random_mask(shape, num_zeros, seed):
+  """A mask with an exact number of zeros in random places.
+
+  Args:
+    shape: shape of the mask.
+    num_zeros: number of zeros.
+    seed: int or sequence of ints; the same seed gives the same mask in every
+      process.
+
+  Returns:
+    NumPy array, float32 of 0 and 1.
+  """
+  mask = np.ones(math.prod(shape), np.float32)
+  mask[:num_zeros] = 0
+  np.random.default_rng(seed).shuffle(mask)
+  return mask.reshape(shape)
+
+
+def top_k_mask(scores, k, eligible=None):
+  """Marks the k highest scores; of equal scores the lowest index wins.
+
+  Args:
+    scores: float32 tensor of any shape; NaN counts as the lowest.
+    k: int scalar, at most the number of eligible entries.
+    eligible: bool tensor, which entries may be marked; all if None.
+
+  Returns:
+    bool tensor of the shape of `scores`.
+  """
+  keys = _ordered_int32(scores)
+  if eligible is not None:
+    # No float maps to the lowest int32, so these come after every score.
+    keys = tf.where(eligible, keys, _INT32_MIN)
+  k = tf.cast(k, tf.int32)
+  threshold = _kth_highest(keys, k)
+  above = keys > threshold
+  tied = keys == threshold
+  places = k - _count(above)
+  rank = tf.reshape(
+    tf.cumsum(tf.reshape(tf.cast(tied, tf.int32), [-1])), tf.shape(tied)
+  )
+  marked = above | (tied & (rank <= places))
+  return marked if eligible is None else marked & eligible
+
+
+def drop_and_grow(mask, drop_scores, grow_scores, drop_fraction):
+  """Replaces a share of the active connections.
+
+  Drops the `trunc(drop_fraction * active)` active connections of lowest
+  `drop_scores` and activates as many of highest `grow_scores` among all that
+  were not kept, those just dropped included. An inactive connection is never
+  kept, whatever its score.
+
+  Args:
+    mask: float32 tensor of 0 and 1.
+    drop_scores: float32 tensor of the same shape.
+    grow_scores: float32 tensor of the same shape.
+    drop_fraction: float scalar in [0, 1].
+
+  Returns:
+    The new mask, float32, with as many ones as `mask`.
+
+  Reference: Evci et al. 2020, algorithm 1.
+  """
+  mask = tf.convert_to_tensor(mask, tf.float32)
+  active = mask > 0
+  num_active = _count(active)
+  num_dropped = tf.cast(
+    tf.cast(num_active, tf.float32) * tf.cast(drop_fraction, tf.float32),
+    tf.int32,
+  )
+  kept = top_k_mask(drop_scores, num_active - num_dropped, eligible=active)
+  grown = top_k_mask(grow_scores, num_dropped, eligible=~kept)
+  return tf.cast(kept | grown, tf.float32)
+
+
+def _count(condition):
+  return tf.reduce_sum(tf.cast(condition, tf.int32))
+
+
+def _ordered_int32(scores):
+  """Maps floats to int32 such that the order is kept; NaN to -infinity."""
+  scores = tf.convert_to_tensor(scores, tf.float32)
+  scores = tf.where(tf.math.is_nan(scores), -np.inf, scores)
+  # -0.0 and 0.0 differ in their bits but are equal as scores.
+  scores = tf.where(scores == 0, tf.zeros_like(scores), scores)
+  bits = tf.bitcast(scores, tf.int32)
+  return tf.where(bits < 0, tf.bitwise.bitwise_xor(bits, 0x7FFFFFFF), bits)
+
+
+def _kth_highest(keys, k):
+  """The largest t with at least k keys >= t, found bit by bit."""
+  threshold = tf.where(_count(keys >= 0) >= k, np.int32(0), _INT32_MIN)
+
+  def next_bit(bit, threshold):
+    candidate = threshold | tf.bitwise.left_shift(np.int32(1), bit)
+    enough = _count(keys >= candidate) >= k
+    return bit - 1, tf.where(enough, candidate, threshold)
+
+  _, threshold = tf.while_loop(
+    lambda bit, _: bit >= 0, next_bit, (tf.constant(30), threshold)
+  )
+  return threshold

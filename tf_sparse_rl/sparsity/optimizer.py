@@ -1,0 +1,256 @@
+"""`SparseOptimizer`: wraps any Keras optimizer and moves the masks."""
+
+import contextlib
+
+import tensorflow as tf
+
+from tf_sparse_rl.sparsity import layers as layers_lib
+from tf_sparse_rl.sparsity import optimizer_slots, updaters
+
+
+class _SparseKernel:
+  """One masked kernel and what goes with it."""
+
+  def __init__(self, kernel, slots, seed):
+    self.kernel = kernel
+    self.constraint = kernel.constraint
+    self.slots = slots
+    self.seed = seed
+
+  @property
+  def mask(self):
+    return self.constraint.mask
+
+
+@tf.keras.utils.register_keras_serializable('tf_sparse_rl')
+class SparseOptimizer(tf.keras.optimizers.Optimizer):
+  """Updates masks when due, then lets the inner optimizer update weights.
+
+  Each call of `apply_gradients` is one train step. It takes the dense
+  gradients, asks the updater whether masks change at this step, changes
+  masks, weights and slots if so, and hands the gradients, multiplied by the
+  masks, to the inner optimizer, whose gradient clipping thus sees masked
+  gradients only.
+
+  A connection that goes inactive has its weight and slots set to 0, so one
+  that is grown later starts from 0.
+  """
+
+  def __init__(self, optimizer, updater, model=None, name='SparseOptimizer'):
+    """Wraps an optimizer.
+
+    Args:
+      optimizer: any `tf.keras` optimizer, of the current or the legacy
+        generation, whose slots have the shape of their variables.
+      updater: a `MaskUpdater`.
+      model: what will be trained; only looked at to complain early if there
+        is no SparseLayer in it. Masks are found through the variables.
+      name: name of the optimizer.
+
+    Raises:
+      ValueError: if `model` has no SparseLayer, or `optimizer` is a
+        LossScaleOptimizer (which goes outside).
+      TypeError: if `optimizer` or `updater` is something else.
+    """
+    _check_arguments(optimizer, updater, model)
+    super().__init__(name, jit_compile=False)
+    self._optimizer = optimizer
+    self.updater = updater
+    self.iterations = optimizer.iterations
+    self._sparse_kernels = None
+
+  @property
+  def inner_optimizer(self):
+    """The wrapped optimizer."""
+    return self._optimizer
+
+  @property
+  def variables(self):
+    """The variables of the wrapped optimizer; there are no others."""
+    inner = self._optimizer.variables
+    return inner() if callable(inner) else inner
+
+  @property
+  def learning_rate(self):
+    """The learning rate of the wrapped optimizer."""
+    return self._optimizer.learning_rate
+
+  @learning_rate.setter
+  def learning_rate(self, value):
+    self._optimizer.learning_rate = value
+
+  def build(self, var_list):
+    """Creates the slots of all variables and zeroes those of masked entries.
+
+    Args:
+      var_list: all variables that will be trained.
+    """
+    if self._sparse_kernels is not None:
+      return
+    var_list = list(var_list)
+    optimizer_slots.build(self._optimizer, var_list)
+    found = optimizer_slots.find(self._optimizer, var_list)
+    sparse = []
+    for index, (variable, slots) in enumerate(zip(var_list, found)):
+      if isinstance(variable.constraint, layers_lib.MaskConstraint):
+        slots = [
+          s for s in slots if optimizer_slots.may_be_zero(self._optimizer, s)
+        ]
+        sparse.append(_SparseKernel(variable, slots, seed=index))
+    if not sparse:
+      raise ValueError(_NO_SPARSE_LAYER + ' Received: none in var_list.')
+    for kernel in sparse:
+      # Adagrad's accumulator starts above 0, for masked entries too.
+      for slot in kernel.slots:
+        slot.assign(slot * kernel.mask)
+    self._sparse_kernels = self._no_dependency(sparse)
+
+  @tf.autograph.experimental.do_not_convert
+  def apply_gradients(
+    self, grads_and_vars, name=None, skip_gradients_aggregation=False, **kwargs
+  ):
+    """One train step: masks if due, then weights.
+
+    Args:
+      grads_and_vars: list of (dense gradient, variable).
+      name: see Keras.
+      skip_gradients_aggregation: whether the gradients are summed over
+        replicas already.
+      **kwargs: `experimental_aggregate_gradients`, Keras' older name of it.
+
+    Returns:
+      What the inner optimizer returns.
+    """
+    grads_and_vars = [(g, v) for g, v in grads_and_vars if g is not None]
+    with tf.init_scope():
+      self.build([v for _, v in grads_and_vars])
+    aggregate = kwargs.pop('experimental_aggregate_gradients', True)
+    if aggregate and not skip_gradients_aggregation:
+      # Here, not in the inner optimizer: replicas must grow alike.
+      grads_and_vars = self.aggregate_gradients(grads_and_vars)
+    gradients = {self._var_key(v): g for g, v in grads_and_vars}
+    present = [
+      k for k in self._sparse_kernels if self._var_key(k.kernel) in gradients
+    ]
+    dense = [
+      tf.convert_to_tensor(gradients[self._var_key(k.kernel)]) for k in present
+    ]
+    self._update_masks(present, dense)
+    for kernel, gradient in zip(present, dense):
+      gradients[self._var_key(kernel.kernel)] = gradient * kernel.mask
+    with contextlib.ExitStack() as stack:
+      for kernel in present:
+        stack.enter_context(kernel.constraint.redundant())
+      return self._apply_inner(
+        [(gradients[self._var_key(v)], v) for _, v in grads_and_vars], name
+      )
+
+  def _apply_inner(self, grads_and_vars, name):
+    if isinstance(self._optimizer, tf.keras.optimizers.legacy.Optimizer):
+      flag = {'experimental_aggregate_gradients': False}
+    else:
+      flag = {'skip_gradients_aggregation': True}
+    return self._optimizer.apply_gradients(grads_and_vars, name=name, **flag)
+
+  def _update_masks(self, kernels, gradients):
+    """Updates the masks of all replicas if it is time."""
+    train_step = tf.cast(self.iterations, tf.int64)
+    due = self.updater.is_due(train_step)
+    if due is None:
+      return
+
+    def update_all(strategy, gradients):
+      def update():
+        for kernel, gradient in zip(kernels, gradients):
+          strategy.extended.update(
+            kernel.kernel,
+            self._update_mask,
+            args=(kernel.mask, gradient, train_step, *kernel.slots),
+            kwargs={
+              'target_sparsity': kernel.constraint.target_sparsity,
+              'seed': kernel.seed,
+            },
+            group=False,
+          )
+        return tf.constant(True)
+
+      # A cond is allowed here, in the cross-replica context, only.
+      return tf.cond(due, update, lambda: tf.constant(False))
+
+    # The same way through replicas that Keras' own optimizers take.
+    tf.__internal__.distribute.interim.maybe_merge_call(
+      update_all, tf.distribute.get_strategy(), gradients
+    )
+
+  def _update_mask(
+    self,
+    kernel,
+    mask,
+    gradient,
+    train_step,
+    *slots,
+    target_sparsity,
+    seed,
+  ):
+    """Gives one kernel its new mask; what goes inactive is set to 0."""
+    state = updaters.KernelState(
+      tf.convert_to_tensor(kernel), tf.convert_to_tensor(mask), gradient
+    )
+    new_mask = self.updater.new_mask(state, target_sparsity, train_step, seed)
+    stays = tf.cast(state.mask * new_mask, kernel.dtype)
+    for variable in (kernel, *slots):
+      variable.assign(variable * stays)
+    mask.assign(new_mask)
+
+  def update_step(self, gradient, variable):
+    """Not used: the inner optimizer has its own."""
+    raise NotImplementedError('SparseOptimizer delegates to its optimizer.')
+
+  def finalize_variable_values(self, var_list):
+    """See Keras: writes moving averages into the weights, if there are any."""
+    if hasattr(self._optimizer, 'finalize_variable_values'):
+      self._optimizer.finalize_variable_values(var_list)
+
+  def get_config(self):
+    """Returns the config: the inner optimizer, the updater and the name."""
+    serialize = tf.keras.utils.serialize_keras_object
+    return {
+      'optimizer': tf.keras.optimizers.serialize(self._optimizer),
+      'updater': serialize(self.updater),
+      'name': self.name,
+    }
+
+  @classmethod
+  def from_config(cls, config, custom_objects=None):
+    """Makes an optimizer from what `get_config` returned."""
+    config = dict(config)
+    updater = tf.keras.utils.deserialize_keras_object(
+      config.pop('updater'), custom_objects
+    )
+    optimizer = tf.keras.optimizers.deserialize(
+      config.pop('optimizer'), custom_objects
+    )
+    return cls(optimizer, updater, **config)
+
+
+_NO_SPARSE_LAYER = (
+  'Expected a model with at least one SparseLayer of target_sparsity > 0; make '
+  'one with sparsify().'
+)
+
+
+def _check_arguments(optimizer, updater, model):
+  kinds = (tf.keras.optimizers.Optimizer, tf.keras.optimizers.legacy.Optimizer)
+  if not isinstance(optimizer, kinds):
+    raise TypeError(f'Expected a tf.keras optimizer. Received: {optimizer!r}.')
+  if isinstance(optimizer, tf.keras.mixed_precision.LossScaleOptimizer):
+    raise ValueError(
+      'Expected LossScaleOptimizer(SparseOptimizer(...)), the loss scale '
+      'outside. Received: a LossScaleOptimizer.'
+    )
+  if not isinstance(updater, updaters.MaskUpdater):
+    raise TypeError(f'Expected a MaskUpdater. Received: {updater!r}.')
+  if model is None:
+    return
+  if not any(l.target_sparsity > 0 for l in layers_lib.sparse_layers(model)):
+    raise ValueError(f'{_NO_SPARSE_LAYER} Received: {model!r}.')

@@ -1,0 +1,210 @@
+"""`sparsify` and `strip`: from a plain network to a sparse one and back."""
+
+import tensorflow as tf
+
+from tf_sparse_rl.sparsity import (
+  distributions,
+  initializers,
+  mask_ops,
+)
+from tf_sparse_rl.sparsity import layers as layers_lib
+
+METHODS = ('dense', 'static', 'set', 'rigl', 'prune')
+
+
+def sparsify(
+  model_or_layers,
+  method='rigl',
+  target_sparsity=0.9,
+  distribution='erk',
+  seed=0,
+  *,
+  erk_power=1.0,
+  custom=None,
+  sparsity_aware_init=True,
+  input_shape=None,
+):
+  """A copy of a network whose Dense and Conv kernels are sparse.
+
+  Args:
+    model_or_layers: a built Keras Sequential or functional model, nested ones
+      included, or a list of plain layers that follow one another. It is
+      cloned with its weights and left alone.
+    method: 'static', 'set' or 'rigl': masks are drawn at random; 'prune': they
+      start as ones; 'dense': a mere copy.
+    target_sparsity: fraction of zeros of all kernels together, in [0, 1).
+    distribution: 'uniform', 'er' or 'erk'.
+    seed: of the random masks; int.
+    erk_power: exponent of 'erk'.
+    custom: `{layer name: sparsity}` of layers that are kept as given. A layer
+      in a nested model is named 'model/layer'.
+    sparsity_aware_init: whether the weights that stay are scaled up to the
+      fan-in that is left. Nothing to do for 'prune'.
+    input_shape: with a list of layers that are not built: shape of the input,
+      `[None, features]` or `[None, height, width, channels]`.
+
+  Returns:
+    A model, or a list of built layers.
+
+  Raises:
+    ValueError: for a model that cannot be cloned or is not built, one without
+      layers that can be sparse, or numbers out of range.
+  """
+  if method not in METHODS:
+    raise ValueError(
+      f'Expected method to be one of {METHODS}. Received: method={method!r}.'
+    )
+  if method == 'dense':
+    return _clone(model_or_layers, _plain_copy, input_shape)
+  built = model_or_layers
+  if not isinstance(built, tf.keras.Model):
+    built = _clone(built, _plain_copy, input_shape)
+  sparsities = distributions.layer_sparsities(
+    _kernel_shapes(built), target_sparsity, distribution, erk_power, custom
+  )
+
+  def wrap(layer, path):
+    copy = _plain_copy(layer, path)
+    if path not in sparsities:
+      return copy
+    return layers_lib.SparseLayer(copy, sparsities[path])
+
+  clone = _clone(built, wrap)
+  if method != 'prune':
+    _draw_masks(clone, seed, sparsity_aware_init)
+  return clone
+
+
+def strip(network):
+  """The same network with plain layers, zeros baked into their kernels.
+
+  Args:
+    network: a Keras Sequential or functional model, a list of layers, or a
+      network with `layers` and `copy(layers=...)` such as TF-Agents'
+      Sequential.
+
+  Returns:
+    An independent copy without any SparseLayer.
+  """
+  if isinstance(network, (tf.keras.Model, list, tuple)):
+    return _clone(network, _plain_copy)
+  return network.copy(layers=_clone(network.layers, _plain_copy))
+
+
+def _plain_copy(layer, path):
+  """A layer of the same config, not built, without its SparseLayer."""
+  del path
+  if isinstance(layer, layers_lib.SparseLayer):
+    layer = layer.layer
+  return type(layer).from_config(layer.get_config())
+
+
+def _clone(network, convert, input_shape=None):
+  """Clones a network with its weights.
+
+  Args:
+    network: a Keras model or a list of layers.
+    convert: function (layer, path) that returns a new layer, not built, that
+      stands in for it.
+    input_shape: see `sparsify`.
+
+  Returns:
+    A model or a list of built layers.
+  """
+  pairs = []
+
+  def convert_layer(layer, path):
+    copy = convert(layer, path)
+    pairs.append((layer, copy))
+    return copy
+
+  if isinstance(network, tf.keras.Model):
+    clone = _clone_model(network, convert_layer)
+  else:
+    clone = _clone_list(network, convert_layer, input_shape)
+  for layer, copy in pairs:
+    if layer.built and layer.weights:
+      # get_weights() of a SparseLayer leaves out the mask.
+      copy.set_weights(layer.get_weights())
+  return clone
+
+
+def _clone_model(model, convert_layer, prefix=''):
+  if not (isinstance(model, tf.keras.Sequential) or hasattr(model, 'inputs')):
+    raise ValueError(
+      'Expected a Sequential or functional model. Received: '
+      f'{type(model).__name__}; give it as a list of layers, or put '
+      'SparseLayers into it yourself.'
+    )
+  if not model.built or not model.inputs:
+    raise ValueError(
+      'Expected a built model: kernel shapes decide the sparsities. Give its '
+      f'first layer an input_shape. Received: {model.name!r}, not built.'
+    )
+
+  def clone_layer(layer):
+    path = prefix + layer.name
+    if isinstance(layer, tf.keras.Model):
+      return _clone_model(layer, convert_layer, prefix=path + '/')
+    return convert_layer(layer, path)
+
+  return tf.keras.models.clone_model(model, clone_function=clone_layer)
+
+
+def _clone_list(layers, convert_layer, input_shape):
+  if not isinstance(layers, (list, tuple)) or not all(
+    isinstance(layer, tf.keras.layers.Layer) for layer in layers
+  ):
+    raise ValueError(
+      f'Expected a Keras model or a list of Keras layers. Received: {layers!r}.'
+    )
+  clones, shape = [], input_shape
+  for layer in layers:
+    if layer.built and shape is None:
+      shape = layer.get_build_config()['input_shape']
+    if shape is None:
+      raise ValueError(
+        'Expected input_shape with layers that are not built, such as '
+        f'[None, 4]. Received: input_shape=None and {layer.name!r}.'
+      )
+    copy = convert_layer(layer, layer.name)
+    copy.build(shape)
+    shape = copy.compute_output_shape(shape)
+    clones.append(copy)
+  return clones
+
+
+def _kernel_shapes(network, prefix=''):
+  """{path: kernel shape} of the layers that can be sparse."""
+  shapes = {}
+  for layer in getattr(network, 'layers', network):
+    path = prefix + layer.name
+    if isinstance(layer, layers_lib.SparseLayer):
+      raise ValueError(
+        f'Expected a plain network. Received: {path!r} is sparse already; '
+        'strip() it first.'
+      )
+    if isinstance(layer, tf.keras.Model):
+      shapes.update(_kernel_shapes(layer, prefix=path + '/'))
+    elif layers_lib.can_be_sparse(layer):
+      if path in shapes:
+        raise ValueError(f'Expected distinct layer names. Received: {path!r}.')
+      if not layer.built:
+        raise ValueError(f'Expected built layers. Received: {path!r}.')
+      shapes[path] = tuple(layer.kernel.shape)
+  return shapes
+
+
+def _draw_masks(network, seed, sparsity_aware_init):
+  """Gives every sparse layer a random mask and the weights to match."""
+  for index, layer in enumerate(layers_lib.sparse_layers(network)):
+    if layer.target_sparsity == 0:
+      continue
+    shape = tuple(layer.kernel.shape)
+    zeros = distributions.num_zeros(shape, layer.target_sparsity)
+    mask = mask_ops.random_mask(shape, zeros, [seed, index])
+    kernel = layer.kernel.numpy()
+    if sparsity_aware_init:
+      kernel = initializers.rescale_for_fan_in(kernel, mask, layer.unit_axis)
+    layer.mask.assign(mask)
+    layer.kernel.assign(kernel * mask)

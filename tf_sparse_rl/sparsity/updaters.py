@@ -1,0 +1,262 @@
+"""Mask updaters: static, SET, RigL and gradual magnitude pruning.
+
+An algorithm is a score: what to drop by and what to grow by. The base class
+owns the rest: when, how many, and what becomes of weights and slots.
+"""
+
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from tf_sparse_rl.sparsity import distributions, mask_ops, schedules
+
+
+_serializable = tf.keras.utils.register_keras_serializable('tf_sparse_rl')
+
+
+class KernelState(NamedTuple):
+  """What an updater may look at; float32 tensors of the kernel's shape."""
+
+  weight: tf.Tensor
+  mask: tf.Tensor
+  gradient: tf.Tensor  # Dense: also where the mask is 0.
+
+
+class MaskUpdater:
+  """Drops and grows connections on schedule; by itself, a static mask.
+
+  Reference: paper section 2; Evci et al. 2020, algorithm 1.
+  """
+
+  drop_fraction = None
+
+  def is_due(self, train_step):
+    """Whether masks change before the update of `train_step`, or never.
+
+    Args:
+      train_step: int64 scalar, train steps done so far.
+
+    Returns:
+      A bool scalar tensor, or None if masks never change.
+    """
+    del train_step
+    return None
+
+  def get_config(self):
+    """Returns the arguments of the constructor."""
+    return {}
+
+  @classmethod
+  def from_config(cls, config):
+    """Makes an updater from what `get_config` returned."""
+    return cls(**config)
+
+  def new_mask(self, kernel, target_sparsity, train_step, seed):
+    """The mask of one layer after an update.
+
+    Args:
+      kernel: a `KernelState`.
+      target_sparsity: the layer's target, a float.
+      train_step: int64 scalar.
+      seed: int, another one for each layer.
+
+    Returns:
+      float32 tensor of 0 and 1.
+    """
+    raise NotImplementedError
+
+
+@_serializable
+class Static(MaskUpdater):
+  """The mask drawn at the start stays."""
+
+
+@_serializable
+class SET(MaskUpdater):
+  """Sparse evolutionary training: drops small weights, grows at random.
+
+  Reference: Mocanu et al. 2018.
+  """
+
+  def __init__(
+    self,
+    drop_fraction=0.3,
+    mask_update_period=100,
+    mask_update_end_train_step=None,
+    seed=0,
+  ):
+    """Keeps the schedule.
+
+    Args:
+      drop_fraction: share of the active connections replaced at an update, in
+        (0, 1], decayed to 0 along a cosine until the end if there is one; or
+        a function of the train step, as in `schedules`.
+      mask_update_period: train steps from one update to the next.
+      mask_update_end_train_step: the last train step at which masks change;
+        None for no end.
+      seed: of the random choices of SET.
+
+    Raises:
+      ValueError: for numbers out of range.
+    """
+    end = mask_update_end_train_step
+    if mask_update_period < 1:
+      raise ValueError(
+        'Expected mask_update_period >= 1 train steps. Received: '
+        f'mask_update_period={mask_update_period}.'
+      )
+    self._given_drop_fraction = drop_fraction
+    if not callable(drop_fraction):
+      drop_fraction = self._decayed(drop_fraction, end)
+    self.drop_fraction = drop_fraction
+    self.mask_update_period = int(mask_update_period)
+    self.mask_update_end_train_step = end
+    self.seed = int(seed)
+
+  def get_config(self):
+    """See base class."""
+    given = self._given_drop_fraction
+    if callable(given):
+      given = tf.keras.utils.serialize_keras_object(given)
+    return {
+      'drop_fraction': given,
+      'mask_update_period': self.mask_update_period,
+      'mask_update_end_train_step': self.mask_update_end_train_step,
+      'seed': self.seed,
+    }
+
+  @classmethod
+  def from_config(cls, config):
+    """See base class."""
+    config = dict(config)
+    if isinstance(config['drop_fraction'], dict):
+      config['drop_fraction'] = tf.keras.utils.deserialize_keras_object(
+        config['drop_fraction']
+      )
+    return cls(**config)
+
+  @staticmethod
+  def _decayed(drop_fraction, end_train_step):
+    if not 0 < drop_fraction <= 1:
+      raise ValueError(
+        'Expected drop_fraction in (0, 1]; a mask that never changes is '
+        f'Static. Received: drop_fraction={drop_fraction}.'
+      )
+    if end_train_step is None:
+      return schedules.ConstantDropFraction(drop_fraction)
+    return schedules.CosineDropFraction(drop_fraction, end_train_step)
+
+  def is_due(self, train_step):
+    """See base class. Step 0 is an update, as in the paper."""
+    return schedules.is_due(
+      train_step,
+      self.mask_update_period,
+      end_train_step=self.mask_update_end_train_step,
+    )
+
+  def drop_scores(self, kernel):
+    """Magnitude: the smallest weights are dropped. `[...]` as the kernel."""
+    return tf.abs(kernel.weight)
+
+  def grow_scores(self, kernel, train_step, seed):
+    """Uniform noise, from the seed, the layer and the train step."""
+    # One algorithm on every device and in XLA, so that replicas agree.
+    return tf.random.stateless_uniform(
+      kernel.mask.shape,
+      seed=tf.stack(
+        [tf.cast(self.seed * 1000003 + seed, tf.int64), train_step]
+      ),
+      alg='philox',
+    )
+
+  def new_mask(self, kernel, target_sparsity, train_step, seed):
+    """See base class."""
+    del target_sparsity
+    return mask_ops.drop_and_grow(
+      kernel.mask,
+      self.drop_scores(kernel),
+      self.grow_scores(kernel, train_step, seed),
+      self.drop_fraction(train_step),
+    )
+
+
+@_serializable
+class RigL(SET):
+  """SET that grows where the gradient of the loss is largest.
+
+  Reference: Evci et al. 2020.
+  """
+
+  def grow_scores(self, kernel, train_step, seed):
+    """Magnitude of the dense gradient."""
+    del train_step, seed
+    return tf.abs(kernel.gradient)
+
+
+@_serializable
+class MagnitudePruning(MaskUpdater):
+  """Gradual pruning: drops the smallest weights, along a cubic ramp.
+
+  Each layer has a ramp of its own, to its own target. A pruned weight does
+  not come back: its gradient is masked. (In TFMOT one might, on the strength
+  of a single optimizer step.)
+
+  Reference: Zhu & Gupta 2017; paper section 2.
+  """
+
+  def __init__(
+    self,
+    prune_begin_train_step,
+    prune_end_train_step,
+    mask_update_period=100,
+  ):
+    """Keeps the schedule.
+
+    Args:
+      prune_begin_train_step: first train step at which weights are pruned.
+      prune_end_train_step: train step at which the target is met.
+      mask_update_period: train steps from one update to the next; the window
+        should be a multiple of it, or the ramp stops short: an update is then
+        made at the end all the same.
+    """
+    self.prune_begin_train_step = int(prune_begin_train_step)
+    self.prune_end_train_step = int(prune_end_train_step)
+    self.mask_update_period = int(mask_update_period)
+    self._ramp(0.5)  # Checks the numbers.
+
+  def get_config(self):
+    """See base class."""
+    return {
+      'prune_begin_train_step': self.prune_begin_train_step,
+      'prune_end_train_step': self.prune_end_train_step,
+      'mask_update_period': self.mask_update_period,
+    }
+
+  def _ramp(self, target_sparsity):
+    return schedules.CubicSparsity(
+      0.0,
+      target_sparsity,
+      self.prune_begin_train_step,
+      self.prune_end_train_step,
+      self.mask_update_period,
+    )
+
+  def is_due(self, train_step):
+    """See base class."""
+    due = self._ramp(0.5).is_due(train_step)
+    return due | (tf.cast(train_step, tf.int64) == self.prune_end_train_step)
+
+  def new_mask(self, kernel, target_sparsity, train_step, seed):
+    """See base class."""
+    del seed
+    size = kernel.mask.shape.num_elements()
+    # Rounded as in TFMOT on the way, but never past the layer's budget.
+    ramp = self._ramp(target_sparsity)(train_step)
+    zeros = tf.minimum(
+      tf.cast(tf.round(ramp * size), tf.int32),
+      int(distributions.num_zeros([size], target_sparsity)),
+    )
+    kept = mask_ops.top_k_mask(
+      tf.abs(kernel.weight), size - zeros, eligible=kernel.mask > 0
+    )
+    return tf.cast(kept, tf.float32)
