@@ -1,0 +1,1 @@
+"""Builders of TF-Agents agents from sparse layers and a sparse optimizer."""

@@ -1,0 +1,106 @@
+"""Sparse DQN: TF-Agents' own agent around sparse layers."""
+
+import tensorflow as tf
+from tf_agents.agents.dqn import dqn_agent
+from tf_agents.networks import sequential
+from tf_agents.specs import tensor_spec
+from tf_agents.trajectories import policy_step, trajectory
+from tf_agents.trajectories import time_step as ts
+from tf_agents.utils import common
+
+from tf_sparse_rl.agents import parts, sparse
+from tf_sparse_rl.networks import dense
+
+
+def build_dqn(config, env_spec):
+  """Builds a DQN agent; masks are drawn before the target is copied.
+
+  Args:
+    config: a Config.
+    env_spec: an EnvSpec.
+
+  Returns:
+    AgentParts around an initialised `DqnAgent`.
+  """
+  layers = q_network_layers(config, env_spec)
+  observation_spec = tf.TensorSpec(
+    [env_spec.observation_size], tf.float32, 'observation'
+  )
+  network = sequential.Sequential(layers, observation_spec, name='QNetwork')
+  optimizer = sparse.optimizer(config, network)
+  agent = dqn_agent.DqnAgent(
+    ts.time_step_spec(observation_spec),
+    tensor_spec.BoundedTensorSpec(
+      [], tf.int32, 0, env_spec.num_actions - 1, 'action'
+    ),
+    q_network=network,
+    optimizer=optimizer,
+    epsilon_greedy=config.epsilon,
+    target_update_tau=config.target_update_tau,
+    target_update_period=config.target_update_period,
+    td_errors_loss_fn=common.element_wise_squared_loss,
+    gamma=config.gamma,
+    reward_scale_factor=config.reward_scale,
+    train_step_counter=tf.Variable(0, dtype=tf.int64, name='train_step'),
+  )
+  agent.initialize()
+  return parts.AgentParts(
+    agent=agent,
+    networks={'q_network': network},
+    optimizers=sparse.sparse_optimizers(q_network=optimizer),
+    policy_layers=layers,
+    noise_size=2,
+    explore=_epsilon_greedy(network, config.epsilon, env_spec.num_actions),
+    greedy_action=_argmax,
+    to_experience=_to_transition(env_spec.observation_size),
+    losses=lambda info: {'td_loss': tf.reduce_mean(info.extra.td_loss)},
+    # TF-Agents' random policy has a state that no checkpoint holds.
+    sample_noise=lambda rng, num_envs: rng.random((num_envs, 2), 'float32'),
+  )
+
+
+def q_network_layers(config, env_spec):
+  """The built layers of the Q-network, sparse as the config says."""
+  # Keras takes the seed of its initialisers from here.
+  tf.keras.utils.set_random_seed(config.seed)
+  layers = dense.q_layers(
+    dense.hidden_sizes(config.hidden_units, config.width),
+    env_spec.num_actions,
+    config.weight_decay,
+  )
+  return sparse.sparse_layers(
+    config, layers, env_spec.observation_size, config.sparsity, config.seed
+  )
+
+
+def _argmax(q_values):
+  return tf.argmax(q_values, -1, output_type=tf.int32)
+
+
+def _epsilon_greedy(network, epsilon, num_actions):
+  """Acts at random with probability epsilon; noise is uniform `[envs, 2]`."""
+
+  def explore(observations, noise):
+    greedy = _argmax(network(observations)[0])
+    random = tf.cast(noise[:, 1] * num_actions, tf.int32)
+    return tf.where(noise[:, 0] < epsilon, random, greedy)
+
+  return explore
+
+
+def _to_transition(size):
+  """Cuts replay rows into a TF-Agents Transition."""
+
+  def to_transition(rows):
+    batch = rows.shape[0]
+    observation, rest = rows[:, :size], rows[:, size:-size]
+    action, reward, discount = tf.unstack(rest, 3, axis=1)
+    zeros = tf.zeros([batch], tf.float32)
+    middle = tf.fill([batch], ts.StepType.MID)
+    return trajectory.Transition(
+      ts.TimeStep(middle, zeros, zeros + 1, observation),
+      policy_step.PolicyStep(tf.cast(action, tf.int32)),
+      ts.TimeStep(middle, reward, discount, rows[:, -size:]),
+    )
+
+  return to_transition

@@ -1,0 +1,18 @@
+"""The agents by name."""
+
+from tf_sparse_rl.agents import dqn
+
+_BUILDERS = {'dqn': dqn.build_dqn}
+
+
+def build(config, env_spec):
+  """Builds the agent that the config names.
+
+  Args:
+    config: a Config.
+    env_spec: an EnvSpec.
+
+  Returns:
+    AgentParts.
+  """
+  return _BUILDERS[config.agent](config, env_spec)

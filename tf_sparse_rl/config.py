@@ -1,0 +1,281 @@
+"""The configuration of one run: every field, its type, default and unit."""
+
+import dataclasses
+import json
+import math
+import typing
+
+AGENTS = ('dqn',)
+METHODS = ('dense', 'static', 'set', 'rigl', 'prune')
+DISTRIBUTIONS = ('uniform', 'er', 'erk')
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+  """One run. A field that is None when given is filled in by its preset."""
+
+  # What is trained.
+  agent: str = 'dqn'  # one of AGENTS
+  env_name: str = 'CartPole-v1'  # id of a Gymnasium environment
+  method: str = 'rigl'  # one of METHODS
+  seed: int = 0  # of everything random in the run
+  num_env_steps: int | None = None  # env steps, initial collection included
+
+  # Sparsity.
+  sparsity: float = 0.9  # fraction of zeros of each network, in [0, 1)
+  distribution: str = 'erk'  # one of DISTRIBUTIONS
+  erk_power: float = 1.0  # exponent of erk
+  custom_sparsity: str = ''  # layers kept as given: 'hidden_0=0.5,output=0'
+  sparsity_aware_init: bool | None = None  # scale weights to the fan-in left
+  drop_fraction: float | None = None  # share replaced at the first update
+  mask_update_period: int | None = None  # train steps
+  mask_update_end_train_step: int | None = None  # no mask update after it
+  prune_begin_train_step: int | None = None  # pruning starts
+  prune_end_train_step: int | None = None  # pruning has met its target
+
+  # Networks.
+  hidden_units: tuple[int, ...] | None = None  # units of each hidden layer
+  width: float = 1.0  # multiplies hidden_units; for small dense networks
+  match_sparsity: float = 0.0  # dense: width as large as this sparsity leaves
+  weight_decay: float | None = None  # L2 in the loss: weight_decay * sum(w^2)
+
+  # Learning.
+  learning_rate: float | None = None  # of Adam
+  batch_size: int | None = None  # transitions
+  gamma: float | None = None  # discount of future rewards
+  reward_scale: float | None = None  # multiplies rewards in the loss
+  epsilon: float | None = None  # share of random actions in collection
+  target_update_period: int | None = None  # train steps
+  target_update_tau: float | None = None  # 1 copies, less averages
+  replay_capacity: int | None = None  # transitions
+  initial_collect_env_steps: int | None = None  # random actions first
+  train_period: int | None = None  # env steps for each train step
+
+  # Evaluation and logging.
+  eval_period: int | None = None  # env steps
+  num_eval_episodes: int | None = None  # episodes of one evaluation
+  summary_period: int = 500  # env steps from one TensorBoard point to the next
+  mask_images: bool = False  # write masks as images to TensorBoard
+
+  # Machine. On a CPU, two single-threaded operations at a time were fastest.
+  intra_op_threads: int = 1  # threads of one operation; 0 leaves it open
+  inter_op_threads: int = 2  # operations at a time; 0 leaves it open
+  jit_compile: bool = False  # compile the train step with XLA
+
+  @property
+  def num_train_steps(self):
+    """Train steps of the whole run."""
+    collected = self.num_env_steps - self.initial_collect_env_steps
+    return max(0, collected // self.train_period)
+
+
+def field_kind(field):
+  """The plain type of a field, and whether None is allowed until resolved.
+
+  Args:
+    field: a `dataclasses.Field` of Config.
+
+  Returns:
+    (type, optional): one of str, int, float, bool, tuple; a bool.
+  """
+  hint = typing.get_type_hints(Config)[field.name]
+  options = [t for t in typing.get_args(hint) if t is not type(None)]
+  optional = type(None) in typing.get_args(hint)
+  kind = options[0] if optional else hint
+  return (tuple if typing.get_origin(kind) is tuple else kind), optional
+
+
+def fields():
+  """The fields of Config, in order."""
+  return dataclasses.fields(Config)
+
+
+def check(config):
+  """Checks types and ranges of a resolved config.
+
+  Args:
+    config: a Config.
+
+  Raises:
+    ValueError: naming the field, what was expected and what received.
+  """
+  for field in fields():
+    _check_type(field, getattr(config, field.name))
+  for name, (low, high, expected) in _RANGES.items():
+    value = getattr(config, name)
+    if not (low <= value <= high and math.isfinite(value)):
+      raise ValueError(f'Expected {expected}. Received: {name}={value}.')
+  for name, allowed in _CHOICES.items():
+    if getattr(config, name) not in allowed:
+      raise ValueError(
+        f'Expected one of {", ".join(allowed)}. '
+        f'Received: {name}={getattr(config, name)!r}.'
+      )
+  _check_together(config)
+
+
+_CHOICES = {
+  'agent': AGENTS,
+  'method': METHODS,
+  'distribution': DISTRIBUTIONS,
+}
+_BELOW_1 = math.nextafter(1.0, 0.0)
+_ABOVE_0 = math.nextafter(0.0, 1.0)
+_MANY = 10**12
+_COUNT = (1, _MANY, 'a whole number of at least 1')
+_STEPS = (0, _MANY, 'a whole number of at least 0')
+_RANGES = {
+  'seed': (0, 2**31 - 1, 'a seed from 0 to 2147483647'),
+  'num_env_steps': _COUNT,
+  'sparsity': (0, _BELOW_1, 'a sparsity in [0, 1)'),
+  'match_sparsity': (0, _BELOW_1, 'a sparsity in [0, 1)'),
+  'erk_power': (_ABOVE_0, 100, 'a power in (0, 100]'),
+  'drop_fraction': (0, 1, 'a fraction in [0, 1]'),
+  'mask_update_period': _COUNT,
+  'mask_update_end_train_step': _STEPS,
+  'prune_begin_train_step': _STEPS,
+  'prune_end_train_step': _STEPS,
+  'width': (_ABOVE_0, 1000, 'a width in (0, 1000]'),
+  'weight_decay': (0, 1e6, 'a weight decay of at least 0'),
+  'learning_rate': (_ABOVE_0, 1e6, 'a learning rate above 0'),
+  'batch_size': (1, 10**6, 'a batch size from 1 to 1000000'),
+  'gamma': (0, 1, 'a discount in [0, 1]'),
+  'reward_scale': (_ABOVE_0, 1e9, 'a scale above 0'),
+  'epsilon': (0, 1, 'a probability in [0, 1]'),
+  'target_update_period': _COUNT,
+  'target_update_tau': (_ABOVE_0, 1, 'a tau in (0, 1]'),
+  'replay_capacity': (1, 10**9, 'a capacity from 1 to 1000000000'),
+  'initial_collect_env_steps': _COUNT,
+  'train_period': _COUNT,
+  'eval_period': _COUNT,
+  'num_eval_episodes': (1, 10000, 'from 1 to 10000 episodes'),
+  'summary_period': _COUNT,
+  'intra_op_threads': (0, 1024, 'from 0 to 1024 threads'),
+  'inter_op_threads': (0, 1024, 'from 0 to 1024 threads'),
+}
+
+
+def _check_type(field, value):
+  kind, _ = field_kind(field)
+  if kind is float:
+    good = isinstance(value, (int, float)) and not isinstance(value, bool)
+  elif kind is int:
+    good = isinstance(value, int) and not isinstance(value, bool)
+  elif kind is tuple:
+    good = isinstance(value, tuple) and all(type(v) is int for v in value)
+  else:
+    good = isinstance(value, kind)
+  if not good:
+    name = 'list of int' if kind is tuple else kind.__name__
+    raise ValueError(
+      f'Expected {field.name} to be of type {name}. Received: {value!r}.'
+    )
+
+
+def _check_together(config):
+  """What a single field cannot show."""
+  if not config.hidden_units or not all(
+    1 <= units <= 10**6 for units in config.hidden_units
+  ):
+    raise ValueError(
+      'Expected hidden_units from 1 to 1000000, as in 512,512. '
+      f'Received: hidden_units={config.hidden_units}.'
+    )
+  if config.initial_collect_env_steps >= config.num_env_steps:
+    raise ValueError(
+      'Expected fewer initial_collect_env_steps than num_env_steps, or nothing '
+      'is learned. Received: initial_collect_env_steps='
+      f'{config.initial_collect_env_steps}, '
+      f'num_env_steps={config.num_env_steps}.'
+    )
+  if config.method in ('set', 'rigl') and not config.drop_fraction > 0:
+    raise ValueError(
+      f'Expected drop_fraction > 0 for {config.method}; a mask that never '
+      'changes is --method=static. Received: '
+      f'drop_fraction={config.drop_fraction}.'
+    )
+  if config.method in ('set', 'rigl') and config.mask_update_end_train_step < 1:
+    raise ValueError(
+      f'Expected mask_update_end_train_step >= 1 for {config.method}. Received: '
+      f'mask_update_end_train_step={config.mask_update_end_train_step}.'
+    )
+  if config.method == 'prune' and not (
+    config.prune_begin_train_step < config.prune_end_train_step
+  ):
+    raise ValueError(
+      'Expected prune_begin_train_step < prune_end_train_step. Received: '
+      f'{config.prune_begin_train_step} and {config.prune_end_train_step}.'
+    )
+  if config.match_sparsity and config.method != 'dense':
+    raise ValueError(
+      'Expected method=dense with match_sparsity: it makes a dense network as '
+      f'small as a sparse one. Received: method={config.method!r}.'
+    )
+  custom_sparsities(config)
+
+
+def custom_sparsities(config):
+  """Parses `custom_sparsity`.
+
+  Args:
+    config: a Config.
+
+  Returns:
+    `{layer name: sparsity}`.
+
+  Raises:
+    ValueError: if it is not 'name=sparsity,...' with sparsities in [0, 1).
+  """
+  custom = {}
+  for item in filter(None, config.custom_sparsity.split(',')):
+    name, _, text = item.partition('=')
+    try:
+      value = float(text)
+    except ValueError:
+      value = math.nan
+    if not name or not 0 <= value < 1:
+      raise ValueError(
+        "Expected custom_sparsity as in 'hidden_0=0.5,output=0', each in "
+        f'[0, 1). Received: {config.custom_sparsity!r}.'
+      )
+    custom[name.strip()] = value
+  return custom
+
+
+def to_dict(config):
+  """The fields as JSON types, in order."""
+  return {
+    name: list(value) if isinstance(value, tuple) else value
+    for name, value in dataclasses.asdict(config).items()
+  }
+
+
+def load_values(path):
+  """Reads the fields of a config.json.
+
+  Args:
+    path: of a file as a run writes it, or with a few fields only.
+
+  Returns:
+    `{field name: value}`; keys that do not start a run (versions) left out.
+
+  Raises:
+    ValueError: if the file is missing, no JSON object, or has unknown fields.
+  """
+  try:
+    with open(path, encoding='utf-8') as file:
+      values = json.load(file)
+  except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    raise ValueError(f'Cannot read the config {path}: {error}.') from error
+  if not isinstance(values, dict):
+    raise ValueError(f'Expected a JSON object in {path}. Received: {values!r}.')
+  values.pop('versions', None)
+  known = {field.name: field for field in fields()}
+  unknown = sorted(set(values) - set(known))
+  if unknown:
+    raise ValueError(
+      f'Expected fields of a run config in {path}. Received: {unknown}.'
+    )
+  return {
+    name: tuple(v) if isinstance(v, list) else v for name, v in values.items()
+  }

@@ -1,0 +1,59 @@
+"""The greedy policy as a SavedModel that needs nothing but TensorFlow."""
+
+import os
+import shutil
+
+import tensorflow as tf
+
+from tf_sparse_rl import sparsity
+
+
+class _Policy(tf.Module):
+  """Owns plain variables only: no Keras or TF-Agents object is saved."""
+
+  def __init__(self, layers, greedy_action, observation_size):
+    super().__init__(name='policy')
+    plain = sparsity.strip(layers)
+    self.weights = [w for layer in plain for w in layer.weights]
+    self._apply = self._make_function(plain, greedy_action, observation_size)
+
+  @staticmethod
+  def _make_function(layers, greedy_action, observation_size):
+    observations = tf.TensorSpec(
+      [None, observation_size], tf.float32, 'observation'
+    )
+
+    @tf.function(input_signature=[observations], autograph=False)
+    def action(observation):
+      output = observation
+      for layer in layers:
+        output = layer(output)
+      return {'action': greedy_action(output), 'output': output}
+
+    return action
+
+  @property
+  def action(self):
+    return self._apply
+
+
+def export(parts, env_spec, path):
+  """Writes the policy, whole or not at all.
+
+  Args:
+    parts: AgentParts.
+    env_spec: an EnvSpec.
+    path: directory of the SavedModel; replaced if it exists. Its signature
+      `serving_default` maps `observation`, float32 `[batch, size]`, to
+      `action` and to `output`, what the network said.
+  """
+  module = _Policy(
+    parts.policy_layers, parts.greedy_action, env_spec.observation_size
+  )
+  temporary = path.with_name(path.name + '.tmp')
+  shutil.rmtree(temporary, ignore_errors=True)
+  tf.saved_model.save(
+    module, str(temporary), signatures={'serving_default': module.action}
+  )
+  shutil.rmtree(path, ignore_errors=True)
+  os.replace(temporary, path)

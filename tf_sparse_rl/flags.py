@@ -1,0 +1,188 @@
+"""The absl flags of a run: one for each field of Config, declared once."""
+
+import difflib
+import sys
+
+from absl import app
+from absl import flags
+
+from tf_sparse_rl import config as config_lib
+from tf_sparse_rl import presets
+
+_HELP = {
+  'agent': f'Agent: {", ".join(config_lib.AGENTS)}.',
+  'env_name': 'Id of a Gymnasium environment.',
+  'method': f'Training method: {", ".join(config_lib.METHODS)}.',
+}
+_CONFIG = 'config'
+
+
+class UserError(Exception):
+  """A mistake of the user's; commands print it without a traceback."""
+
+
+def define_run_flags():
+  """Declares `--config` and a flag for each field of Config."""
+  flags.DEFINE_string(
+    _CONFIG, None, 'Repeat the run of this config.json; other flags override.'
+  )
+  comments = _comments()
+  define = {
+    str: flags.DEFINE_string,
+    int: flags.DEFINE_integer,
+    float: flags.DEFINE_float,
+    bool: flags.DEFINE_boolean,
+    tuple: flags.DEFINE_list,
+  }
+  for field in config_lib.fields():
+    kind, optional = config_lib.field_kind(field)
+    text = _HELP.get(field.name, comments[field.name])
+    if optional:
+      text += ' Default: by preset.'
+    define[kind](field.name, field.default, text)
+  show_in_help(_CONFIG, *comments)
+
+
+def show_in_help(*names):
+  """Lists flags in the command's `--help`.
+
+  Args:
+    *names: names of declared flags.
+  """
+  for name in names:
+    # absl knows the main module by this name, and shows its key flags only.
+    flags.FLAGS.register_key_flag_for_module(sys.argv[0], flags.FLAGS[name])
+
+
+def config_from_flags():
+  """Makes the resolved, checked Config that the command line asks for.
+
+  Returns:
+    A Config: flags, over the values of `--config`, over presets.
+
+  Raises:
+    UserError: for anything that does not hold, with the nearest valid name.
+  """
+  values = {}
+  try:
+    if flags.FLAGS[_CONFIG].value is not None:
+      values.update(config_lib.load_values(flags.FLAGS[_CONFIG].value))
+    values.update(_given_flags())
+    return make_config(values)
+  except ValueError as error:
+    raise UserError(str(error)) from error
+
+
+def make_config(values):
+  """A resolved and checked Config.
+
+  Args:
+    values: `{field name: value}`; the rest is filled in from presets.
+
+  Returns:
+    A Config.
+
+  Raises:
+    ValueError: for a value that does not fit.
+  """
+  config = config_lib.Config(**values)
+  _check_name('agent', config.agent, config_lib.AGENTS)
+  _check_name('method', config.method, config_lib.METHODS)
+  _check_name('distribution', config.distribution, config_lib.DISTRIBUTIONS)
+  if not isinstance(config.env_name, str):
+    raise ValueError(
+      f'Expected env_name to be of type str. Received: {config.env_name!r}.'
+    )
+  _check_arithmetic_fields(config)
+  config = presets.resolve(config)
+  config_lib.check(config)
+  return config
+
+
+def _check_arithmetic_fields(config):
+  """What presets compute with must be whole numbers before they do."""
+  for name in ('num_env_steps', 'train_period'):
+    value = getattr(config, name)
+    if value is not None and (type(value) is not int or value < 1):
+      raise ValueError(
+        f'Expected a whole number of at least 1. Received: {name}={value!r}.'
+      )
+
+
+def _given_flags():
+  given = {}
+  for field in config_lib.fields():
+    flag = flags.FLAGS[field.name]
+    if not flag.present:
+      continue
+    value = flag.value
+    if config_lib.field_kind(field)[0] is tuple:
+      try:
+        value = tuple(int(v) for v in value)
+      except ValueError:
+        raise ValueError(
+          'Expected whole numbers with commas, as in 512,512. Received: '
+          f'--{field.name}={",".join(value)}.'
+        ) from None
+    given[field.name] = value
+  return given
+
+
+def _check_name(kind, name, valid):
+  if name not in valid:
+    raise ValueError(unknown_name(kind, name, valid))
+
+
+def unknown_name(kind, name, valid):
+  """The message for a wrong name, with the nearest valid one.
+
+  Args:
+    kind: what it is the name of.
+    name: what was received.
+    valid: the valid names.
+
+  Returns:
+    str.
+  """
+  valid = list(valid)
+  lower = {v.lower(): v for v in valid}
+  near = difflib.get_close_matches(str(name).lower(), lower, n=1, cutoff=0.4)
+  hint = f' Did you mean {lower[near[0]]!r}?' if near else ''
+  if len(valid) <= 10:
+    hint += f' Valid: {", ".join(valid)}.'
+  return f'Unknown {kind} {name!r}.{hint}'
+
+
+def _comments():
+  """The comment behind each field of Config, which is its help text."""
+  import inspect  # Only here: a help text is made once.
+
+  comments = {}
+  for line in inspect.getsource(config_lib.Config).split('\n'):
+    code, mark, comment = line.partition('  # ')
+    name = code.strip().partition(':')[0]
+    if mark and name.isidentifier():
+      comments[name] = comment[0].upper() + comment[1:].strip() + '.'
+  return comments
+
+
+def run_command(main):
+  """Runs a command: absl's `app.run`, with mistakes told in one line.
+
+  Args:
+    main: function of argv.
+  """
+
+  def guarded(argv):
+    if len(argv) > 1:
+      raise UserError(
+        f'Expected flags only, as in --env_name=CartPole-v1. '
+        f'Received: {argv[1:]}.'
+      )
+    return main(argv)
+
+  try:
+    app.run(guarded)
+  except UserError as error:
+    print(f'error: {error}', file=sys.stderr)
+    sys.exit(2)

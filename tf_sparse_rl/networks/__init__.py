@@ -1,0 +1,1 @@
+"""Networks as plain lists of Keras layers; sparsity comes later."""

@@ -1,0 +1,62 @@
+"""Trains one agent: `python -m tf_sparse_rl.train --root_dir=DIR`."""
+
+import sys
+
+from absl import flags
+
+from tf_sparse_rl import flags as run_flags
+from tf_sparse_rl import quiet
+
+
+def main(argv):
+  """Trains, or says that the run in `root_dir` is finished."""
+  del argv
+  root_dir = flags.FLAGS.root_dir
+  if not root_dir:
+    raise run_flags.UserError(
+      'Expected --root_dir, the directory of the run. Received none.'
+    )
+  config = run_flags.config_from_flags()
+  quiet.silence()
+  # Imported late: a wrong flag is told at once, before TensorFlow starts.
+  from tf_sparse_rl import envs
+  from tf_sparse_rl.training import run_dir as run_dir_lib
+
+  try:
+    envs.Environment(config.env_name).close()
+    run_dir = run_dir_lib.RunDir(root_dir)
+    run_dir.check_config(config)
+    with run_dir.locked():
+      if run_dir.read_summary() is not None:
+        print(f'The run in {root_dir} is finished. Results: summary.json.')
+        return
+      _train(config, run_dir)
+  except (ValueError, run_dir_lib.RunDirError) as error:
+    raise run_flags.UserError(str(error)) from error
+
+
+def _train(config, run_dir):
+  from tf_sparse_rl.training import loop, machine, terminal
+
+  machine.configure(config)
+  if run_dir.read_config() is not None:
+    print('This run was interrupted before its end: it starts over.')
+  run_dir.start(config)
+  try:
+    with terminal.Progress(config) as progress:
+      outcome = loop.train(config, run_dir, progress.update)
+  except loop.TrainingError as error:
+    raise run_flags.UserError(str(error)) from error
+  print(terminal.closing_table(config, run_dir, outcome))
+
+
+def run():
+  """Entry point of the command."""
+  run_flags.define_run_flags()
+  flags.DEFINE_string('root_dir', None, 'Directory of the run, made if needed.')
+  run_flags.show_in_help('root_dir')
+  run_flags.run_command(main)
+
+
+if __name__ == '__main__':
+  sys.exit(run())

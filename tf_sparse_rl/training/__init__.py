@@ -1,0 +1,1 @@
+"""Replay, the loop, evaluation and what a run writes."""

@@ -1,0 +1,59 @@
+"""Evaluation: greedy episodes, all at once, from seeds of their own."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from tf_sparse_rl import envs
+
+
+class Returns(NamedTuple):
+  """Outcome of an evaluation, one entry an episode."""
+
+  returns: list  # undiscounted, float
+  lengths: list  # env steps, int
+
+
+class Evaluator:
+  """Plays episodes side by side, so that one graph call acts in all."""
+
+  def __init__(self, env_name, num_episodes, seed):
+    """Makes the environments.
+
+    Args:
+      env_name: id of a Gymnasium environment.
+      num_episodes: episodes of one evaluation.
+      seed: of the episodes' starts; evaluation k of a run is the same
+        whatever was evaluated before.
+    """
+    self._envs = [envs.Environment(env_name) for _ in range(num_episodes)]
+    self._seed = seed
+
+  def evaluate(self, act, index):
+    """Plays each environment's episode to its end.
+
+    Args:
+      act: function from observations `[episodes, size]` to actions.
+      index: number of this evaluation in the run.
+
+    Returns:
+      Returns.
+    """
+    rng = np.random.default_rng([self._seed, index])
+    seeds = rng.integers(2**31, size=len(self._envs))
+    observations = np.stack(
+      [env.reset(seed=int(seed)) for env, seed in zip(self._envs, seeds)]
+    )
+    returns, lengths = [0.0] * len(self._envs), [0] * len(self._envs)
+    running = list(range(len(self._envs)))
+    while running:
+      # All rows, the finished too: the graph is one shape, the cost is small.
+      actions = act(observations)
+      for i in list(running):
+        step = self._envs[i].step(actions[i])
+        observations[i] = step.observation
+        returns[i] += step.reward
+        lengths[i] += 1
+        if step.terminated or step.truncated:
+          running.remove(i)
+    return Returns(returns, lengths)

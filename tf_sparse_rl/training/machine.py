@@ -1,0 +1,22 @@
+"""Sets TensorFlow up for this machine."""
+
+import tensorflow as tf
+
+
+def configure(config):
+  """Sets threads and determinism, before TensorFlow runs anything.
+
+  Args:
+    config: a Config.
+  """
+  if config.intra_op_threads:
+    tf.config.threading.set_intra_op_parallelism_threads(
+      config.intra_op_threads
+    )
+  if config.inter_op_threads:
+    tf.config.threading.set_inter_op_parallelism_threads(
+      config.inter_op_threads
+    )
+  for gpu in tf.config.list_physical_devices('GPU'):
+    # Several runs share a GPU in a sweep.
+    tf.config.experimental.set_memory_growth(gpu, True)

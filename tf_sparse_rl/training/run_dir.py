@@ -1,0 +1,218 @@
+"""A run's directory: its config, results and summary, and who may write."""
+
+import contextlib
+import fcntl
+import importlib.metadata
+import json
+import math
+import os
+import pathlib
+import shutil
+import subprocess
+
+from tf_sparse_rl import config as config_lib
+from tf_sparse_rl.version import __version__
+
+_PACKAGES = (
+  'tensorflow',
+  'tf-keras',
+  'tf-agents',
+  'tensorflow-model-optimization',
+  'gymnasium',
+  'numpy',
+)
+
+
+class RunDirError(Exception):
+  """The directory cannot be used; the message says why and what to do."""
+
+
+class RunDir:
+  """Files of one run. Everything is written whole or a line at a time."""
+
+  def __init__(self, path):
+    """Names the directory; nothing is created yet.
+
+    Args:
+      path: the run's `root_dir`.
+    """
+    self.path = pathlib.Path(path)
+
+  @property
+  def policy_path(self):
+    """Where the exported policy is."""
+    return self.path / 'policy'
+
+  def read_config(self):
+    """The values of config.json, or None if there is no run yet.
+
+    Raises:
+      RunDirError: if it cannot be read.
+    """
+    path = self.path / 'config.json'
+    if not path.exists():
+      return None
+    try:
+      return config_lib.load_values(path)
+    except ValueError as error:
+      raise RunDirError(str(error)) from error
+
+  def read_summary(self):
+    """The summary of a finished run, or None."""
+    path = self.path / 'summary.json'
+    return json.loads(path.read_text('utf-8')) if path.exists() else None
+
+  def read_results(self):
+    """The evaluations so far, a list of dicts; a torn last line is left out."""
+    path = self.path / 'results.jsonl'
+    if not path.exists():
+      return []
+    lines = path.read_text('utf-8').split('\n')
+    # What follows the last newline was not written to its end.
+    return [json.loads(line) for line in lines[:-1]]
+
+  def check_config(self, config):
+    """Refuses a directory that holds another run.
+
+    Args:
+      config: a Config.
+
+    Raises:
+      RunDirError: with the fields that differ.
+    """
+    there = self.read_config()
+    if there is None:
+      if self.path.exists() and any(
+        entry.name != '.lock' for entry in self.path.iterdir()
+      ):
+        raise RunDirError(
+          f'Expected an empty directory or one of a run. Received: {self.path} '
+          'with other files and no config.json. Choose another --root_dir.'
+        )
+      return
+    ours = config_lib.to_dict(config)
+    there = {
+      n: list(v) if isinstance(v, tuple) else v for n, v in there.items()
+    }
+    differ = [
+      f'{name}: {there.get(name)!r} there, {ours[name]!r} asked for'
+      for name in ours
+      if there.get(name) != ours[name]
+    ]
+    if differ:
+      raise RunDirError(
+        f'{self.path} holds a run with another config. Choose another '
+        '--root_dir. Fields that differ:\n  ' + '\n  '.join(differ)
+      )
+
+  @contextlib.contextmanager
+  def locked(self):
+    """Creates the directory and holds it against other processes.
+
+    Raises:
+      RunDirError: if another process trains here, or nothing can be written.
+    """
+    try:
+      self.path.mkdir(parents=True, exist_ok=True)
+      file = open(self.path / '.lock', 'w', encoding='utf-8')
+    except OSError as error:
+      raise RunDirError(f'Cannot write to {self.path}: {error}.') from error
+    with file:
+      try:
+        # The kernel drops this lock when the process ends, however it ends.
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+      except BlockingIOError:
+        raise RunDirError(
+          f'Another process is training in {self.path}. Wait for it or choose '
+          'another --root_dir.'
+        ) from None
+      yield
+
+  def start(self, config):
+    """Begins the run: removes what an interrupted one left, writes the config.
+
+    Args:
+      config: a Config.
+    """
+    for name in ('train', 'eval', 'policy', 'policy.tmp'):
+      shutil.rmtree(self.path / name, ignore_errors=True)
+    (self.path / 'results.jsonl').unlink(missing_ok=True)
+    values = {**config_lib.to_dict(config), 'versions': _versions()}
+    self._write('config.json', values)
+
+  def append_result(self, result):
+    """Adds one evaluation to results.jsonl and sees it onto the disk.
+
+    Args:
+      result: dict of JSON types.
+    """
+    with open(self.path / 'results.jsonl', 'a', encoding='utf-8') as file:
+      file.write(json.dumps(result) + '\n')
+      file.flush()
+      os.fsync(file.fileno())
+
+  def finish(self, totals):
+    """Writes summary.json from the evaluations.
+
+    Args:
+      totals: dict of JSON types, added to the summary.
+
+    Returns:
+      The summary, a dict.
+    """
+    results = self.read_results()
+    summary = {
+      'final_return': final_return([r['return_mean'] for r in results]),
+      'best_return': max(r['return_mean'] for r in results),
+      'num_evaluations': len(results),
+      **totals,
+    }
+    self._write('summary.json', summary)
+    return summary
+
+  def _write(self, name, values):
+    """Writes a JSON file whole: an interrupted write leaves no half file."""
+    temporary = self.path / f'{name}.tmp'
+    with open(temporary, 'w', encoding='utf-8') as file:
+      json.dump(values, file, indent=2)
+      file.write('\n')
+      file.flush()
+      os.fsync(file.fileno())
+    os.replace(temporary, self.path / name)
+
+
+def final_return(returns):
+  """Mean of the last 10 % of the evaluations, of at least one.
+
+  Args:
+    returns: mean return of each evaluation, in order.
+
+  Returns:
+    float.
+
+  Reference: paper section 2; its code averages everything below ten.
+  """
+  last = returns[-max(1, math.floor(0.1 * len(returns))) :]
+  return sum(last) / len(last)
+
+
+def _versions():
+  versions = {'tf_sparse_rl': __version__, 'git_commit': _git_commit()}
+  for package in _PACKAGES:
+    versions[package] = importlib.metadata.version(package)
+  return versions
+
+
+def _git_commit():
+  """Commit of the source tree, or None outside of one."""
+  try:
+    result = subprocess.run(
+      ['git', 'rev-parse', 'HEAD'],
+      cwd=pathlib.Path(__file__).parent,
+      capture_output=True,
+      text=True,
+      check=True,
+    )
+  except (OSError, subprocess.CalledProcessError):
+    return None
+  return result.stdout.strip()

@@ -1,0 +1,142 @@
+"""Everything a run writes for TensorBoard; all tags stand in `TAGS`."""
+
+import pathlib
+
+import numpy as np
+import tensorflow as tf
+from tensorboard.plugins.hparams import api as hparams
+
+from tf_sparse_rl import config as config_lib
+from tf_sparse_rl import sparsity
+
+# {tag: meaning}. The horizontal axis is always the env step.
+TAGS = {
+  'Metrics/AverageReturn': 'mean undiscounted return: of the last 10 '
+  'collection episodes (train), of one evaluation (eval)',
+  'Metrics/AverageEpisodeLength': 'mean env steps of the same episodes',
+  'Metrics/NumberOfEpisodes': 'collection episodes so far',
+  'Losses/{loss}': 'a loss of the agent at this train step',
+  'Sparsity/{network}/{layer}': 'fraction of zeros of a kernel',
+  'Params/{network}/nonzero': 'active kernel entries of a network',
+  'MaskUpdate/{network}/drop_fraction': 'share to replace at a mask update now',
+  'MaskUpdate/{network}/changed_fraction': 'share of the active connections '
+  'that the previous point did not have',
+  'Masks/{network}/{layer}': 'the mask as an image, with --mask_images',
+  'Speed/env_steps_per_sec': 'env steps a second since the previous point',
+  'Config': 'the config as text',
+}
+
+
+class Summaries:
+  """Writes `train/` and `eval/` event files; costs nothing when not due."""
+
+  def __init__(self, root_dir, config, parts):
+    """Opens the writers and writes the config.
+
+    Args:
+      root_dir: directory of the run.
+      config: a Config.
+      parts: AgentParts.
+    """
+    self._config = config
+    self._parts = parts
+    root = pathlib.Path(root_dir)
+    self._train = tf.summary.create_file_writer(str(root / 'train'))
+    self._eval = tf.summary.create_file_writer(str(root / 'eval'))
+    self._masks = self._read_masks()
+    values = config_lib.to_dict(config)
+    text = '\n'.join(f'    {name}: {value}' for name, value in values.items())
+    with self._eval.as_default(step=0):
+      tf.summary.text('Config', text)
+      hparams.hparams(_hparams(values), trial_id=str(root.resolve()))
+
+  def train(self, env_step, losses, episodes, env_steps_per_sec):
+    """Writes what belongs to collection and learning.
+
+    Args:
+      env_step: env steps so far.
+      losses: `{name: float}`; empty before the first train step.
+      episodes: an Episodes.
+      env_steps_per_sec: speed since the last call.
+    """
+    with self._train.as_default(step=env_step):
+      for name, value in losses.items():
+        tf.summary.scalar(f'Losses/{name}', value)
+      tf.summary.scalar('Speed/env_steps_per_sec', env_steps_per_sec)
+      tf.summary.scalar('Metrics/NumberOfEpisodes', episodes.count)
+      if episodes.count:
+        self._returns(episodes.returns, episodes.lengths)
+      for name, network in self._parts.networks.items():
+        self._network(name, network)
+
+  def evaluation(self, env_step, returns, lengths):
+    """Writes one evaluation.
+
+    Args:
+      env_step: env steps so far.
+      returns: list of floats, one an episode.
+      lengths: list of ints, env steps of each episode.
+    """
+    with self._eval.as_default(step=env_step):
+      self._returns(returns, lengths)
+    self._eval.flush()
+    self._train.flush()
+
+  def close(self):
+    """Closes the files."""
+    self._train.close()
+    self._eval.close()
+
+  def _returns(self, returns, lengths):
+    tf.summary.scalar('Metrics/AverageReturn', np.mean(returns))
+    tf.summary.scalar('Metrics/AverageEpisodeLength', np.mean(lengths))
+
+  def _network(self, name, network):
+    counts = sparsity.counting.count(network)
+    for layer in counts:
+      tf.summary.scalar(f'Sparsity/{name}/{layer.name}', layer.sparsity)
+    nonzero = sparsity.counting.total(counts).nonzero
+    tf.summary.scalar(f'Params/{name}/nonzero', nonzero)
+    self._mask_update(name)
+    if self._config.mask_images:
+      for layer in sparsity.sparse_layers(network):
+        tag = f'Masks/{name}/{layer.layer.name}'
+        tf.summary.image(tag, _mask_image(layer.mask.numpy()))
+
+  def _mask_update(self, name):
+    optimizer = self._parts.optimizers.get(name)
+    if optimizer is None:
+      return
+    fraction = optimizer.updater.drop_fraction
+    if fraction is not None:
+      tf.summary.scalar(
+        f'MaskUpdate/{name}/drop_fraction', fraction(optimizer.iterations)
+      )
+    before, now = self._masks[name], self._read_masks()[name]
+    new = sum(np.sum(n > b) for n, b in zip(now, before))
+    gone = sum(np.sum(n < b) for n, b in zip(now, before))
+    active = sum(np.sum(b) for b in before)
+    tf.summary.scalar(
+      f'MaskUpdate/{name}/changed_fraction', max(new, gone) / active
+    )
+    self._masks[name] = now
+
+  def _read_masks(self):
+    return {
+      name: [layer.mask.numpy() for layer in sparsity.sparse_layers(network)]
+      for name, network in self._parts.networks.items()
+    }
+
+
+def _hparams(values):
+  """The config with the types that the HParams tab takes."""
+  return {
+    name: str(value) if isinstance(value, list) else value
+    for name, value in values.items()
+  }
+
+
+def _mask_image(mask):
+  """A kernel's mask as one image: inputs down, units across."""
+  flat = mask.reshape(-1, mask.shape[-1])
+  return flat[np.newaxis, :, :, np.newaxis]

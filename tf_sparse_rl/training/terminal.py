@@ -1,0 +1,85 @@
+"""What a run shows on the terminal: progress, and a table at the end."""
+
+import sys
+
+import tqdm
+
+from tf_sparse_rl import sparsity
+
+
+class Progress:
+  """A bar on a terminal; elsewhere a line for each evaluation."""
+
+  def __init__(self, config):
+    """Starts the bar.
+
+    Args:
+      config: a Config.
+    """
+    label = f'{config.agent} {config.env_name} {config.method}'
+    if config.method != 'dense':
+      label += f' {config.sparsity:g}'
+    print(f'{label}, seed {config.seed}: {config.num_env_steps:,} env steps')
+    self._bar = None
+    if sys.stderr.isatty():
+      self._bar = tqdm.tqdm(
+        total=config.num_env_steps, unit='step', dynamic_ncols=True
+      )
+
+  def __enter__(self):
+    return self
+
+  def __exit__(self, *args):
+    if self._bar is not None:
+      self._bar.close()
+
+  def update(self, env_step, result):
+    """Moves on; to be given to the loop.
+
+    Args:
+      env_step: env steps so far.
+      result: line of results.jsonl, or None.
+    """
+    if self._bar is None:
+      if result is not None:
+        print(
+          f'env_step {env_step:>9,}  return {result["return_mean"]:8.1f}  '
+          f'sparsity {result["sparsity"]:.3f}  '
+          f'{result["env_steps_per_sec"]:.0f} env steps/s',
+          flush=True,
+        )
+    elif result is not None:
+      self._bar.set_postfix_str(f'return {result["return_mean"]:.1f}')
+    else:
+      self._bar.update()
+
+
+def closing_table(config, run_dir, outcome):
+  """What a finished run says.
+
+  Args:
+    config: a Config.
+    run_dir: its RunDir.
+    outcome: the loop's Outcome.
+
+  Returns:
+    str of several lines.
+  """
+  results, summary = run_dir.read_results(), outcome.summary
+  lines = []
+  for name, network in outcome.parts.networks.items():
+    lines += ['', name, sparsity.summary(network)]
+  minutes, seconds = divmod(round(summary['wall_seconds']), 60)
+  lines += [
+    '',
+    f'return before training  {results[0]["return_mean"]:10.1f}',
+    f'best return             {summary["best_return"]:10.1f}',
+    f'final return            {summary["final_return"]:10.1f}   '
+    '(mean of the last 10 % of the evaluations)',
+    f'time                    {minutes:7d}:{seconds:02d}   '
+    f'{summary["env_steps_per_sec"]:.0f} env steps/s',
+    '',
+    f'policy       {run_dir.policy_path}',
+    f'TensorBoard  tensorboard --logdir {run_dir.path}',
+  ]
+  return '\n'.join(lines)
