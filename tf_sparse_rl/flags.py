@@ -3,8 +3,7 @@
 import difflib
 import sys
 
-from absl import app
-from absl import flags
+from absl import app, flags
 
 from tf_sparse_rl import config as config_lib
 from tf_sparse_rl import presets

@@ -1,22 +1,32 @@
 """Keeps libraries from printing what tells a user nothing."""
 
+import contextlib
 import os
 import sys
+import tempfile
 import warnings
+
+from absl import flags, logging
 
 
 def silence():
   """Turns off start-up chatter; to be called before TensorFlow is imported.
 
-  TensorFlow's log level stays what the user set it to, if he did.
+  What the user asked for himself (TF_CPP_MIN_LOG_LEVEL, --verbosity, python
+  -W) stays as he set it.
   """
   os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
   os.environ.setdefault('PYGAME_HIDE_SUPPORT_PROMPT', '1')
-  _drop_gym_notice()
+  if not flags.FLAGS['verbosity'].present:
+    logging.set_verbosity(logging.ERROR)
   if not sys.warnoptions:
     # TF-Agents compares with `is`, old environments say there are newer ones.
     warnings.simplefilter('ignore', SyntaxWarning)
     warnings.simplefilter('ignore', DeprecationWarning)
+  _drop_gym_notice()
+  with _native_stderr_held_back():
+    import tensorflow  # noqa: F401
+    import tf_agents  # noqa: F401
 
 
 def _drop_gym_notice():
@@ -26,3 +36,25 @@ def _drop_gym_notice():
   except ImportError:
     return
   gym_notices.notices.notices.clear()
+
+
+@contextlib.contextmanager
+def _native_stderr_held_back():
+  """Holds back what TensorFlow's libraries print while they are loaded.
+
+  They do so before they look at any log level. If loading fails, it is shown.
+  """
+  sys.stderr.flush()
+  stderr = os.dup(2)
+  with tempfile.TemporaryFile() as held:
+    os.dup2(held.fileno(), 2)
+    try:
+      yield
+    except BaseException:
+      os.dup2(stderr, 2)
+      held.seek(0)
+      sys.stderr.write(held.read().decode(errors='replace'))
+      raise
+    finally:
+      os.dup2(stderr, 2)
+      os.close(stderr)

@@ -63,11 +63,16 @@ def q_network_layers(config, env_spec):
   """The built layers of the Q-network, sparse as the config says."""
   # Keras takes the seed of its initialisers from here.
   tf.keras.utils.set_random_seed(config.seed)
-  layers = dense.q_layers(
-    dense.hidden_sizes(config.hidden_units, config.width),
-    env_spec.num_actions,
-    config.weight_decay,
-  )
+  units = dense.hidden_sizes(config.hidden_units, config.width)
+  sizes = (env_spec.observation_size, *units, env_spec.num_actions)
+  if config.match_sparsity:
+    units = dense.matching_units(
+      units,
+      env_spec.observation_size,
+      env_spec.num_actions,
+      sparse.num_parameters(config, sizes, config.match_sparsity),
+    )
+  layers = dense.q_layers(units, env_spec.num_actions, config.weight_decay)
   return sparse.sparse_layers(
     config, layers, env_spec.observation_size, config.sparsity, config.seed
   )

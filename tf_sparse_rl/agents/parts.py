@@ -1,7 +1,7 @@
 """What the training loop needs of an agent, whichever agent it is."""
 
 import dataclasses
-from typing import Callable
+from collections.abc import Callable
 
 import tensorflow as tf
 from tf_agents.agents import tf_agent

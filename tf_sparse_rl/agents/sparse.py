@@ -33,6 +33,28 @@ def sparse_layers(config, layers, input_size, sparsity_of_network, seed):
   )
 
 
+def num_parameters(config, sizes, sparsity_of_network):
+  """Active weights and biases of a network of Dense layers.
+
+  Args:
+    config: a Config.
+    sizes: units of the input and of each layer.
+    sparsity_of_network: fraction of zeros of its kernels.
+
+  Returns:
+    int.
+  """
+  shapes = {str(i): s for i, s in enumerate(zip(sizes, sizes[1:]))}
+  layers = sparsity.distributions.layer_sparsities(
+    shapes, sparsity_of_network, config.distribution, config.erk_power
+  )
+  return sum(
+    (inputs + 1) * units
+    - sparsity.distributions.num_zeros((inputs, units), layers[name])
+    for name, (inputs, units) in shapes.items()
+  )
+
+
 def optimizer(config, network):
   """Adam for one network, wrapped if the network is sparse.
 

@@ -1,1 +1,1 @@
-"""The work that speed is measured on, ours and the peers in turn."""
+"""What the `benchmark` command measures."""

@@ -57,3 +57,28 @@ def export(parts, env_spec, path):
   )
   shutil.rmtree(path, ignore_errors=True)
   os.replace(temporary, path)
+
+
+def load(path):
+  """Loads an exported policy.
+
+  Args:
+    path: directory of the SavedModel.
+
+  Returns:
+    Function from observations, float32 `[batch, size]`, to NumPy actions.
+
+  Raises:
+    ValueError: if there is none.
+  """
+  if not (path / 'saved_model.pb').exists():
+    raise ValueError(f'Expected an exported policy in {path}. Received none.')
+  model = tf.saved_model.load(str(path))
+  signature = model.signatures['serving_default']
+
+  def act(observations):
+    return signature(observation=tf.constant(observations))['action'].numpy()
+
+  # The signature lives as long as the model it is of.
+  act.model = model
+  return act

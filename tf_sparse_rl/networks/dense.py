@@ -65,15 +65,20 @@ def matching_units(hidden_units, num_inputs, num_outputs, num_parameters):
     num_parameters: weights and biases to match.
 
   Returns:
-    (width, units): the multiplier and the units of each hidden layer, whose
-    number of parameters comes nearest.
-  """
-  widths = [n / hidden_units[0] for n in range(1, hidden_units[0] + 1)]
+    Units of each hidden layer, all scaled by one width, whose number of
+    parameters comes nearest.
 
-  def distance(width):
-    sizes = (num_inputs, *hidden_sizes(hidden_units, width), num_outputs)
+  Reference: the small dense baselines of the paper, section 2.
+  """
+
+  def distance(units):
+    sizes = (num_inputs, *units, num_outputs)
     count = sum((a + 1) * b for a, b in zip(sizes, sizes[1:]))
     return abs(count - num_parameters)
 
-  width = min(widths, key=distance)
-  return width, hidden_sizes(hidden_units, width)
+  first = hidden_units[0]
+  # Half a unit more, against rounding down what should be a whole number.
+  candidates = [
+    hidden_sizes(hidden_units, (n + 0.5) / first) for n in range(1, first + 1)
+  ]
+  return min(candidates, key=distance)

@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+import gymnasium as gym
 import numpy as np
 
 from tf_sparse_rl import envs
@@ -57,3 +58,28 @@ class Evaluator:
         if step.terminated or step.truncated:
           running.remove(i)
     return Returns(returns, lengths)
+
+
+def film(env_name, act, video_dir, seed):
+  """Records one greedy episode as MP4.
+
+  Args:
+    env_name: id of a Gymnasium environment that can render.
+    act: see `Evaluator.evaluate`.
+    video_dir: directory of the file, made if needed.
+    seed: of the episode's start.
+
+  Raises:
+    ValueError: if the environment cannot render images.
+  """
+  env = envs.Environment(env_name, render_mode='rgb_array')
+  if env.gym.render_mode != 'rgb_array':
+    raise ValueError(f'Cannot film {env_name}: it renders no images.')
+  env.gym = gym.wrappers.RecordVideo(
+    env.gym, str(video_dir), episode_trigger=lambda _: True, disable_logger=True
+  )
+  observation, over = env.reset(seed=seed), False
+  while not over:
+    step = env.step(act(observation[np.newaxis])[0])
+    observation, over = step.observation, step.terminated or step.truncated
+  env.close()

@@ -1,0 +1,25 @@
+#!/usr/bin/env bash
+# Trains on this machine: launch/local.sh [flags of tf_sparse_rl.train]
+# The first use installs everything into .venv.
+set -euo pipefail
+
+# shellcheck source=launch/env.sh
+source "$(dirname -- "${BASH_SOURCE[0]}")/env.sh"
+
+# What runs when no flag is given: about two minutes on two cores.
+default_flags=(
+  --agent=dqn
+  --env_name=CartPole-v1
+  --method=rigl
+  --sparsity=0.9
+  --root_dir=runs/cartpole_rigl_0.9
+  --num_env_steps=20000
+)
+
+if (($# == 0)); then
+  set -- "${default_flags[@]}"
+  echo "local.sh: no flags given, so: $*" >&2
+fi
+
+ensure_environment
+exec "$python" -m tf_sparse_rl.train "$@"

@@ -1,0 +1,40 @@
+#!/usr/bin/env bash
+# Writes requirements.lock from setup.py: one lock for CPython 3.10 to 3.13.
+# Needs uv (`pip install uv`). Further arguments go to `uv pip compile`, for
+# example --upgrade; without it the versions already locked are kept.
+set -euo pipefail
+
+root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd -P)
+cd -- "$root"
+
+if ! command -v uv >/dev/null; then
+  echo 'lock.sh: uv not found; get it with: pip install uv' >&2
+  exit 1
+fi
+
+overrides=$(mktemp)
+trap 'rm -f -- "$overrides"' EXIT
+
+# What tf-agents 0.19.0 declares and does not need. pygame is dropped
+# altogether: beside pygame-ce, which Gymnasium brings, it breaks both.
+cat >"$overrides" <<'END'
+gym==0.26.2
+pygame ; python_version < '3'
+tensorflow-probability==0.25.0
+typing-extensions>=4.12
+END
+
+# setuptools and wheel build gym, which has no wheel, and this package.
+# No URL goes into the lock, so it serves with any index or mirror.
+uv pip compile setup.py - --all-extras \
+  --universal --python-version 3.10 \
+  --override "$overrides" \
+  --generate-hashes --no-annotate \
+  --no-emit-index-url --no-emit-find-links \
+  --custom-compile-command launch/lock.sh \
+  --quiet "$@" --output-file requirements.lock <<'END'
+tf-agents==0.19.0
+gym==0.26.2
+setuptools
+wheel
+END

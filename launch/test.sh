@@ -1,0 +1,11 @@
+#!/usr/bin/env bash
+# Runs the tests: launch/test.sh [flags and paths of pytest]
+# The first use installs everything into .venv.
+set -euo pipefail
+
+# shellcheck source=launch/env.sh
+source "$(dirname -- "${BASH_SOURCE[0]}")/env.sh"
+
+ensure_environment
+cd -- "$root"
+exec "$python" -m pytest -ra --strict-markers -o testpaths=tests "$@"

@@ -1,0 +1,80 @@
+"""Package metadata: what must be there; requirements.lock says which one."""
+
+import pathlib
+import re
+
+import setuptools
+
+_ROOT = pathlib.Path(__file__).resolve().parent
+
+
+def _version():
+  # Read, not imported: importing the package imports TensorFlow.
+  text = (_ROOT / 'tf_sparse_rl' / 'version.py').read_text(encoding='utf-8')
+  return re.search(r"^__version__ = ['\"](.+?)['\"]", text, re.M).group(1)
+
+
+def _readme():
+  path = _ROOT / 'README.md'
+  return path.read_text(encoding='utf-8') if path.exists() else ''
+
+
+# tf-agents and gym are not here: tf-agents 0.19.0 declares pins that no
+# resolver can satisfy beside TensorFlow 2.21 (typing-extensions==4.5.0,
+# tensorflow-probability~=0.23.0, pygame==2.1.3), though it runs with it.
+# requirements.lock has both and is installed without resolving;
+# launch/lock.sh adds them.
+_CORE = [
+  'absl-py',
+  'cloudpickle',
+  'gin-config',
+  'gymnasium[classic-control]==1.4.0',
+  'moviepy==2.2.1',
+  'numpy>=2',
+  'pillow<12',
+  'tensorboard==2.21.0',
+  'tensorflow==2.21.0',
+  'tensorflow-model-optimization==0.8.1',
+  'tensorflow-probability==0.25.0',
+  'tf-keras==2.21.0',
+  'tqdm',
+]
+
+_EXTRAS = {
+  'atari': ['ale-py', 'opencv-python-headless'],
+  'mujoco': ['gymnasium[mujoco]'],
+  'report': ['matplotlib', 'pandas<3', 'rliable'],
+  'sweep': ['ray'],
+  'test': ['hypothesis', 'pytest', 'ruff', 'scikit-learn'],
+}
+
+_COMMANDS = ['train', 'evaluate', 'summarize', 'benchmark']
+
+setuptools.setup(
+  name='tf_sparse_rl',
+  version=_version(),
+  description='Sparse training of deep reinforcement learning agents',
+  long_description=_readme(),
+  long_description_content_type='text/markdown',
+  author='The tf_sparse_rl Authors',
+  license='Apache-2.0',
+  classifiers=[
+    'Intended Audience :: Science/Research',
+    'Operating System :: POSIX :: Linux',
+    'Programming Language :: Python :: 3.10',
+    'Programming Language :: Python :: 3.11',
+    'Programming Language :: Python :: 3.12',
+    'Programming Language :: Python :: 3.13',
+    'Topic :: Scientific/Engineering :: Artificial Intelligence',
+  ],
+  python_requires='>=3.10,<3.14',
+  packages=setuptools.find_packages(include=['tf_sparse_rl*']),
+  install_requires=_CORE,
+  extras_require=_EXTRAS,
+  entry_points={
+    'console_scripts': [
+      f'tf-sparse-rl-{command} = tf_sparse_rl.{command}:run'
+      for command in _COMMANDS
+    ]
+  },
+)

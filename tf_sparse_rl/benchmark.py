@@ -1,0 +1,117 @@
+"""Measures speed and prints JSON: `python -m tf_sparse_rl.benchmark`.
+
+Without --methods or --peers: one measurement of the run that the flags
+describe. With them: all named candidates in turn, for --rounds rounds.
+"""
+
+import dataclasses
+import json
+import sys
+
+from absl import flags
+
+from tf_sparse_rl import flags as run_flags
+from tf_sparse_rl import quiet
+
+
+def main(argv):
+  """Measures what the flags ask for."""
+  del argv
+  config = run_flags.config_from_flags()
+  options = flags.FLAGS
+  if options.what == 'mask_update':
+    result = _mask_update(options.rounds)
+  elif options.methods or options.peers:
+    result = _in_turn(_shortened(config), options)
+  else:
+    result = _training(_shortened(config), options.warmup_env_steps)
+  print(json.dumps(result, indent=2))
+
+
+def _shortened(config):
+  """The run, long enough to measure; collection at random is warm-up."""
+  options = flags.FLAGS
+  warmup = options.warmup_env_steps
+  changes = {'initial_collect_env_steps': min(200, warmup - 1)}
+  if not options['num_env_steps'].present:
+    changes['num_env_steps'] = warmup + 4000
+  config = dataclasses.replace(config, **changes)
+  if config.num_env_steps < warmup + 10:
+    raise run_flags.UserError(
+      f'Expected num_env_steps >= warmup_env_steps + 10. Received: '
+      f'{config.num_env_steps} and {warmup}.'
+    )
+  # The only evaluations left are the first and the last: not timed.
+  return dataclasses.replace(
+    config, eval_period=config.num_env_steps, num_eval_episodes=1
+  )
+
+
+def _training(config, warmup_env_steps):
+  quiet.silence()
+  from tf_sparse_rl.benchmarks import training
+  from tf_sparse_rl.training import machine
+
+  machine.configure(config)
+  try:
+    return training.measure(config, warmup_env_steps)
+  except ValueError as error:
+    raise run_flags.UserError(str(error)) from error
+
+
+def _mask_update(rounds):
+  quiet.silence()
+  from tf_sparse_rl.benchmarks import mask_update
+
+  return mask_update.measure(rounds)
+
+
+def _in_turn(config, options):
+  from tf_sparse_rl.benchmarks import in_turn
+
+  ours = ('--methods', '--method', '--peers', '--rounds')
+  arguments = [
+    argument
+    for argument in sys.argv[1:]
+    if argument.partition('=')[0] not in ours
+  ]
+  methods = options.methods or [config.method]
+  commands = {m: in_turn.our_command(arguments, m) for m in methods}
+  for peer in options.peers or []:
+    name, _, python = peer.partition('=')
+    if name not in ('sb3', 'sbx') or not python:
+      raise run_flags.UserError(
+        'Expected --peers=sb3=PYTHON,sbx=PYTHON with the interpreters of '
+        f'environments that have them. Received: {peer!r}.'
+      )
+    commands[name] = in_turn.peer_command(
+      name, python, config, options.warmup_env_steps
+    )
+  try:
+    return in_turn.measure(commands, options.rounds)
+  except in_turn.CandidateError as error:
+    raise run_flags.UserError(str(error)) from error
+
+
+def run():
+  """Entry point of the command."""
+  run_flags.define_run_flags()
+  flags.DEFINE_enum(
+    'what', 'training', ['training', 'mask_update'], 'What to measure.'
+  )
+  flags.DEFINE_integer(
+    'warmup_env_steps', 1000, 'Env steps before the clock starts.', 20
+  )
+  flags.DEFINE_list('methods', None, 'Methods to compare, the first with all.')
+  flags.DEFINE_list(
+    'peers', None, 'Peers to compare with: sb3=PYTHON,sbx=PYTHON.'
+  )
+  flags.DEFINE_integer('rounds', 5, 'Rounds in turn, or updates.', 1)
+  run_flags.show_in_help(
+    'what', 'warmup_env_steps', 'methods', 'peers', 'rounds'
+  )
+  run_flags.run_command(main)
+
+
+if __name__ == '__main__':
+  sys.exit(run())

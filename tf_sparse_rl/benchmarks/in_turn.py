@@ -1,0 +1,97 @@
+"""Times several candidates in turn, each in a process of its own."""
+
+import json
+import pathlib
+import statistics
+import subprocess
+import sys
+
+_PEERS = pathlib.Path(__file__).with_name('peers.py')
+
+
+class CandidateError(Exception):
+  """A candidate failed; the message is what it printed."""
+
+
+def measure(commands, rounds):
+  """Runs each command once a round, so that all see the same machine.
+
+  Args:
+    commands: `{name: command}`; a command prints one JSON object with
+      `env_steps_per_sec`. The first is what the others are compared with.
+    rounds: how often.
+
+  Returns:
+    Dict: of each candidate its figures and, round by round, the ratio of the
+    first candidate's speed to its own.
+
+  Raises:
+    CandidateError: if a command fails.
+  """
+  speeds = {name: [] for name in commands}
+  for _ in range(rounds):
+    for name, command in commands.items():
+      speeds[name].append(_run(name, command)['env_steps_per_sec'])
+  first = next(iter(commands))
+  return {
+    name: {
+      'env_steps_per_sec': values,
+      f'{first}_is_faster_by': _spread(
+        [ours / theirs for ours, theirs in zip(speeds[first], values)]
+      ),
+    }
+    for name, values in speeds.items()
+  }
+
+
+def peer_command(peer, python, config, warmup_env_steps):
+  """The command that times a peer.
+
+  Args:
+    peer: 'sb3' or 'sbx'.
+    python: interpreter of the peer's own environment.
+    config: a Config; the peer does the same work.
+    warmup_env_steps: env steps before the clock starts.
+
+  Returns:
+    List of strings.
+  """
+  return [
+    python,
+    str(_PEERS),
+    f'--peer={peer}',
+    f'--env_name={config.env_name}',
+    f'--num_env_steps={config.num_env_steps - warmup_env_steps}',
+    f'--warmup_env_steps={warmup_env_steps}',
+    f'--hidden={",".join(str(units) for units in config.hidden_units)}',
+    f'--batch_size={config.batch_size}',
+  ]
+
+
+def our_command(arguments, method):
+  """The command that times one of our methods.
+
+  Args:
+    arguments: flags of this benchmark that describe the run.
+    method: see Config.
+
+  Returns:
+    List of strings.
+  """
+  module = [sys.executable, '-m', 'tf_sparse_rl.benchmark']
+  return [*module, *arguments, f'--method={method}']
+
+
+def _run(name, command):
+  result = subprocess.run(command, capture_output=True, text=True, check=False)
+  if result.returncode:
+    raise CandidateError(f'{name} failed: {result.stderr.strip()[-2000:]}')
+  return json.loads(result.stdout)
+
+
+def _spread(values):
+  return {
+    'min': round(min(values), 3),
+    'median': round(statistics.median(values), 3),
+    'max': round(max(values), 3),
+  }

@@ -1,0 +1,101 @@
+"""Times training: whole env steps, and the stages of one."""
+
+import resource
+import sys
+import tempfile
+import time
+
+import numpy as np
+
+from tf_sparse_rl import envs
+from tf_sparse_rl.agents import registry
+from tf_sparse_rl.training import learner, loop, replay, run_dir
+
+
+def measure(config, warmup_env_steps):
+  """Runs the real loop, then each stage alone.
+
+  Args:
+    config: a Config; the run is as long as it says.
+    warmup_env_steps: env steps before the clock starts.
+
+  Returns:
+    Dict of JSON types.
+  """
+  speed = _env_steps_per_sec(config, warmup_env_steps)
+  stages = _stage_milliseconds(config)
+  kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+  unit = 1 if sys.platform == 'darwin' else 1024
+  return {
+    'method': config.method,
+    'env_steps_per_sec': round(speed, 1),
+    'milliseconds': {name: round(ms, 4) for name, ms in stages.items()},
+    'peak_memory_mib': round(kilobytes * unit / 2**20, 1),
+  }
+
+
+def _env_steps_per_sec(config, warmup_env_steps):
+  times = {}
+  # The last step's evaluation comes before its call, so it is left out.
+  last = config.num_env_steps - 1
+
+  def on_progress(env_step, result):
+    if result is None and env_step in (warmup_env_steps, last):
+      times[env_step] = time.perf_counter()
+
+  with tempfile.TemporaryDirectory() as path:
+    directory = run_dir.RunDir(path)
+    directory.start(config)
+    loop.train(config, directory, on_progress)
+  return (last - warmup_env_steps) / (times[last] - times[warmup_env_steps])
+
+
+def _stage_milliseconds(config, calls=300):
+  """Mean milliseconds of each stage of an env step, one after the other."""
+  env = envs.Environment(config.env_name)
+  parts = registry.build(config, env.spec)
+  size = env.spec.observation_size
+  buffer = replay.Replay(config.replay_capacity, size)
+  rng = np.random.default_rng(config.seed)
+  observation = _fill(buffer, env, rng, num_env_steps=2000)
+  learn = learner.Learner(
+    parts, config.batch_size, buffer.row_size, size, config.jit_compile
+  )
+  rows = buffer.sample(config.batch_size, rng)
+  noise = parts.sample_noise(rng, 1)
+  stages = {
+    'act': lambda: learn.act(observation, noise),
+    'environment': lambda: _env_step(env, rng),
+    'sample': lambda: buffer.sample(config.batch_size, rng),
+    'train_and_act': lambda: learn.train_and_act(rows, observation, noise),
+  }
+  result = {name: _mean_ms(stage, calls) for name, stage in stages.items()}
+  result['train'] = result['train_and_act'] - result['act']
+  return result
+
+
+def _mean_ms(function, calls):
+  for _ in range(20):
+    function()
+  begin = time.perf_counter()
+  for _ in range(calls):
+    function()
+  return (time.perf_counter() - begin) / calls * 1000
+
+
+def _env_step(env, rng):
+  step = env.step(env.random_action(rng))
+  if step.terminated or step.truncated:
+    env.reset()
+
+
+def _fill(buffer, env, rng, num_env_steps):
+  """Fills the replay at random; returns observations `[1, size]`."""
+  observation = env.reset(seed=0)
+  for _ in range(num_env_steps):
+    action = env.random_action(rng)
+    step = env.step(action)
+    buffer.add(observation, action, step)
+    over = step.terminated or step.truncated
+    observation = env.reset() if over else step.observation
+  return observation[np.newaxis]
