@@ -196,8 +196,8 @@ def _check_together(config):
     )
   if config.method in ('set', 'rigl') and config.mask_update_end_train_step < 1:
     raise ValueError(
-      f'Expected mask_update_end_train_step >= 1 for {config.method}. Received: '
-      f'mask_update_end_train_step={config.mask_update_end_train_step}.'
+      f'Expected mask_update_end_train_step >= 1 for {config.method}. '
+      f'Received: {config.mask_update_end_train_step}.'
     )
   if config.method == 'prune' and not (
     config.prune_begin_train_step < config.prune_end_train_step

@@ -64,9 +64,7 @@ def run():
   flags.DEFINE_integer(
     'num_episodes', 20, 'Episodes, with greedy actions.', lower_bound=1
   )
-  flags.DEFINE_integer(
-    'seed', 1, 'Of the starts of the episodes.', lower_bound=0
-  )
+  flags.DEFINE_integer('seed', 1, 'Of the starts of the episodes.', 0)
   flags.DEFINE_string(
     'video_dir', None, 'Film one episode as MP4 into this directory.'
   )

@@ -67,7 +67,9 @@ def optimizer(config, network):
   """
   # The legacy generation: TensorFlow has one fused kernel for it.
   adam = tf.keras.optimizers.legacy.Adam(config.learning_rate)
-  if not any(l.target_sparsity > 0 for l in sparsity.sparse_layers(network)):
+  if not any(
+    layer.target_sparsity > 0 for layer in sparsity.sparse_layers(network)
+  ):
     return adam
   return sparsity.SparseOptimizer(adam, mask_updater(config), network)
 

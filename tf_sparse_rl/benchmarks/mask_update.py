@@ -22,11 +22,8 @@ def measure(rounds):
   """
   layer = tf.keras.layers.Dense(_UNITS)
   [layer] = sparsity.sparsify([layer], input_shape=[None, _INPUTS])
-  state = sparsity.updaters.KernelState(
-    layer.kernel,
-    layer.mask,
-    tf.random.stateless_normal(layer.mask.shape, [0, 1]),
-  )
+  gradient = tf.random.stateless_normal(layer.mask.shape, [0, 1])
+  state = sparsity.updaters.KernelState(layer.kernel, layer.mask, gradient)
   updater = sparsity.RigL(drop_fraction=0.3)
 
   @tf.function

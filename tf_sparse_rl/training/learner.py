@@ -24,7 +24,10 @@ class Learner:
     observations = tf.TensorSpec([None, observation_size], tf.float32)
     noise = tf.TensorSpec([None, parts.noise_size], tf.float32)
     rows = tf.TensorSpec([batch_size, row_size], tf.float32)
-    function = lambda f: tf.function(f, autograph=False, jit_compile=jit)
+
+    def function(f):
+      return tf.function(f, autograph=False, jit_compile=jit)
+
     self._act = function(parts.explore).get_concrete_function(
       observations, noise
     )
