@@ -206,6 +206,14 @@ def _check_together(config):
       'Expected prune_begin_train_step < prune_end_train_step. Received: '
       f'{config.prune_begin_train_step} and {config.prune_end_train_step}.'
     )
+  if config.method == 'prune' and (
+    config.prune_end_train_step > config.num_train_steps
+  ):
+    raise ValueError(
+      'Expected pruning to end within the run, which has '
+      f'{config.num_train_steps} train steps. Received: '
+      f'prune_end_train_step={config.prune_end_train_step}.'
+    )
   if config.match_sparsity and config.method != 'dense':
     raise ValueError(
       'Expected method=dense with match_sparsity: it makes a dense network as '

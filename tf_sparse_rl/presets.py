@@ -19,7 +19,7 @@ class Value(NamedTuple):
 
 
 class Share(NamedTuple):
-  """A train step, given as a share of all train steps of the run."""
+  """A train step, as a share of the env steps of the run over train_period."""
 
   share: float
   source: str
@@ -102,6 +102,9 @@ def resolve(config):
   config = dataclasses.replace(config, **plain)
   train_steps = config.num_env_steps // config.train_period
   shares = {n: values[n].share for n in missing if isinstance(values[n], Share)}
+  # A short run ends before: its initial collection is not trained on.
+  last = config.num_train_steps
   return dataclasses.replace(
-    config, **{n: round(share * train_steps) for n, share in shares.items()}
+    config,
+    **{n: min(round(s * train_steps), last) for n, s in shares.items()},
   )

@@ -36,6 +36,7 @@ def main(argv):
 
 
 def _train(config, run_dir):
+  from tf_sparse_rl.exporting import policy
   from tf_sparse_rl.training import loop, machine, terminal
 
   machine.configure(config)
@@ -47,7 +48,10 @@ def _train(config, run_dir):
       outcome = loop.train(config, run_dir, progress.update)
   except loop.TrainingError as error:
     raise run_flags.UserError(str(error)) from error
-  print(terminal.closing_table(config, run_dir, outcome))
+  policy.export(outcome.parts, run_dir.policy_path)
+  # Last: from here on the run counts as finished.
+  summary = run_dir.finish(outcome.totals)
+  print(terminal.closing_table(run_dir, outcome.parts, summary))
 
 
 def run():

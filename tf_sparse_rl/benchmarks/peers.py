@@ -1,19 +1,16 @@
 """Times a peer's DQN at our benchmark's work; prints one line of JSON.
 
 A script for the peer's own interpreter: it imports neither TensorFlow nor us.
-
-  PEER_PYTHON tf_sparse_rl/benchmarks/peers.py --peer=sb3
 """
 
 import argparse
+import importlib
 import json
 import os
 import time
 
-_INSTALL = {
-  'sb3': 'pip install "stable-baselines3==2.9.*"',
-  'sbx': 'pip install "sbx-rl==0.28.*"',
-}
+_PACKAGES = {'sb3': 'stable_baselines3', 'sbx': 'sbx'}
+_INSTALL = {'sb3': '"stable-baselines3==2.9.*"', 'sbx': '"sbx-rl==0.28.*"'}
 _LEARNING_STARTS = 200  # Env steps; within the warm-up, as XLA's compile is.
 
 
@@ -26,8 +23,8 @@ def parse_args(argv=None) -> argparse.Namespace:
   parser.add_argument('--warmup_env_steps', type=int, default=1000)
   parser.add_argument('--hidden', default='512,512', help='units a layer')
   parser.add_argument('--batch_size', type=int, default=128)
-  # Unset is every core. On a quiet 2-core machine 2 threads beat 1 for both
-  # peers; beside other work torch's 2 can lose to 1, so time both there.
+  # Unset: every core, faster than 1 for both peers on 2 quiet cores. Beside
+  # other work torch's threads spin and can lose to 1 manyfold: time both then.
   parser.add_argument('--threads', type=int, default=None)
   args = parser.parse_args(argv)
   args.hidden = [int(units) for units in args.hidden.split(',')]
@@ -47,20 +44,16 @@ def import_peer(peer: str, threads: int | None):
   if threads:
     os.environ['NPROC'] = str(threads)  # XLA's pools; read when JAX starts.
   try:
-    import stable_baselines3
-    import torch
-
-    if threads:
-      torch.set_num_threads(threads)
-    if peer == 'sb3':
-      return stable_baselines3
-    import sbx
+    package = importlib.import_module(_PACKAGES[peer])
+    torch = importlib.import_module('torch')  # Both peers need it.
   except ImportError as error:
     raise SystemExit(
-      f'{peer} is needed in this interpreter ({error}). Make an environment '
-      f'for it alone: python -m venv ENV && ENV/bin/{_INSTALL[peer]}'
+      f'{peer} is needed in this interpreter ({error}). Make it its own: '
+      f'python -m venv ENV && ENV/bin/pip install {_INSTALL[peer]}'
     ) from error
-  return sbx
+  if threads:
+    torch.set_num_threads(threads)
+  return package
 
 
 def make_model(package, args: argparse.Namespace):
@@ -92,7 +85,7 @@ def time_model(model, args: argparse.Namespace) -> float:
   times = {}  # By env step.
   end = args.warmup_env_steps + args.num_env_steps
 
-  # Called between an env step and its train step, so N calls apart is N of each.
+  # Called between an env step and its train step: N calls apart, N of each.
   def on_step(*_):
     times[model.num_timesteps] = time.perf_counter()
     return True
@@ -106,10 +99,10 @@ def main(argv=None) -> None:
   args = parse_args(argv)
   package = import_peer(args.peer, args.threads)
   seconds = time_model(make_model(package, args), args)
+  speed = round(args.num_env_steps / seconds, 1)
   result = {'peer': args.peer, 'version': package.__version__}
-  result['env_steps_per_sec'] = round(args.num_env_steps / seconds, 1)
-  result.update(env_steps=args.num_env_steps, seconds=round(seconds, 3))
-  print(json.dumps(result))
+  result.update(env_steps_per_sec=speed, env_steps=args.num_env_steps)
+  print(json.dumps({**result, 'seconds': round(seconds, 3)}))
 
 
 if __name__ == '__main__':

@@ -37,19 +37,17 @@ class _Policy(tf.Module):
     return self._apply
 
 
-def export(parts, env_spec, path):
+def export(parts, path):
   """Writes the policy, whole or not at all.
 
   Args:
     parts: AgentParts.
-    env_spec: an EnvSpec.
     path: directory of the SavedModel; replaced if it exists. Its signature
       `serving_default` maps `observation`, float32 `[batch, size]`, to
       `action` and to `output`, what the network said.
   """
-  module = _Policy(
-    parts.policy_layers, parts.greedy_action, env_spec.observation_size
-  )
+  [_, size] = parts.policy_layers[0].get_build_config()['input_shape']
+  module = _Policy(parts.policy_layers, parts.greedy_action, size)
   temporary = path.with_name(path.name + '.tmp')
   shutil.rmtree(temporary, ignore_errors=True)
   tf.saved_model.save(

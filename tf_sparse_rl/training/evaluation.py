@@ -1,5 +1,6 @@
 """Evaluation: greedy episodes, all at once, from seeds of their own."""
 
+import os
 from typing import NamedTuple
 
 import gymnasium as gym
@@ -72,6 +73,8 @@ def film(env_name, act, video_dir, seed):
   Raises:
     ValueError: if the environment cannot render images.
   """
+  # Pictures are drawn in memory: no display is needed, nor complained about.
+  os.environ.setdefault('SDL_VIDEODRIVER', 'dummy')
   env = envs.Environment(env_name, render_mode='rgb_array')
   if env.gym.render_mode != 'rgb_array':
     raise ValueError(f'Cannot film {env_name}: it renders no images.')

@@ -4,17 +4,21 @@ Read it from top to bottom. Where sparsity comes in is not seen here: masks
 move inside the agent's optimizer.
 """
 
-import collections
 import math
-import time
 from typing import NamedTuple
 
 import numpy as np
 
 from tf_sparse_rl import envs, sparsity
+from tf_sparse_rl.agents import parts as agent_parts
 from tf_sparse_rl.agents import registry
-from tf_sparse_rl.exporting import policy
-from tf_sparse_rl.training import evaluation, learner, replay, summaries
+from tf_sparse_rl.training import (
+  evaluation,
+  learner,
+  metrics,
+  replay,
+  summaries,
+)
 
 # Each use of randomness has a stream of its own, derived from the seed.
 _COLLECT_STREAM, _ENV_STREAM, _EVAL_STREAM = range(3)
@@ -24,35 +28,15 @@ class TrainingError(Exception):
   """Training cannot go on."""
 
 
-class Episodes:
-  """The last collection episodes, for the summaries."""
-
-  def __init__(self):
-    self.count = 0
-    self.returns = collections.deque(maxlen=10)
-    self.lengths = collections.deque(maxlen=10)
-    self._return, self._length = 0.0, 0
-
-  def add(self, step):
-    """Adds an env step; an episode counts once it is over."""
-    self._return += step.reward
-    self._length += 1
-    if step.terminated or step.truncated:
-      self.count += 1
-      self.returns.append(self._return)
-      self.lengths.append(self._length)
-      self._return, self._length = 0.0, 0
-
-
 class Outcome(NamedTuple):
-  """What a finished run says about itself."""
+  """What a run leaves when it has come to its end."""
 
-  parts: object  # AgentParts
-  summary: dict  # as in summary.json
+  parts: agent_parts.AgentParts
+  totals: dict  # for summary.json
 
 
 def train(config, run_dir, on_progress=lambda env_step, result: None):
-  """Trains one agent and writes everything to its directory.
+  """Trains one agent; results and summaries go to its directory.
 
   Args:
     config: a resolved Config.
@@ -81,8 +65,8 @@ def train(config, run_dir, on_progress=lambda env_step, result: None):
   )
   writer = summaries.Summaries(run_dir.path, config, parts)
   rng = np.random.default_rng(_seed(config, _COLLECT_STREAM))
-  episodes = Episodes()
-  clock = _Clock()
+  episodes = metrics.Episodes()
+  clock = metrics.Clock()
 
   def evaluate(env_step):
     outcome = evaluator.evaluate(learn.act_greedily, index=env_step)
@@ -128,8 +112,7 @@ def train(config, run_dir, on_progress=lambda env_step, result: None):
 
   writer.close()
   env.close()
-  policy.export(parts, env.spec, run_dir.policy_path)
-  return Outcome(parts, run_dir.finish(_totals(config, parts, clock)))
+  return Outcome(parts, _totals(config, parts, clock))
 
 
 def _seed(config, stream):
@@ -187,36 +170,3 @@ def _totals(config, parts, clock):
     'wall_seconds': round(clock.wall_seconds, 3),
     'env_steps_per_sec': round(clock.mean_speed, 1),
   }
-
-
-class _Clock:
-  """Wall time of the run, and the speed of training without evaluation."""
-
-  def __init__(self):
-    self._begin = time.perf_counter()
-    self._trained = 0.0  # seconds, evaluations left out
-    self._env_steps = 0
-    self._started = self._since = (0, self._begin)
-
-  @property
-  def wall_seconds(self):
-    return time.perf_counter() - self._begin
-
-  @property
-  def mean_speed(self):
-    """Env steps a second over all training so far."""
-    return self._env_steps / self._trained if self._trained else 0.0
-
-  def start(self, env_step):
-    self._started = self._since = (env_step, time.perf_counter())
-
-  def pause(self, env_step):
-    first, started = self._started
-    self._trained += time.perf_counter() - started
-    self._env_steps += env_step - first
-
-  def speed(self, env_step):
-    """Env steps a second since the last call or start."""
-    (first, since), now = self._since, time.perf_counter()
-    self._since = (env_step, now)
-    return (env_step - first) / max(now - since, 1e-9)

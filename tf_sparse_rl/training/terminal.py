@@ -54,20 +54,20 @@ class Progress:
       self._bar.update()
 
 
-def closing_table(config, run_dir, outcome):
+def closing_table(run_dir, parts, summary):
   """What a finished run says.
 
   Args:
-    config: a Config.
     run_dir: its RunDir.
-    outcome: the loop's Outcome.
+    parts: AgentParts.
+    summary: the content of summary.json.
 
   Returns:
     str of several lines.
   """
-  results, summary = run_dir.read_results(), outcome.summary
+  results = run_dir.read_results()
   lines = []
-  for name, network in outcome.parts.networks.items():
+  for name, network in parts.networks.items():
     lines += ['', name, sparsity.summary(network)]
   minutes, seconds = divmod(round(summary['wall_seconds']), 60)
   lines += [
