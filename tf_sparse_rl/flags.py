@@ -1,12 +1,11 @@
 """The absl flags of a run: one for each field of Config, declared once."""
 
-import difflib
 import sys
 
 from absl import app, flags
 
 from tf_sparse_rl import config as config_lib
-from tf_sparse_rl import presets
+from tf_sparse_rl import names, presets
 
 _HELP = {
   'agent': f'Agent: {", ".join(config_lib.AGENTS)}.',
@@ -129,27 +128,7 @@ def _given_flags():
 
 def _check_name(kind, name, valid):
   if name not in valid:
-    raise ValueError(unknown_name(kind, name, valid))
-
-
-def unknown_name(kind, name, valid):
-  """The message for a wrong name, with the nearest valid one.
-
-  Args:
-    kind: what it is the name of.
-    name: what was received.
-    valid: the valid names.
-
-  Returns:
-    str.
-  """
-  valid = list(valid)
-  lower = {v.lower(): v for v in valid}
-  near = difflib.get_close_matches(str(name).lower(), lower, n=1, cutoff=0.4)
-  hint = f' Did you mean {lower[near[0]]!r}?' if near else ''
-  if len(valid) <= 10:
-    hint += f' Valid: {", ".join(valid)}.'
-  return f'Unknown {kind} {name!r}.{hint}'
+    raise ValueError(names.unknown(kind, name, valid))
 
 
 def _comments():

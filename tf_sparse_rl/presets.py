@@ -1,4 +1,4 @@
-"""Default values by agent, environment family and method, with sources.
+"""Default values by agent, with their sources.
 
 "Table n" are the tables of the paper's appendix; "code" is its released code.
 Where the two differ, the code's value stands, for that is what was run; the
@@ -25,6 +25,7 @@ class Share(NamedTuple):
   source: str
 
 
+# Classic control. Table 1 has the same values for all five methods.
 _DQN_CLASSIC = {
   'num_env_steps': Value(100_000, 'code: 100,000 iterations'),
   'hidden_units': Value((512, 512), 'table 6'),
@@ -49,50 +50,19 @@ _DQN_CLASSIC = {
   'prune_end_train_step': Share(0.75, 'code: 75,000; the text says 80 %'),
 }
 
-# {(agent, family): ({field: value}, {method: {field: value}})}
-_PRESETS = {
-  ('dqn', 'classic'): (_DQN_CLASSIC, {}),
-}
-
-
-def env_family(env_name):
-  """The family whose preset serves an environment.
-
-  Args:
-    env_name: id of a Gymnasium environment.
-
-  Returns:
-    'classic', also for an environment that no paper preset is for.
-  """
-  del env_name
-  return 'classic'
-
-
-def preset(agent, env_name, method):
-  """The preset of one kind of run.
-
-  Args:
-    agent: see Config.
-    env_name: see Config.
-    method: see Config.
-
-  Returns:
-    `{field name: Value or Share}`.
-  """
-  common, by_method = _PRESETS[agent, env_family(env_name)]
-  return {**common, **by_method.get(method, {})}
+_PRESETS = {'dqn': _DQN_CLASSIC}
 
 
 def resolve(config):
   """Fills the fields that are None.
 
   Args:
-    config: a Config with a valid agent, environment and method.
+    config: a Config with a valid agent.
 
   Returns:
     A Config without None.
   """
-  values = preset(config.agent, config.env_name, config.method)
+  values = _PRESETS[config.agent]
   missing = {
     field.name
     for field in dataclasses.fields(Config)

@@ -1,11 +1,12 @@
 """One Gymnasium environment: checked spaces, plain arrays, seeded resets."""
 
 import dataclasses
-import difflib
 from typing import NamedTuple
 
 import gymnasium as gym
 import numpy as np
+
+from tf_sparse_rl import names
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,10 +102,7 @@ def check_name(env_name):
   except gym.error.Error:
     known = False
   if not known:
-    lower = {name.lower(): name for name in gym.registry}
-    near = difflib.get_close_matches(env_name.lower(), lower, n=1, cutoff=0.4)
-    hint = f' Did you mean {lower[near[0]]!r}?' if near else ''
-    raise ValueError(f'Unknown environment {env_name!r}.{hint}')
+    raise ValueError(names.unknown('environment', env_name, gym.registry))
 
 
 def _checked_spec(env_name, env):

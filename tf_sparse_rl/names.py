@@ -1,0 +1,23 @@
+"""The message for a wrong name, with the nearest valid one."""
+
+import difflib
+
+
+def unknown(kind, name, valid):
+  """Says that a name is unknown and which one may have been meant.
+
+  Args:
+    kind: what it is the name of.
+    name: what was received.
+    valid: the valid names.
+
+  Returns:
+    str.
+  """
+  valid = list(valid)
+  lower = {v.lower(): v for v in valid}
+  near = difflib.get_close_matches(str(name).lower(), lower, n=1, cutoff=0.4)
+  hint = f' Did you mean {lower[near[0]]!r}?' if near else ''
+  if len(valid) <= 10:
+    hint += f' Valid: {", ".join(valid)}.'
+  return f'Unknown {kind} {name!r}.{hint}'
