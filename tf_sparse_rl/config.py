@@ -10,57 +10,98 @@ METHODS = ('dense', 'static', 'set', 'rigl', 'prune')
 DISTRIBUTIONS = ('uniform', 'er', 'erk')
 
 
+def _field(default, meaning):
+  """A field with its default and its meaning, unit included."""
+  return dataclasses.field(default=default, metadata={'meaning': meaning})
+
+
 @dataclasses.dataclass(frozen=True)
 class Config:
   """One run. A field that is None when given is filled in by its preset."""
 
   # What is trained.
-  agent: str = 'dqn'  # one of AGENTS
-  env_name: str = 'CartPole-v1'  # id of a Gymnasium environment
-  method: str = 'rigl'  # one of METHODS
-  seed: int = 0  # of everything random in the run
-  num_env_steps: int | None = None  # env steps, initial collection included
+  agent: str = _field('dqn', f'one of: {", ".join(AGENTS)}')
+  env_name: str = _field('CartPole-v1', 'id of a Gymnasium environment')
+  method: str = _field('rigl', f'one of: {", ".join(METHODS)}')
+  seed: int = _field(0, 'seed of everything random in the run')
+  num_env_steps: int | None = _field(
+    None, 'env steps, initial collection included'
+  )
 
   # Sparsity.
-  sparsity: float = 0.9  # fraction of zeros of each network, in [0, 1)
-  distribution: str = 'erk'  # one of DISTRIBUTIONS
-  erk_power: float = 1.0  # exponent of erk
-  custom_sparsity: str = ''  # layers kept as given: 'hidden_0=0.5,output=0'
-  sparsity_aware_init: bool | None = None  # scale weights to the fan-in left
-  drop_fraction: float | None = None  # share replaced at the first update
-  mask_update_period: int | None = None  # train steps
-  mask_update_end_train_step: int | None = None  # no mask update after it
-  prune_begin_train_step: int | None = None  # pruning starts
-  prune_end_train_step: int | None = None  # pruning has met its target
+  sparsity: float = _field(0.9, 'fraction of zeros of each network, in [0, 1)')
+  distribution: str = _field('erk', f'one of: {", ".join(DISTRIBUTIONS)}')
+  erk_power: float = _field(1.0, 'exponent of the erk distribution')
+  custom_sparsity: str = _field(
+    '', "layers kept as given: 'hidden_0=0.5,output=0'"
+  )
+  sparsity_aware_init: bool | None = _field(
+    None, 'scale initial weights up to the fan-in that is left'
+  )
+  drop_fraction: float | None = _field(
+    None, 'share of the connections replaced at the first mask update'
+  )
+  mask_update_period: int | None = _field(
+    None, 'train steps between mask updates'
+  )
+  mask_update_end_train_step: int | None = _field(
+    None, 'train step of the last mask update'
+  )
+  prune_begin_train_step: int | None = _field(
+    None, 'train step at which pruning starts'
+  )
+  prune_end_train_step: int | None = _field(
+    None, 'train step at which pruning meets the sparsity'
+  )
 
   # Networks.
-  hidden_units: tuple[int, ...] | None = None  # units of each hidden layer
-  width: float = 1.0  # multiplies hidden_units; for small dense networks
-  match_sparsity: float = 0.0  # dense: width as large as this sparsity leaves
-  weight_decay: float | None = None  # L2 in the loss: weight_decay * sum(w^2)
+  hidden_units: tuple[int, ...] | None = _field(
+    None, 'units of each hidden layer'
+  )
+  width: float = _field(
+    1.0, 'multiplies hidden_units; for small dense networks'
+  )
+  match_sparsity: float = _field(
+    0.0, 'dense: width as large as this sparsity leaves'
+  )
+  weight_decay: float | None = _field(
+    None, 'L2 in the loss: weight_decay * sum(w^2)'
+  )
 
   # Learning.
-  learning_rate: float | None = None  # of Adam
-  batch_size: int | None = None  # transitions
-  gamma: float | None = None  # discount of future rewards
-  reward_scale: float | None = None  # multiplies rewards in the loss
-  epsilon: float | None = None  # share of random actions in collection
-  target_update_period: int | None = None  # train steps
-  target_update_tau: float | None = None  # 1 copies, less averages
-  replay_capacity: int | None = None  # transitions
-  initial_collect_env_steps: int | None = None  # random actions first
-  train_period: int | None = None  # env steps for each train step
+  learning_rate: float | None = _field(None, 'learning rate of Adam')
+  batch_size: int | None = _field(None, 'transitions of a batch')
+  gamma: float | None = _field(None, 'discount of future rewards')
+  reward_scale: float | None = _field(None, 'multiplies rewards in the loss')
+  epsilon: float | None = _field(None, 'share of random actions in collection')
+  target_update_period: int | None = _field(
+    None, 'train steps between target updates'
+  )
+  target_update_tau: float | None = _field(
+    None, 'share of the online weights that the target takes over; 1 copies'
+  )
+  replay_capacity: int | None = _field(
+    None, 'transitions that the replay holds'
+  )
+  initial_collect_env_steps: int | None = _field(
+    None, 'env steps at random before training'
+  )
+  train_period: int | None = _field(None, 'env steps for each train step')
 
   # Evaluation and logging.
-  eval_period: int | None = None  # env steps
-  num_eval_episodes: int | None = None  # episodes of one evaluation
-  summary_period: int = 500  # env steps from one TensorBoard point to the next
-  mask_images: bool = False  # write masks as images to TensorBoard
+  eval_period: int | None = _field(None, 'env steps between evaluations')
+  num_eval_episodes: int | None = _field(None, 'episodes of one evaluation')
+  summary_period: int = _field(
+    500, 'env steps from one TensorBoard point to the next'
+  )
+  mask_images: bool = _field(False, 'write masks as images to TensorBoard')
 
   # Machine. On a CPU, two single-threaded operations at a time were fastest.
-  intra_op_threads: int = 1  # threads of one operation; 0 leaves it open
-  inter_op_threads: int = 2  # operations at a time; 0 leaves it open
-  jit_compile: bool = False  # compile the train step with XLA
+  intra_op_threads: int = _field(
+    1, 'threads of one operation; 0 leaves it open'
+  )
+  inter_op_threads: int = _field(2, 'operations at a time; 0 leaves it open')
+  jit_compile: bool = _field(False, 'compile the train step with XLA')
 
   @property
   def num_train_steps(self):

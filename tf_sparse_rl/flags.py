@@ -7,11 +7,6 @@ from absl import app, flags
 from tf_sparse_rl import config as config_lib
 from tf_sparse_rl import names, presets
 
-_HELP = {
-  'agent': f'Agent: {", ".join(config_lib.AGENTS)}.',
-  'env_name': 'Id of a Gymnasium environment.',
-  'method': f'Training method: {", ".join(config_lib.METHODS)}.',
-}
 _CONFIG = 'config'
 
 
@@ -24,7 +19,6 @@ def define_run_flags():
   flags.DEFINE_string(
     _CONFIG, None, 'Repeat the run of this config.json; other flags override.'
   )
-  comments = _comments()
   define = {
     str: flags.DEFINE_string,
     int: flags.DEFINE_integer,
@@ -34,11 +28,12 @@ def define_run_flags():
   }
   for field in config_lib.fields():
     kind, optional = config_lib.field_kind(field)
-    text = _HELP.get(field.name, comments[field.name])
+    text = field.metadata['meaning']
+    text = text[0].upper() + text[1:] + '.'
     if optional:
       text += ' Default: by preset.'
     define[kind](field.name, field.default, text)
-  show_in_help(_CONFIG, *comments)
+  show_in_help(_CONFIG, *(field.name for field in config_lib.fields()))
 
 
 def show_in_help(*names):
@@ -129,19 +124,6 @@ def _given_flags():
 def _check_name(kind, name, valid):
   if name not in valid:
     raise ValueError(names.unknown(kind, name, valid))
-
-
-def _comments():
-  """The comment behind each field of Config, which is its help text."""
-  import inspect  # Only here: a help text is made once.
-
-  comments = {}
-  for line in inspect.getsource(config_lib.Config).split('\n'):
-    code, mark, comment = line.partition('  # ')
-    name = code.strip().partition(':')[0]
-    if mark and name.isidentifier():
-      comments[name] = comment[0].upper() + comment[1:].strip() + '.'
-  return comments
 
 
 def run_command(main):
