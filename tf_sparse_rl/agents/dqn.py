@@ -12,6 +12,22 @@ from tf_sparse_rl.agents import parts, sparse
 from tf_sparse_rl.networks import dense
 
 
+class _OnePassDqnAgent(dqn_agent.DqnAgent):
+  """TF-Agents' DqnAgent with one pass through the target network, not two.
+
+  Why a subclass: TF-Agents asks the target network once for its Q-values and
+  once more, through a policy, for the greedy action to pick among them. What
+  comes out is the maximum. The second pass was a fifth of the train step.
+  """
+
+  def _compute_next_q_values(self, next_time_steps, info):
+    del info
+    q_values, _ = self._target_q_network(
+      next_time_steps.observation, step_type=next_time_steps.step_type
+    )
+    return tf.reduce_max(q_values, -1)
+
+
 def build_dqn(config, env_spec):
   """Builds a DQN agent; masks are drawn before the target is copied.
 
@@ -28,7 +44,7 @@ def build_dqn(config, env_spec):
   )
   network = sequential.Sequential(layers, observation_spec, name='QNetwork')
   optimizer = sparse.optimizer(config, network)
-  agent = dqn_agent.DqnAgent(
+  agent = _OnePassDqnAgent(
     ts.time_step_spec(observation_spec),
     tensor_spec.BoundedTensorSpec(
       [], tf.int32, 0, env_spec.num_actions - 1, 'action'

@@ -82,7 +82,7 @@ class RunDir:
     """
     there = self.read_config()
     if there is None:
-      if self.path.exists() and any(
+      if self.path.is_dir() and any(
         entry.name != '.lock' for entry in self.path.iterdir()
       ):
         raise RunDirError(

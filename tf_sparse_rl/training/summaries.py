@@ -20,7 +20,7 @@ TAGS = {
   'Params/{network}/nonzero': 'active kernel entries of a network',
   'MaskUpdate/{network}/drop_fraction': 'share to replace at a mask update now',
   'MaskUpdate/{network}/changed_fraction': 'share of the active connections '
-  'that the previous point did not have',
+  'replaced or removed since the previous summary, where any were',
   'Masks/{network}/{layer}': 'the mask as an image, with --mask_images',
   'Speed/env_steps_per_sec': 'env steps a second since the previous point',
   'Config': 'the config as text',
@@ -116,9 +116,10 @@ class Summaries:
     new = sum(np.sum(n > b) for n, b in zip(now, before))
     gone = sum(np.sum(n < b) for n, b in zip(now, before))
     active = sum(np.sum(b) for b in before)
-    tf.summary.scalar(
-      f'MaskUpdate/{name}/changed_fraction', max(new, gone) / active
-    )
+    if new or gone:  # Between two mask updates there is nothing to say.
+      tf.summary.scalar(
+        f'MaskUpdate/{name}/changed_fraction', max(new, gone) / active
+      )
     self._masks[name] = now
 
   def _read_masks(self):
