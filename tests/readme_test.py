@@ -1,0 +1,124 @@
+"""README.md says only what is true."""
+
+import ast
+import pathlib
+import re
+import subprocess
+
+import numpy as np
+import pytest
+
+from tf_sparse_rl import config
+from tf_sparse_rl.training import summaries
+
+_ROOT = pathlib.Path(__file__).parents[1]
+_README = (_ROOT / 'README.md').read_text('utf-8')
+_TINY_RUN = (
+  '--num_env_steps=300',
+  '--initial_collect_env_steps=100',
+  '--hidden_units=16,16',
+  '--batch_size=8',
+  '--num_eval_episodes=2',
+)
+
+
+def _section(title):
+  return _README.split(f'\n## {title}\n')[1].split('\n## ')[0]
+
+
+def _launch(*command):
+  """Runs a launch script as a user would, in the environment it made."""
+  if not (_ROOT / '.venv' / '.package').exists():
+    pytest.skip('launch/test.sh has not made .venv here')
+  return subprocess.run(
+    command, cwd=_ROOT, capture_output=True, text=True, check=False
+  )
+
+
+def test_every_flag_is_listed_with_its_default():
+  for field in config.fields():
+    [row] = re.findall(rf'^\| `--{field.name}` \|.*$', _README, re.M)
+    default = field.default
+    if isinstance(default, bool):
+      default = str(default).lower()
+    text = 'by preset' if default is None else str(default) or 'none'
+    assert row.endswith(f'| {text} |'), row
+
+
+def test_every_tag_is_listed():
+  for tag in summaries.TAGS:
+    assert f'| `{tag}` |' in _README, tag
+
+
+def test_code_map_lists_the_files_that_are_there():
+  listed = set(re.findall(r'^\| `([\w/]+\.py)` \|', _section('Code map'), re.M))
+  package = _ROOT / 'tf_sparse_rl'
+  there = {
+    str(path.relative_to(package))
+    for path in package.glob('**/*.py')
+    if path.name not in ('__init__.py', 'version.py')
+  }
+  assert listed == there
+
+
+def test_every_script_picture_and_module_named_is_there():
+  for name in set(re.findall(r'launch/[\w.]+', _README)):
+    assert (_ROOT / name).exists(), name
+  for name in set(re.findall(r'\]\((testdata/[\w./]+)\)', _README)):
+    assert (_ROOT / name).exists(), name
+  for name in set(re.findall(r'python -m tf_sparse_rl\.(\w+)', _README)):
+    assert (_ROOT / 'tf_sparse_rl' / f'{name}.py').exists(), name
+
+
+def test_every_flag_in_a_command_exists():
+  declared = set()
+  for path in (_ROOT / 'tf_sparse_rl').glob('*.py'):
+    for node in ast.walk(ast.parse(path.read_text('utf-8'))):
+      is_call = isinstance(node, ast.Call) and isinstance(
+        node.func, ast.Attribute
+      )
+      if is_call and node.func.attr.startswith('DEFINE_'):
+        if isinstance(node.args[0], ast.Constant):
+          declared.add(node.args[0].value)
+  declared |= {field.name for field in config.fields()}
+  # `config` is declared by a constant; the last are those of pip and uv.
+  known = declared | {'config', 'help', 'dry-run', 'no-deps', 'logdir'}
+  assert set(re.findall(r'--([a-z][\w-]*)', _README)) <= known
+
+
+def test_keras_example_runs():
+  import tensorflow as tf
+
+  [code] = re.findall(
+    r'```python\n(.*?)```',
+    _section('The sparse Keras layers, without RL'),
+    re.S,
+  )
+  names = {
+    'dense_model': tf.keras.Sequential(
+      [
+        tf.keras.layers.Dense(32, 'relu', input_shape=(8,)),
+        tf.keras.layers.Dense(4, 'softmax'),
+      ]
+    ),
+    'images': np.ones((16, 8), np.float32),
+    'labels': np.arange(16) % 4,
+  }
+  exec(code.replace('epochs=10', 'epochs=2, verbose=0'), names)
+  kernels = [w for w in names['small'].get_weights() if w.ndim == 2]
+  active = sum(np.count_nonzero(kernel) for kernel in kernels)
+  assert active <= 0.1 * sum(kernel.size for kernel in kernels) + 2
+
+
+def test_first_command_trains(tmp_path):
+  result = _launch('launch/local.sh', f'--root_dir={tmp_path}/run', *_TINY_RUN)
+  assert result.returncode == 0, result.stderr
+  assert 'final return' in result.stdout
+  assert (tmp_path / 'run' / 'summary.json').exists()
+  assert result.stderr == ''
+
+
+def test_second_command_tests():
+  result = _launch('launch/test.sh', '-q', 'tests/build_test.py')
+  assert result.returncode == 0, result.stdout
+  assert ' passed' in result.stdout
