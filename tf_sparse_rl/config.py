@@ -314,7 +314,7 @@ def load_values(path):
   try:
     with open(path, encoding='utf-8') as file:
       values = json.load(file)
-  except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+  except (OSError, ValueError, RecursionError) as error:
     raise ValueError(f'Cannot read the config {path}: {error}.') from error
   if not isinstance(values, dict):
     raise ValueError(f'Expected a JSON object in {path}. Received: {values!r}.')

@@ -94,7 +94,7 @@ def make_config(values):
 
 def _check_arithmetic_fields(config):
   """What presets compute with must be whole numbers before they do."""
-  for name in ('num_env_steps', 'train_period'):
+  for name in ('num_env_steps', 'train_period', 'initial_collect_env_steps'):
     value = getattr(config, name)
     if value is not None and (type(value) is not int or value < 1):
       raise ValueError(
@@ -146,3 +146,6 @@ def run_command(main):
   except UserError as error:
     print(f'error: {error}', file=sys.stderr)
     sys.exit(2)
+  except KeyboardInterrupt:
+    print('interrupted', file=sys.stderr)
+    sys.exit(130)

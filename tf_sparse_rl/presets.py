@@ -63,11 +63,7 @@ def resolve(config):
     A Config without None.
   """
   values = _PRESETS[config.agent]
-  missing = {
-    field.name
-    for field in dataclasses.fields(Config)
-    if getattr(config, field.name) is None
-  }
+  missing = {name for name in values if getattr(config, name) is None}
   plain = {n: values[n].value for n in missing if isinstance(values[n], Value)}
   config = dataclasses.replace(config, **plain)
   train_steps = config.num_env_steps // config.train_period

@@ -33,6 +33,10 @@ def main(argv):
       _train(config, run_dir)
   except (ValueError, run_dir_lib.RunDirError) as error:
     raise run_flags.UserError(str(error)) from error
+  except OSError as error:
+    raise run_flags.UserError(
+      f'Writing to {root_dir} failed: {error}. What was written before stays.'
+    ) from error
 
 
 def _train(config, run_dir):

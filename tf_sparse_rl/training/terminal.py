@@ -42,10 +42,11 @@ class Progress:
     """
     if self._bar is None:
       if result is not None:
+        speed = result['env_steps_per_sec']
         print(
           f'env_step {env_step:>9,}  return {result["return_mean"]:8.1f}  '
-          f'sparsity {result["sparsity"]:.3f}  '
-          f'{result["env_steps_per_sec"]:.0f} env steps/s',
+          f'sparsity {result["sparsity"]:.3f}'
+          + (f'  {speed:.0f} env steps/s' if speed else ''),
           flush=True,
         )
     elif result is not None:
