@@ -8,8 +8,6 @@ source says so.
 import dataclasses
 from typing import Any, NamedTuple
 
-from tf_sparse_rl.config import Config
-
 
 class Value(NamedTuple):
   """A preset value and where it is from."""

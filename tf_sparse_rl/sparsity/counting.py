@@ -8,6 +8,16 @@ import tensorflow as tf
 
 from tf_sparse_rl.sparsity import layers as layers_lib
 
+_CONVOLUTIONS = (
+  tf.keras.layers.Conv1D,
+  tf.keras.layers.Conv2D,
+  tf.keras.layers.Conv3D,
+)
+_TRANSPOSED = (
+  tf.keras.layers.Conv1DTranspose,
+  tf.keras.layers.Conv2DTranspose,
+  tf.keras.layers.Conv3DTranspose,
+)
 
 @dataclasses.dataclass(frozen=True)
 class LayerCount:
@@ -133,19 +143,12 @@ def _count_layer(layer):
 
 def _positions(layer, plain):
   """How often a kernel entry is used in one forward pass; 0 if not known."""
-  if isinstance(plain, tf.keras.layers.Dense):
-    return 1
-  kinds = (
-    tf.keras.layers.Conv1D,
-    tf.keras.layers.Conv2D,
-    tf.keras.layers.Conv3D,
-  )
-  if not isinstance(plain, kinds):
+  if not isinstance(plain, (tf.keras.layers.Dense, *_CONVOLUTIONS)):
     return 0
-  shape = layer.compute_output_shape(layer.get_build_config()['input_shape'])
-  spatial = [d for i, d in enumerate(shape) if i not in (0, _channels(plain))]
-  return math.prod(spatial) if None not in spatial else 0
-
-
-def _channels(conv):
-  return 1 if conv.data_format == 'channels_first' else conv.rank + 1
+  shape = layer.get_build_config()['input_shape']
+  # A transposed convolution spreads its inputs, the others gather outputs.
+  if isinstance(plain, _CONVOLUTIONS) and not isinstance(plain, _TRANSPOSED):
+    shape = layer.compute_output_shape(shape)
+  first = getattr(plain, 'data_format', 'channels_last') == 'channels_first'
+  places = shape[2:] if first else shape[1:-1]
+  return math.prod(places) if None not in places else 0

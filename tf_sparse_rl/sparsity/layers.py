@@ -111,6 +111,9 @@ class SparseLayer(pruning_wrapper.PruneLowMagnitude):
 
   def build(self, input_shape):
     """Builds the wrapped layer, then the mask, all ones."""
+    if self.target_sparsity == 0:
+      super().build(input_shape)
+      return
     constraint = MaskConstraint(
       self.target_sparsity, self.layer.kernel_constraint
     )

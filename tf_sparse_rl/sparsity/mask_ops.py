@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 _INT32_MIN = np.int32(np.iinfo(np.int32).min)
+_INFINITY_BITS = np.int32(0x7F800000)
 
 
 def random_mask(shape, num_zeros, seed):
@@ -95,12 +96,11 @@ def _count(condition):
 
 def _ordered_int32(scores):
   """Maps floats to int32 such that the order is kept; NaN to -infinity."""
-  scores = tf.convert_to_tensor(scores, tf.float32)
-  scores = tf.where(tf.math.is_nan(scores), -np.inf, scores)
-  # -0.0 and 0.0 differ in their bits but are equal as scores.
-  scores = tf.where(scores == 0, tf.zeros_like(scores), scores)
-  bits = tf.bitcast(scores, tf.int32)
-  return tf.where(bits < 0, tf.bitwise.bitwise_xor(bits, 0x7FFFFFFF), bits)
+  # On the bits alone: float arithmetic may take denormal numbers for 0.
+  bits = tf.bitcast(tf.convert_to_tensor(scores, tf.float32), tf.int32)
+  magnitude = tf.bitwise.bitwise_and(bits, 0x7FFFFFFF)
+  keys = tf.where(bits < 0, -magnitude, magnitude)
+  return tf.where(magnitude > _INFINITY_BITS, -_INFINITY_BITS, keys)
 
 
 def _kth_highest(keys, k):

@@ -36,8 +36,17 @@ def is_due(train_step, period, begin_train_step=0, end_train_step=None):
   return due
 
 
+class _DropFraction:
+  """A function of the train step that Keras can save and load."""
+
+  @classmethod
+  def from_config(cls, config):
+    """Makes a schedule from what `get_config` returned."""
+    return cls(**config)
+
+
 @_serializable
-class ConstantDropFraction:
+class ConstantDropFraction(_DropFraction):
   """The same drop fraction at every update."""
 
   def __init__(self, value):
@@ -60,7 +69,7 @@ class ConstantDropFraction:
 
 
 @_serializable
-class CosineDropFraction:
+class CosineDropFraction(_DropFraction):
   """`initial / 2 * (1 + cos(pi * min(t, T) / T))`: from initial to 0 at T.
 
   Reference: Dettmers & Zettlemoyer 2019; Evci et al. 2020, section 3.
@@ -109,10 +118,22 @@ class CubicSparsity:
       begin_train_step: first train step with an update.
       end_train_step: last train step with an update.
       period: train steps from one update to the next.
+
+    Raises:
+      ValueError: for numbers out of range.
     """
-    if end_train_step <= begin_train_step:
+    for name, value in {'initial': initial, 'final': final}.items():
+      if not 0 <= value < 1:
+        raise ValueError(
+          f'Expected a sparsity in [0, 1). Received: {name}={value}.'
+        )
+    if period < 1:
       raise ValueError(
-        'Expected end_train_step > begin_train_step. Received: '
+        f'Expected period >= 1 train steps. Received: period={period}.'
+      )
+    if not 0 <= begin_train_step < end_train_step:
+      raise ValueError(
+        'Expected 0 <= begin_train_step < end_train_step. Received: '
         f'begin_train_step={begin_train_step}, '
         f'end_train_step={end_train_step}.'
       )

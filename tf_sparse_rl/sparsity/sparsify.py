@@ -129,8 +129,10 @@ def _clone(network, convert, input_shape=None):
   return clone
 
 
-def _clone_model(model, convert_layer, prefix=''):
-  if not (isinstance(model, tf.keras.Sequential) or hasattr(model, 'inputs')):
+def _check_model(model):
+  """Only these can be cloned, and only once they are built."""
+  # pylint: disable-next=protected-access
+  if not (isinstance(model, tf.keras.Sequential) or model._is_graph_network):
     raise ValueError(
       'Expected a Sequential or functional model. Received: '
       f'{type(model).__name__}; give it as a list of layers, or put '
@@ -141,6 +143,10 @@ def _clone_model(model, convert_layer, prefix=''):
       'Expected a built model: kernel shapes decide the sparsities. Give its '
       f'first layer an input_shape. Received: {model.name!r}, not built.'
     )
+
+
+def _clone_model(model, convert_layer, prefix=''):
+  _check_model(model)
 
   def clone_layer(layer):
     path = prefix + layer.name
@@ -176,6 +182,8 @@ def _clone_list(layers, convert_layer, input_shape):
 
 def _kernel_shapes(network, prefix=''):
   """{path: kernel shape} of the layers that can be sparse."""
+  if isinstance(network, tf.keras.Model):
+    _check_model(network)
   shapes = {}
   for layer in getattr(network, 'layers', network):
     path = prefix + layer.name

@@ -250,11 +250,14 @@ class MagnitudePruning(MaskUpdater):
     """See base class."""
     del seed
     size = kernel.mask.shape.num_elements()
-    # Rounded as in TFMOT on the way, but never past the layer's budget.
+    budget = distributions.num_zeros([size], target_sparsity)
+    # Rounded as in TFMOT on the way, but never past the layer's budget, which
+    # float32 would miss at the end in a layer of many millions.
     ramp = self._ramp(target_sparsity)(train_step)
-    zeros = tf.minimum(
-      tf.cast(tf.round(ramp * size), tf.int32),
-      int(distributions.num_zeros([size], target_sparsity)),
+    zeros = tf.where(
+      tf.cast(train_step, tf.int64) < self.prune_end_train_step,
+      tf.minimum(tf.cast(tf.round(ramp * size), tf.int32), budget),
+      budget,
     )
     kept = mask_ops.top_k_mask(
       tf.abs(kernel.weight), size - zeros, eligible=kernel.mask > 0
