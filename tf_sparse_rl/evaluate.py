@@ -20,9 +20,6 @@ def main(argv):
     raise run_flags.UserError(
       'Expected --root_dir, the directory of a finished run. Received none.'
     )
-  quiet.silence()
-  from tf_sparse_rl.exporting import policy
-  from tf_sparse_rl.training import evaluation
   from tf_sparse_rl.training import run_dir as run_dir_lib
 
   run_dir = run_dir_lib.RunDir(options.root_dir)
@@ -33,6 +30,11 @@ def main(argv):
         f'Expected the directory of a finished run. Received: {run_dir.path}, '
         f'{"no run" if values is None else "not finished"}.'
       )
+    # Imported late: a wrong directory is told at once.
+    quiet.silence()
+    from tf_sparse_rl.exporting import policy
+    from tf_sparse_rl.training import evaluation
+
     act = policy.load(run_dir.policy_path)
     evaluator = evaluation.Evaluator(
       values['env_name'], options.num_episodes, options.seed

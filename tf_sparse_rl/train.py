@@ -17,12 +17,13 @@ def main(argv):
       'Expected --root_dir, the directory of the run. Received none.'
     )
   config = run_flags.config_from_flags()
-  quiet.silence()
-  # Imported late: a wrong flag is told at once, before TensorFlow starts.
+  # Imported late: a wrong name is told at once, before TensorFlow starts.
   from tf_sparse_rl import envs
   from tf_sparse_rl.training import run_dir as run_dir_lib
 
   try:
+    envs.check_name(config.env_name)
+    quiet.silence()
     envs.Environment(config.env_name).close()
     run_dir = run_dir_lib.RunDir(root_dir)
     run_dir.check_config(config)
@@ -40,6 +41,8 @@ def main(argv):
 
 
 def _train(config, run_dir):
+  import tensorflow as tf
+
   from tf_sparse_rl.exporting import policy
   from tf_sparse_rl.training import loop, machine, terminal
 
@@ -50,9 +53,12 @@ def _train(config, run_dir):
   try:
     with terminal.Progress(config) as progress:
       outcome = loop.train(config, run_dir, progress.update)
+    policy.export(outcome.parts, run_dir.policy_path)
   except loop.TrainingError as error:
     raise run_flags.UserError(str(error)) from error
-  policy.export(outcome.parts, run_dir.policy_path)
+  except (tf.errors.ResourceExhaustedError, tf.errors.OutOfRangeError) as error:
+    # TensorFlow's names for a full disk and for a file over its limit.
+    raise OSError(error.message) from error
   # Last: from here on the run counts as finished.
   summary = run_dir.finish(outcome.totals)
   print(terminal.closing_table(run_dir, outcome.parts, summary))

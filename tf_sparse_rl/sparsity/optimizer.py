@@ -194,13 +194,13 @@ class SparseOptimizer(tf.keras.optimizers.Optimizer):
   ):
     """Gives one kernel its new mask; what goes inactive is set to 0."""
     state = updaters.KernelState(
-      tf.convert_to_tensor(kernel), tf.convert_to_tensor(mask), gradient
+      *(tf.cast(tensor, tf.float32) for tensor in (kernel, mask, gradient))
     )
     new_mask = self.updater.new_mask(state, target_sparsity, train_step, seed)
     stays = tf.cast(state.mask * new_mask, kernel.dtype)
     for variable in (kernel, *slots):
       variable.assign(variable * stays)
-    mask.assign(new_mask)
+    mask.assign(tf.cast(new_mask, mask.dtype))
 
   def update_step(self, gradient, variable):
     """Not used: the inner optimizer has its own."""

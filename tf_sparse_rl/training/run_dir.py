@@ -21,6 +21,8 @@ _PACKAGES = (
   'gymnasium',
   'numpy',
 )
+# What a run leaves that was stopped before it had written its config.
+_BEFORE_START = ('.lock', 'config.json.tmp')
 
 
 class RunDirError(Exception):
@@ -83,7 +85,7 @@ class RunDir:
     there = self.read_config()
     if there is None:
       if self.path.is_dir() and any(
-        entry.name != '.lock' for entry in self.path.iterdir()
+        entry.name not in _BEFORE_START for entry in self.path.iterdir()
       ):
         raise RunDirError(
           f'Expected an empty directory or one of a run. Received: {self.path} '

@@ -1,0 +1,28 @@
+"""Set up before the first import of TensorFlow: Keras 2, two CPU devices."""
+
+import os
+
+os.environ['TF_USE_LEGACY_KERAS'] = '1'
+os.environ['TF_CPP_MIN_LOG_LEVEL'] = '3'
+
+import hypothesis  # noqa: E402
+import pytest  # noqa: E402
+import tensorflow as tf  # noqa: E402
+
+# One physical CPU as two devices, for MirroredStrategy.
+tf.config.set_logical_device_configuration(
+  tf.config.list_physical_devices('CPU')[0],
+  [tf.config.LogicalDeviceConfiguration()] * 2,
+)
+
+# The same examples at every run, and no time limit: the first call traces.
+hypothesis.settings.register_profile(
+  'repeatable', deadline=None, derandomize=True, database=None, max_examples=40
+)
+hypothesis.settings.load_profile('repeatable')
+
+
+@pytest.fixture(autouse=True)
+def seeds():
+  """Every test starts from the same weights."""
+  tf.keras.utils.set_random_seed(0)
