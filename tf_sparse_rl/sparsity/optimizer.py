@@ -121,9 +121,10 @@ class SparseOptimizer(tf.keras.optimizers.Optimizer):
     Returns:
       What the inner optimizer returns.
     """
-    grads_and_vars = [(g, v) for g, v in grads_and_vars if g is not None]
+    grads_and_vars = list(grads_and_vars)
     with tf.init_scope():
       self.build([v for _, v in grads_and_vars])
+    grads_and_vars = [(g, v) for g, v in grads_and_vars if g is not None]
     aggregate = kwargs.pop('experimental_aggregate_gradients', True)
     if aggregate and not skip_gradients_aggregation:
       # Here, not in the inner optimizer: replicas must grow alike.
