@@ -82,19 +82,11 @@ def kernels(model):
 
 
 def slots(optimizer, kernel):
-  """The slots, of the kernel's shape, that `optimizer` keeps for it.
+  """The slots that a SparseOptimizer's inner optimizer keeps for a kernel.
 
-  Found by another way than the package's: by training nothing but the kernel.
+  Found by name, which is not how the package finds them.
   """
-  inner = getattr(optimizer, 'inner_optimizer', optimizer)
+  inner = optimizer.inner_optimizer
   if isinstance(inner, tf.keras.optimizers.legacy.Optimizer):
     return [inner.get_slot(kernel, name) for name in inner.get_slot_names()]
-  key = inner._index_dict[inner._var_key(kernel)]
-  columns = [v for k, v in vars(inner).items() if isinstance(v, list)]
-  return [
-    column[key]
-    for column in columns
-    if column is not inner._variables
-    and len(column) == len(inner._index_dict)
-    and tuple(column[key].shape) == tuple(kernel.shape)
-  ]
+  return [v for v in inner.variables if v.name.endswith(f'/{kernel.name}')]

@@ -124,6 +124,7 @@ class SparseOptimizer(tf.keras.optimizers.Optimizer):
     grads_and_vars = list(grads_and_vars)
     with tf.init_scope():
       self.build([v for _, v in grads_and_vars])
+    self._check_known([v for _, v in grads_and_vars])
     grads_and_vars = [(g, v) for g, v in grads_and_vars if g is not None]
     aggregate = kwargs.pop('experimental_aggregate_gradients', True)
     if aggregate and not skip_gradients_aggregation:
@@ -144,6 +145,20 @@ class SparseOptimizer(tf.keras.optimizers.Optimizer):
         stack.enter_context(kernel.constraint.redundant())
       return self._apply_inner(
         [(gradients[self._var_key(v)], v) for _, v in grads_and_vars], name
+      )
+
+  def _check_known(self, variables):
+    known = {self._var_key(k.kernel) for k in self._sparse_kernels}
+    late = [
+      v.name
+      for v in variables
+      if isinstance(v.constraint, layers_lib.MaskConstraint)
+      and self._var_key(v) not in known
+    ]
+    if late:
+      raise ValueError(
+        'Expected every sparse kernel at the first update, or build() with all '
+        f'variables before it. Received: {late}, unknown until now.'
       )
 
   def _apply_inner(self, grads_and_vars, name):

@@ -1,0 +1,35 @@
+"""The peers' script: what can be told without the peers."""
+
+import subprocess
+import sys
+
+import pytest
+
+from tf_sparse_rl.benchmarks import peers
+
+
+@pytest.mark.parametrize(
+  'flags, message',
+  [
+    (['--peer=rllib'], 'invalid choice'),
+    (['--peer=sb3', '--num_env_steps=0'], 'num_env_steps >= 1'),
+    (['--peer=sb3', '--warmup_env_steps=200'], 'warmup_env_steps > 200'),
+    (['--peer=sbx', '--hidden=512,256'], 'two equal hidden layers'),
+  ],
+)
+def test_wrong_flags_are_refused(flags, message, capsys):
+  with pytest.raises(SystemExit):
+    peers.parse_args(flags)
+  assert message in capsys.readouterr().err
+
+
+def test_a_missing_peer_says_how_to_get_it():
+  result = subprocess.run(
+    [sys.executable, peers.__file__, '--peer=sb3'],
+    capture_output=True,
+    text=True,
+    check=False,
+  )
+  assert result.returncode == 1
+  assert 'pip install "stable-baselines3==2.9.*"' in result.stderr
+  assert 'Traceback' not in result.stderr

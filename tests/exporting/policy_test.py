@@ -1,0 +1,114 @@
+"""The exported policy is exactly sparse and needs TensorFlow alone."""
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from tf_sparse_rl import envs, flags, sparsity
+from tf_sparse_rl.agents import registry
+from tf_sparse_rl.exporting import policy
+
+# Runs without this package: its directory is not on the path of the process.
+_PLAIN_TENSORFLOW = """
+import json, sys
+import numpy as np
+import tensorflow as tf
+model = tf.saved_model.load(sys.argv[1])
+observations = np.load(sys.argv[2])
+outputs = model.signatures['serving_default'](
+  observation=tf.constant(observations))
+kernels = [v.numpy() for v in model.weights if v.shape.rank == 2]
+ours = [m for m in sys.modules if m.split('.')[0] in
+        ('tf_sparse_rl', 'tf_agents', 'tensorflow_model_optimization')]
+print(json.dumps({
+  'action': outputs['action'].numpy().tolist(),
+  'output': outputs['output'].numpy().tolist(),
+  'nonzero': [int(np.count_nonzero(k)) for k in kernels],
+  'ours': ours,
+}))
+"""
+
+
+@pytest.fixture(scope='module')
+def parts():
+  config = flags.make_config({'hidden_units': (32, 32), 'sparsity': 0.8})
+  return registry.build(config, envs.Environment('CartPole-v1').spec)
+
+
+def _observations():
+  rng = np.random.default_rng(0)
+  return rng.normal(size=(50, 4)).astype(np.float32)
+
+
+def test_policy_runs_with_tensorflow_alone(parts, tmp_path):
+  # A bias decides the untrained policy: make the actions differ.
+  bias = parts.policy_layers[-1].layer.bias
+  old = bias.numpy()
+  bias.assign([0.0, 0.0])
+  policy.export(parts, tmp_path / 'policy')
+  bias.assign(old)
+  np.save(tmp_path / 'observations.npy', _observations())
+  environment = {
+    name: value
+    for name, value in os.environ.items()
+    if name not in ('TF_USE_LEGACY_KERAS', 'PYTHONPATH')
+  }
+  result = subprocess.run(
+    [
+      sys.executable,
+      '-c',
+      _PLAIN_TENSORFLOW,
+      str(tmp_path / 'policy'),
+      str(tmp_path / 'observations.npy'),
+    ],
+    cwd=tmp_path,
+    env=environment,
+    capture_output=True,
+    text=True,
+    check=True,
+  )
+  told = json.loads(result.stdout)
+  act = policy.load(tmp_path / 'policy')
+  actions = act(_observations())
+  assert set(actions) == {0, 1}
+  assert told['action'] == actions.tolist()
+  masks = [layer.mask.numpy() for layer in parts.policy_layers]
+  assert told['nonzero'] == [int(mask.sum()) for mask in masks]
+  assert told['ours'] == []
+
+
+def test_policy_agrees_with_the_network(parts, tmp_path):
+  policy.export(parts, tmp_path / 'policy')
+  network = parts.networks['q_network']
+  q_values, _ = network(_observations())
+  expected = np.argmax(q_values.numpy(), -1)
+  assert policy.load(tmp_path / 'policy')(_observations()).tolist() == (
+    expected.tolist()
+  )
+
+
+def test_export_replaces_an_older_one(parts, tmp_path):
+  path = tmp_path / 'policy'
+  path.mkdir()
+  (path / 'stale').write_text('')
+  policy.export(parts, path)
+  assert not (path / 'stale').exists()
+  assert [p.name for p in tmp_path.iterdir()] == ['policy']
+
+
+def test_export_leaves_the_agent_alone(parts, tmp_path):
+  before = [w.numpy() for w in parts.networks['q_network'].variables]
+  policy.export(parts, tmp_path / 'policy')
+  after = [w.numpy() for w in parts.networks['q_network'].variables]
+  for old, new in zip(before, after):
+    np.testing.assert_array_equal(old, new)
+  assert len(sparsity.sparse_layers(parts.policy_layers)) == 3
+
+
+def test_no_policy_is_told(tmp_path):
+  with pytest.raises(ValueError, match='Received none'):
+    policy.load(tmp_path / 'policy')
