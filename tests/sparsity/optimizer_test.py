@@ -20,7 +20,9 @@ def _model(target_sparsity=0.5, seed=0):
 def test_is_the_inner_optimizer_on_masked_gradients(module):
   """One step of SGD by hand."""
   model = _model()
-  optimizer = sparsity.SparseOptimizer(module.SGD(0.1), sparsity.Static(), model)
+  optimizer = sparsity.SparseOptimizer(
+    module.SGD(0.1), sparsity.Static(), model
+  )
   before = model.trainable_variables
   pairs = networks.gradients(model, *networks.batch(model))
   masks = iter(networks.masks(model))

@@ -58,7 +58,8 @@ def test_leaves_its_argument_alone(network):
   config = plain.get_config()
   model = sparsity.sparsify(plain)
   networks.train_step(
-    model, sparsity.SparseOptimizer(tf.keras.optimizers.SGD(1.0), sparsity.SET())
+    model,
+    sparsity.SparseOptimizer(tf.keras.optimizers.SGD(1.0), sparsity.SET()),
   )(*networks.batch(model))
   assert [a is b for a, b in zip(plain.layers, layers)] == [True] * len(layers)
   assert plain.get_config() == config

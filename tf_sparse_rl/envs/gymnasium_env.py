@@ -42,11 +42,11 @@ class Environment:
       ValueError: for an unknown id or spaces that are not supported.
     """
     check_name(env_name)
+    # Environments that draw nothing need not know the argument.
+    options = {'render_mode': render_mode} if render_mode else {}
     try:
-      self.gym = gym.make(
-        env_name, render_mode=render_mode, disable_env_checker=True
-      )
-    except (gym.error.Error, ImportError) as error:
+      self.gym = gym.make(env_name, disable_env_checker=True, **options)
+    except (gym.error.Error, ImportError, TypeError) as error:
       raise ValueError(f'Cannot make {env_name!r}: {error}') from error
     self.spec = _checked_spec(env_name, self.gym)
     self._first_action = int(self.gym.action_space.start)

@@ -19,6 +19,7 @@ _TRANSPOSED = (
   tf.keras.layers.Conv3DTranspose,
 )
 
+
 @dataclasses.dataclass(frozen=True)
 class LayerCount:
   """What is counted of one layer that has weights."""

@@ -210,7 +210,10 @@ class SparseOptimizer(tf.keras.optimizers.Optimizer):
   ):
     """Gives one kernel its new mask; what goes inactive is set to 0."""
     state = updaters.KernelState(
-      *(tf.cast(tensor, tf.float32) for tensor in (kernel, mask, gradient))
+      *(
+        tf.cast(tf.convert_to_tensor(value), tf.float32)
+        for value in (kernel, mask, gradient)
+      )
     )
     new_mask = self.updater.new_mask(state, target_sparsity, train_step, seed)
     stays = tf.cast(state.mask * new_mask, kernel.dtype)

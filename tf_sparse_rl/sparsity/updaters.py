@@ -160,14 +160,19 @@ class SET(MaskUpdater):
 
   def grow_scores(self, kernel, train_step, seed):
     """Uniform noise, from the seed, the layer and the train step."""
-    # One algorithm on every device and in XLA, so that replicas agree.
-    return tf.random.stateless_uniform(
+    # Integers of one algorithm are the same on every device and in XLA, whose
+    # random floats are not those of TensorFlow.
+    noise = tf.random.stateless_uniform(
       kernel.mask.shape,
       seed=tf.stack(
         [tf.cast(self.seed * 1000003 + seed, tf.int64), train_step]
       ),
+      minval=None,
+      maxval=None,
+      dtype=tf.int32,
       alg='philox',
     )
+    return tf.cast(noise, tf.float32)
 
   def new_mask(self, kernel, target_sparsity, train_step, seed):
     """See base class."""

@@ -1,0 +1,271 @@
+"""The commands as a user runs them: real processes, real kills."""
+
+import fcntl
+import json
+import os
+import pathlib
+import pty
+import select
+import signal
+import struct
+import subprocess
+import sys
+import termios
+import time
+
+import pytest
+
+_ROOT = pathlib.Path(__file__).parents[1]
+_TINY_RUN = (
+  '--num_env_steps=600',
+  '--initial_collect_env_steps=100',
+  '--hidden_units=32,32',
+  '--batch_size=16',
+  '--eval_period=200',
+  '--num_eval_episodes=3',
+  '--mask_update_period=50',
+  '--summary_period=100',
+)
+
+
+def _command(name, *flags):
+  return [sys.executable, '-m', f'tf_sparse_rl.{name}', *flags]
+
+
+def _environment():
+  """What a user's shell has: nothing that conftest.py set."""
+  quieting = ('TF_USE_LEGACY_KERAS', 'TF_CPP_MIN_LOG_LEVEL')
+  kept = {k: v for k, v in os.environ.items() if k not in quieting}
+  return {**kept, 'PYTHONPATH': str(_ROOT)}
+
+
+def _run(name, *flags):
+  return subprocess.run(
+    _command(name, *flags),
+    env=_environment(),
+    capture_output=True,
+    text=True,
+    check=False,
+  )
+
+
+@pytest.fixture(scope='module')
+def finished(tmp_path_factory):
+  """(directory, process) of a finished run."""
+  path = tmp_path_factory.mktemp('finished') / 'run'
+  return path, _run('train', f'--root_dir={path}', *_TINY_RUN)
+
+
+def test_train_writes_what_it_promises(finished):
+  path, process = finished
+  assert process.returncode == 0, process.stderr
+  assert {entry.name for entry in path.iterdir()} == {
+    '.lock',
+    'config.json',
+    'eval',
+    'policy',
+    'results.jsonl',
+    'summary.json',
+    'train',
+  }
+  lines = (path / 'results.jsonl').read_text('utf-8').splitlines()
+  results = [json.loads(line) for line in lines]
+  assert [r['env_step'] for r in results] == [0, 200, 400, 600]
+  assert [r['train_step'] for r in results] == [0, 100, 300, 500]
+  assert all(len(r['returns']) == 3 for r in results)
+  assert all(abs(r['sparsity'] - 0.9) < 0.01 for r in results)
+  summary = json.loads((path / 'summary.json').read_text('utf-8'))
+  assert summary['final_return'] == results[-1]['return_mean']
+  assert summary['train_steps'] == 500
+
+
+def test_train_prints_no_noise(finished):
+  _, process = finished
+  assert process.stderr == ''
+  first, *_, last = process.stdout.splitlines()
+  assert first == 'dqn CartPole-v1 rigl 0.9, seed 0: 600 env steps'
+  assert last.startswith('TensorBoard  tensorboard --logdir ')
+
+
+def test_finished_run_says_so(finished):
+  path, _ = finished
+  process = _run('train', f'--root_dir={path}', *_TINY_RUN)
+  assert process.returncode == 0
+  assert 'is finished' in process.stdout
+
+
+def test_config_of_a_run_repeats_it(finished, tmp_path):
+  path, _ = finished
+  config = f'--config={path}/config.json'
+  process = _run('train', f'--root_dir={tmp_path}/again', config)
+  assert process.returncode == 0, process.stderr
+
+  def results(directory):
+    lines = (directory / 'results.jsonl').read_text('utf-8').splitlines()
+    clock = ('wall_seconds', 'env_steps_per_sec')
+    return [
+      {k: v for k, v in json.loads(line).items() if k not in clock}
+      for line in lines
+    ]
+
+  assert results(tmp_path / 'again') == results(path)
+
+
+def test_other_config_is_refused_with_its_fields(finished):
+  path, _ = finished
+  before = (path / 'config.json').read_bytes()
+  process = _run('train', f'--root_dir={path}', *_TINY_RUN, '--method=set')
+  assert process.returncode == 2
+  assert "method: 'rigl' there, 'set' asked for" in process.stderr
+  assert 'seed' not in process.stderr
+  assert (path / 'config.json').read_bytes() == before
+
+
+@pytest.mark.parametrize(
+  'flags, message',
+  [
+    ((), 'Expected --root_dir'),
+    (('--method=rigll',), "Did you mean 'rigl'?"),
+    (('--env_name=CartPole',), "Did you mean 'CartPole-v1'?"),
+    (('--agent=dqm',), "Did you mean 'dqn'?"),
+    (('--sparsity=1.0',), 'Received: sparsity=1.0'),
+    (('--method=set', '--drop_fraction=0'), '--method=static'),
+    (('--sparsty=0.5',), 'Did you mean: sparsity'),
+    (('--num_env_steps=many',), 'num_env_steps'),
+    (('--config=nowhere.json',), 'Cannot read the config nowhere.json'),
+    (('rigl',), 'Expected flags only'),
+  ],
+)
+def test_mistakes_are_told_and_leave_nothing(flags, message, tmp_path):
+  root = [] if flags == () else [f'--root_dir={tmp_path}/run']
+  process = _run('train', *root, *flags)
+  assert process.returncode != 0
+  assert message in process.stderr
+  assert 'Traceback' not in process.stderr
+  assert list(tmp_path.iterdir()) == []
+
+
+def test_killed_run_starts_over(tmp_path):
+  path = tmp_path / 'run'
+  flags = (f'--root_dir={path}', *_TINY_RUN)
+  endless = [flag for flag in flags if 'num_env_steps' not in flag]
+  with subprocess.Popen(
+    _command('train', *endless, '--num_env_steps=1000000'),
+    env=_environment(),
+    stdout=subprocess.PIPE,
+  ) as process:
+    while not (path / 'results.jsonl').exists():
+      assert process.poll() is None
+      time.sleep(0.1)
+    second = _run('train', *endless, '--num_env_steps=1000000')
+    assert second.returncode == 2
+    assert 'Another process is training in' in second.stderr
+    process.send_signal(signal.SIGKILL)
+  # A user who wants the same run shorter names another directory; here the
+  # config is made to fit, to see the start over through to its end.
+  config = json.loads((path / 'config.json').read_text('utf-8'))
+  again = _run('evaluate', f'--root_dir={path}')
+  assert again.returncode == 2
+  assert 'not finished' in again.stderr
+  (path / 'config.json').write_text(
+    json.dumps({**config, 'num_env_steps': 600})
+  )
+  shorter = [
+    f'--mask_update_end_train_step={config["mask_update_end_train_step"]}',
+    f'--prune_begin_train_step={config["prune_begin_train_step"]}',
+    f'--prune_end_train_step={config["prune_end_train_step"]}',
+  ]
+  process = _run('train', *flags, *shorter)
+  assert process.returncode == 0, process.stderr
+  assert 'it starts over' in process.stdout
+  lines = (path / 'results.jsonl').read_text('utf-8').splitlines()
+  assert [json.loads(line)['env_step'] for line in lines] == [0, 200, 400, 600]
+
+
+def test_terminal_gets_a_progress_bar(tmp_path):
+  ours, theirs = pty.openpty()
+  # A terminal has a size; the bar is as wide as it is.
+  size = struct.pack('HHHH', 24, 100, 0, 0)
+  fcntl.ioctl(theirs, termios.TIOCSWINSZ, size)
+  with subprocess.Popen(
+    _command('train', f'--root_dir={tmp_path}/run', *_TINY_RUN),
+    env=_environment(),
+    stdout=theirs,
+    stderr=theirs,
+  ) as process:
+    os.close(theirs)
+    shown = b''
+    while True:
+      if not select.select([ours], [], [], 120)[0]:
+        pytest.fail('nothing was shown for two minutes')
+      try:
+        part = os.read(ours, 4096)
+      except OSError:  # Linux: the other side is closed.
+        break
+      if not part:
+        break
+      shown += part
+  os.close(ours)
+  assert process.returncode == 0
+  text = shown.decode()
+  assert '600/600' in text and 'step/s' in text and 'return ' in text
+
+
+def test_evaluate_plays_and_films(finished, tmp_path):
+  path, _ = finished
+  flags = (f'--root_dir={path}', '--num_episodes=4', '--seed=3')
+  process = _run('evaluate', *flags, f'--video_dir={tmp_path}/video')
+  assert process.returncode == 0, process.stderr
+  told = json.loads(process.stdout)
+  assert told['env_name'] == 'CartPole-v1'
+  assert told['returns'] == [float(n) for n in told['lengths']]
+  assert len(told['returns']) == 4
+  assert told['return_mean'] == sum(told['returns']) / 4
+  [video] = (tmp_path / 'video').glob('*.mp4')
+  assert video.stat().st_size > 1000
+
+
+def test_summarize_prints_the_budgets():
+  process = _run('summarize', '--method=static')
+  assert process.returncode == 0, process.stderr
+  rows = [line.split() for line in process.stdout.splitlines()]
+  assert ['hidden_1', '512', 'x', '512', '0.9105', '23,451'] in [
+    row[:6] for row in rows
+  ]
+  assert rows[-1][:3] == ['total', '0.9000', '26,523']
+
+
+def test_benchmark_prints_json():
+  process = _run(
+    'benchmark',
+    *_TINY_RUN,
+    '--num_env_steps=300',
+    '--warmup_env_steps=150',
+  )
+  assert process.returncode == 0, process.stderr
+  told = json.loads(process.stdout)
+  assert told['method'] == 'rigl'
+  assert told['env_steps_per_sec'] > 0
+  assert told['peak_memory_mib'] > 100
+  assert set(told['milliseconds']) == {
+    'act',
+    'environment',
+    'sample',
+    'train_and_act',
+    'train',
+  }
+
+
+@pytest.mark.parametrize(
+  'name, flag',
+  [
+    ('train', '--root_dir'),
+    ('evaluate', '--video_dir'),
+    ('summarize', '--distribution'),
+    ('benchmark', '--peers'),
+  ],
+)
+def test_help_lists_the_flags(name, flag):
+  process = _run(name, '--help')
+  assert flag in process.stdout
+  assert 'Traceback' not in process.stderr

@@ -1,0 +1,187 @@
+"""Flags: one a field, what goes before what, and the nearest valid name."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+from absl import flags as absl_flags
+from absl.testing import flagsaver
+
+from tf_sparse_rl import config as config_lib
+from tf_sparse_rl import flags, names
+
+
+@pytest.fixture(name='parse')
+def parse_fixture():
+  """A command line of run flags -> the Config that it asks for."""
+  with flagsaver.flagsaver():
+    flags.define_run_flags()
+
+    def parse(*arguments):
+      absl_flags.FLAGS.unparse_flags()
+      for field in config_lib.fields():
+        flag = absl_flags.FLAGS[field.name]
+        flag.unparse()
+      absl_flags.FLAGS(['train', *arguments])
+      return flags.config_from_flags()
+
+    yield parse
+  # flagsaver leaves the new ones: nothing else may see them.
+  for name in ['config', *(field.name for field in config_lib.fields())]:
+    if name in absl_flags.FLAGS:
+      delattr(absl_flags.FLAGS, name)
+
+
+def _command(*arguments, module='train'):
+  return subprocess.run(
+    [sys.executable, '-m', f'tf_sparse_rl.{module}', *arguments],
+    capture_output=True,
+    text=True,
+    check=False,
+    timeout=60,
+  )
+
+
+def test_every_field_is_a_flag_with_a_help_text(parse):
+  parse()
+  for field in config_lib.fields():
+    flag = absl_flags.FLAGS[field.name]
+    meaning = field.metadata['meaning']
+    assert len(meaning) > 5
+    assert meaning[1:] in flag.help
+    assert ('Default: by preset.' in flag.help) == (field.default is None)
+
+
+def test_no_flag_gives_the_defaults(parse):
+  assert parse() == flags.make_config({})
+
+
+def test_flags_of_each_kind(parse):
+  config = parse(
+    '--env_name=Acrobot-v1',
+    '--seed=3',
+    '--sparsity=0.5',
+    '--mask_images',
+    '--nosparsity_aware_init',
+    '--hidden_units=64,32',
+    '--learning_rate=1e-4',
+  )
+  assert (config.env_name, config.seed, config.sparsity) == (
+    'Acrobot-v1',
+    3,
+    0.5,
+  )
+  assert (config.mask_images, config.sparsity_aware_init) == (True, False)
+  assert (config.hidden_units, config.learning_rate) == ((64, 32), 1e-4)
+
+
+def test_flags_go_before_the_config_file_before_presets(parse, tmp_path):
+  path = tmp_path / 'config.json'
+  path.write_text(json.dumps({'seed': 5, 'batch_size': 7, 'gamma': 0.5}))
+  config = parse(f'--config={path}', '--batch_size=9', '--gamma=0.99')
+  assert config.seed == 5  # The file's, over the default 0.
+  assert config.batch_size == 9  # The flag's, over the file's 7.
+  assert config.gamma == 0.99  # The flag's, though it is the preset's value.
+  assert config.eval_period == 2000  # The preset's.
+
+
+def test_a_default_that_is_given_counts_as_given(parse, tmp_path):
+  path = tmp_path / 'config.json'
+  path.write_text(json.dumps({'method': 'set', 'sparsity': 0.5}))
+  config = parse(f'--config={path}', '--method=rigl')
+  assert (config.method, config.sparsity) == ('rigl', 0.5)
+
+
+def test_a_config_file_repeats_a_run(parse, tmp_path):
+  first = parse('--method=prune', '--num_env_steps=5000', '--width=0.5')
+  path = tmp_path / 'config.json'
+  values = {**config_lib.to_dict(first), 'versions': {'numpy': '2.0'}}
+  path.write_text(json.dumps(values))
+  assert parse(f'--config={path}') == first
+
+
+@pytest.mark.parametrize(
+  'arguments, expected',
+  [
+    (['--method=rigle'], "Unknown method 'rigle'. Did you mean 'rigl'?"),
+    (['--agent=dqm'], "Unknown agent 'dqm'. Did you mean 'dqn'?"),
+    (
+      ['--distribution=unifrom'],
+      "Unknown distribution 'unifrom'. Did you mean 'uniform'?",
+    ),
+    (['--hidden_units=64,x'], '--hidden_units=64,x'),
+    (['--hidden_units='], 'hidden_units=()'),
+    (['--sparsity=1'], 'sparsity=1.0'),
+    (['--config=/no/such/file'], '/no/such/file'),
+    (['--config='], 'Cannot read the config'),
+  ],
+)
+def test_what_does_not_hold_is_a_user_error(parse, arguments, expected):
+  with pytest.raises(flags.UserError) as error:
+    parse(*arguments)
+  assert expected in str(error.value)
+
+
+@pytest.mark.parametrize(
+  'arguments, expected',
+  [
+    (['--metod=rigl'], "Unknown command line flag 'metod'. Did you mean: met"),
+    (['--seed=x'], '--seed'),
+    (['--method=rigle'], "Did you mean 'rigl'?"),
+    (['--env_name=cartpole-v1'], "Did you mean 'CartPole-v1'?"),
+    (['CartPole-v1'], "Received: ['CartPole-v1']"),
+    (['--sparsity=1.5'], 'sparsity=1.5'),
+  ],
+)
+def test_a_refused_command_line_leaves_no_directory(
+  tmp_path, arguments, expected
+):
+  root_dir = tmp_path / 'run'
+  result = _command(f'--root_dir={root_dir}', *arguments)
+  assert result.returncode in (1, 2)  # absl's own refusals, and ours.
+  assert expected in result.stdout + result.stderr
+  assert 'Traceback' not in result.stderr
+  assert not root_dir.exists()
+
+
+def test_our_refusals_are_one_line_on_stderr():
+  result = _command('--method=rigle', '--root_dir=/nowhere')
+  assert (result.returncode, result.stdout) == (2, '')
+  assert result.stderr.startswith('error: ')
+  assert result.stderr.count('\n') == 1
+
+
+@pytest.mark.parametrize(
+  'module, own',
+  [
+    ('train', ['root_dir', 'config']),
+    ('summarize', ['config']),
+    ('benchmark', ['what', 'warmup_env_steps', 'methods', 'peers', 'rounds']),
+  ],
+)
+def test_help_lists_every_field(module, own):
+  result = _command('--help', module=module)
+  assert result.returncode in (0, 1)  # absl exits with 1.
+  for name in [*own, *(field.name for field in config_lib.fields())]:
+    assert f'--{name}:' in result.stdout or f'--[no]{name}:' in result.stdout
+
+
+def test_help_of_evaluate_lists_its_flags_only():
+  result = _command('--help', module='evaluate')
+  for name in ('root_dir', 'num_episodes', 'seed', 'video_dir'):
+    assert f'--{name}:' in result.stdout
+  assert '--learning_rate:' not in result.stdout
+
+
+def test_unknown_names_with_and_without_a_near_one():
+  assert names.unknown('method', 'RigL', ['set', 'rigl']) == (
+    "Unknown method 'RigL'. Did you mean 'rigl'? Valid: set, rigl."
+  )
+  assert names.unknown('method', 'zzzz', ['set', 'rigl']) == (
+    "Unknown method 'zzzz'. Valid: set, rigl."
+  )
+  many = [f'environment-{i}' for i in range(11)]
+  assert names.unknown('environment', 'zzzz', many) == (
+    "Unknown environment 'zzzz'."
+  )

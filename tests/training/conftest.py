@@ -1,0 +1,53 @@
+"""One tiny run, trained once for all tests here that look at what it left."""
+
+from typing import Any, NamedTuple
+
+import pytest
+
+from tf_sparse_rl import config as config_lib
+from tf_sparse_rl import flags
+from tf_sparse_rl.training import loop, run_dir
+
+TINY = {
+  'num_env_steps': 600,
+  'initial_collect_env_steps': 100,
+  'hidden_units': (32, 32),
+  'batch_size': 16,
+  'eval_period': 200,
+  'num_eval_episodes': 3,
+  'mask_update_period': 50,
+  'summary_period': 100,
+}
+
+
+class TinyRun(NamedTuple):
+  """A finished run."""
+
+  config: config_lib.Config
+  run_dir: run_dir.RunDir
+  outcome: loop.Outcome
+  summary: dict
+  progress: list  # What the loop told: (env_step, result or None).
+
+
+@pytest.fixture(scope='session')
+def tiny_config():
+  """Function: changes -> the Config of a tiny run."""
+
+  def make(**changes: Any):
+    return flags.make_config({**TINY, **changes})
+
+  return make
+
+
+@pytest.fixture(scope='session')
+def tiny_run(tmp_path_factory, tiny_config):
+  """A finished RigL run with mask images."""
+  config = tiny_config(mask_images=True)
+  directory = run_dir.RunDir(tmp_path_factory.mktemp('tiny') / 'run')
+  progress = []
+  with directory.locked():
+    directory.start(config)
+    outcome = loop.train(config, directory, lambda *told: progress.append(told))
+    summary = directory.finish(outcome.totals)
+  return TinyRun(config, directory, outcome, summary, progress)

@@ -1,0 +1,147 @@
+"""The loop: what it writes, and runs that cannot go on."""
+
+import json
+import os
+import resource
+import subprocess
+import sys
+
+import pytest
+
+from tf_sparse_rl import flags, sparsity
+from tf_sparse_rl.training import loop, run_dir
+
+_CLOCK = ('wall_seconds', 'env_steps_per_sec')
+
+
+def _without_clock(results):
+  return [{k: v for k, v in r.items() if k not in _CLOCK} for r in results]
+
+
+def test_results_are_one_an_evaluation(tiny_run):
+  results = tiny_run.run_dir.read_results()
+  assert [r['env_step'] for r in results] == [0, 200, 400, 600]
+  assert [r['train_step'] for r in results] == [0, 100, 300, 500]
+  for result in results:
+    assert list(result) == [
+      'env_step',
+      'train_step',
+      'return_mean',
+      'returns',
+      'sparsity',
+      'nonzero',
+      *_CLOCK,
+    ]
+    assert len(result['returns']) == 3
+    assert result['return_mean'] == sum(result['returns']) / 3
+  walls = [r['wall_seconds'] for r in results]
+  assert walls == sorted(walls) and walls[0] > 0
+
+
+def test_progress_is_told_at_every_env_step(tiny_run):
+  steps = [step for step, result in tiny_run.progress if result is None]
+  assert steps == list(range(1, 601))
+  told = [result for _, result in tiny_run.progress if result is not None]
+  assert told == tiny_run.run_dir.read_results()
+
+
+def test_totals_are_those_of_the_network(tiny_run):
+  totals = tiny_run.outcome.totals
+  network = tiny_run.outcome.parts.networks['q_network']
+  ones = sum(int(x.mask.numpy().sum()) for x in sparsity.sparse_layers(network))
+  assert totals['nonzero'] == ones
+  assert totals['parameters'] == ones + 32 + 32 + 2  # And the biases.
+  assert (totals['env_steps'], totals['train_steps']) == (600, 500)
+  # 4 x 32, 32 x 32 and 32 x 2 kernel entries.
+  assert totals['sparsity'] == pytest.approx(1 - ones / (128 + 1024 + 64))
+
+
+def test_train_period_and_an_uneven_end(tmp_path, tiny_config):
+  config = tiny_config(
+    num_env_steps=250, train_period=4, eval_period=100, method='static'
+  )
+  directory = run_dir.RunDir(tmp_path)
+  directory.start(config)
+  outcome = loop.train(config, directory)
+  results = directory.read_results()
+  # The last evaluation is at the end, wherever the period is.
+  assert [r['env_step'] for r in results] == [0, 100, 200, 250]
+  # Train steps at 104, 108, ..., 248.
+  assert [r['train_step'] for r in results] == [0, 0, 25, 37]
+  assert outcome.totals['train_steps'] == config.num_train_steps == 37
+
+
+class _Process:
+  """A command that trains a tiny run in a process of its own."""
+
+  def __init__(self, path, *arguments, max_file_size=None, **variables):
+    self.run_dir = run_dir.RunDir(path)
+    limit = resource.RLIMIT_FSIZE
+
+    def limited():
+      if max_file_size:
+        hard = resource.getrlimit(limit)[1]
+        resource.setrlimit(limit, (max_file_size, hard))
+
+    self._process = subprocess.Popen(
+      [
+        *(sys.executable, '-m', 'tf_sparse_rl.train', f'--root_dir={path}'),
+        '--num_env_steps=300',
+        '--initial_collect_env_steps=100',
+        '--hidden_units=32,32',
+        '--batch_size=16',
+        '--eval_period=100',
+        '--num_eval_episodes=3',
+        '--mask_update_period=20',
+        '--summary_period=50',
+        *arguments,
+      ],
+      env={**os.environ, **variables},
+      stdout=subprocess.PIPE,
+      stderr=subprocess.PIPE,
+      text=True,
+      preexec_fn=limited,
+    )
+
+  def wait(self):
+    """Returns (exit status, stderr)."""
+    _, stderr = self._process.communicate(timeout=300)
+    return self._process.returncode, stderr
+
+
+def test_a_run_is_the_same_whatever_the_hash_seed(tmp_path):
+  processes = [
+    _Process(tmp_path / seed, '--method=set', PYTHONHASHSEED=seed)
+    for seed in ('1', '2')
+  ]
+  for process in processes:
+    assert process.wait() == (0, '')
+  first, second = (_without_clock(p.run_dir.read_results()) for p in processes)
+  assert len(first) == 4
+  assert first == second
+
+
+def test_runs_that_cannot_go_on_end_in_a_sentence(tmp_path):
+  diverging = _Process(tmp_path / 'nan', '--learning_rate=1e6')
+  # A file may have 3000 bytes: the disk is full while events are written.
+  full = _Process(tmp_path / 'full', max_file_size=3000)
+
+  status, stderr = diverging.wait()
+  assert status == 2
+  assert stderr.startswith('error: The loss is not finite at train step ')
+  assert 'total_loss' in stderr and '--learning_rate' in stderr
+  assert 'Traceback' not in stderr
+  assert diverging.run_dir.read_summary() is None
+  assert not diverging.run_dir.policy_path.exists()
+  assert len(diverging.run_dir.read_results()) >= 2
+
+  status, stderr = full.wait()
+  assert status == 2
+  assert stderr.startswith(f'error: Writing to {tmp_path / "full"} failed: ')
+  assert 'File too large' in stderr
+  assert 'Traceback' not in stderr
+  assert full.run_dir.read_summary() is None
+  # It may be started again in the same place.
+  values = json.loads((full.run_dir.path / 'config.json').read_text('utf-8'))
+  values.pop('versions')
+  full.run_dir.check_config(flags.make_config(full.run_dir.read_config()))

@@ -1,0 +1,88 @@
+"""The ring against a plain list."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tf_sparse_rl.envs import gymnasium_env
+from tf_sparse_rl.training import replay
+
+
+def _step(observation, reward=0.0, terminated=False, truncated=False):
+  return gymnasium_env.Step(
+    np.asarray(observation, np.float32), reward, terminated, truncated
+  )
+
+
+def test_a_row_by_hand():
+  buffer = replay.Replay(capacity=5, observation_size=2)
+  buffer.add(np.array([1.0, 2.0]), 3, _step([4.0, 5.0], reward=6.0))
+  assert buffer.row_size == 7
+  [row] = buffer.sample(1, np.random.default_rng(0))
+  assert row.dtype == np.float32
+  # Observation, action, reward, discount, next observation.
+  assert row.tolist() == [1, 2, 3, 6, 1, 4, 5]
+
+
+@pytest.mark.parametrize(
+  'terminated, truncated, discount',
+  [(False, False, 1), (False, True, 1), (True, False, 0), (True, True, 0)],
+)
+def test_only_a_terminated_step_has_no_future(terminated, truncated, discount):
+  buffer = replay.Replay(capacity=1, observation_size=1)
+  buffer.add([0.0], 0, _step([0.0], 1.0, terminated, truncated))
+  assert buffer.sample(1, np.random.default_rng(0))[0, 3] == discount
+
+
+def test_actions_of_several_entries():
+  buffer = replay.Replay(capacity=2, observation_size=1, action_size=3)
+  buffer.add([7.0], np.array([1.0, 2.0, 3.0]), _step([8.0], 9.0))
+  row = buffer.sample(1, np.random.default_rng(0))[0]
+  assert row.tolist() == [7, 1, 2, 3, 9, 1, 8]
+
+
+_transitions = st.lists(
+  st.tuples(
+    st.floats(-1e6, 1e6, width=32),
+    st.integers(0, 5),
+    st.floats(-1e6, 1e6, width=32),
+    st.booleans(),
+    st.booleans(),
+  ),
+  min_size=1,
+  max_size=40,
+)
+
+
+@given(capacity=st.integers(1, 12), transitions=_transitions)
+def test_it_holds_the_last_transitions_and_no_others(capacity, transitions):
+  buffer = replay.Replay(capacity, observation_size=2)
+  naive = []
+  for index, (x, action, reward, terminated, truncated) in enumerate(
+    transitions
+  ):
+    step = _step([x, -x], reward, terminated, truncated)
+    buffer.add([x, index], action, step)
+    discount = 0 if terminated else 1
+    naive.append((x, index, action, reward, discount, x, -x))
+    assert len(buffer) == min(index + 1, capacity)
+  held = {tuple(map(float, np.float32(row))) for row in naive[-capacity:]}
+  # 30 draws a row leave out a given one with probability 1e-13.
+  sample = buffer.sample(30 * capacity + 1, np.random.default_rng(0))
+  assert {tuple(map(float, row)) for row in sample} == held
+
+
+def test_samples_are_uniform_copies_from_the_generator():
+  buffer = replay.Replay(capacity=4, observation_size=1)
+  for i in range(6):
+    buffer.add([i], 0, _step([i]))
+  sample = buffer.sample(8000, np.random.default_rng(1))
+  counts = np.bincount(sample[:, 0].astype(int), minlength=6)
+  assert counts[:2].tolist() == [0, 0]
+  # Five standard deviations of 8000 draws at 1/4.
+  assert np.all(np.abs(counts[2:] - 2000) < 5 * np.sqrt(8000 * 3 / 16))
+  again = buffer.sample(8000, np.random.default_rng(1))
+  np.testing.assert_array_equal(sample, again)
+  sample[:] = 99
+  assert buffer.sample(100, np.random.default_rng(1)).max() < 99

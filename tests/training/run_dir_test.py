@@ -1,0 +1,218 @@
+"""A run's directory: configs, locks, torn files, what is refused."""
+
+import dataclasses
+import errno
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from tf_sparse_rl import config as config_lib
+from tf_sparse_rl import flags
+from tf_sparse_rl.training import run_dir
+
+_HOLD = """
+import sys, time
+from tf_sparse_rl.training import run_dir
+with run_dir.RunDir(sys.argv[1]).locked():
+  print('held', flush=True)
+  time.sleep(600)
+"""
+
+
+@pytest.fixture(name='config', scope='module')
+def config_fixture():
+  return flags.make_config({'num_env_steps': 5000})
+
+
+@pytest.fixture(name='started')
+def started_fixture(tmp_path, config):
+  """A RunDir with a config and nothing else."""
+  directory = run_dir.RunDir(tmp_path / 'run')
+  with directory.locked():
+    directory.start(config)
+  return directory
+
+
+def test_naming_a_directory_creates_nothing(tmp_path, config):
+  directory = run_dir.RunDir(tmp_path / 'run')
+  directory.check_config(config)
+  assert directory.read_config() is None
+  assert directory.read_summary() is None
+  assert directory.read_results() == []
+  assert list(tmp_path.iterdir()) == []
+
+
+def test_config_json_has_every_field_and_the_versions(started, config):
+  values = json.loads((started.path / 'config.json').read_text('utf-8'))
+  versions = values.pop('versions')
+  assert values == config_lib.to_dict(config)
+  assert versions['tensorflow'].count('.') == 2
+  assert {'tf_sparse_rl', 'git_commit', 'tf-agents', 'numpy'} <= set(versions)
+  assert flags.make_config(started.read_config()) == config
+
+
+def test_the_same_config_is_accepted(started, config):
+  started.check_config(config)
+
+
+def test_another_config_is_refused_with_the_names(started, config):
+  other = dataclasses.replace(config, seed=3, hidden_units=(8, 8))
+  with pytest.raises(run_dir.RunDirError) as error:
+    started.check_config(other)
+  assert 'seed: 0 there, 3 asked for' in str(error.value)
+  assert 'hidden_units: [512, 512] there, [8, 8] asked' in str(error.value)
+  assert 'gamma' not in str(error.value)
+
+
+def test_a_foreign_directory_is_refused_and_left_alone(tmp_path, config):
+  (tmp_path / 'thesis.tex').write_text('mine')
+  with pytest.raises(run_dir.RunDirError, match='other files'):
+    run_dir.RunDir(tmp_path).check_config(config)
+  assert [p.name for p in tmp_path.iterdir()] == ['thesis.tex']
+
+
+@pytest.mark.parametrize('leftovers', [[], ['.lock', 'config.json.tmp']])
+def test_an_empty_directory_and_a_start_cut_short_are_fine(
+  tmp_path, config, leftovers
+):
+  for name in leftovers:
+    (tmp_path / name).write_text('{')
+  run_dir.RunDir(tmp_path).check_config(config)
+
+
+def test_a_config_that_cannot_be_read_is_refused(tmp_path, config):
+  (tmp_path / 'config.json').write_text('{"seed": ')
+  with pytest.raises(run_dir.RunDirError, match='Cannot read the config'):
+    run_dir.RunDir(tmp_path).check_config(config)
+
+
+@pytest.fixture(name='holder')
+def holder_fixture(tmp_path):
+  """Another process that trains in tmp_path / 'run'."""
+  with subprocess.Popen(
+    [sys.executable, '-c', _HOLD, str(tmp_path / 'run')],
+    stdout=subprocess.PIPE,
+    text=True,
+  ) as process:
+    assert process.stdout.readline() == 'held\n'
+    yield process
+    process.kill()
+
+
+def test_a_lock_ends_with_its_process_even_by_kill_9(tmp_path, holder):
+  directory = run_dir.RunDir(tmp_path / 'run')
+  for _ in range(2):
+    with (
+      pytest.raises(run_dir.RunDirError, match='Another process is training'),
+      directory.locked(),
+    ):
+      pass
+  os.kill(holder.pid, signal.SIGKILL)
+  holder.wait()
+  with directory.locked():
+    pass
+
+
+@pytest.mark.parametrize('inside', ['', 'deeper/run'])
+def test_a_file_in_the_place_of_the_directory(tmp_path, config, inside):
+  (tmp_path / 'file').write_text('mine')
+  directory = run_dir.RunDir(tmp_path / 'file' / inside)
+  directory.check_config(config)
+  with (
+    pytest.raises(run_dir.RunDirError, match='Cannot write to .*file'),
+    directory.locked(),
+  ):
+    pass
+  assert (tmp_path / 'file').read_text() == 'mine'
+
+
+def test_a_place_where_nothing_can_be_written(tmp_path):
+  # Even root may not write below /proc.
+  path = '/proc/run'
+  if os.getuid():
+    tmp_path.chmod(0o500)
+    path = tmp_path / 'run'
+  with (
+    pytest.raises(run_dir.RunDirError, match='Cannot write to .*run'),
+    run_dir.RunDir(path).locked(),
+  ):
+    pass
+
+
+def test_results_are_lines_and_a_torn_one_is_left_out(started):
+  results = [{'env_step': 0, 'return_mean': 0.1 + 0.2}, {'env_step': 7}]
+  for result in results:
+    started.append_result(result)
+  assert started.read_results() == results
+  with open(started.path / 'results.jsonl', 'a', encoding='utf-8') as file:
+    file.write('{"env_step": 14, "return_me')
+  assert started.read_results() == results
+
+
+def test_starting_again_removes_what_was_left(started, config):
+  for name in ('train', 'eval', 'policy'):
+    (started.path / name).mkdir()
+    (started.path / name / 'old').write_text('old')
+  started.append_result({'env_step': 0})
+  started.start(config)
+  assert {p.name for p in started.path.iterdir()} == {'.lock', 'config.json'}
+
+
+@pytest.mark.parametrize(
+  'returns, expected',
+  [
+    ([3], 3),
+    ([1, 2], 2),
+    ([0] * 8 + [9], 9),  # Below ten: the last one.
+    ([0] * 9 + [9], 9),
+    ([0] * 18 + [9], 9),  # floor(1.9) = 1
+    ([0] * 18 + [4, 8], 6),
+    ([100] * 46 + [1, 2, 3, 4, 5], 3),  # DQN of the paper: 51 -> 5.
+  ],
+)
+def test_final_return_is_the_mean_of_the_last_tenth(returns, expected):
+  assert run_dir.final_return(returns) == expected
+
+
+def test_finish_writes_the_summary(started):
+  for step, value in enumerate([1.0, 9.0, 4.0]):
+    started.append_result({'env_step': step, 'return_mean': value})
+  summary = started.finish({'train_steps': 12})
+  assert summary == {
+    'final_return': 4.0,
+    'best_return': 9.0,
+    'num_evaluations': 3,
+    'train_steps': 12,
+  }
+  assert started.read_summary() == summary
+  assert not (started.path / 'summary.json.tmp').exists()
+
+
+def _small_files_only(size):
+  """A file size limit: a disk that is full after `size` bytes of a file."""
+  signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+  resource.setrlimit(
+    resource.RLIMIT_FSIZE, (size, resource.getrlimit(resource.RLIMIT_FSIZE)[1])
+  )
+
+
+def test_a_full_disk_leaves_the_old_summary_whole(started):
+  started.append_result({'return_mean': 1.0})
+  first = started.finish({})
+  child = os.fork()
+  if child == 0:
+    code = 1
+    try:
+      _small_files_only(50)
+      started.finish({'notes': 'x' * 1000})
+    except OSError as error:
+      code = 0 if error.errno == errno.EFBIG else 2
+    finally:
+      os._exit(code)
+  assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+  assert started.read_summary() == first

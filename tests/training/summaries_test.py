@@ -1,0 +1,226 @@
+"""What a run writes for TensorBoard, read back as TensorBoard reads it."""
+
+import json
+import math
+import re
+import urllib.request
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from tensorboard import program
+from tensorboard.backend.event_processing import event_accumulator
+from tensorboard.plugins.hparams import plugin_data_pb2
+
+from tf_sparse_rl import envs, sparsity
+from tf_sparse_rl.agents import registry
+from tf_sparse_rl.training import metrics, summaries
+
+_HPARAMS_TAG = '_hparams_/session_start_info'
+
+
+def _read(path):
+  events = event_accumulator.EventAccumulator(
+    str(path), size_guidance={event_accumulator.TENSORS: 0}
+  )
+  events.Reload()
+  return events
+
+
+@pytest.fixture(name='events', scope='module')
+def events_fixture(tiny_run):
+  """{'train' or 'eval': what the tiny run wrote there}."""
+  return {n: _read(tiny_run.run_dir.path / n) for n in ('train', 'eval')}
+
+
+def _tags(events):
+  return events.Tags()['tensors']
+
+
+def _points(events, tag):
+  """[(env_step, value)] of a scalar."""
+  assert events.SummaryMetadata(tag).plugin_data.plugin_name == 'scalars'
+  return [
+    (e.step, float(tf.make_ndarray(e.tensor_proto)))
+    for e in events.Tensors(tag)
+  ]
+
+
+def _pattern(tag):
+  return re.sub(r'\\{\w+\\}', '[^/]+', re.escape(tag)) + '$'
+
+
+def test_every_tag_stands_in_the_table_and_every_row_is_written(events):
+  written = {*_tags(events['train']), *_tags(events['eval'])} - {_HPARAMS_TAG}
+  for tag in written:
+    assert any(re.match(_pattern(row), tag) for row in summaries.TAGS), tag
+  for row in summaries.TAGS:
+    assert any(re.match(_pattern(row), tag) for tag in written), row
+
+
+def test_evaluations_are_those_of_the_results(events, tiny_run):
+  results = tiny_run.run_dir.read_results()
+  returns = _points(events['eval'], 'Metrics/AverageReturn')
+  assert [step for step, _ in returns] == [0, 200, 400, 600]
+  np.testing.assert_allclose(
+    [value for _, value in returns],
+    [result['return_mean'] for result in results],
+    rtol=1e-6,
+  )
+  # CartPole gives 1 a step.
+  assert returns == _points(events['eval'], 'Metrics/AverageEpisodeLength')
+
+
+def test_training_is_written_at_the_summary_period(events):
+  steps = [100, 200, 300, 400, 500, 600]
+  speeds = _points(events['train'], 'Speed/env_steps_per_sec')
+  assert [step for step, _ in speeds] == steps
+  assert all(speed > 0 for _, speed in speeds)
+  counts = _points(events['train'], 'Metrics/NumberOfEpisodes')
+  assert [step for step, _ in counts] == steps
+  values = [value for _, value in counts]
+  assert values == sorted(values) and values[-1] > values[0] > 0
+  # At 100 nothing has been trained yet.
+  for tag in ('Losses/td_loss', 'Losses/total_loss'):
+    losses = _points(events['train'], tag)
+    assert [step for step, _ in losses] == steps[1:]
+    assert all(math.isfinite(loss) and loss > 0 for _, loss in losses)
+
+
+def test_sparsity_is_that_of_the_layers(events, tiny_run):
+  network = tiny_run.outcome.parts.networks['q_network']
+  for layer in sparsity.sparse_layers(network):
+    tag = f'Sparsity/q_network/{layer.layer.name}'
+    expected = 1 - float(np.mean(layer.mask))
+    values = {value for _, value in _points(events['train'], tag)}
+    assert values == {pytest.approx(expected, abs=1e-6)}
+  nonzero = _points(events['train'], 'Params/q_network/nonzero')
+  assert {value for _, value in nonzero} == {tiny_run.summary['nonzero']}
+
+
+def test_mask_updates_follow_the_cosine(events, tiny_run):
+  end = tiny_run.config.mask_update_end_train_step
+  assert end == 450
+  for env_step, value in _points(
+    events['train'], 'MaskUpdate/q_network/drop_fraction'
+  ):
+    train_step = min(env_step - 100, end)
+    expected = 0.25 * (1 + math.cos(math.pi * train_step / end))
+    assert value == pytest.approx(expected, abs=1e-6)
+  changed = _points(events['train'], 'MaskUpdate/q_network/changed_fraction')
+  assert changed[0][0] == 200  # The first train step is after 100.
+  assert {step for step, _ in changed} <= {200, 300, 400, 500, 600}
+  # Two updates between points replace at most half each.
+  assert all(0 < value <= 0.75 for _, value in changed)
+
+
+def test_mask_images_are_the_masks(events, tiny_run):
+  network = tiny_run.outcome.parts.networks['q_network']
+  for layer in sparsity.sparse_layers(network):
+    tag = f'Masks/q_network/{layer.layer.name}'
+    metadata = events['train'].SummaryMetadata(tag)
+    assert metadata.plugin_data.plugin_name == 'images'
+    last = events['train'].Tensors(tag)[-1]
+    assert last.step == 600
+    _, _, png = tf.make_ndarray(last.tensor_proto)
+    image = tf.io.decode_png(png, channels=1).numpy()[:, :, 0]
+    np.testing.assert_array_equal(image, 255 * layer.mask.numpy())
+
+
+def test_the_config_is_there_as_text_and_as_hparams(events, tiny_run):
+  [event] = events['eval'].Tensors('Config')
+  text = tf.make_ndarray(event.tensor_proto).item().decode()
+  assert '    method: rigl\n' in text
+  assert '    hidden_units: [32, 32]\n' in text
+  metadata = events['eval'].SummaryMetadata(_HPARAMS_TAG)
+  data = plugin_data_pb2.HParamsPluginData.FromString(
+    metadata.plugin_data.content
+  )
+  hparams = data.session_start_info.hparams
+  assert hparams['method'].string_value == 'rigl'
+  assert hparams['sparsity'].number_value == 0.9
+  assert hparams['mask_images'].bool_value
+  assert hparams['hidden_units'].string_value == '[32, 32]'
+  assert len(hparams) == len(tiny_run.run_dir.read_config())
+
+
+def test_dense_writes_nothing_about_masks(tmp_path, tiny_config):
+  config = tiny_config(method='dense', mask_images=True)
+  spec = envs.EnvSpec('CartPole-v1', 4, 2, 500)
+  parts = registry.build(config, spec)
+  writer = summaries.Summaries(tmp_path, config, parts)
+  writer.train(10, {'total_loss': 1.5}, metrics.Episodes(), 100.0)
+  writer.close()
+  events = _read(tmp_path / 'train')
+  assert _points(events, 'Losses/total_loss') == [(10, 1.5)]
+  assert _points(events, 'Sparsity/q_network/hidden_0') == [(10, 0.0)]
+  assert not [t for t in _tags(events) if t.startswith(('Mask', 'Metrics/Av'))]
+
+
+def test_masks_are_images_only_when_asked_for(tmp_path, tiny_config):
+  config = tiny_config()
+  spec = envs.EnvSpec('CartPole-v1', 4, 2, 500)
+  parts = registry.build(config, spec)
+  writer = summaries.Summaries(tmp_path, config, parts)
+  writer.train(10, {}, metrics.Episodes(), 100.0)
+  writer.close()
+  tags = _tags(_read(tmp_path / 'train'))
+  assert 'Sparsity/q_network/hidden_0' in tags
+  assert not [tag for tag in tags if tag.startswith('Masks/')]
+
+
+@pytest.fixture(name='server', scope='module')
+def server_fixture(tiny_run):
+  """Function: path of a TensorBoard on loopback -> its answer."""
+  board = program.TensorBoard()
+  board.configure(
+    logdir=str(tiny_run.run_dir.path),
+    host='127.0.0.1',
+    port=0,
+    load_fast='false',
+    reload_interval=0,
+  )
+  url = board.launch()
+  opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+  def ask(path, data=None):
+    request = urllib.request.Request(
+      url + path, data, {'Content-Type': 'application/json'}
+    )
+    with opener.open(request, timeout=60) as answer:
+      return json.loads(answer.read())
+
+  return ask
+
+
+def test_tensorboard_shows_the_run(server):
+  assert sorted(server('data/runs')) == ['eval', 'train']
+  scalars = server('data/plugin/scalars/tags')
+  assert set(scalars['eval']) == {
+    'Metrics/AverageReturn',
+    'Metrics/AverageEpisodeLength',
+  }
+  assert {
+    'Losses/td_loss',
+    'MaskUpdate/q_network/changed_fraction',
+    'Params/q_network/nonzero',
+    'Sparsity/q_network/hidden_1',
+    'Speed/env_steps_per_sec',
+  } <= set(scalars['train'])
+  points = server(
+    'data/plugin/scalars/scalars?run=train&tag=Params/q_network/nonzero'
+  )
+  assert [step for _, step, _ in points] == [100, 200, 300, 400, 500, 600]
+  images = server('data/plugin/images/tags')
+  assert set(images['train']) == {
+    f'Masks/q_network/{name}' for name in ('hidden_0', 'hidden_1', 'output')
+  }
+  assert server('data/plugin/text/tags') == {'eval': ['Config'], 'train': []}
+
+
+def test_tensorboard_lists_the_hparams(server):
+  experiment = server(
+    'data/plugin/hparams/experiment', b'{"experimentName": ""}'
+  )
+  names = {info['name'] for info in experiment['hparamInfos']}
+  assert {'method', 'sparsity', 'learning_rate', 'hidden_units'} <= names
