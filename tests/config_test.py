@@ -147,7 +147,15 @@ def test_values_at_the_end_of_their_range_are_fine(values):
 
 @pytest.mark.parametrize(
   'num_env_steps, initial, period, expected',
-  [(1000, 100, 1, 900), (1000, 100, 4, 225), (1003, 100, 4, 225)],
+  [
+    (1000, 100, 1, 900),
+    (1000, 100, 4, 225),
+    (1003, 100, 4, 225),
+    # 104, 108, ..., 252: training is at multiples of the period.
+    (252, 102, 4, 38),
+    (250, 102, 4, 37),
+    (100, 100, 1, 0),
+  ],
 )
 def test_num_train_steps(num_env_steps, initial, period, expected):
   config = config_lib.Config(

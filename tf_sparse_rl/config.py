@@ -106,8 +106,9 @@ class Config:
   @property
   def num_train_steps(self):
     """Train steps of the whole run."""
-    collected = self.num_env_steps - self.initial_collect_env_steps
-    return max(0, collected // self.train_period)
+    period = self.train_period
+    untrained = self.initial_collect_env_steps // period
+    return max(0, self.num_env_steps // period - untrained)
 
 
 def field_kind(field):

@@ -23,7 +23,8 @@ outputs = model.signatures['serving_default'](
   observation=tf.constant(observations))
 kernels = [v.numpy() for v in model.weights if v.shape.rank == 2]
 ours = [m for m in sys.modules if m.split('.')[0] in
-        ('tf_sparse_rl', 'tf_agents', 'tensorflow_model_optimization')]
+        ('tf_sparse_rl', 'tf_agents', 'tf_keras',
+         'tensorflow_model_optimization')]
 print(json.dumps({
   'action': outputs['action'].numpy().tolist(),
   'output': outputs['output'].numpy().tolist(),

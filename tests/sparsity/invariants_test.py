@@ -35,14 +35,14 @@ def _setup(method, optimizer, network):
 @pytest.mark.parametrize('method', _METHODS)
 def test_invariants_hold_after_every_step(method, optimizer, network):
   model, sparse_optimizer = _setup(method, optimizer, network)
-  layers = [l for l in sparsity.sparse_layers(model) if l.target_sparsity]
+  layers = [x for x in sparsity.sparse_layers(model) if x.target_sparsity]
   assert len(layers) >= 2
   budgets = [
-    distributions.num_zeros(l.kernel.shape, l.target_sparsity) for l in layers
+    distributions.num_zeros(x.kernel.shape, x.target_sparsity) for x in layers
   ]
   step = networks.train_step(model, sparse_optimizer)
   for train_step in range(7):
-    before = [l.mask.numpy() for l in layers]
+    before = [layer.mask.numpy() for layer in layers]
     # Schedules count train steps, however many forward passes there are.
     for _ in range(train_step % 3):
       model(networks.batch(model)[0], training=True)

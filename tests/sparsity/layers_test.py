@@ -311,7 +311,10 @@ class TestInTfAgents:
     agent.initialize()
     self.check_target_starts_as_online(agent)
     rng = np.random.default_rng(0)
-    pair = lambda *shape: rng.normal(size=(8, 2, *shape)).astype(np.float32)
+
+    def pair(*shape):
+      return rng.normal(size=(8, 2, *shape)).astype(np.float32)
+
     experience = trajectory.Trajectory(
       step_type=tf.ones((8, 2), tf.int32),
       observation=tf.constant(pair(4)),

@@ -206,7 +206,9 @@ def test_random_mask_has_exact_counts(shape, num_zeros):
 
 
 def test_random_mask_depends_on_its_seed():
-  draw = lambda seed: mask_ops.random_mask((64,), 32, seed).tolist()
+  def draw(seed):
+    return mask_ops.random_mask((64,), 32, seed).tolist()
+
   assert draw([0, 1]) == draw([0, 1])
   assert draw([0, 1]) != draw([0, 2])
   assert draw([0, 1]) != draw([1, 1])

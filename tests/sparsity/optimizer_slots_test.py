@@ -47,8 +47,15 @@ _LEGACY_SLOTS = {
 
 # id: (a function that makes the optimizer, its number of slots)
 _OPTIMIZERS = {
-  **{n: (_exported(_CURRENT)[n], c) for n, c in _CURRENT_SLOTS.items() if c is not None},
-  **{f'legacy_{n}': (_exported(_LEGACY)[n], c) for n, c in _LEGACY_SLOTS.items()},
+  **{
+    name: (_exported(_CURRENT)[name], count)
+    for name, count in _CURRENT_SLOTS.items()
+    if count is not None
+  },
+  **{
+    f'legacy_{name}': (_exported(_LEGACY)[name], count)
+    for name, count in _LEGACY_SLOTS.items()
+  },
   'momentum': (lambda: _CURRENT.SGD(momentum=0.9), 1),
   'nesterov': (lambda: _CURRENT.SGD(momentum=0.9, nesterov=True), 1),
   'legacy_momentum': (lambda: _LEGACY.SGD(momentum=0.9), 1),

@@ -125,7 +125,10 @@ def test_save_and_load_continues_identically(method, module, tmp_path):
   )
   model.compile(optimizer, 'mse')
   inputs, targets = networks.batch(model, size=48)
-  fit = lambda m: m.fit(inputs, targets, 16, shuffle=False, verbose=0)
+
+  def fit(model):
+    model.fit(inputs, targets, 16, shuffle=False, verbose=0)
+
   fit(model)
   model.save(tmp_path / 'model.keras')
   loaded = tf.keras.models.load_model(tmp_path / 'model.keras')

@@ -20,10 +20,10 @@ def _zeros(model):
 def test_layer_budgets(network, method):
   plain = networks.NETWORKS[network]()
   model = sparsity.sparsify(plain, method, 0.9, distribution='erk')
-  shapes = {l.name: l.kernel.shape for l in plain.layers if l.weights}
+  shapes = {x.name: x.kernel.shape for x in plain.layers if x.weights}
   expected = distributions.layer_sparsities(shapes, 0.9, 'erk')
   layers = sparsity.sparse_layers(model)
-  assert {l.layer.name: l.target_sparsity for l in layers} == expected
+  assert {x.layer.name: x.target_sparsity for x in layers} == expected
   assert _zeros(model) == [
     distributions.num_zeros(shapes[n], s) for n, s in expected.items()
   ]
@@ -36,7 +36,7 @@ def test_prune_starts_dense_with_the_same_weights():
   plain = networks.dense_network()
   model = sparsity.sparsify(plain, 'prune', 0.9)
   assert _zeros(model) == [0, 0, 0]
-  assert [l.target_sparsity > 0 for l in model.layers] == [True] * 3
+  assert [x.target_sparsity > 0 for x in model.layers] == [True] * 3
   for ours, theirs in zip(networks.kernels(model), plain.layers):
     np.testing.assert_array_equal(ours, theirs.kernel.numpy())
 
@@ -88,7 +88,10 @@ def test_masked_weights_are_the_rescaled_ones_of_the_argument():
 
 def test_seeds():
   plain = networks.dense_network()
-  draw = lambda seed: networks.masks(sparsity.sparsify(plain, seed=seed))
+
+  def draw(seed):
+    return networks.masks(sparsity.sparsify(plain, seed=seed))
+
   for ours, theirs in zip(draw(3), draw(3)):
     np.testing.assert_array_equal(ours, theirs)
   assert any(np.any(a != b) for a, b in zip(draw(3), draw(4)))
@@ -108,7 +111,7 @@ def test_custom_sparsity_of_a_nested_layer():
     model, distribution='uniform', custom={'inner/second': 0.25, 'head': 0}
   )
   found = {
-    l.layer.name: l.target_sparsity for l in sparsity.sparse_layers(sparse)
+    x.layer.name: x.target_sparsity for x in sparsity.sparse_layers(sparse)
   }
   assert found == {'first': 0.9, 'second': 0.25, 'last': 0.9, 'head': 0}
   assert _zeros(sparse) == [86, 32, 21, 0]

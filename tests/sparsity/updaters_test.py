@@ -124,9 +124,11 @@ def test_set_drops_the_smallest_and_grows_at_random():
 def test_set_depends_on_seed_layer_and_train_step_only():
   size = 64
   state = (np.zeros(size), np.arange(size) < 32, np.zeros(size))
-  draw = lambda seed, step, layer: _new_mask(
-    sparsity.SET(1.0, seed=seed), state, train_step=step, seed=layer
-  )
+
+  def draw(seed, step, layer):
+    updater = sparsity.SET(1.0, seed=seed)
+    return _new_mask(updater, state, train_step=step, seed=layer)
+
   first = draw(0, 0, 0)
   assert first == draw(0, 0, 0)
   for other in (draw(1, 0, 0), draw(0, 1, 0), draw(0, 0, 1)):

@@ -58,17 +58,39 @@ def test_totals_are_those_of_the_network(tiny_run):
 
 def test_train_period_and_an_uneven_end(tmp_path, tiny_config):
   config = tiny_config(
-    num_env_steps=250, train_period=4, eval_period=100, method='static'
+    num_env_steps=252,
+    initial_collect_env_steps=102,
+    train_period=4,
+    eval_period=100,
+    method='static',
   )
   directory = run_dir.RunDir(tmp_path)
   directory.start(config)
   outcome = loop.train(config, directory)
   results = directory.read_results()
   # The last evaluation is at the end, wherever the period is.
-  assert [r['env_step'] for r in results] == [0, 100, 200, 250]
-  # Train steps at 104, 108, ..., 248.
-  assert [r['train_step'] for r in results] == [0, 0, 25, 37]
-  assert outcome.totals['train_steps'] == config.num_train_steps == 37
+  assert [r['env_step'] for r in results] == [0, 100, 200, 252]
+  # Train steps at 104, 108, ..., 252.
+  assert [r['train_step'] for r in results] == [0, 0, 25, 38]
+  assert outcome.totals['train_steps'] == config.num_train_steps == 38
+
+
+@pytest.mark.parametrize('jit_compile', [False, True])
+def test_a_diverging_run_stops_at_its_train_step(
+  tmp_path, tiny_config, jit_compile
+):
+  config = tiny_config(learning_rate=1e6, jit_compile=jit_compile)
+  directory = run_dir.RunDir(tmp_path)
+  directory.start(config)
+  reached = []
+  with pytest.raises(
+    loop.TrainingError, match='not finite at train step .*--learning_rate'
+  ) as error:
+    loop.train(config, directory, lambda step, _: reached.append(step))
+  # The env step that was not completed, the 100 before training left out.
+  train_step = reached[-1] + 1 - 100
+  assert 2 <= train_step < 100
+  assert f'at train step {train_step} (env step' in str(error.value)
 
 
 class _Process:

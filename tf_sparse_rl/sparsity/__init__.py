@@ -5,22 +5,24 @@ from tf_sparse_rl.sparsity import keras_check
 keras_check.check_legacy_keras()
 
 # The check must precede whatever builds on Keras.
-# pylint: disable=g-import-not-at-top
-from tf_sparse_rl.sparsity import counting  # noqa: E402
-from tf_sparse_rl.sparsity import distributions  # noqa: E402
-from tf_sparse_rl.sparsity import mask_ops  # noqa: E402
-from tf_sparse_rl.sparsity import schedules  # noqa: E402
-from tf_sparse_rl.sparsity.counting import summary  # noqa: E402
-from tf_sparse_rl.sparsity.layers import SparseLayer  # noqa: E402
-from tf_sparse_rl.sparsity.layers import sparse_layers  # noqa: E402
-from tf_sparse_rl.sparsity.optimizer import SparseOptimizer  # noqa: E402
-from tf_sparse_rl.sparsity.sparsify import sparsify  # noqa: E402
-from tf_sparse_rl.sparsity.sparsify import strip  # noqa: E402
-from tf_sparse_rl.sparsity.updaters import SET  # noqa: E402
-from tf_sparse_rl.sparsity.updaters import MagnitudePruning  # noqa: E402
-from tf_sparse_rl.sparsity.updaters import MaskUpdater  # noqa: E402
-from tf_sparse_rl.sparsity.updaters import RigL  # noqa: E402
-from tf_sparse_rl.sparsity.updaters import Static  # noqa: E402
+# ruff: noqa: E402
+from tf_sparse_rl.sparsity import (
+  counting,
+  distributions,
+  mask_ops,
+  schedules,
+)
+from tf_sparse_rl.sparsity.counting import summary
+from tf_sparse_rl.sparsity.layers import SparseLayer, sparse_layers
+from tf_sparse_rl.sparsity.optimizer import SparseOptimizer
+from tf_sparse_rl.sparsity.sparsify import sparsify, strip
+from tf_sparse_rl.sparsity.updaters import (
+  SET,
+  MagnitudePruning,
+  MaskUpdater,
+  RigL,
+  Static,
+)
 
 __all__ = [
   'MagnitudePruning',

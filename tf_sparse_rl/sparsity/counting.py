@@ -117,10 +117,14 @@ def format_table(header, rows):
   widths = [
     max(len(row[i]) for row in [header, *rows]) for i in range(len(header))
   ]
-  line = lambda row: '  '.join(
-    cell.ljust(w) if i < 2 else cell.rjust(w)
-    for i, (cell, w) in enumerate(zip(row, widths))
-  ).rstrip()
+
+  def line(row):
+    cells = [
+      cell.ljust(w) if i < 2 else cell.rjust(w)
+      for i, (cell, w) in enumerate(zip(row, widths))
+    ]
+    return '  '.join(cells).rstrip()
+
   rule = '-' * (sum(widths) + 2 * (len(widths) - 1))
   body = [line(row) for row in rows]
   return '\n'.join([line(header), rule, *body[:-1], rule, body[-1]])

@@ -271,5 +271,5 @@ def _check_arguments(optimizer, updater, model):
     raise TypeError(f'Expected a MaskUpdater. Received: {updater!r}.')
   if model is None:
     return
-  if not any(l.target_sparsity > 0 for l in layers_lib.sparse_layers(model)):
+  if not any(x.target_sparsity > 0 for x in layers_lib.sparse_layers(model)):
     raise ValueError(f'{_NO_SPARSE_LAYER} Received: {model!r}.')

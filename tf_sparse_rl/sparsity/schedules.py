@@ -10,7 +10,6 @@ from tensorflow_model_optimization.python.core.sparsity.keras import (
   pruning_schedule,
 )
 
-
 _serializable = tf.keras.utils.register_keras_serializable('tf_sparse_rl')
 
 

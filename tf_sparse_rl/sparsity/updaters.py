@@ -10,7 +10,6 @@ import tensorflow as tf
 
 from tf_sparse_rl.sparsity import distributions, mask_ops, schedules
 
-
 _serializable = tf.keras.utils.register_keras_serializable('tf_sparse_rl')
 
 

@@ -1,5 +1,7 @@
 """The compiled functions of a run: act, and train then act."""
 
+import math
+
 import tensorflow as tf
 
 
@@ -64,10 +66,21 @@ class Learner:
 
     Returns:
       (actions, losses): see `act`; `{name: float32 scalar tensor}`.
+
+    Raises:
+      FloatingPointError: if the loss is NaN or infinite.
     """
-    actions, losses = self._train(
-      tf.constant(rows), tf.constant(observations), tf.constant(noise)
-    )
+    try:
+      actions, losses = self._train(
+        tf.constant(rows), tf.constant(observations), tf.constant(noise)
+      )
+    except tf.errors.InvalidArgumentError as error:
+      # TF-Agents' own check, before weights change. XLA leaves it out.
+      if 'Loss is inf or nan' not in error.message:
+        raise
+      raise FloatingPointError('total_loss is inf or nan') from error
+    if not math.isfinite(float(losses['total_loss'])):
+      raise FloatingPointError(f'total_loss is {float(losses["total_loss"])}')
     return actions.numpy(), losses
 
   def _greedy_action(self, observations):

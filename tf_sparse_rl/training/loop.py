@@ -4,7 +4,7 @@ Read it from top to bottom. Where sparsity comes in is not seen here: masks
 move inside the agent's optimizer.
 """
 
-import math
+import dataclasses
 from typing import NamedTuple
 
 import numpy as np
@@ -95,11 +95,13 @@ def train(config, run_dir, on_progress=lambda env_step, result: None):
     else:
       noise = parts.sample_noise(rng, 1)
       rows = buffer.sample(config.batch_size, rng)
-      actions, losses = learn.train_and_act(
-        rows, observation[np.newaxis], noise
-      )
+      try:
+        actions, losses = learn.train_and_act(
+          rows, observation[np.newaxis], noise
+        )
+      except FloatingPointError as error:
+        raise _diverged(config, env_step, error) from error
       action = actions[0]
-      _check_finite(losses, env_step, parts)
 
     if env_step % config.summary_period == 0:
       values = {name: float(loss) for name, loss in losses.items()}
@@ -122,14 +124,13 @@ def _seed(config, stream):
   )
 
 
-def _check_finite(losses, env_step, parts):
-  """Stops at the first train step whose loss is NaN or infinite."""
-  if math.isfinite(float(losses['total_loss'])):
-    return
-  values = {name: float(loss) for name, loss in losses.items()}
-  raise TrainingError(
-    f'The loss is not finite at train step {_train_step(parts)} (env step '
-    f'{env_step}): {values}. Try a lower --learning_rate.'
+def _diverged(config, env_step, error):
+  train_step = dataclasses.replace(
+    config, num_env_steps=env_step
+  ).num_train_steps
+  return TrainingError(
+    f'The loss is not finite at train step {train_step} (env step {env_step}): '
+    f'{error}. Try a lower --learning_rate.'
   )
 
 
