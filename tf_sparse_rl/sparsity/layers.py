@@ -11,7 +11,8 @@ from tensorflow_model_optimization.python.core.sparsity.keras import (
 _keras_layers = tf.keras.layers
 
 # The layers that TFMOT prunes by their `kernel` alone. TFMOT takes exact
-# classes, not subclasses: DepthwiseConv2D is a Conv2D but prunes nothing.
+# classes, not subclasses. LocallyConnected is left out, whose kernel has no
+# shape that ERK could read.
 KERNEL_LAYERS = (
   _keras_layers.Dense,
   _keras_layers.Conv1D,
