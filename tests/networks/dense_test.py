@@ -114,6 +114,12 @@ def test_match_sparsity_builds_the_papers_small_network(
   assert abs(found - parameters) / parameters < 0.01
 
 
+def test_whole_units_are_not_lost_to_rounding():
+  assert int(29 / 100 * 100) == 28  # What has to be got around.
+  # (4 + 1) * 29 + 30 * 29 + 30 * 2 = 1075 parameters.
+  assert dense.matching_units((100, 100), 4, 2, 1075) == (29, 29)
+
+
 def test_matching_units_keep_the_proportions():
   # (4 + 1) * 40 + 41 * 20 + 21 * 2 = 1062 parameters: the network itself.
   assert dense.matching_units((40, 20), 4, 2, 1062) == (40, 20)
