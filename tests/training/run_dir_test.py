@@ -56,8 +56,10 @@ def test_config_json_has_every_field_and_the_versions(started, config):
   assert flags.make_config(started.read_config()) == config
 
 
-def test_the_same_config_is_accepted(started, config):
+def test_the_same_config_is_accepted_and_left_alone(started, config):
+  before = (started.path / 'config.json').read_bytes()
   started.check_config(config)
+  assert (started.path / 'config.json').read_bytes() == before
 
 
 def test_another_config_is_refused_with_the_names(started, config):
@@ -83,6 +85,7 @@ def test_an_empty_directory_and_a_start_cut_short_are_fine(
   for name in leftovers:
     (tmp_path / name).write_text('{')
   run_dir.RunDir(tmp_path).check_config(config)
+  assert sorted(p.name for p in tmp_path.iterdir()) == leftovers
 
 
 def test_a_config_that_cannot_be_read_is_refused(tmp_path, config):
