@@ -5,23 +5,33 @@ import json
 import math
 import typing
 
-AGENTS = ('dqn',)
+AGENTS = ('dqn', 'sac')
+# Gymnasium's kinds of actions that an agent takes.
+ACTION_SPACES = {'dqn': ('Discrete',), 'sac': ('Box',)}
 METHODS = ('dense', 'static', 'set', 'rigl', 'prune')
 DISTRIBUTIONS = ('uniform', 'er', 'erk')
 
 
-def _field(default, meaning):
-  """A field with its default and its meaning, unit included."""
-  return dataclasses.field(default=default, metadata={'meaning': meaning})
+def _field(default, meaning, agents=AGENTS):
+  """A field with its default, its meaning, unit included, and its agents."""
+  return dataclasses.field(
+    default=default, metadata={'meaning': meaning, 'agents': agents}
+  )
+
+
+_DQN, _SAC = ('dqn',), ('sac',)
 
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-  """One run. A field that is None when given is filled in by its preset."""
+  """One run. A field that is None when given is filled in by its preset.
+
+  A field that the agent does not have stays at its default.
+  """
 
   # What is trained.
   agent: str = _field('dqn', f'one of: {", ".join(AGENTS)}')
-  env_name: str = _field('CartPole-v1', 'id of a Gymnasium environment')
+  env_name: str | None = _field(None, 'id of a Gymnasium environment')
   method: str = _field('rigl', f'one of: {", ".join(METHODS)}')
   seed: int = _field(0, 'seed of everything random in the run')
   num_env_steps: int | None = _field(
@@ -31,9 +41,29 @@ class Config:
   # Sparsity.
   sparsity: float = _field(0.9, 'fraction of zeros of each network, in [0, 1)')
   distribution: str = _field('erk', f'one of: {", ".join(DISTRIBUTIONS)}')
+  actor_sparsity: float | None = _field(
+    None, 'fraction of zeros of the actor; 0 is dense', _SAC
+  )
+  critic_sparsity: float | None = _field(
+    None, 'fraction of zeros of each critic; 0 is dense', _SAC
+  )
+  actor_parameter_share: float = _field(
+    0.0,
+    'share of parameter_budget for the actor, the rest for both critics; '
+    'sets their sparsities, or widths if dense',
+    _SAC,
+  )
+  parameter_budget: float = _field(
+    0.0,
+    'active parameters of actor and critics, as a share of those of the '
+    'dense ones at width 1',
+    _SAC,
+  )
   erk_power: float = _field(1.0, 'exponent of the erk distribution')
   custom_sparsity: str = _field(
-    '', "layers kept as given: 'hidden_0=0.5,output=0'"
+    '',
+    "layers kept as given: 'hidden_0=0.5,output=0', or of one network: "
+    "'actor/output=0'",
   )
   sparsity_aware_init: bool | None = _field(
     None, 'scale initial weights up to the fan-in that is left'
@@ -61,6 +91,8 @@ class Config:
   width: float = _field(
     1.0, 'multiplies hidden_units; for small dense networks'
   )
+  actor_width: float | None = _field(None, 'width of the actor', _SAC)
+  critic_width: float | None = _field(None, 'width of each critic', _SAC)
   match_sparsity: float = _field(
     0.0, 'dense: width as large as this sparsity leaves'
   )
@@ -70,10 +102,29 @@ class Config:
 
   # Learning.
   learning_rate: float | None = _field(None, 'learning rate of Adam')
+  actor_learning_rate: float | None = _field(
+    None, 'learning rate of the actor', _SAC
+  )
+  critic_learning_rate: float | None = _field(
+    None, 'learning rate of the critics', _SAC
+  )
+  alpha_learning_rate: float | None = _field(
+    None, 'learning rate of the temperature; 0 keeps it', _SAC
+  )
+  initial_log_alpha: float | None = _field(
+    None, 'logarithm of the temperature at the start', _SAC
+  )
+  target_entropy_per_action: float | None = _field(
+    None,
+    'target entropy of the policy in nats, for each entry of an action',
+    _SAC,
+  )
   batch_size: int | None = _field(None, 'transitions of a batch')
   gamma: float | None = _field(None, 'discount of future rewards')
   reward_scale: float | None = _field(None, 'multiplies rewards in the loss')
-  epsilon: float | None = _field(None, 'share of random actions in collection')
+  epsilon: float | None = _field(
+    None, 'share of random actions in collection', _DQN
+  )
   target_update_period: int | None = _field(
     None, 'train steps between target updates'
   )
@@ -110,6 +161,24 @@ class Config:
     untrained = self.initial_collect_env_steps // period
     return max(0, self.num_env_steps // period - untrained)
 
+  @property
+  def label(self):
+    """The run in a few words, for people."""
+    label = f'{self.agent} {self.env_name} {self.method}'
+    if self.method == 'dense':
+      return label
+    if self.agent == 'dqn':
+      return f'{label} {self.sparsity:g}'
+    if self.actor_parameter_share:
+      return (
+        f'{label}, {self.parameter_budget:.0%} of the parameters, '
+        f'{self.actor_parameter_share:.0%} of them for the actor'
+      )
+    sparsities = f'{self.actor_sparsity:g}/{self.critic_sparsity:g}'
+    if self.actor_sparsity == self.critic_sparsity:
+      sparsities = f'{self.actor_sparsity:g}'
+    return f'{label} {sparsities}'
+
 
 def field_kind(field):
   """The plain type of a field, and whether None is allowed until resolved.
@@ -142,11 +211,16 @@ def check(config):
     ValueError: naming the field, what was expected and what received.
   """
   for field in fields():
-    _check_type(field, getattr(config, field.name))
-  for name, (low, high, expected) in _RANGES.items():
-    value = getattr(config, name)
-    if not (low <= value <= high and math.isfinite(value)):
-      raise ValueError(f'Expected {expected}. Received: {name}={value}.')
+    value = getattr(config, field.name)
+    if config.agent not in field.metadata['agents']:
+      if value != field.default:
+        raise ValueError(
+          f'Expected {field.name} with agent={field.metadata["agents"][0]} '
+          f'only. Received: {field.name}={value}, agent={config.agent}.'
+        )
+    elif value is not None or field.name not in _solved(config):
+      _check_type(field, value)
+      _check_range(field.name, value)
   for name, allowed in _CHOICES.items():
     if getattr(config, name) not in allowed:
       raise ValueError(
@@ -154,6 +228,19 @@ def check(config):
         f'Received: {name}={getattr(config, name)!r}.'
       )
   _check_together(config)
+
+
+def _solved(config):
+  """Fields whose values follow from actor_parameter_share."""
+  if not config.actor_parameter_share:
+    return ()
+  return ('actor_sparsity', 'critic_sparsity', 'actor_width', 'critic_width')
+
+
+def _check_range(name, value):
+  low, high, expected = _RANGES.get(name, (None, None, None))
+  if expected and not (low <= value <= high and math.isfinite(value)):
+    raise ValueError(f'Expected {expected}. Received: {name}={value}.')
 
 
 _CHOICES = {
@@ -166,20 +253,34 @@ _ABOVE_0 = math.nextafter(0.0, 1.0)
 _MANY = 10**12
 _COUNT = (1, _MANY, 'a whole number of at least 1')
 _STEPS = (0, _MANY, 'a whole number of at least 0')
+_SPARSITY = (0, _BELOW_1, 'a sparsity in [0, 1)')
+_WIDTH = (_ABOVE_0, 1000, 'a width in (0, 1000]')
+_RATE = (_ABOVE_0, 1e6, 'a learning rate above 0')
 _RANGES = {
   'seed': (0, 2**31 - 1, 'a seed from 0 to 2147483647'),
   'num_env_steps': _COUNT,
-  'sparsity': (0, _BELOW_1, 'a sparsity in [0, 1)'),
-  'match_sparsity': (0, _BELOW_1, 'a sparsity in [0, 1)'),
+  'sparsity': _SPARSITY,
+  'actor_sparsity': _SPARSITY,
+  'critic_sparsity': _SPARSITY,
+  'match_sparsity': _SPARSITY,
+  'actor_parameter_share': (0, _BELOW_1, 'a share in (0, 1), or 0 for none'),
+  'parameter_budget': (0, 10, 'a share in (0, 10], or 0 for none'),
   'erk_power': (_ABOVE_0, 100, 'a power in (0, 100]'),
   'drop_fraction': (0, 1, 'a fraction in [0, 1]'),
   'mask_update_period': _COUNT,
   'mask_update_end_train_step': _STEPS,
   'prune_begin_train_step': _STEPS,
   'prune_end_train_step': _STEPS,
-  'width': (_ABOVE_0, 1000, 'a width in (0, 1000]'),
+  'width': _WIDTH,
+  'actor_width': _WIDTH,
+  'critic_width': _WIDTH,
   'weight_decay': (0, 1e6, 'a weight decay of at least 0'),
-  'learning_rate': (_ABOVE_0, 1e6, 'a learning rate above 0'),
+  'learning_rate': _RATE,
+  'actor_learning_rate': _RATE,
+  'critic_learning_rate': _RATE,
+  'alpha_learning_rate': (0, 1e6, 'a learning rate of at least 0'),
+  'initial_log_alpha': (-20, 20, 'a logarithm from -20 to 20'),
+  'target_entropy_per_action': (-100, 100, 'an entropy from -100 to 100'),
   'batch_size': (1, 10**6, 'a batch size from 1 to 1000000'),
   'gamma': (0, 1, 'a discount in [0, 1]'),
   'reward_scale': (_ABOVE_0, 1e9, 'a scale above 0'),
@@ -261,6 +362,11 @@ def _check_together(config):
       'Expected method=dense with match_sparsity: it makes a dense network as '
       f'small as a sparse one. Received: method={config.method!r}.'
     )
+  if bool(config.actor_parameter_share) != bool(config.parameter_budget):
+    raise ValueError(
+      'Expected actor_parameter_share and parameter_budget together. Received: '
+      f'{config.actor_parameter_share} and {config.parameter_budget}.'
+    )
   custom_sparsities(config)
 
 
@@ -271,7 +377,7 @@ def custom_sparsities(config):
     config: a Config.
 
   Returns:
-    `{layer name: sparsity}`.
+    `{layer name: sparsity}`; a name may begin with that of its network.
 
   Raises:
     ValueError: if it is not 'name=sparsity,...' with sparsities in [0, 1).

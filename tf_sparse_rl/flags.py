@@ -30,6 +30,9 @@ def define_run_flags():
     kind, optional = config_lib.field_kind(field)
     text = field.metadata['meaning']
     text = text[0].upper() + text[1:] + '.'
+    agents = field.metadata['agents']
+    if agents != config_lib.AGENTS:
+      text += f' For {" and ".join(agents)}.'
     if optional:
       text += ' Default: by preset.'
     define[kind](field.name, field.default, text)
@@ -82,7 +85,7 @@ def make_config(values):
   _check_name('agent', config.agent, config_lib.AGENTS)
   _check_name('method', config.method, config_lib.METHODS)
   _check_name('distribution', config.distribution, config_lib.DISTRIBUTIONS)
-  if not isinstance(config.env_name, str):
+  if not isinstance(config.env_name, str | None):
     raise ValueError(
       f'Expected env_name to be of type str. Received: {config.env_name!r}.'
     )

@@ -1,4 +1,4 @@
-"""Default values by agent, with their sources.
+"""Default values by agent, environment and method, with their sources.
 
 "Table n" are the tables of the paper's appendix; "code" is its released code.
 Where the two differ, the code's value stands, for that is what was run; the
@@ -15,6 +15,46 @@ class Value(NamedTuple):
   value: Any
   source: str
 
+  def resolve(self, config):
+    """The value in this config."""
+    del config
+    return self.value
+
+
+class ByMethod(NamedTuple):
+  """A value that differs for some methods."""
+
+  value: Any
+  others: dict  # {method: value}
+  source: str
+
+  def resolve(self, config):
+    """See Value."""
+    return self.others.get(config.method, self.value)
+
+
+class ByEnv(NamedTuple):
+  """A value that differs for some environments, whatever their version."""
+
+  value: Any
+  others: dict  # {name without '-v5': value}
+  source: str
+
+  def resolve(self, config):
+    """See Value."""
+    return self.others.get(config.env_name.partition('-')[0], self.value)
+
+
+class Same(NamedTuple):
+  """The value of another field."""
+
+  field: str
+  source: str
+
+  def resolve(self, config):
+    """See Value."""
+    return getattr(config, self.field)
+
 
 class Share(NamedTuple):
   """A train step, as a share of the env steps of the run over train_period."""
@@ -22,9 +62,18 @@ class Share(NamedTuple):
   share: float
   source: str
 
+  def resolve(self, config):
+    """See Value."""
+    # A short run ends before: its initial collection is not trained on.
+    step = round(self.share * (config.num_env_steps // config.train_period))
+    return min(step, config.num_train_steps)
+
+
+# Values that others are computed from stand before them.
 
 # Classic control. Table 1 has the same values for all five methods.
 _DQN_CLASSIC = {
+  'env_name': Value('CartPole-v1', 'ours: the first thing to try'),
   'num_env_steps': Value(100_000, 'code: 100,000 iterations'),
   'hidden_units': Value((512, 512), 'table 6'),
   'weight_decay': Value(1e-6, 'table 1; hidden kernels only, as in the code'),
@@ -48,7 +97,50 @@ _DQN_CLASSIC = {
   'prune_end_train_step': Share(0.75, 'code: 75,000; the text says 80 %'),
 }
 
-_PRESETS = {'dqn': _DQN_CLASSIC}
+# MuJoCo. Values that a method does not use are those of RigL.
+_SAC = {
+  'env_name': Value('HalfCheetah-v5', 'ours: the first thing to try'),
+  'num_env_steps': Value(1_000_000, 'code: 1,000,000 iterations'),
+  'actor_sparsity': Same('sparsity', 'section 3: each network by itself'),
+  'critic_sparsity': Same('sparsity', 'section 3: each network by itself'),
+  'actor_width': Same('width', 'code: one width unless two are given'),
+  'critic_width': Same('width', 'code: one width unless two are given'),
+  'hidden_units': Value((256, 256), 'table 8'),
+  'weight_decay': ByMethod(
+    1e-4,
+    {'rigl': 1e-6},
+    'table 2; all kernels, halved for the critics with their loss, as in the '
+    'code',
+  ),
+  'learning_rate': Value(3e-4, 'table 8'),
+  'actor_learning_rate': Same('learning_rate', 'code: all three are 3e-4'),
+  'critic_learning_rate': Same('learning_rate', 'code: all three are 3e-4'),
+  'alpha_learning_rate': Same('learning_rate', 'code: all three are 3e-4'),
+  'initial_log_alpha': Value(0.0, 'code'),
+  'target_entropy_per_action': Value(-0.5, 'code'),
+  'batch_size': Value(256, 'table 8'),
+  'gamma': Value(0.99, 'table 8'),
+  'reward_scale': Value(0.1, 'code; not in table 8'),
+  'target_update_period': Value(1, 'table 8'),
+  'target_update_tau': Value(0.005, 'table 8'),
+  'replay_capacity': Value(1_000_000, 'table 8'),
+  'initial_collect_env_steps': ByEnv(
+    1000,
+    {'HalfCheetah': 10_000, 'Ant': 10_000},
+    'table 8; 1000 for environments that are not in it',
+  ),
+  'train_period': Value(1, 'table 8'),
+  'eval_period': Value(10_000, 'code'),
+  'num_eval_episodes': Value(30, 'code'),
+  'sparsity_aware_init': ByMethod(True, {'static': False}, 'table 2'),
+  'drop_fraction': ByMethod(0.5, {'set': 0.3}, 'table 2'),
+  'mask_update_period': ByMethod(1000, {'set': 250}, 'table 2'),
+  'mask_update_end_train_step': Share(0.80, 'code: 800,000'),
+  'prune_begin_train_step': Share(0.20, 'code: 200,000'),
+  'prune_end_train_step': Share(0.80, 'code: 800,000'),
+}
+
+_PRESETS = {'dqn': _DQN_CLASSIC, 'sac': _SAC}
 
 
 def resolve(config):
@@ -58,17 +150,27 @@ def resolve(config):
     config: a Config with a valid agent.
 
   Returns:
-    A Config without None.
+    A Config without None, but for what the agent does not have or what
+    follows from actor_parameter_share.
+
+  Raises:
+    ValueError: for a sparsity or width beside actor_parameter_share.
   """
-  values = _PRESETS[config.agent]
-  missing = {name for name in values if getattr(config, name) is None}
-  plain = {n: values[n].value for n in missing if isinstance(values[n], Value)}
-  config = dataclasses.replace(config, **plain)
-  train_steps = config.num_env_steps // config.train_period
-  shares = {n: values[n].share for n in missing if isinstance(values[n], Share)}
-  # A short run ends before: its initial collection is not trained on.
-  last = config.num_train_steps
-  return dataclasses.replace(
-    config,
-    **{n: min(round(s * train_steps), last) for n, s in shares.items()},
-  )
+  solved = ()
+  if config.actor_parameter_share:
+    solved = (
+      'actor_sparsity',
+      'critic_sparsity',
+      'actor_width',
+      'critic_width',
+    )
+    given = [name for name in solved if getattr(config, name) is not None]
+    if given:
+      raise ValueError(
+        'Expected actor_parameter_share without sparsities or widths of its '
+        f'own: they follow from it. Received: {", ".join(given)}.'
+      )
+  for name, value in _PRESETS[config.agent].items():
+    if getattr(config, name) is None and name not in solved:
+      config = dataclasses.replace(config, **{name: value.resolve(config)})
+  return config

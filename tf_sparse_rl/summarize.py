@@ -15,7 +15,7 @@ def main(argv):
   from tf_sparse_rl.agents import registry
 
   try:
-    env = envs.Environment(config.env_name)
+    env = envs.make(config)
     parts = registry.build(config, env.spec)
   except ValueError as error:
     raise run_flags.UserError(str(error)) from error
@@ -24,8 +24,8 @@ def main(argv):
     print(sparsity.summary(network))
   if config.method == 'prune':
     print(
-      f'prune starts dense and reaches sparsity {config.sparsity:g} at train '
-      f'step {config.prune_end_train_step:,}.'
+      'prune starts dense and reaches its sparsity at train step '
+      f'{config.prune_end_train_step:,}.'
     )
 
 

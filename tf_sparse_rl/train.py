@@ -24,7 +24,7 @@ def main(argv):
   try:
     envs.check_name(config.env_name)
     quiet.silence()
-    envs.Environment(config.env_name).close()
+    envs.make(config).close()
     run_dir = run_dir_lib.RunDir(root_dir)
     run_dir.check_config(config)
     with run_dir.locked():

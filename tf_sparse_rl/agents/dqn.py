@@ -4,12 +4,11 @@ import tensorflow as tf
 from tf_agents.agents.dqn import dqn_agent
 from tf_agents.networks import sequential
 from tf_agents.specs import tensor_spec
-from tf_agents.trajectories import policy_step, trajectory
 from tf_agents.trajectories import time_step as ts
 from tf_agents.utils import common
 
 from tf_sparse_rl.agents import parts, sparse
-from tf_sparse_rl.networks import dense
+from tf_sparse_rl.networks import dense, sizes
 
 
 class _OnePassDqnAgent(dqn_agent.DqnAgent):
@@ -43,7 +42,7 @@ def build_dqn(config, env_spec):
     [env_spec.observation_size], tf.float32, 'observation'
   )
   network = sequential.Sequential(layers, observation_spec, name='QNetwork')
-  optimizer = sparse.optimizer(config, network)
+  optimizer = sparse.optimizer(config, network, config.learning_rate)
   agent = _OnePassDqnAgent(
     ts.time_step_spec(observation_spec),
     tensor_spec.BoundedTensorSpec(
@@ -68,8 +67,8 @@ def build_dqn(config, env_spec):
     noise_size=2,
     explore=_epsilon_greedy(network, config.epsilon, env_spec.num_actions),
     greedy_action=_argmax,
-    to_experience=_to_transition(env_spec.observation_size),
-    losses=lambda info: {'td_loss': tf.reduce_mean(info.extra.td_loss)},
+    to_experience=parts.to_transition(env_spec),
+    scalars=lambda info: {'Losses/td_loss': tf.reduce_mean(info.extra.td_loss)},
     # TF-Agents' random policy has a state that no checkpoint holds.
     sample_noise=lambda rng, num_envs: rng.random((num_envs, 2), 'float32'),
   )
@@ -79,18 +78,17 @@ def q_network_layers(config, env_spec):
   """The built layers of the Q-network, sparse as the config says."""
   # Keras takes the seed of its initialisers from here.
   tf.keras.utils.set_random_seed(config.seed)
-  units = dense.hidden_sizes(config.hidden_units, config.width)
-  sizes = (env_spec.observation_size, *units, env_spec.num_actions)
-  if config.match_sparsity:
-    units = dense.matching_units(
-      units,
-      env_spec.observation_size,
-      env_spec.num_actions,
-      sparse.num_parameters(config, sizes, config.match_sparsity),
-    )
+  units = sizes.hidden_sizes(config.hidden_units, config.width)
+  ends = (env_spec.observation_size, env_spec.num_actions)
+  units = sparse.matched_units(config, units, [ends])
   layers = dense.q_layers(units, env_spec.num_actions, config.weight_decay)
   return sparse.sparse_layers(
-    config, layers, env_spec.observation_size, config.sparsity, config.seed
+    config,
+    layers,
+    env_spec.observation_size,
+    config.sparsity,
+    seed=config.seed,
+    network='q_network',
   )
 
 
@@ -107,21 +105,3 @@ def _epsilon_greedy(network, epsilon, num_actions):
     return tf.where(noise[:, 0] < epsilon, random, greedy)
 
   return explore
-
-
-def _to_transition(size):
-  """Cuts replay rows into a TF-Agents Transition."""
-
-  def to_transition(rows):
-    batch = rows.shape[0]
-    observation, rest = rows[:, :size], rows[:, size:-size]
-    action, reward, discount = tf.unstack(rest, 3, axis=1)
-    zeros = tf.zeros([batch], tf.float32)
-    middle = tf.fill([batch], ts.StepType.MID)
-    return trajectory.Transition(
-      ts.TimeStep(middle, zeros, zeros + 1, observation),
-      policy_step.PolicyStep(tf.cast(action, tf.int32)),
-      ts.TimeStep(middle, reward, discount, rows[:, -size:]),
-    )
-
-  return to_transition

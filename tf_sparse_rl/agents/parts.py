@@ -5,6 +5,8 @@ from collections.abc import Callable
 
 import tensorflow as tf
 from tf_agents.agents import tf_agent
+from tf_agents.trajectories import policy_step, trajectory
+from tf_agents.trajectories import time_step as ts
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,7 +29,35 @@ class AgentParts:
   greedy_action: Callable[[tf.Tensor], tf.Tensor]
   # rows -> what the agent trains on.
   to_experience: Callable
-  # LossInfo -> {name: scalar} for TensorBoard's Losses/.
-  losses: Callable
+  # LossInfo -> {TensorBoard tag: scalar}.
+  scalars: Callable
   # (NumPy generator, num_envs) -> noise.
   sample_noise: Callable
+
+
+def to_transition(env_spec):
+  """A function that cuts replay rows into a TF-Agents Transition.
+
+  Args:
+    env_spec: an EnvSpec.
+
+  Returns:
+    Function of rows, float32 `[batch, row size]`.
+  """
+  size, discrete = env_spec.observation_size, env_spec.num_actions is not None
+
+  def transition(rows):
+    zeros = tf.zeros([rows.shape[0]], tf.float32)
+    middle = tf.fill([rows.shape[0]], ts.StepType.MID)
+    observation, action, reward, discount, following = tf.split(
+      rows, [size, env_spec.action_size, 1, 1, size], axis=1
+    )
+    if discrete:
+      action = tf.cast(action[:, 0], tf.int32)
+    return trajectory.Transition(
+      ts.TimeStep(middle, zeros, zeros + 1, observation),
+      policy_step.PolicyStep(action),
+      ts.TimeStep(middle, reward[:, 0], discount[:, 0], following),
+    )
+
+  return transition

@@ -1,8 +1,8 @@
 """The agents by name."""
 
-from tf_sparse_rl.agents import dqn
+from tf_sparse_rl.agents import dqn, sac
 
-_BUILDERS = {'dqn': dqn.build_dqn}
+_BUILDERS = {'dqn': dqn.build_dqn, 'sac': sac.build_sac}
 
 
 def build(config, env_spec):

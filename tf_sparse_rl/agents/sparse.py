@@ -4,9 +4,12 @@ import tensorflow as tf
 
 from tf_sparse_rl import config as config_lib
 from tf_sparse_rl import sparsity
+from tf_sparse_rl.networks import sizes as sizes_lib
 
 
-def sparse_layers(config, layers, input_size, sparsity_of_network, seed):
+def sparse_layers(
+  config, layers, input_size, sparsity_of_network, *, seed, network
+):
   """Makes the layers of one network sparse, as the config says.
 
   Args:
@@ -15,6 +18,7 @@ def sparse_layers(config, layers, input_size, sparsity_of_network, seed):
     input_size: entries of the network's input.
     sparsity_of_network: fraction of zeros of this network.
     seed: of the masks.
+    network: its name, as custom_sparsity may begin with.
 
   Returns:
     List of built layers; plain ones if the method is 'dense' or the sparsity
@@ -27,46 +31,65 @@ def sparse_layers(config, layers, input_size, sparsity_of_network, seed):
     distribution=config.distribution,
     seed=seed,
     erk_power=config.erk_power,
-    custom=config_lib.custom_sparsities(config),
+    custom=_custom(config, network),
     sparsity_aware_init=config.sparsity_aware_init,
     input_shape=[None, input_size],
   )
 
 
-def num_parameters(config, sizes, sparsity_of_network):
-  """Active weights and biases of a network of Dense layers.
+def _custom(config, network):
+  """{layer name: sparsity} for one network."""
+  custom = {}
+  for name, value in config_lib.custom_sparsities(config).items():
+    owner, _, layer = name.rpartition('/')
+    if owner in ('', network):
+      custom[layer] = value
+  return custom
+
+
+def matched_units(config, units, ends):
+  """Hidden sizes after `match_sparsity`: small dense networks.
 
   Args:
     config: a Config.
-    sizes: units of the input and of each layer.
-    sparsity_of_network: fraction of zeros of its kernels.
+    units: units of each hidden layer.
+    ends: list of (inputs, outputs), one pair a network.
 
   Returns:
-    int.
+    The units as they are if nothing is to be matched, else those at which the
+    dense networks have as many parameters as the sparse ones would.
   """
+  if not config.match_sparsity:
+    return units
+  total = sum(_num_parameters(config, (a, *units, b)) for a, b in ends)
+  return sizes_lib.matching_units(units, ends, total)
+
+
+def _num_parameters(config, sizes):
+  """Active weights and biases of a network at `match_sparsity`."""
   shapes = {str(i): s for i, s in enumerate(zip(sizes, sizes[1:]))}
   layers = sparsity.distributions.layer_sparsities(
-    shapes, sparsity_of_network, config.distribution, config.erk_power
+    shapes, config.match_sparsity, config.distribution, config.erk_power
   )
-  return sum(
-    (inputs + 1) * units
-    - sparsity.distributions.num_zeros((inputs, units), layers[name])
-    for name, (inputs, units) in shapes.items()
+  return sizes_lib.num_dense_parameters(sizes) - sum(
+    sparsity.distributions.num_zeros(shape, layers[name])
+    for name, shape in shapes.items()
   )
 
 
-def optimizer(config, network):
+def optimizer(config, network, learning_rate):
   """Adam for one network, wrapped if the network is sparse.
 
   Args:
     config: a Config.
-    network: what it will train.
+    network: what it will train, or a list of networks.
+    learning_rate: of Adam.
 
   Returns:
     A Keras optimizer.
   """
   # The legacy generation: TensorFlow has one fused kernel for it.
-  adam = tf.keras.optimizers.legacy.Adam(config.learning_rate)
+  adam = tf.keras.optimizers.legacy.Adam(learning_rate)
   if not any(
     layer.target_sparsity > 0 for layer in sparsity.sparse_layers(network)
   ):
@@ -107,3 +130,11 @@ def sparse_optimizers(**optimizers):
     for name, optimizer in optimizers.items()
     if isinstance(optimizer, sparsity.SparseOptimizer)
   }
+
+
+def masks_may_change(optimizer):
+  """Whether the train step that is being traced can change masks."""
+  return (
+    isinstance(optimizer, sparsity.SparseOptimizer)
+    and not optimizer.masks_are_held
+  )

@@ -52,10 +52,10 @@ def _env_steps_per_sec(config, warmup_env_steps):
 
 def _stage_milliseconds(config, calls=300):
   """Mean milliseconds of each stage of an env step, one after the other."""
-  env = envs.Environment(config.env_name)
+  env = envs.make(config)
   parts = registry.build(config, env.spec)
   size = env.spec.observation_size
-  buffer = replay.Replay(config.replay_capacity, size)
+  buffer = replay.Replay(config.replay_capacity, size, env.spec.action_size)
   rng = np.random.default_rng(config.seed)
   observation = _fill(buffer, env, rng, num_env_steps=2000)
   learn = learner.Learner(

@@ -5,18 +5,27 @@ from typing import NamedTuple
 
 import gymnasium as gym
 import numpy as np
+from absl import logging
 
+from tf_sparse_rl import config as config_lib
 from tf_sparse_rl import names
 
 
 @dataclasses.dataclass(frozen=True)
 class EnvSpec:
-  """Shapes and bounds of an environment."""
+  """Shapes and bounds of an environment, of either kind of actions."""
 
   name: str
   observation_size: int  # entries of a flat observation
-  num_actions: int  # discrete actions
+  num_actions: int | None  # discrete actions; None if they are continuous
   max_episode_steps: int | None  # env steps until truncation
+  action_low: tuple[float, ...] = ()  # bounds of each entry of a continuous
+  action_high: tuple[float, ...] = ()  # action
+
+  @property
+  def action_size(self):
+    """Entries of an action; 1 for a discrete one."""
+    return len(self.action_low) or 1
 
 
 class Step(NamedTuple):
@@ -29,7 +38,10 @@ class Step(NamedTuple):
 
 
 class Environment:
-  """A Gymnasium environment with flat observations and discrete actions."""
+  """A Gymnasium environment with flat observations.
+
+  Actions are discrete, or a flat Box with finite bounds.
+  """
 
   def __init__(self, env_name, render_mode=None):
     """Makes the environment.
@@ -45,11 +57,13 @@ class Environment:
     # Environments that draw nothing need not know the argument.
     options = {'render_mode': render_mode} if render_mode else {}
     try:
+      _quiet_mujoco(env_name)
       self.gym = gym.make(env_name, disable_env_checker=True, **options)
     except (gym.error.Error, ImportError, TypeError) as error:
       raise ValueError(f'Cannot make {env_name!r}: {error}') from error
     self.spec = _checked_spec(env_name, self.gym)
-    self._first_action = int(self.gym.action_space.start)
+    self._low = np.array(self.spec.action_low, np.float32)
+    self._high = np.array(self.spec.action_high, np.float32)
 
   def reset(self, seed=None):
     """Starts an episode.
@@ -67,21 +81,25 @@ class Environment:
     """Takes one env step.
 
     Args:
-      action: int from 0 to `num_actions` - 1.
+      action: int from 0 to `num_actions` - 1, or float array
+        `[action_size]` within the bounds.
 
     Returns:
       A Step.
     """
-    observation, reward, terminated, truncated, _ = self.gym.step(
-      self._first_action + int(action)
-    )
+    if self.spec.num_actions is not None:
+      action = self.gym.action_space.start + int(action)
+    observation, reward, terminated, truncated, _ = self.gym.step(action)
     return Step(
       np.asarray(observation, np.float32), float(reward), terminated, truncated
     )
 
   def random_action(self, rng):
     """A uniformly random action from a NumPy generator."""
-    return int(rng.integers(self.spec.num_actions))
+    if self.spec.num_actions is not None:
+      return int(rng.integers(self.spec.num_actions))
+    share = rng.random(self.spec.action_size, np.float32)
+    return self._low + share * (self._high - self._low)
 
   def close(self):
     """Frees what the environment holds."""
@@ -105,6 +123,43 @@ def check_name(env_name):
     raise ValueError(names.unknown('environment', env_name, gym.registry))
 
 
+def make(config):
+  """The environment of a run.
+
+  Args:
+    config: a Config.
+
+  Returns:
+    An Environment.
+
+  Raises:
+    ValueError: for an unknown id or spaces that the agent cannot use.
+  """
+  env = Environment(config.env_name)
+  kind = type(env.gym.action_space).__name__
+  expected = config_lib.ACTION_SPACES[config.agent]
+  if kind not in expected:
+    env.close()
+    raise ValueError(
+      f'Expected an environment with {" or ".join(expected)} actions for '
+      f'{config.agent}. Received: {config.env_name} with '
+      f'{env.gym.action_space}.'
+    )
+  return env
+
+
+def _quiet_mujoco(env_name):
+  """Sends MuJoCo's warnings to the log.
+
+  It would print them past Python and write MUJOCO_LOG.TXT where the user is.
+  """
+  entry_point = gym.spec(env_name).entry_point
+  if isinstance(entry_point, str) and 'mujoco' in entry_point:
+    import mujoco
+
+    mujoco.set_mju_user_warning(logging.warning)
+
+
 def _checked_spec(env_name, env):
   observations, actions = env.observation_space, env.action_space
   if not isinstance(observations, gym.spaces.Box) or (
@@ -114,10 +169,19 @@ def _checked_spec(env_name, env):
       'Expected an environment with a flat Box observation. Received: '
       f'{env_name} with {observations}.'
     )
-  if not isinstance(actions, gym.spaces.Discrete):
-    raise ValueError(
-      'Expected an environment with Discrete actions for DQN. Received: '
-      f'{env_name} with {actions}.'
-    )
+  size = observations.shape[0]
   limit = env.spec.max_episode_steps if env.spec else None
-  return EnvSpec(env_name, observations.shape[0], int(actions.n), limit)
+  if isinstance(actions, gym.spaces.Discrete):
+    return EnvSpec(env_name, size, int(actions.n), limit)
+  if (
+    not isinstance(actions, gym.spaces.Box)
+    or len(actions.shape) != 1
+    or not np.issubdtype(actions.dtype, np.floating)
+    or not actions.is_bounded()
+  ):
+    raise ValueError(
+      'Expected an environment with Discrete actions, or a flat Box of floats '
+      f'with finite bounds. Received: {env_name} with {actions}.'
+    )
+  low, high = (tuple(map(float, b)) for b in (actions.low, actions.high))
+  return EnvSpec(env_name, size, None, limit, low, high)

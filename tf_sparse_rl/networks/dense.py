@@ -1,19 +1,6 @@
-"""The dense Q-network of the classic control experiments."""
+"""Networks of Dense layers: DQN's Q-network, SAC's actor and critics."""
 
 import tensorflow as tf
-
-
-def hidden_sizes(hidden_units, width):
-  """Units of each hidden layer at a width.
-
-  Args:
-    hidden_units: units of each hidden layer at width 1.
-    width: multiplier; the result is rounded down, as in the paper's code.
-
-  Returns:
-    Tuple of ints, at least 1 each.
-  """
-  return tuple(int(max(1, units * width)) for units in hidden_units)
 
 
 def q_layers(units, num_actions, weight_decay=0.0):
@@ -51,34 +38,32 @@ def q_layers(units, num_actions, weight_decay=0.0):
   return [*hidden, output]
 
 
-def _l2(weight_decay):
-  return tf.keras.regularizers.L2(weight_decay) if weight_decay else None
-
-
-def matching_units(hidden_units, num_inputs, num_outputs, num_parameters):
-  """Hidden sizes of the dense network with a given number of parameters.
+def glorot_layers(units, num_outputs, weight_decay=0.0):
+  """Layers of an actor or a critic for flat inputs.
 
   Args:
-    hidden_units: units of each hidden layer at width 1.
-    num_inputs: inputs of the network.
-    num_outputs: outputs of the network.
-    num_parameters: weights and biases to match.
+    units: units of each hidden layer.
+    num_outputs: number of outputs.
+    weight_decay: L2 of all kernels, `weight_decay * sum(w ** 2)`.
 
   Returns:
-    Units of each hidden layer, all scaled by one width, whose number of
-    parameters comes nearest.
+    List of Dense layers, not built, Glorot-uniform as Keras has it.
 
-  Reference: the small dense baselines of the paper, section 2.
+  Reference: paper's code, SAC.
   """
-
-  def distance(units):
-    sizes = (num_inputs, *units, num_outputs)
-    count = sum((a + 1) * b for a, b in zip(sizes, sizes[1:]))
-    return abs(count - num_parameters)
-
-  first = hidden_units[0]
-  # Half a unit more, against rounding down what should be a whole number.
-  candidates = [
-    hidden_sizes(hidden_units, (n + 0.5) / first) for n in range(1, first + 1)
+  return [
+    tf.keras.layers.Dense(
+      size,
+      activation=activation,
+      kernel_regularizer=_l2(weight_decay),
+      name=name,
+    )
+    for size, activation, name in [
+      *((size, 'relu', f'hidden_{i}') for i, size in enumerate(units)),
+      (num_outputs, None, 'output'),
+    ]
   ]
-  return min(candidates, key=distance)
+
+
+def _l2(weight_decay):
+  return tf.keras.regularizers.L2(weight_decay) if weight_decay else None

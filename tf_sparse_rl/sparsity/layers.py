@@ -35,9 +35,10 @@ class MaskConstraint(tf.keras.constraints.Constraint):
   how `SparseOptimizer` finds the mask that belongs to a kernel.
   """
 
-  def __init__(self, target_sparsity, inner=None):
+  def __init__(self, target_sparsity, seed=0, inner=None):
     """Keeps the layer's own constraint, if any, to be applied first."""
     self.target_sparsity = target_sparsity
+    self.seed = seed
     self.mask = None  # Set by SparseLayer.build, once the mask exists.
     self._inner = inner
     self._redundant = False
@@ -76,13 +77,16 @@ class SparseLayer(pruning_wrapper.PruneLowMagnitude):
   schedule, threshold and step counter are there and unused.
   """
 
-  def __init__(self, layer, target_sparsity=0.0, **kwargs):
+  def __init__(self, layer, target_sparsity=0.0, seed=0, **kwargs):
     """Wraps an unbuilt layer.
 
     Args:
       layer: a layer for which `can_be_sparse`.
       target_sparsity: fraction of zeros this kernel has, or is pruned to, in
         [0, 1). At 0 the kernel is dense and never masked.
+      seed: int, of what is random in updates of the mask. It goes with the
+        layer, for the order in which an optimizer meets variables can change
+        from process to process (TF-Agents' SacAgent).
       **kwargs: of `tf.keras.layers.Layer`, without `name`.
 
     Raises:
@@ -106,6 +110,7 @@ class SparseLayer(pruning_wrapper.PruneLowMagnitude):
         f'target_sparsity={target_sparsity}.'
       )
     self.target_sparsity = float(target_sparsity)
+    self.seed = int(seed)
     kwargs.setdefault('dtype', layer.dtype_policy)
     schedule = pruning_schedule.ConstantSparsity(self.target_sparsity, 0)
     super().__init__(layer, pruning_schedule=schedule, **kwargs)
@@ -116,7 +121,7 @@ class SparseLayer(pruning_wrapper.PruneLowMagnitude):
       super().build(input_shape)
       return
     constraint = MaskConstraint(
-      self.target_sparsity, self.layer.kernel_constraint
+      self.target_sparsity, self.seed, self.layer.kernel_constraint
     )
     with _kernel_constraint(self.layer, constraint):
       super().build(input_shape)
@@ -143,11 +148,12 @@ class SparseLayer(pruning_wrapper.PruneLowMagnitude):
     return -2 if isinstance(self.layer, transposed) else -1
 
   def get_config(self):
-    """Returns the config: the wrapped layer and its target sparsity."""
+    """Returns the config: the wrapped layer, its target sparsity and seed."""
     # Past TFMOT's, whose entries are constants here.
     config = super(pruning_wrapper.PruneLowMagnitude, self).get_config()
     config.pop('name')
-    return {**config, 'target_sparsity': self.target_sparsity}
+    own = {'target_sparsity': self.target_sparsity, 'seed': self.seed}
+    return {**config, **own}
 
   @classmethod
   def from_config(cls, config, custom_objects=None):

@@ -11,11 +11,10 @@ from tf_sparse_rl.sparsity import optimizer_slots, updaters
 class _SparseKernel:
   """One masked kernel and what goes with it."""
 
-  def __init__(self, kernel, slots, seed):
+  def __init__(self, kernel, slots):
     self.kernel = kernel
     self.constraint = kernel.constraint
     self.slots = slots
-    self.seed = seed
 
   @property
   def mask(self):
@@ -57,12 +56,31 @@ class SparseOptimizer(tf.keras.optimizers.Optimizer):
     self._optimizer = optimizer
     self.updater = updater
     self.iterations = optimizer.iterations
+    self._masks_are_held = False
     self._sparse_kernels = None
 
   @property
   def inner_optimizer(self):
     """The wrapped optimizer."""
     return self._optimizer
+
+  @property
+  def masks_are_held(self):
+    """Whether a train step now, or traced now, cannot change masks."""
+    return self._masks_are_held or self.updater.is_due(0) is None
+
+  @contextlib.contextmanager
+  def hold_masks(self):
+    """Leaves masks alone in the train steps that are run or traced inside.
+
+    For a loop that knows from `updater.is_due` that none is due: what is
+    traced here has no condition in it, which is faster.
+    """
+    self._masks_are_held = True
+    try:
+      yield
+    finally:
+      self._masks_are_held = False
 
   @property
   def variables(self):
@@ -91,12 +109,12 @@ class SparseOptimizer(tf.keras.optimizers.Optimizer):
     optimizer_slots.build(self._optimizer, var_list)
     found = optimizer_slots.find(self._optimizer, var_list)
     sparse = []
-    for index, (variable, slots) in enumerate(zip(var_list, found)):
+    for variable, slots in zip(var_list, found):
       if isinstance(variable.constraint, layers_lib.MaskConstraint):
         slots = [
           s for s in slots if optimizer_slots.may_be_zero(self._optimizer, s)
         ]
-        sparse.append(_SparseKernel(variable, slots, seed=index))
+        sparse.append(_SparseKernel(variable, slots))
     if not sparse:
       raise ValueError(_NO_SPARSE_LAYER + ' Received: none in var_list.')
     for kernel in sparse:
@@ -170,10 +188,10 @@ class SparseOptimizer(tf.keras.optimizers.Optimizer):
 
   def _update_masks(self, kernels, gradients):
     """Updates the masks of all replicas if it is time."""
+    if self.masks_are_held:
+      return
     train_step = tf.cast(self.iterations, tf.int64)
     due = self.updater.is_due(train_step)
-    if due is None:
-      return
 
     def update_all(strategy, gradients):
       def update():
@@ -184,7 +202,7 @@ class SparseOptimizer(tf.keras.optimizers.Optimizer):
             args=(kernel.mask, gradient, train_step, *kernel.slots),
             kwargs={
               'target_sparsity': kernel.constraint.target_sparsity,
-              'seed': kernel.seed,
+              'seed': kernel.constraint.seed,
             },
             group=False,
           )
@@ -251,6 +269,10 @@ class SparseOptimizer(tf.keras.optimizers.Optimizer):
     )
     return cls(optimizer, updater, **config)
 
+
+# TF-Agents' SacAgent turns optimizers into those of Keras' legacy generation,
+# by the name of their class in lower case. This one stands for both.
+tf.keras.utils.get_custom_objects()['sparseoptimizer'] = SparseOptimizer
 
 _NO_SPARSE_LAYER = (
   'Expected a model with at least one SparseLayer of target_sparsity > 0; make '

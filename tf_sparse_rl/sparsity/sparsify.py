@@ -1,5 +1,6 @@
 """`sparsify` and `strip`: from a plain network to a sparse one and back."""
 
+import numpy as np
 import tensorflow as tf
 
 from tf_sparse_rl.sparsity import (
@@ -62,12 +63,13 @@ def sparsify(
   sparsities = distributions.layer_sparsities(
     _kernel_shapes(built), target_sparsity, distribution, erk_power, custom
   )
+  seeds = _layer_seeds(sparsities, seed)
 
   def wrap(layer, path):
     copy = _plain_copy(layer, path)
     if path not in sparsities:
       return copy
-    return layers_lib.SparseLayer(copy, sparsities[path])
+    return layers_lib.SparseLayer(copy, sparsities[path], seeds[path])
 
   clone = _clone(built, wrap)
   if method != 'prune':
@@ -201,6 +203,12 @@ def _kernel_shapes(network, prefix=''):
         raise ValueError(f'Expected built layers. Received: {path!r}.')
       shapes[path] = tuple(layer.kernel.shape)
   return shapes
+
+
+def _layer_seeds(paths, seed):
+  """{path: int}, of the layers' mask updates; below 2**31."""
+  sequence = np.random.SeedSequence(seed)
+  return dict(zip(paths, (sequence.generate_state(len(paths)) >> 1).tolist()))
 
 
 def _draw_masks(network, seed, sparsity_aware_init):

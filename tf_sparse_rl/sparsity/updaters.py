@@ -33,10 +33,10 @@ class MaskUpdater:
     """Whether masks change before the update of `train_step`, or never.
 
     Args:
-      train_step: int64 scalar, train steps done so far.
+      train_step: int or int64 tensor, train steps done so far.
 
     Returns:
-      A bool scalar tensor, or None if masks never change.
+      A bool tensor of its shape, or None if masks never change.
     """
     del train_step
     return None

@@ -1,7 +1,10 @@
 """The compiled functions of a run: act, and train then act."""
 
+import contextlib
 import math
+import re
 
+import numpy as np
 import tensorflow as tf
 
 
@@ -36,9 +39,20 @@ class Learner:
     self._greedy = function(self._greedy_action).get_concrete_function(
       observations
     )
+    optimizers = [o for o in parts.optimizers.values() if not o.masks_are_held]
+    self._due_train_steps = _DueTrainSteps(optimizers)
+    self._train_step = int(parts.agent.train_step_counter)
     self._train = function(self._train_and_act).get_concrete_function(
       rows, observations, noise
     )
+    self._train_without_mask_update = self._train
+    if optimizers:
+      with contextlib.ExitStack() as stack:
+        for optimizer in optimizers:
+          stack.enter_context(optimizer.hold_masks())
+        self._train_without_mask_update = function(
+          self._train_and_act
+        ).get_concrete_function(rows, observations, noise)
 
   def act(self, observations, noise):
     """Actions for collection.
@@ -65,23 +79,29 @@ class Learner:
       noise: see `act`.
 
     Returns:
-      (actions, losses): see `act`; `{name: float32 scalar tensor}`.
+      (actions, scalars): see `act`; `{TensorBoard tag: float32 scalar
+      tensor}`, with 'Losses/total_loss' among them.
 
     Raises:
       FloatingPointError: if the loss is NaN or infinite.
     """
+    due = self._train_step in self._due_train_steps
+    train = self._train if due else self._train_without_mask_update
     try:
-      actions, losses = self._train(
+      actions, scalars = train(
         tf.constant(rows), tf.constant(observations), tf.constant(noise)
       )
     except tf.errors.InvalidArgumentError as error:
       # TF-Agents' own check, before weights change. XLA leaves it out.
-      if 'Loss is inf or nan' not in error.message:
+      found = re.match(r'(\w+ )?[Ll]oss is inf or nan', error.message)
+      if not found:
         raise
-      raise FloatingPointError('total_loss is inf or nan') from error
-    if not math.isfinite(float(losses['total_loss'])):
-      raise FloatingPointError(f'total_loss is {float(losses["total_loss"])}')
-    return actions.numpy(), losses
+      raise FloatingPointError(found[0]) from error
+    self._train_step += 1
+    total_loss = float(scalars['Losses/total_loss'])
+    if not math.isfinite(total_loss):
+      raise FloatingPointError(f'Loss is {total_loss}')
+    return actions.numpy(), scalars
 
   def _greedy_action(self, observations):
     output = observations
@@ -91,5 +111,23 @@ class Learner:
 
   def _train_and_act(self, rows, observations, noise):
     info = self._parts.agent.train(self._parts.to_experience(rows))
-    losses = {'total_loss': info.loss, **self._parts.losses(info)}
-    return self._parts.explore(observations, noise), losses
+    scalars = {'Losses/total_loss': info.loss, **self._parts.scalars(info)}
+    return self._parts.explore(observations, noise), scalars
+
+
+class _DueTrainSteps:
+  """The train steps at which some optimizer changes masks, found in blocks."""
+
+  _BLOCK = 4096
+
+  def __init__(self, optimizers):
+    self._optimizers = optimizers
+    self._block, self._due = None, ()
+
+  def __contains__(self, train_step):
+    block, index = divmod(train_step, self._BLOCK)
+    if block != self._block:
+      steps = tf.range(self._BLOCK, dtype=tf.int64) + block * self._BLOCK
+      due = [o.updater.is_due(steps).numpy() for o in self._optimizers]
+      self._block, self._due = block, np.any(due, axis=0)
+    return bool(self._due[index]) if self._optimizers else False

@@ -50,9 +50,11 @@ def train(config, run_dir, on_progress=lambda env_step, result: None):
   Raises:
     TrainingError: if a loss is not finite.
   """
-  env = envs.Environment(config.env_name)
+  env = envs.make(config)
   parts = registry.build(config, env.spec)
-  buffer = replay.Replay(config.replay_capacity, env.spec.observation_size)
+  buffer = replay.Replay(
+    config.replay_capacity, env.spec.observation_size, env.spec.action_size
+  )
   learn = learner.Learner(
     parts,
     config.batch_size,
@@ -79,7 +81,7 @@ def train(config, run_dir, on_progress=lambda env_step, result: None):
   clock.start(0)
   observation = env.reset(seed=_seed(config, _ENV_STREAM))
   action = env.random_action(rng)
-  losses = {}
+  scalars = {}
   for env_step in range(1, config.num_env_steps + 1):
     step = env.step(action)
     buffer.add(observation, action, step)
@@ -96,7 +98,7 @@ def train(config, run_dir, on_progress=lambda env_step, result: None):
       noise = parts.sample_noise(rng, 1)
       rows = buffer.sample(config.batch_size, rng)
       try:
-        actions, losses = learn.train_and_act(
+        actions, scalars = learn.train_and_act(
           rows, observation[np.newaxis], noise
         )
       except FloatingPointError as error:
@@ -104,7 +106,7 @@ def train(config, run_dir, on_progress=lambda env_step, result: None):
       action = actions[0]
 
     if env_step % config.summary_period == 0:
-      values = {name: float(loss) for name, loss in losses.items()}
+      values = {tag: float(scalar) for tag, scalar in scalars.items()}
       writer.train(env_step, values, episodes, clock.speed(env_step))
     if env_step % config.eval_period == 0 or env_step == config.num_env_steps:
       clock.pause(env_step)

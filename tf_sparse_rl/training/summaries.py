@@ -16,6 +16,10 @@ TAGS = {
   'Metrics/AverageEpisodeLength': 'mean env steps of the same episodes',
   'Metrics/NumberOfEpisodes': 'collection episodes so far',
   'Losses/{loss}': 'a loss of the agent at this train step',
+  'Agent/alpha': 'SAC: temperature',
+  'Agent/entropy': 'SAC: entropy of the policy on the batch, in nats',
+  'Agent/q_value_1': 'SAC: mean Q-value of the batch by critic 1',
+  'Agent/q_value_2': 'SAC: the same by critic 2',
   'Sparsity/{network}/{layer}': 'fraction of zeros of a kernel',
   'Params/{network}/nonzero': 'active kernel entries of a network',
   'MaskUpdate/{network}/drop_fraction': 'share to replace at a mask update now',
@@ -50,18 +54,18 @@ class Summaries:
       tf.summary.text('Config', text)
       hparams.hparams(_hparams(values), trial_id=str(root.resolve()))
 
-  def train(self, env_step, losses, episodes, env_steps_per_sec):
+  def train(self, env_step, scalars, episodes, env_steps_per_sec):
     """Writes what belongs to collection and learning.
 
     Args:
       env_step: env steps so far.
-      losses: `{name: float}`; empty before the first train step.
+      scalars: `{tag: float}`; empty before the first train step.
       episodes: an Episodes.
       env_steps_per_sec: speed since the last call.
     """
     with self._train.as_default(step=env_step):
-      for name, value in losses.items():
-        tf.summary.scalar(f'Losses/{name}', value)
+      for tag, value in scalars.items():
+        tf.summary.scalar(tag, value)
       tf.summary.scalar('Speed/env_steps_per_sec', env_steps_per_sec)
       tf.summary.scalar('Metrics/NumberOfEpisodes', episodes.count)
       if episodes.count:
@@ -134,6 +138,7 @@ def _hparams(values):
   return {
     name: str(value) if isinstance(value, list) else value
     for name, value in values.items()
+    if value is not None
   }
 
 

@@ -16,10 +16,9 @@ class Progress:
     Args:
       config: a Config.
     """
-    label = f'{config.agent} {config.env_name} {config.method}'
-    if config.method != 'dense':
-      label += f' {config.sparsity:g}'
-    print(f'{label}, seed {config.seed}: {config.num_env_steps:,} env steps')
+    print(
+      f'{config.label}, seed {config.seed}: {config.num_env_steps:,} env steps'
+    )
     self._bar = None
     if sys.stderr.isatty():
       self._bar = tqdm.tqdm(

@@ -1,0 +1,328 @@
+"""Sparse SAC: TF-Agents' own agent around sparse layers."""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_probability as tfp
+from tf_agents.agents import tf_agent
+from tf_agents.agents.sac import sac_agent
+from tf_agents.distributions import utils as distribution_utils
+from tf_agents.networks import sequential
+from tf_agents.specs import tensor_spec
+from tf_agents.trajectories import time_step as ts
+from tf_agents.utils import common
+
+from tf_sparse_rl.agents import parts, sparse
+from tf_sparse_rl.networks import dense
+from tf_sparse_rl.networks import sizes as sizes_lib
+
+# Each network has a seed of its own, derived from the run's.
+_ACTOR, _CRITIC_1, _CRITIC_2, _TRAIN = range(4)
+
+
+class Network(NamedTuple):
+  """Size of the actor or of a critic."""
+
+  inputs: int
+  units: tuple  # of each hidden layer
+  outputs: int
+  sparsity: float
+
+  @property
+  def sizes(self):
+    """Units of the input and of each layer."""
+    return (self.inputs, *self.units, self.outputs)
+
+
+class _SacAgent(sac_agent.SacAgent):
+  """TF-Agents' SacAgent whose random numbers belong to the run's seed.
+
+  Why a subclass: TF-Agents samples actions by operations that keep a state of
+  their own, which no checkpoint holds. Here they follow from the seed and the
+  train step. And for speed, with equal values unless it says otherwise:
+
+  * the log probability of a squashed Gaussian is written out;
+  * the temperature's loss takes the actions of the actor's, as Haarnoja et
+    al. 2018 do, where TF-Agents asks the just updated actor for others;
+  * masks go to the targets when they change, not at every train step;
+  * statistics computed on the way are handed out instead of thrown away.
+  """
+
+  def __init__(self, *args, squash, seed, **kwargs):
+    self._squash = squash
+    self._seed = seed
+    super().__init__(*args, **kwargs)
+
+  def _convert_optimizer_to_legacy(self, optimizer):
+    return optimizer
+
+  def _train(self, experience, weights):
+    self._draws = []
+    self._statistics = {'Agent/alpha': tf.exp(self._log_alpha)}
+    info = super()._train(experience, weights)
+    losses = {f'Losses/{k}': v for k, v in info.extra._asdict().items()}
+    return tf_agent.LossInfo(info.loss, {**losses, **self._statistics})
+
+  def _actions_and_log_probs(self, time_steps, training=False):
+    del training
+    if len(self._draws) == 2:
+      return self._draws[1]  # In the temperature's loss.
+    parameters = time_steps.observation
+    for layer in self._actor_network.layers[:-1]:
+      parameters = layer(parameters)
+    noise = tf.random.stateless_normal(
+      [parameters.shape[0], parameters.shape[1] // 2],
+      seed=tf.stack([self._seed + len(self._draws), self.train_step_counter]),
+    )
+    self._draws.append(self._squash.sample(parameters, noise))
+    return self._draws[-1]
+
+  def _get_target_updater(self, tau=1.0, period=1):
+    pairs = (
+      (self._critic_network_1, self._target_critic_network_1),
+      (self._critic_network_2, self._target_critic_network_2),
+    )
+
+    def update():
+      for online, target in pairs:
+        common.soft_variables_update(
+          online.trainable_variables, target.trainable_variables, tau
+        )
+        if sparse.masks_may_change(self._critic_optimizer):
+          common.soft_variables_update(
+            online.non_trainable_variables,
+            target.non_trainable_variables,
+            tau=1.0,
+          )
+
+    return common.Periodically(update, period, 'update_targets')
+
+  def _critic_loss_debug_summaries(self, td_targets, q_values_1, q_values_2):
+    del td_targets
+    for name, values in {
+      'q_value_1': q_values_1,
+      'q_value_2': q_values_2,
+    }.items():
+      self._statistics[f'Agent/{name}'] = tf.reduce_mean(values)
+
+  def _actor_loss_debug_summaries(self, actor_loss, actions, log_pi, *args):
+    del actor_loss, actions, args
+    self._statistics['Agent/entropy'] = -tf.reduce_mean(log_pi)
+
+
+class _Squash:
+  """Actions as tanh of a Gaussian, within the bounds of an environment.
+
+  Parameters are what the actor says, `[batch, 2 * action_size]`: means, then
+  logarithms of standard deviations.
+  """
+
+  def __init__(self, env_spec):
+    low, high = np.array([env_spec.action_low, env_spec.action_high], 'float32')
+    self._middle, self._scale = (high + low) / 2, (high - low) / 2
+    self.spec = tensor_spec.BoundedTensorSpec(
+      [env_spec.action_size], tf.float32, low, high, 'action'
+    )
+
+  def distribution(self, parameters):
+    """The same as a TF-Agents distribution, for its policies."""
+    mean, log_std = tf.split(parameters, 2, axis=-1)
+    return distribution_utils.scale_distribution_to_spec(
+      tfp.distributions.MultivariateNormalDiag(mean, tf.exp(log_std)), self.spec
+    )
+
+  def act(self, parameters, noise):
+    """Actions from standard normal noise, both `[batch, action_size]`."""
+    mean, log_std = tf.split(parameters, 2, axis=-1)
+    return self._bound(tf.tanh(mean + tf.exp(log_std) * noise))
+
+  def mode(self, parameters):
+    """The action of the mean."""
+    return self._bound(tf.tanh(tf.split(parameters, 2, axis=-1)[0]))
+
+  def sample(self, parameters, noise):
+    """Actions and their log probabilities `[batch]`."""
+    mean, log_std = tf.split(parameters, 2, axis=-1)
+    before = mean + tf.exp(log_std) * noise
+    # log(1 - tanh(x)^2) without cancellation.
+    log_slope = 2 * (math.log(2) - before - tf.nn.softplus(-2 * before))
+    constants = np.log(self._scale) + 0.5 * math.log(2 * math.pi)
+    log_pi = -tf.reduce_sum(
+      0.5 * noise**2 + log_std + log_slope + constants, axis=-1
+    )
+    return self._bound(tf.tanh(before)), log_pi
+
+  def _bound(self, squashed):
+    return self._middle + self._scale * squashed
+
+
+def build_sac(config, env_spec):
+  """Builds a SAC agent; masks are drawn before the targets are copied.
+
+  Both critics have masks of their own. One optimizer trains both, as
+  TF-Agents has it.
+
+  Args:
+    config: a Config.
+    env_spec: an EnvSpec with continuous actions.
+
+  Returns:
+    AgentParts around an initialised `SacAgent`.
+
+  Raises:
+    ValueError: for an actor_parameter_share that the networks cannot meet.
+  """
+  actor_plan, critic_plan = plan_networks(config, env_spec)
+  # Keras takes the seed of its initialisers from here.
+  tf.keras.utils.set_random_seed(config.seed)
+  squash = _Squash(env_spec)
+  observation_spec = tf.TensorSpec(
+    [env_spec.observation_size], tf.float32, 'observation'
+  )
+  actor_layers = _layers(config, actor_plan, _ACTOR, 'actor')
+  actor = sequential.Sequential(
+    [*actor_layers, tf.keras.layers.Lambda(squash.distribution)],
+    observation_spec,
+    name='Actor',
+  )
+  critics = [
+    sequential.Sequential(
+      [
+        tf.keras.layers.Lambda(lambda inputs: tf.concat(inputs, axis=-1)),
+        *_layers(config, critic_plan, index, 'critic'),
+        tf.keras.layers.Lambda(lambda q_values: tf.squeeze(q_values, axis=-1)),
+      ],
+      (observation_spec, squash.spec),
+      name=f'Critic{index}',
+    )
+    for index in (_CRITIC_1, _CRITIC_2)
+  ]
+  actor_optimizer = sparse.optimizer(config, actor, config.actor_learning_rate)
+  critic_optimizer = sparse.optimizer(
+    config, critics, config.critic_learning_rate
+  )
+  agent = _SacAgent(
+    ts.time_step_spec(observation_spec),
+    squash.spec,
+    critic_network=critics[0],
+    critic_network_2=critics[1],
+    actor_network=actor,
+    actor_optimizer=actor_optimizer,
+    critic_optimizer=critic_optimizer,
+    alpha_optimizer=tf.keras.optimizers.legacy.Adam(config.alpha_learning_rate),
+    target_update_tau=config.target_update_tau,
+    target_update_period=config.target_update_period,
+    gamma=config.gamma,
+    reward_scale_factor=config.reward_scale,
+    initial_log_alpha=config.initial_log_alpha,
+    target_entropy=config.target_entropy_per_action * env_spec.action_size,
+    train_step_counter=tf.Variable(0, dtype=tf.int64, name='train_step'),
+    squash=squash,
+    seed=_seed(config, _TRAIN),
+  )
+  agent.initialize()
+  return parts.AgentParts(
+    agent=agent,
+    networks={'actor': actor, 'critic_1': critics[0], 'critic_2': critics[1]},
+    optimizers=sparse.sparse_optimizers(
+      actor=actor_optimizer,
+      critic_1=critic_optimizer,
+      critic_2=critic_optimizer,
+    ),
+    policy_layers=actor_layers,
+    noise_size=env_spec.action_size,
+    explore=lambda observations, noise: squash.act(
+      _call(actor_layers, observations), noise
+    ),
+    greedy_action=squash.mode,
+    to_experience=parts.to_transition(env_spec),
+    scalars=lambda info: info.extra,
+    sample_noise=lambda rng, num_envs: rng.standard_normal(
+      (num_envs, env_spec.action_size), 'float32'
+    ),
+  )
+
+
+def plan_networks(config, env_spec):
+  """Sizes and sparsities of the actor and of each critic.
+
+  Args:
+    config: a Config.
+    env_spec: an EnvSpec.
+
+  Returns:
+    (Network, Network): of the actor, and of each of the two critics.
+
+  Raises:
+    ValueError: for an actor_parameter_share that the networks cannot meet.
+
+  Reference: paper section 4, "different actor and critic sparsities".
+  """
+  actor_ends = (env_spec.observation_size, 2 * env_spec.action_size)
+  critic_ends = (env_spec.observation_size + env_spec.action_size, 1)
+  if config.actor_parameter_share:
+    return _plan_by_share(config, actor_ends, critic_ends)
+  units = [
+    sizes_lib.hidden_sizes(config.hidden_units, width)
+    for width in (config.actor_width, config.critic_width)
+  ]
+  if config.match_sparsity:
+    matched = sparse.matched_units(
+      config, units[0], [actor_ends, critic_ends, critic_ends]
+    )
+    units = [matched, matched]
+  return (
+    Network(actor_ends[0], units[0], actor_ends[1], config.actor_sparsity),
+    Network(critic_ends[0], units[1], critic_ends[1], config.critic_sparsity),
+  )
+
+
+def _plan_by_share(config, actor_ends, critic_ends):
+  """The pair of widths, if dense, or of sparsities that meets the budget."""
+  plans = [
+    Network(ends[0], config.hidden_units, ends[1], 0.0)
+    for ends in (actor_ends, critic_ends)
+  ]
+  actor, critic = (sizes_lib.num_dense_parameters(p.sizes) for p in plans)
+  budget = config.parameter_budget * (actor + 2 * critic)
+  share = config.actor_parameter_share
+  targets = (share * budget, (1 - share) * budget / 2)
+  if config.method == 'dense':
+    return tuple(
+      plan._replace(
+        units=sizes_lib.matching_units(
+          plan.units, [(plan.inputs, plan.outputs)], target
+        )
+      )
+      for plan, target in zip(plans, targets)
+    )
+  return tuple(
+    plan._replace(sparsity=sizes_lib.matching_sparsity(plan.sizes, target))
+    for plan, target in zip(plans, targets)
+  )
+
+
+def _layers(config, plan, index, network):
+  layers = dense.glorot_layers(plan.units, plan.outputs, config.weight_decay)
+  return sparse.sparse_layers(
+    config,
+    layers,
+    plan.inputs,
+    plan.sparsity,
+    seed=_seed(config, index),
+    network=network,
+  )
+
+
+def _call(layers, inputs):
+  for layer in layers:
+    inputs = layer(inputs)
+  return inputs
+
+
+def _seed(config, index):
+  """Seed of a network or of training, below 2**31."""
+  sequence = np.random.SeedSequence([config.seed, index])
+  return int(sequence.generate_state(1)[0] >> 1)

@@ -1,0 +1,80 @@
+"""How large a network of Dense layers is, and how large to make it."""
+
+import itertools
+
+
+def hidden_sizes(hidden_units, width):
+  """Units of each hidden layer at a width.
+
+  Args:
+    hidden_units: units of each hidden layer at width 1.
+    width: multiplier; the result is rounded down, as in the paper's code.
+
+  Returns:
+    Tuple of ints, at least 1 each.
+  """
+  return tuple(int(max(1, units * width)) for units in hidden_units)
+
+
+def num_dense_parameters(sizes):
+  """Weights and biases of a dense network.
+
+  Args:
+    sizes: units of the input and of each layer.
+
+  Returns:
+    int.
+  """
+  return sum((inputs + 1) * units for inputs, units in zip(sizes, sizes[1:]))
+
+
+def matching_units(hidden_units, ends, num_parameters):
+  """Hidden sizes at which dense networks have a given number of parameters.
+
+  Args:
+    hidden_units: units of each hidden layer at width 1.
+    ends: list of (inputs, outputs), one pair a network; all of them get the
+      same hidden sizes.
+    num_parameters: weights and biases to match, of all networks together.
+
+  Returns:
+    Units of each hidden layer, all scaled by one width, whose number of
+    parameters comes nearest.
+
+  Reference: the small dense baselines of the paper, section 2.
+  """
+  best = None
+  for n in itertools.count(1):
+    # Half a unit more, against rounding down what should be a whole number.
+    units = hidden_sizes(hidden_units, (n + 0.5) / hidden_units[0])
+    count = sum(num_dense_parameters((a, *units, b)) for a, b in ends)
+    distance = abs(count - num_parameters)
+    if best is None or distance < best[0]:
+      best = (distance, units)
+    if count >= num_parameters:
+      return best[1]
+
+
+def matching_sparsity(sizes, num_parameters):
+  """Sparsity at which a network has a given number of active parameters.
+
+  Args:
+    sizes: units of the input and of each layer.
+    num_parameters: active weights and all biases.
+
+  Returns:
+    float in [0, 1).
+
+  Raises:
+    ValueError: if the network is too small, or its biases are too many.
+  """
+  dense = num_dense_parameters(sizes)
+  biases = sum(sizes[1:])
+  if not biases < num_parameters <= dense:
+    raise ValueError(
+      f'Expected a number of parameters above {biases} (biases alone) and up to '
+      f'{dense} (dense) for layers of {sizes}. Received: {num_parameters}. '
+      'Choose another parameter_budget or actor_parameter_share, or wider '
+      'hidden_units.'
+    )
+  return (dense - num_parameters) / (dense - biases)
