@@ -17,25 +17,22 @@ from tf_sparse_rl import quiet
 def main(argv):
   """Measures what the flags ask for."""
   del argv
-  config = run_flags.config_from_flags()
   options = flags.FLAGS
+  config = _config(options.warmup_env_steps)
   if options.what == 'mask_update':
     result = _mask_update(options.rounds)
   elif options.methods or options.peers:
-    result = _in_turn(_shortened(config), options)
+    result = _in_turn(config, options)
   else:
-    result = _training(_shortened(config), options.warmup_env_steps)
+    result = _training(config, options.warmup_env_steps)
   print(json.dumps(result, indent=2))
 
 
-def _shortened(config):
+def _config(warmup):
   """The run, long enough to measure; collection at random is warm-up."""
-  options = flags.FLAGS
-  warmup = options.warmup_env_steps
-  changes = {'initial_collect_env_steps': min(200, warmup - 1)}
-  if not options['num_env_steps'].present:
-    changes['num_env_steps'] = warmup + 4000
-  config = dataclasses.replace(config, **changes)
+  config = run_flags.config_from_flags(
+    initial_collect_env_steps=min(200, warmup - 1), num_env_steps=warmup + 4000
+  )
   if config.num_env_steps < warmup + 10:
     raise run_flags.UserError(
       f'Expected num_env_steps >= warmup_env_steps + 10. Received: '

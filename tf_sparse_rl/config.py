@@ -201,6 +201,13 @@ def fields():
   return dataclasses.fields(Config)
 
 
+def solved_fields(config):
+  """Names of the fields that follow from actor_parameter_share, if given."""
+  if not config.actor_parameter_share:
+    return ()
+  return ('actor_sparsity', 'critic_sparsity', 'actor_width', 'critic_width')
+
+
 def check(config):
   """Checks types and ranges of a resolved config.
 
@@ -218,7 +225,7 @@ def check(config):
           f'Expected {field.name} with agent={field.metadata["agents"][0]} '
           f'only. Received: {field.name}={value}, agent={config.agent}.'
         )
-    elif value is not None or field.name not in _solved(config):
+    elif value is not None or field.name not in solved_fields(config):
       _check_type(field, value)
       _check_range(field.name, value)
   for name, allowed in _CHOICES.items():
@@ -228,13 +235,6 @@ def check(config):
         f'Received: {name}={getattr(config, name)!r}.'
       )
   _check_together(config)
-
-
-def _solved(config):
-  """Fields whose values follow from actor_parameter_share."""
-  if not config.actor_parameter_share:
-    return ()
-  return ('actor_sparsity', 'critic_sparsity', 'actor_width', 'critic_width')
 
 
 def _check_range(name, value):
@@ -361,6 +361,16 @@ def _check_together(config):
     raise ValueError(
       'Expected method=dense with match_sparsity: it makes a dense network as '
       f'small as a sparse one. Received: method={config.method!r}.'
+    )
+  if config.match_sparsity and (
+    config.actor_parameter_share
+    or not {config.actor_width, config.critic_width} <= {None, config.width}
+  ):
+    raise ValueError(
+      'Expected match_sparsity without actor_parameter_share, actor_width or '
+      'critic_width: it sets all widths. Received: '
+      f'actor_parameter_share={config.actor_parameter_share}, '
+      f'actor_width={config.actor_width}, critic_width={config.critic_width}.'
     )
   if bool(config.actor_parameter_share) != bool(config.parameter_budget):
     raise ValueError(

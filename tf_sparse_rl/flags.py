@@ -50,21 +50,25 @@ def show_in_help(*names):
     flags.FLAGS.register_key_flag_for_module(sys.argv[0], flags.FLAGS[name])
 
 
-def config_from_flags():
+def config_from_flags(**defaults):
   """Makes the resolved, checked Config that the command line asks for.
 
+  Args:
+    **defaults: values of this command, where no flag is given.
+
   Returns:
-    A Config: flags, over the values of `--config`, over presets.
+    A Config: flags, over the defaults, over the values of `--config`, over
+    presets.
 
   Raises:
     UserError: for anything that does not hold, with the nearest valid name.
   """
-  values = {}
   try:
+    values, given = {}, _given_flags()
     if flags.FLAGS[_CONFIG].value is not None:
-      values.update(config_lib.load_values(flags.FLAGS[_CONFIG].value))
-    values.update(_given_flags())
-    return make_config(values)
+      loaded = config_lib.load_values(flags.FLAGS[_CONFIG].value)
+      values = presets.without_copies(loaded, given)
+    return make_config({**values, **defaults, **given})
   except ValueError as error:
     raise UserError(str(error)) from error
 

@@ -8,6 +8,8 @@ source says so.
 import dataclasses
 from typing import Any, NamedTuple
 
+from tf_sparse_rl import config as config_lib
+
 
 class Value(NamedTuple):
   """A preset value and where it is from."""
@@ -156,21 +158,36 @@ def resolve(config):
   Raises:
     ValueError: for a sparsity or width beside actor_parameter_share.
   """
-  solved = ()
-  if config.actor_parameter_share:
-    solved = (
-      'actor_sparsity',
-      'critic_sparsity',
-      'actor_width',
-      'critic_width',
+  solved = config_lib.solved_fields(config)
+  given = [name for name in solved if getattr(config, name) is not None]
+  if given:
+    raise ValueError(
+      'Expected actor_parameter_share without sparsities or widths of its '
+      f'own: they follow from it. Received: {", ".join(given)}.'
     )
-    given = [name for name in solved if getattr(config, name) is not None]
-    if given:
-      raise ValueError(
-        'Expected actor_parameter_share without sparsities or widths of its '
-        f'own: they follow from it. Received: {", ".join(given)}.'
-      )
   for name, value in _PRESETS[config.agent].items():
     if getattr(config, name) is None and name not in solved:
       config = dataclasses.replace(config, **{name: value.resolve(config)})
   return config
+
+
+def without_copies(loaded, given):
+  """Values of a config.json, less those that were copied from others.
+
+  Args:
+    loaded: `{field: value}` of a resolved config.
+    given: the same, of what overrides it.
+
+  Returns:
+    `loaded` without the fields that take their value from one that is given,
+    unless they had another value of their own.
+  """
+  preset = _PRESETS.get(loaded.get('agent'), {})
+  copies = {
+    name
+    for name, value in preset.items()
+    if isinstance(value, Same)
+    and value.field in given
+    and loaded.get(name) == loaded.get(value.field)
+  }
+  return {name: v for name, v in loaded.items() if name not in copies}

@@ -55,6 +55,7 @@ def test_peer_gets_the_same_work():
   assert command[1].endswith('peers.py')
   assert command[2:] == [
     '--peer=sb3',
+    '--agent=dqn',
     '--env_name=Acrobot-v1',
     '--num_env_steps=4000',
     '--warmup_env_steps=1000',

@@ -1,4 +1,4 @@
-"""One tiny run, trained once for all tests here that look at what it left."""
+"""A tiny run of each agent, trained once for all tests that look at it."""
 
 from typing import Any, NamedTuple
 
@@ -42,8 +42,20 @@ def tiny_config():
 
 @pytest.fixture(scope='session')
 def tiny_run(tmp_path_factory, tiny_config):
-  """A finished RigL run with mask images."""
-  config = tiny_config(mask_images=True)
+  """A finished RigL run of DQN with mask images."""
+  return _run(tmp_path_factory, tiny_config(mask_images=True))
+
+
+@pytest.fixture(scope='session')
+def tiny_sac_run(tmp_path_factory, tiny_config):
+  """The same of SAC."""
+  return _run(
+    tmp_path_factory,
+    tiny_config(agent='sac', env_name='Pendulum-v1', mask_images=True),
+  )
+
+
+def _run(tmp_path_factory, config):
   directory = run_dir.RunDir(tmp_path_factory.mktemp('tiny') / 'run')
   progress = []
   with directory.locked():

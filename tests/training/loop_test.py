@@ -151,7 +151,7 @@ def test_runs_that_cannot_go_on_end_in_a_sentence(tmp_path):
   status, stderr = diverging.wait()
   assert status == 2
   assert stderr.startswith('error: The loss is not finite at train step ')
-  assert 'total_loss' in stderr and '--learning_rate' in stderr
+  assert 'Loss is inf or nan' in stderr and '--learning_rate' in stderr
   assert 'Traceback' not in stderr
   assert diverging.run_dir.read_summary() is None
   assert not diverging.run_dir.policy_path.exists()

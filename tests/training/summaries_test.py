@@ -50,8 +50,17 @@ def _pattern(tag):
   return re.sub(r'\\{\w+\\}', '[^/]+', re.escape(tag)) + '$'
 
 
-def test_every_tag_stands_in_the_table_and_every_row_is_written(events):
+@pytest.fixture(name='sac_events', scope='module')
+def sac_events_fixture(tiny_sac_run):
+  """What the tiny run of SAC wrote under train/."""
+  return _read(tiny_sac_run.run_dir.path / 'train')
+
+
+def test_every_tag_stands_in_the_table_and_every_row_is_written(
+  events, sac_events
+):
   written = {*_tags(events['train']), *_tags(events['eval'])} - {_HPARAMS_TAG}
+  written.update(_tags(sac_events))
   for tag in written:
     assert any(re.match(_pattern(row), tag) for row in summaries.TAGS), tag
   for row in summaries.TAGS:
@@ -98,6 +107,27 @@ def test_sparsity_is_that_of_the_layers(events, tiny_run):
   assert {value for _, value in nonzero} == {tiny_run.summary['nonzero']}
 
 
+def test_sac_writes_each_network_and_what_its_policy_does(sac_events):
+  steps = [200, 300, 400, 500, 600]  # At 100 nothing has been trained yet.
+  for tag in (
+    'Losses/critic_loss',
+    'Losses/actor_loss',
+    'Losses/alpha_loss',
+    'Agent/alpha',
+    'Agent/entropy',
+    'Agent/q_value_1',
+    'Agent/q_value_2',
+  ):
+    assert [step for step, _ in _points(sac_events, tag)] == steps, tag
+  alphas = [value for _, value in _points(sac_events, 'Agent/alpha')]
+  # It starts at 1; each train step changes its logarithm by 3e-4 or so.
+  assert all(0.8 < alpha < 1.2 and alpha != 1 for alpha in alphas)
+  for network in ('actor', 'critic_1', 'critic_2'):
+    for layer in ('hidden_0', 'hidden_1', 'output'):
+      assert len(_points(sac_events, f'Sparsity/{network}/{layer}')) == 6
+    assert _points(sac_events, f'MaskUpdate/{network}/changed_fraction')
+
+
 def test_mask_updates_follow_the_cosine(events, tiny_run):
   end = tiny_run.config.mask_update_end_train_step
   assert end == 450
@@ -141,7 +171,8 @@ def test_the_config_is_there_as_text_and_as_hparams(events, tiny_run):
   assert hparams['sparsity'].number_value == 0.9
   assert hparams['mask_images'].bool_value
   assert hparams['hidden_units'].string_value == '[32, 32]'
-  assert len(hparams) == len(tiny_run.run_dir.read_config())
+  values = tiny_run.run_dir.read_config().values()
+  assert len(hparams) == sum(value is not None for value in values)
 
 
 def test_dense_writes_nothing_about_masks(tmp_path, tiny_config):
@@ -149,7 +180,7 @@ def test_dense_writes_nothing_about_masks(tmp_path, tiny_config):
   spec = envs.EnvSpec('CartPole-v1', 4, 2, 500)
   parts = registry.build(config, spec)
   writer = summaries.Summaries(tmp_path, config, parts)
-  writer.train(10, {'total_loss': 1.5}, metrics.Episodes(), 100.0)
+  writer.train(10, {'Losses/total_loss': 1.5}, metrics.Episodes(), 100.0)
   writer.close()
   events = _read(tmp_path / 'train')
   assert _points(events, 'Losses/total_loss') == [(10, 1.5)]

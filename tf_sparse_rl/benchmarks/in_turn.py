@@ -60,6 +60,7 @@ def peer_command(peer, python, config, warmup_env_steps):
     python,
     str(_PEERS),
     f'--peer={peer}',
+    f'--agent={config.agent}',
     f'--env_name={config.env_name}',
     f'--num_env_steps={config.num_env_steps - warmup_env_steps}',
     f'--warmup_env_steps={warmup_env_steps}',

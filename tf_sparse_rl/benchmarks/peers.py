@@ -1,4 +1,4 @@
-"""Times a peer's DQN at our benchmark's work; prints one line of JSON.
+"""Times a peer's DQN or SAC at our benchmark's work; prints a line of JSON.
 
 A script for the peer's own interpreter: it imports neither TensorFlow nor us.
 """
@@ -18,6 +18,7 @@ def parse_args(argv=None) -> argparse.Namespace:
   """Returns the flags; `hidden` as a list of units."""
   parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
   parser.add_argument('--peer', choices=sorted(_INSTALL), required=True)
+  parser.add_argument('--agent', choices=['dqn', 'sac'], default='dqn')
   parser.add_argument('--env_name', default='CartPole-v1')
   parser.add_argument('--num_env_steps', type=int, default=4000)
   parser.add_argument('--warmup_env_steps', type=int, default=1000)
@@ -57,26 +58,34 @@ def import_peer(peer: str, threads: int | None):
 
 
 def make_model(package, args: argparse.Namespace):
-  """Returns the peer's DQN, one train step of `batch_size` an env step."""
+  """Returns the peer's agent, one train step of `batch_size` an env step."""
   total_env_steps = args.warmup_env_steps + args.num_env_steps
-  return package.DQN(
+  if args.agent == 'dqn':
+    kind = package.DQN
+    options = {
+      'learning_rate': 1e-3,
+      'buffer_size': 100_000,
+      'target_update_interval': 100,
+      # Greedy before the clock starts: acting by the network is part of it.
+      'exploration_fraction': 0.5 * args.warmup_env_steps / total_env_steps,
+      'exploration_final_eps': 0.01,
+    }
+  else:
+    kind = package.SAC
+    options = {'learning_rate': 3e-4, 'buffer_size': 1_000_000, 'tau': 0.005}
+  return kind(
     'MlpPolicy',
     args.env_name,
-    learning_rate=1e-3,
-    buffer_size=100_000,
     learning_starts=_LEARNING_STARTS,
     batch_size=args.batch_size,
     gamma=0.99,
     train_freq=1,
     gradient_steps=1,
-    target_update_interval=100,
-    # Greedy before the clock starts: acting by the network is part of the work.
-    exploration_fraction=0.5 * args.warmup_env_steps / total_env_steps,
-    exploration_final_eps=0.01,
     policy_kwargs={'net_arch': args.hidden},
     device='cpu',
     verbose=0,
     seed=0,
+    **options,
   )
 
 

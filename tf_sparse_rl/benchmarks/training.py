@@ -9,6 +9,7 @@ import numpy as np
 
 from tf_sparse_rl import envs
 from tf_sparse_rl.agents import registry
+from tf_sparse_rl.benchmarks import operations
 from tf_sparse_rl.training import learner, loop, replay, run_dir
 
 
@@ -23,14 +24,16 @@ def measure(config, warmup_env_steps):
     Dict of JSON types.
   """
   speed = _env_steps_per_sec(config, warmup_env_steps)
-  stages = _stage_milliseconds(config)
+  stages, kinds, replay_bytes = _stages(config)
   kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
   unit = 1 if sys.platform == 'darwin' else 1024
   return {
     'method': config.method,
     'env_steps_per_sec': round(speed, 1),
     'milliseconds': {name: round(ms, 4) for name, ms in stages.items()},
+    'train_step_operations_ms': kinds,
     'peak_memory_mib': round(kilobytes * unit / 2**20, 1),
+    'full_replay_memory_mib': round(replay_bytes / 2**20, 1),
   }
 
 
@@ -50,8 +53,13 @@ def _env_steps_per_sec(config, warmup_env_steps):
   return (last - warmup_env_steps) / (times[last] - times[warmup_env_steps])
 
 
-def _stage_milliseconds(config, calls=300):
-  """Mean milliseconds of each stage of an env step, one after the other."""
+def _stages(config, calls=300):
+  """Each stage of an env step alone.
+
+  Returns:
+    Mean milliseconds of each; those of each kind of operation in the train
+    step; bytes of a full replay.
+  """
   env = envs.make(config)
   parts = registry.build(config, env.spec)
   size = env.spec.observation_size
@@ -71,7 +79,8 @@ def _stage_milliseconds(config, calls=300):
   }
   result = {name: _mean_ms(stage, calls) for name, stage in stages.items()}
   result['train'] = result['train_and_act'] - result['act']
-  return result
+  kinds = operations.milliseconds(stages['train_and_act'], calls)
+  return result, kinds, buffer.num_bytes
 
 
 def _mean_ms(function, calls):

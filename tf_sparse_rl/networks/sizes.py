@@ -72,7 +72,7 @@ def matching_sparsity(sizes, num_parameters):
   biases = sum(sizes[1:])
   if not biases < num_parameters <= dense:
     raise ValueError(
-      f'Expected a number of parameters above {biases} (biases alone) and up to '
+      f'Expected more than {biases} parameters (the biases alone) and at most '
       f'{dense} (dense) for layers of {sizes}. Received: {num_parameters}. '
       'Choose another parameter_budget or actor_parameter_share, or wider '
       'hidden_units.'

@@ -93,7 +93,7 @@ class Learner:
       )
     except tf.errors.InvalidArgumentError as error:
       # TF-Agents' own check, before weights change. XLA leaves it out.
-      found = re.match(r'(\w+ )?[Ll]oss is inf or nan', error.message)
+      found = re.search(r'(\w+ l|L)oss is inf or nan', error.message)
       if not found:
         raise
       raise FloatingPointError(found[0]) from error

@@ -11,7 +11,7 @@ class Replay:
   transition, taken as it fills.
   """
 
-  def __init__(self, capacity, observation_size, action_size=1):
+  def __init__(self, capacity, observation_size, action_size):
     """Allocates the ring.
 
     Args:
@@ -27,6 +27,11 @@ class Replay:
 
   def __len__(self):
     return min(self._added, len(self._rows))
+
+  @property
+  def num_bytes(self):
+    """Memory of the ring once it is full."""
+    return self._rows.nbytes
 
   @property
   def row_size(self):

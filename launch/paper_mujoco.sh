@@ -1,0 +1,23 @@
+#!/usr/bin/env bash
+# SAC behind README.md's MuJoCo table and figure: dense, RigL and static at
+# 0.9, two seeds each. Finished runs are left alone, so it can be stopped and
+# started again.
+#   launch/paper_mujoco.sh [directory of the runs] [env steps of each]
+set -euo pipefail
+
+# shellcheck source=launch/env.sh
+source "$(dirname -- "${BASH_SOURCE[0]}")/env.sh"
+
+runs=${1:-$root/runs/paper_mujoco}
+num_env_steps=${2:-150000}
+ensure_environment
+for seed in 0 1; do
+  for env_name in HalfCheetah-v5 Walker2d-v5; do
+    for method in rigl dense static; do
+      "$python" -m tf_sparse_rl.train --agent=sac --env_name="$env_name" \
+        --method="$method" --seed="$seed" --num_env_steps="$num_env_steps" \
+        --root_dir="$runs/$env_name-$method-$seed"
+    done
+  done
+done
+"$python" "$root/launch/learning_curves.py" "$runs" "$runs/curves.png"
