@@ -15,11 +15,31 @@ from tf_sparse_rl import flags
 
 _NAMES = [field.name for field in config_lib.fields()]
 
+# Fields that one agent alone has, and a value that it would take.
+_OF_DQN = {'epsilon': 0.1}
+_OF_SAC = {
+  'actor_sparsity': 0.5,
+  'critic_sparsity': 0.5,
+  'actor_parameter_share': 0.3,
+  'parameter_budget': 0.1,
+  'actor_width': 0.5,
+  'critic_width': 0.5,
+  'actor_learning_rate': 1e-4,
+  'critic_learning_rate': 1e-4,
+  'alpha_learning_rate': 1e-4,
+  'initial_log_alpha': -1.0,
+  'target_entropy_per_action': -1.0,
+}
+
 # Written out by hand: for each field values past either end of its range.
 _OUT_OF_RANGE = {
   'seed': (-1, 2**31),
   'num_env_steps': (0, -5),
   'sparsity': (-0.1, 1.0, 1, math.nan),
+  'actor_sparsity': (-0.1, 1.0, 1, math.nan),
+  'critic_sparsity': (-0.1, 1.0, 1, math.nan),
+  'actor_parameter_share': (-0.1, 1.0, 1, math.nan, math.inf),
+  'parameter_budget': (-0.1, 10.1, math.nan, math.inf),
   'erk_power': (0, -1.0, 101, math.inf),
   'drop_fraction': (-0.1, 1.1, math.nan),
   'mask_update_period': (0, -1),
@@ -28,9 +48,16 @@ _OUT_OF_RANGE = {
   'prune_end_train_step': (-1,),
   'hidden_units': ((), (0,), (32, -1), (10**6 + 1,)),
   'width': (0, -1.0, 1001, math.inf),
+  'actor_width': (0, -1.0, 1001, math.inf),
+  'critic_width': (0, -1.0, 1001, math.inf),
   'match_sparsity': (-0.1, 1.0),
   'weight_decay': (-1e-9, math.inf, math.nan),
   'learning_rate': (0, -1e-3, math.inf, math.nan),
+  'actor_learning_rate': (0, -1e-3, math.inf, math.nan),
+  'critic_learning_rate': (0, -1e-3, math.inf, math.nan),
+  'alpha_learning_rate': (-1e-3, math.inf, math.nan),
+  'initial_log_alpha': (-20.1, 20.1, math.nan),
+  'target_entropy_per_action': (-100.1, 100.1, math.nan),
   'batch_size': (0, 10**6 + 1),
   'gamma': (-0.01, 1.01, math.nan),
   'reward_scale': (0, -1, math.inf),
@@ -38,7 +65,7 @@ _OUT_OF_RANGE = {
   'target_update_period': (0,),
   'target_update_tau': (0, 1.01),
   'replay_capacity': (0, 10**9 + 1),
-  'initial_collect_env_steps': (0, 100_000),
+  'initial_collect_env_steps': (0, 1_000_000),
   'train_period': (0, -1),
   'eval_period': (0,),
   'num_eval_episodes': (0, 10_001),
@@ -58,8 +85,35 @@ _WRONG_TYPES = {
 }
 
 
+def _agents(name):
+  """The agents that have a field."""
+  if name in _OF_DQN:
+    return ['dqn']
+  return ['sac'] if name in _OF_SAC else ['dqn', 'sac']
+
+
 def _cases(table):
-  return [(name, value) for name, values in table.items() for value in values]
+  return [
+    (agent, name, value)
+    for name, values in table.items()
+    for value in values
+    for agent in _agents(name)
+  ]
+
+
+_WRONG_TYPE_CASES = _cases(
+  {
+    field.name: _WRONG_TYPES[config_lib.field_kind(field)[0]]
+    for field in config_lib.fields()
+    if field.name not in ('agent', 'method', 'distribution')
+  }
+)
+
+
+def test_the_agents_of_a_field():
+  assert config_lib.AGENTS == ('dqn', 'sac')
+  for field in config_lib.fields():
+    assert list(field.metadata['agents']) == _agents(field.name), field.name
 
 
 def test_every_field_has_a_range_a_choice_or_no_limits():
@@ -68,24 +122,63 @@ def test_every_field_has_a_range_a_choice_or_no_limits():
   assert {*_OUT_OF_RANGE, *others} == set(_NAMES)
 
 
-@pytest.mark.parametrize('name, value', _cases(_OUT_OF_RANGE))
-def test_a_value_out_of_range_is_refused_by_name(name, value):
+@pytest.mark.parametrize('agent, name, value', _cases(_OUT_OF_RANGE))
+def test_a_value_out_of_range_is_refused_by_name(agent, name, value):
   with pytest.raises(ValueError, match=f'(?s)Received.*{name}|{name}.*Rec'):
-    flags.make_config({name: value})
+    flags.make_config({'agent': agent, name: value})
 
 
 @pytest.mark.parametrize(
-  'name, value',
+  'agent, name, value',
   [
-    (field.name, value)
-    for field in config_lib.fields()
-    for value in _WRONG_TYPES[config_lib.field_kind(field)[0]]
-    if field.name not in ('agent', 'method', 'distribution')
+    case
+    for case in _WRONG_TYPE_CASES
+    # None stands for the default.
+    if case[1:] != ('env_name', None)
   ],
 )
-def test_a_value_of_another_type_is_refused_by_name(name, value):
+def test_a_value_of_another_type_is_refused_by_name(agent, name, value):
   with pytest.raises(ValueError, match=f'(?s)Received.*{name}|{name}.*Rec'):
-    flags.make_config({name: value})
+    flags.make_config({'agent': agent, name: value})
+
+
+@pytest.mark.parametrize(
+  'agent, name',
+  [
+    (agent, field.name)
+    for field in config_lib.fields()
+    if not config_lib.field_kind(field)[1]
+    and field.name not in ('agent', 'method', 'distribution')
+    for agent in _agents(field.name)
+  ],
+)
+def test_none_is_refused_where_there_is_a_default(agent, name):
+  with pytest.raises(ValueError, match=f'{name} .*Received: None'):
+    flags.make_config({'agent': agent, name: None})
+
+
+@pytest.mark.parametrize(
+  'agent, owner, name, value',
+  [('sac', 'dqn', name, value) for name, value in _OF_DQN.items()]
+  + [('dqn', 'sac', name, value) for name, value in _OF_SAC.items()],
+)
+def test_a_field_of_another_agent_is_refused(agent, owner, name, value):
+  with pytest.raises(ValueError) as error:
+    flags.make_config({'agent': agent, name: value})
+  assert str(error.value) == (
+    f'Expected {name} with agent={owner} only. '
+    f'Received: {name}={value}, agent={agent}.'
+  )
+
+
+@pytest.mark.parametrize(
+  'agent, name', [('sac', n) for n in _OF_DQN] + [('dqn', n) for n in _OF_SAC]
+)
+def test_a_field_of_another_agent_stays_at_its_default(agent, name):
+  [default] = {f.default for f in config_lib.fields() if f.name == name}
+  # As a config.json of this agent has it.
+  config = flags.make_config({'agent': agent, name: default})
+  assert getattr(config, name) == default
 
 
 @pytest.mark.parametrize('name', ['agent', 'method', 'distribution'])
@@ -93,6 +186,15 @@ def test_a_value_of_another_type_is_refused_by_name(name, value):
 def test_a_choice_of_another_kind_is_refused_by_name(name, value):
   with pytest.raises(ValueError, match=f'Unknown {name} .*Valid: '):
     flags.make_config({name: value})
+
+
+_DENSE_SAC = {'agent': 'sac', 'method': 'dense'}
+_BY_SHARE = {
+  'agent': 'sac',
+  'actor_parameter_share': 0.3,
+  'parameter_budget': 0.1,
+}
+_SOLVED = ('actor_sparsity', 'critic_sparsity', 'actor_width', 'critic_width')
 
 
 @pytest.mark.parametrize(
@@ -118,6 +220,39 @@ def test_a_choice_of_another_kind_is_refused_by_name(name, value):
       '99000 train steps.*prune_end_train_step=99001',
     ),
     ({'method': 'rigl', 'match_sparsity': 0.9}, 'method=dense'),
+    (
+      {'agent': 'sac', 'num_env_steps': 10_000},
+      'initial_collect_env_steps=10000, num_env_steps=10000',
+    ),
+    (
+      {
+        'agent': 'sac',
+        'env_name': 'Hopper-v5',
+        'method': 'prune',
+        'prune_end_train_step': 999_001,
+      },
+      '999000 train steps.*prune_end_train_step=999001',
+    ),
+    (
+      {'agent': 'sac', 'actor_parameter_share': 0.3},
+      'parameter_budget together.*Received: 0.3 and 0.0',
+    ),
+    (
+      {'agent': 'sac', 'parameter_budget': 0.1},
+      'parameter_budget together.*Received: 0.0 and 0.1',
+    ),
+    (
+      {**_DENSE_SAC, 'match_sparsity': 0.9, 'actor_width': 0.5},
+      'match_sparsity without.*actor_width=0.5, critic_width=1.0',
+    ),
+    (
+      {**_DENSE_SAC, 'match_sparsity': 0.9, 'critic_width': 0.5},
+      'match_sparsity without.*actor_width=1.0, critic_width=0.5',
+    ),
+    (
+      {**_DENSE_SAC, **_BY_SHARE, 'match_sparsity': 0.9},
+      'match_sparsity without.*actor_parameter_share=0.3',
+    ),
   ],
 )
 def test_fields_that_disagree_are_refused(values, expected):
@@ -138,11 +273,74 @@ def test_fields_that_disagree_are_refused(values, expected):
     {'seed': 2**31 - 1},
     {'hidden_units': (1,)},
     {'replay_capacity': 1},
+    {'agent': 'sac', 'actor_sparsity': 0, 'critic_sparsity': 0.999},
+    {'agent': 'sac', 'actor_width': 1000, 'critic_width': 1e-3},
+    {'agent': 'sac', 'alpha_learning_rate': 0, 'initial_log_alpha': -20},
+    {'agent': 'sac', 'initial_log_alpha': 20, 'target_entropy_per_action': 0},
+    {**_BY_SHARE, 'actor_parameter_share': 0.999, 'parameter_budget': 10},
+    {**_DENSE_SAC, 'match_sparsity': 0.9, 'width': 0.5},
+    {'agent': 'sac', 'method': 'prune', 'prune_end_train_step': 990_000},
+    {'agent': 'sac', 'initial_collect_env_steps': 999_999},
   ],
 )
 def test_values_at_the_end_of_their_range_are_fine(values):
   config = flags.make_config(values)
   assert {name: getattr(config, name) for name in values} == values
+
+
+@pytest.mark.parametrize('method', ['dense', 'static', 'rigl', 'prune'])
+def test_a_share_leaves_open_what_follows_from_it(method):
+  config = flags.make_config({**_BY_SHARE, 'method': method})
+  assert config_lib.solved_fields(config) == _SOLVED
+  assert [getattr(config, name) for name in _SOLVED] == [None] * 4
+  unresolved = {
+    field.name
+    for field in config_lib.fields()
+    if 'sac' in field.metadata['agents'] and getattr(config, field.name) is None
+  }
+  assert unresolved == set(_SOLVED)
+
+
+@pytest.mark.parametrize('name', _SOLVED)
+def test_a_share_refuses_what_follows_from_it(name):
+  with pytest.raises(ValueError, match=f'actor_parameter_share.*: {name}[.]$'):
+    flags.make_config({**_BY_SHARE, name: 0.5})
+
+
+@pytest.mark.parametrize('name', [*_SOLVED, 'epsilon', 'gamma', 'batch_size'])
+def test_none_is_refused_in_a_resolved_config(name):
+  agent = 'dqn' if name == 'epsilon' else 'sac'
+  config = flags.make_config({'agent': agent})
+  assert config_lib.solved_fields(config) == ()
+  with pytest.raises(ValueError, match=f'Expected {name} to be .*: None'):
+    config_lib.check(dataclasses.replace(config, **{name: None}))
+
+
+@pytest.mark.parametrize(
+  'values, expected',
+  [
+    ({}, 'dqn CartPole-v1 rigl 0.9'),
+    ({'method': 'static', 'sparsity': 0.25}, 'dqn CartPole-v1 static 0.25'),
+    ({'method': 'dense'}, 'dqn CartPole-v1 dense'),
+    ({'agent': 'sac'}, 'sac HalfCheetah-v5 rigl 0.9'),
+    ({'agent': 'sac', 'method': 'dense'}, 'sac HalfCheetah-v5 dense'),
+    (
+      {'agent': 'sac', 'env_name': 'Hopper-v4', 'actor_sparsity': 0.5},
+      'sac Hopper-v4 rigl 0.5/0.9',
+    ),
+    (
+      {'agent': 'sac', 'actor_sparsity': 0.98, 'critic_sparsity': 0.98},
+      'sac HalfCheetah-v5 rigl 0.98',
+    ),
+    (
+      _BY_SHARE,
+      'sac HalfCheetah-v5 rigl, 10% of the parameters, 30% of them for the '
+      'actor',
+    ),
+  ],
+)
+def test_label(values, expected):
+  assert flags.make_config(values).label == expected
 
 
 @pytest.mark.parametrize(
@@ -179,15 +377,37 @@ def test_a_config_cannot_be_changed():
     config_lib.Config().seed = 1
 
 
-def test_a_written_config_is_read_as_it_was(tmp_path):
-  config = flags.make_config(
-    {'method': 'prune', 'hidden_units': (7, 5), 'learning_rate': 0.1 + 0.2}
-  )
+@pytest.mark.parametrize(
+  'given',
+  [
+    {'method': 'prune', 'hidden_units': (7, 5), 'learning_rate': 0.1 + 0.2},
+    {'agent': 'sac', 'actor_sparsity': 0.5, 'hidden_units': (7, 5)},
+    {'agent': 'sac', 'env_name': 'Ant-v4', 'learning_rate': 0.1 + 0.2},
+    _DENSE_SAC,
+    _BY_SHARE,
+    {**_BY_SHARE, 'method': 'dense'},
+  ],
+)
+def test_a_written_config_is_read_as_it_was(tmp_path, given):
+  config = flags.make_config(given)
   values = config_lib.to_dict(config)
   assert list(values) == _NAMES
   path = tmp_path / 'config.json'
   path.write_text(json.dumps({**values, 'versions': {'numpy': '2'}}))
   assert flags.make_config(config_lib.load_values(path)) == config
+
+
+def test_what_an_agent_does_not_have_is_null_in_config_json():
+  def null(values):
+    config = flags.make_config(values)
+    written = json.loads(json.dumps(config_lib.to_dict(config)))
+    return {name for name, value in written.items() if value is None}
+
+  # These two have a default of 0 instead.
+  of_sac = set(_OF_SAC) - {'actor_parameter_share', 'parameter_budget'}
+  assert null({}) == of_sac
+  assert null({'agent': 'sac'}) == {'epsilon'}
+  assert null(_BY_SHARE) == {'epsilon', *_SOLVED}
 
 
 @pytest.mark.parametrize(
@@ -234,10 +454,14 @@ _json_values = st.recursive(
 
 
 @settings(max_examples=500)
-@given(st.dictionaries(st.sampled_from(_NAMES), _json_values, max_size=4))
+@given(
+  agent=st.sampled_from(['dqn', 'sac']),
+  values=st.dictionaries(st.sampled_from(_NAMES), _json_values, max_size=4),
+)
 def test_any_json_gives_a_checked_config_or_a_value_error(
-  tmp_path_factory, values
+  tmp_path_factory, agent, values
 ):
+  values = {'agent': agent, **values}
   path = tmp_path_factory.getbasetemp() / 'fuzz.json'
   path.write_text(json.dumps(values))
   try:

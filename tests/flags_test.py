@@ -53,6 +53,43 @@ def test_every_field_is_a_flag_with_a_help_text(parse):
     assert ('Default: by preset.' in flag.help) == (field.default is None)
 
 
+@pytest.mark.parametrize(
+  'name, expected',
+  [
+    ('actor_sparsity', ' For sac. Default: by preset.'),
+    ('parameter_budget', ' For sac.'),
+    ('alpha_learning_rate', ' For sac. Default: by preset.'),
+    ('epsilon', ' For dqn. Default: by preset.'),
+  ],
+)
+def test_help_tells_the_agent_of_a_field(parse, name, expected):
+  parse()
+  assert absl_flags.FLAGS[name].help.endswith('.' + expected)
+
+
+def test_help_tells_no_agent_where_all_have_the_field(parse):
+  parse()
+  told = {
+    field.name
+    for field in config_lib.fields()
+    if ' For ' in absl_flags.FLAGS[field.name].help
+  }
+  assert told == {
+    'actor_sparsity',
+    'critic_sparsity',
+    'actor_parameter_share',
+    'parameter_budget',
+    'actor_width',
+    'critic_width',
+    'actor_learning_rate',
+    'critic_learning_rate',
+    'alpha_learning_rate',
+    'initial_log_alpha',
+    'target_entropy_per_action',
+    'epsilon',
+  }
+
+
 def test_no_flag_gives_the_defaults(parse):
   assert parse() == flags.make_config({})
 
@@ -101,11 +138,102 @@ def test_a_config_file_repeats_a_run(parse, tmp_path):
   assert parse(f'--config={path}') == first
 
 
+@pytest.fixture(name='sac_config')
+def sac_config_fixture(parse, tmp_path):
+  """config.json of a SAC run with an actor of sparsity 0.5."""
+  first = parse('--agent=sac', '--actor_sparsity=0.5', '--width=0.5')
+  path = tmp_path / 'config.json'
+  path.write_text(json.dumps(config_lib.to_dict(first)))
+  return first, path
+
+
+def test_a_config_file_repeats_a_sac_run(parse, sac_config):
+  first, path = sac_config
+  assert (first.agent, first.env_name) == ('sac', 'HalfCheetah-v5')
+  assert (first.actor_sparsity, first.critic_sparsity) == (0.5, 0.9)
+  assert parse(f'--config={path}') == first
+
+
+def test_a_config_file_repeats_a_run_with_a_share(parse, tmp_path):
+  first = parse(
+    '--agent=sac', '--actor_parameter_share=0.3', '--parameter_budget=0.1'
+  )
+  path = tmp_path / 'config.json'
+  path.write_text(json.dumps(config_lib.to_dict(first)))
+  assert parse(f'--config={path}') == first
+
+
+def test_a_shared_flag_goes_before_its_copies_in_the_config_file(
+  parse, sac_config
+):
+  first, path = sac_config
+  config = parse(
+    f'--config={path}', '--sparsity=0.8', '--learning_rate=1e-4', '--width=2'
+  )
+  assert config.critic_sparsity == 0.8
+  assert config.actor_sparsity == 0.5  # The file's own: no copy.
+  assert (config.actor_width, config.critic_width) == (2, 2)
+  assert config.actor_learning_rate == 1e-4
+  assert config.critic_learning_rate == 1e-4
+  assert config.alpha_learning_rate == 1e-4
+  changed = {
+    name
+    for name, value in config_lib.to_dict(first).items()
+    if getattr(config, name) != value and name != 'hidden_units'
+  }
+  assert changed == {
+    'sparsity',
+    'critic_sparsity',
+    'width',
+    'actor_width',
+    'critic_width',
+    'learning_rate',
+    'actor_learning_rate',
+    'critic_learning_rate',
+    'alpha_learning_rate',
+  }
+
+
+def test_a_flag_goes_before_a_copy_of_another_flag(parse, sac_config):
+  _, path = sac_config
+  config = parse(f'--config={path}', '--sparsity=0.8', '--critic_sparsity=0.7')
+  assert (config.actor_sparsity, config.critic_sparsity) == (0.5, 0.7)
+
+
+def test_values_of_a_command_go_between_file_and_flags(sac_config):
+  _, path = sac_config
+  absl_flags.FLAGS(['benchmark', f'--config={path}', '--num_env_steps=5000'])
+  config = flags.config_from_flags(
+    num_env_steps=4000, initial_collect_env_steps=200
+  )
+  assert config.num_env_steps == 5000  # The flag's.
+  assert config.initial_collect_env_steps == 200  # Not the file's 10,000.
+  assert config.actor_sparsity == 0.5  # The file's.
+
+
+@pytest.mark.parametrize('agent', [None, 3, 'nothing', [], {}, [{}]])
+def test_a_config_file_of_no_agent_is_a_user_error(parse, tmp_path, agent):
+  path = tmp_path / 'config.json'
+  path.write_text(json.dumps({'agent': agent}))
+  with pytest.raises(flags.UserError, match='Unknown agent .*Valid: dqn, sac'):
+    parse(f'--config={path}', '--sparsity=0.8')
+
+
 @pytest.mark.parametrize(
   'arguments, expected',
   [
     (['--method=rigle'], "Unknown method 'rigle'. Did you mean 'rigl'?"),
     (['--agent=dqm'], "Unknown agent 'dqm'. Did you mean 'dqn'?"),
+    (
+      ['--agent=sca'],
+      "Unknown agent 'sca'. Did you mean 'sac'? Valid: dqn, sac.",
+    ),
+    (['--agent=sac', '--epsilon=0.1'], 'Received: epsilon=0.1, agent=sac.'),
+    (['--actor_width=0.5'], 'Expected actor_width with agent=sac only.'),
+    (
+      ['--agent=sac', '--actor_parameter_share=0.3'],
+      'Expected actor_parameter_share and parameter_budget together.',
+    ),
     (
       ['--distribution=unifrom'],
       "Unknown distribution 'unifrom'. Did you mean 'uniform'?",
@@ -145,10 +273,21 @@ def test_a_refused_command_line_leaves_no_directory(
   assert not root_dir.exists()
 
 
-def test_our_refusals_are_one_line_on_stderr():
-  result = _command('--method=rigle', '--root_dir=/nowhere')
+@pytest.mark.parametrize(
+  'arguments, expected',
+  [
+    (['--method=rigle'], "error: Unknown method 'rigle'. "),
+    (['--agent=sca'], "error: Unknown agent 'sca'. Did you mean 'sac'? "),
+    (
+      ['--agent=sac', '--epsilon=0.1'],
+      'error: Expected epsilon with agent=dqn only. Received: ',
+    ),
+  ],
+)
+def test_our_refusals_are_one_line_on_stderr(arguments, expected):
+  result = _command(*arguments, '--root_dir=/nowhere')
   assert (result.returncode, result.stdout) == (2, '')
-  assert result.stderr.startswith('error: ')
+  assert result.stderr.startswith(expected)
   assert result.stderr.count('\n') == 1
 
 

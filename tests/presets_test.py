@@ -1,4 +1,4 @@
-"""Presets against tables 1 and 6 of the paper and its released code."""
+"""Presets against the paper's tables 1, 2, 6 and 8 and its released code."""
 
 import pytest
 
@@ -32,6 +32,65 @@ _PAPER_DQN_CLASSIC = {
 }
 
 
+# The same of paper.md 2.5: what is one value for all methods and environments.
+_PAPER_SAC = {
+  'num_env_steps': 1_000_000,
+  'hidden_units': (256, 256),
+  'actor_width': 1.0,
+  'critic_width': 1.0,
+  'learning_rate': 3e-4,
+  'actor_learning_rate': 3e-4,
+  'critic_learning_rate': 3e-4,
+  'alpha_learning_rate': 3e-4,
+  'initial_log_alpha': 0.0,
+  'target_entropy_per_action': -0.5,
+  'batch_size': 256,
+  'gamma': 0.99,
+  'reward_scale': 0.1,
+  'target_update_period': 1,
+  'target_update_tau': 0.005,
+  'replay_capacity': 1_000_000,
+  'train_period': 1,
+  'eval_period': 10_000,
+  'num_eval_episodes': 30,
+  'mask_update_end_train_step': 800_000,
+  'prune_begin_train_step': 200_000,
+  'prune_end_train_step': 800_000,
+}
+
+# Table 2 (paper.md 2.3); a method does not have what is not listed.
+_PAPER_SAC_METHODS = {
+  'dense': {'weight_decay': 1e-4},
+  'prune': {
+    'weight_decay': 1e-4,
+    'mask_update_period': 1000,
+    'sparsity_aware_init': True,
+  },
+  'static': {'weight_decay': 1e-4, 'sparsity_aware_init': False},
+  'rigl': {
+    'weight_decay': 1e-6,
+    'mask_update_period': 1000,
+    'drop_fraction': 0.5,
+    'sparsity_aware_init': True,
+  },
+  'set': {
+    'weight_decay': 1e-4,
+    'mask_update_period': 250,
+    'drop_fraction': 0.3,
+    'sparsity_aware_init': True,
+  },
+}
+
+# Table 8 (paper.md 2.5).
+_PAPER_SAC_INITIAL_COLLECT_ENV_STEPS = {
+  'HalfCheetah': 10_000,
+  'Ant': 10_000,
+  'Hopper': 1000,
+  'Walker2d': 1000,
+  'Humanoid': 1000,
+}
+
+
 @pytest.mark.parametrize('method', ['dense', 'static', 'set', 'rigl', 'prune'])
 @pytest.mark.parametrize('env_name', ['CartPole-v1', 'Acrobot-v1'])
 def test_dqn_on_classic_control_is_the_papers(method, env_name):
@@ -40,13 +99,109 @@ def test_dqn_on_classic_control_is_the_papers(method, env_name):
   assert values == _PAPER_DQN_CLASSIC
 
 
-def test_a_preset_fills_exactly_what_has_no_default():
+@pytest.mark.parametrize('version', ['v4', 'v5'])
+@pytest.mark.parametrize('name', _PAPER_SAC_INITIAL_COLLECT_ENV_STEPS)
+@pytest.mark.parametrize('method', _PAPER_SAC_METHODS)
+def test_sac_on_mujoco_is_the_papers(method, name, version):
+  config = flags.make_config(
+    {'agent': 'sac', 'method': method, 'env_name': f'{name}-{version}'}
+  )
+  initial = _PAPER_SAC_INITIAL_COLLECT_ENV_STEPS[name]
+  expected = {
+    **_PAPER_SAC,
+    **_PAPER_SAC_METHODS[method],
+    'initial_collect_env_steps': initial,
+  }
+  assert {name: getattr(config, name) for name in expected} == expected
+
+
+def test_sac_elsewhere_collects_1000_env_steps():
+  config = flags.make_config({'agent': 'sac', 'env_name': 'Pendulum-v1'})
+  assert config.initial_collect_env_steps == 1000
+
+
+@pytest.mark.parametrize('agent', ['dqn', 'sac'])
+def test_a_preset_fills_exactly_what_has_no_default(agent):
   optional = {
     field.name
     for field in config_lib.fields()
-    if config_lib.field_kind(field)[1]
+    if config_lib.field_kind(field)[1] and agent in field.metadata['agents']
   }
-  assert optional == set(_PAPER_DQN_CLASSIC)
+  expected = {
+    'dqn': {'env_name', *_PAPER_DQN_CLASSIC},
+    'sac': {
+      'env_name',
+      'actor_sparsity',
+      'critic_sparsity',
+      'initial_collect_env_steps',
+      *_PAPER_SAC,
+      *_PAPER_SAC_METHODS['set'],
+    },
+  }
+  assert optional == expected[agent]
+  assert set(presets._PRESETS[agent]) == optional
+  config = flags.make_config({'agent': agent})
+  assert all(getattr(config, name) is not None for name in optional)
+
+
+@pytest.mark.parametrize(
+  'agent, env_name', [('dqn', 'CartPole-v1'), ('sac', 'HalfCheetah-v5')]
+)
+def test_each_agent_has_an_environment_to_begin_with(agent, env_name):
+  assert flags.make_config({'agent': agent}).env_name == env_name
+
+
+# Fields of SAC that have the value of a shared one unless they are given.
+_COPIES = {
+  'sparsity': ('actor_sparsity', 'critic_sparsity'),
+  'width': ('actor_width', 'critic_width'),
+  'learning_rate': (
+    'actor_learning_rate',
+    'critic_learning_rate',
+    'alpha_learning_rate',
+  ),
+}
+
+
+@pytest.mark.parametrize('shared', _COPIES)
+def test_a_shared_field_fills_those_of_each_network(shared):
+  config = flags.make_config({'agent': 'sac', shared: 0.25})
+  for name in _COPIES[shared]:
+    assert getattr(config, name) == 0.25
+
+
+@pytest.mark.parametrize(
+  'shared, own', [(s, name) for s, names in _COPIES.items() for name in names]
+)
+def test_a_network_keeps_a_value_of_its_own(shared, own):
+  config = flags.make_config({'agent': 'sac', shared: 0.25, own: 0.75})
+  values = {name: getattr(config, name) for name in _COPIES[shared]}
+  assert values == {**dict.fromkeys(_COPIES[shared], 0.25), own: 0.75}
+
+
+def test_a_value_of_0_counts_as_given():
+  config = flags.make_config(
+    {'agent': 'sac', 'actor_sparsity': 0, 'alpha_learning_rate': 0}
+  )
+  assert (config.actor_sparsity, config.critic_sparsity) == (0, 0.9)
+  assert (config.alpha_learning_rate, config.actor_learning_rate) == (0, 3e-4)
+
+
+def test_copies_are_dropped_from_a_config_when_their_source_is_given():
+  loaded = {
+    'agent': 'sac',
+    'sparsity': 0.9,
+    'actor_sparsity': 0.9,
+    'critic_sparsity': 0.5,  # Its own.
+    'width': 1.0,
+    'actor_width': 1.0,  # A copy of what is not given.
+  }
+  kept = presets.without_copies(loaded, {'sparsity': 0.8})
+  assert kept == {n: v for n, v in loaded.items() if n != 'actor_sparsity'}
+  assert presets.without_copies(loaded, {}) == loaded
+  # DQN has no copies.
+  dqn = {'sparsity': 0.9, 'learning_rate': 1e-3}
+  assert presets.without_copies(dqn, {'sparsity': 0.8}) == dqn
 
 
 def test_the_default_is_rigl_at_90_percent_by_erk():
@@ -55,6 +210,33 @@ def test_the_default_is_rigl_at_90_percent_by_erk():
   assert (config.method, config.sparsity) == ('rigl', 0.9)
   assert (config.distribution, config.erk_power) == ('erk', 1.0)
   assert (config.width, config.match_sparsity, config.seed) == (1.0, 0.0, 0)
+
+
+@pytest.mark.parametrize(
+  'num_env_steps, train_period, end, begin',
+  [
+    (1_000_000, 1, 800_000, 200_000),
+    (100_000, 1, 80_000, 20_000),
+    (100_000, 4, 20_000, 5_000),
+    # 80 % of 2000 is past the 1000 train steps that there are.
+    (2_000, 1, 1_000, 400),
+  ],
+)
+def test_shares_of_sac_follow_the_length_of_the_run(
+  num_env_steps, train_period, end, begin
+):
+  config = flags.make_config(
+    {
+      'agent': 'sac',
+      'env_name': 'Hopper-v5',
+      'method': 'prune',
+      'num_env_steps': num_env_steps,
+      'train_period': train_period,
+    }
+  )
+  assert config.mask_update_end_train_step == end
+  assert config.prune_end_train_step == end
+  assert config.prune_begin_train_step == begin
 
 
 @pytest.mark.parametrize(
@@ -98,4 +280,7 @@ def test_what_is_given_stays():
 def test_every_value_has_a_source():
   for values in presets._PRESETS.values():
     for name, value in values.items():
-      assert value.source.startswith(('table ', 'code')), name
+      source, _, what = value.source.partition(' ')
+      assert source.rstrip(':;') in ('table', 'code', 'section', 'ours'), name
+      # A table or a section has a number, a choice of ours a reason.
+      assert what or source == 'code', name

@@ -16,7 +16,7 @@ def _step(observation, reward=0.0, terminated=False, truncated=False):
 
 
 def test_a_row_by_hand():
-  buffer = replay.Replay(capacity=5, observation_size=2)
+  buffer = replay.Replay(capacity=5, observation_size=2, action_size=1)
   buffer.add(np.array([1.0, 2.0]), 3, _step([4.0, 5.0], reward=6.0))
   assert buffer.row_size == 7
   [row] = buffer.sample(1, np.random.default_rng(0))
@@ -30,7 +30,7 @@ def test_a_row_by_hand():
   [(False, False, 1), (False, True, 1), (True, False, 0), (True, True, 0)],
 )
 def test_only_a_terminated_step_has_no_future(terminated, truncated, discount):
-  buffer = replay.Replay(capacity=1, observation_size=1)
+  buffer = replay.Replay(capacity=1, observation_size=1, action_size=1)
   buffer.add([0.0], 0, _step([0.0], 1.0, terminated, truncated))
   assert buffer.sample(1, np.random.default_rng(0))[0, 3] == discount
 
@@ -40,24 +40,38 @@ def test_actions_of_several_entries():
   buffer.add([7.0], np.array([1.0, 2.0, 3.0]), _step([8.0], 9.0))
   row = buffer.sample(1, np.random.default_rng(0))[0]
   assert row.tolist() == [7, 1, 2, 3, 9, 1, 8]
+  # 4 bytes x 2 transitions x 7 entries.
+  assert (buffer.row_size, buffer.num_bytes) == (7, 56)
 
 
-_transitions = st.lists(
-  st.tuples(
-    st.floats(-1e6, 1e6, width=32),
-    st.integers(0, 5),
-    st.floats(-1e6, 1e6, width=32),
-    st.booleans(),
-    st.booleans(),
-  ),
-  min_size=1,
-  max_size=40,
-)
+def test_a_row_is_a_copy_of_the_action():
+  buffer = replay.Replay(capacity=1, observation_size=1, action_size=2)
+  action = np.array([1.0, 2.0], np.float32)
+  buffer.add([0.0], action, _step([0.0]))
+  action[:] = 99
+  row = buffer.sample(1, np.random.default_rng(0))[0]
+  assert row[1:3].tolist() == [1, 2]
 
 
-@given(capacity=st.integers(1, 12), transitions=_transitions)
-def test_it_holds_the_last_transitions_and_no_others(capacity, transitions):
-  buffer = replay.Replay(capacity, observation_size=2)
+_floats = st.floats(-1e6, 1e6, width=32)
+
+
+@st.composite
+def _transitions(draw):
+  """(entries of an action, transitions): whole numbers if 1, else floats."""
+  action_size = draw(st.integers(1, 5))
+  action = st.integers(0, 5)
+  if action_size > 1:
+    entries = st.lists(_floats, min_size=action_size, max_size=action_size)
+    action = entries.map(np.float32)
+  transition = st.tuples(_floats, action, _floats, st.booleans(), st.booleans())
+  return action_size, draw(st.lists(transition, min_size=1, max_size=40))
+
+
+@given(capacity=st.integers(1, 12), drawn=_transitions())
+def test_it_holds_the_last_transitions_and_no_others(capacity, drawn):
+  action_size, transitions = drawn
+  buffer = replay.Replay(capacity, observation_size=2, action_size=action_size)
   naive = []
   for index, (x, action, reward, terminated, truncated) in enumerate(
     transitions
@@ -65,7 +79,8 @@ def test_it_holds_the_last_transitions_and_no_others(capacity, transitions):
     step = _step([x, -x], reward, terminated, truncated)
     buffer.add([x, index], action, step)
     discount = 0 if terminated else 1
-    naive.append((x, index, action, reward, discount, x, -x))
+    entries = np.atleast_1d(action)
+    naive.append((x, index, *entries, reward, discount, x, -x))
     assert len(buffer) == min(index + 1, capacity)
   held = {tuple(map(float, np.float32(row))) for row in naive[-capacity:]}
   # 30 draws a row leave out a given one with probability 1e-13.
@@ -74,7 +89,7 @@ def test_it_holds_the_last_transitions_and_no_others(capacity, transitions):
 
 
 def test_samples_are_uniform_copies_from_the_generator():
-  buffer = replay.Replay(capacity=4, observation_size=1)
+  buffer = replay.Replay(capacity=4, observation_size=1, action_size=1)
   for i in range(6):
     buffer.add([i], 0, _step([i]))
   sample = buffer.sample(8000, np.random.default_rng(1))

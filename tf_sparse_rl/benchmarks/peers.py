@@ -7,6 +7,7 @@ import argparse
 import importlib
 import json
 import os
+import tempfile
 import time
 
 _PACKAGES = {'sb3': 'stable_baselines3', 'sbx': 'sbx'}
@@ -106,6 +107,7 @@ def time_model(model, args: argparse.Namespace) -> float:
 def main(argv=None) -> None:
   """Times the peer and prints the figures."""
   args = parse_args(argv)
+  os.chdir(tempfile.gettempdir())  # MuJoCo logs its warnings where it is.
   package = import_peer(args.peer, args.threads)
   seconds = time_model(make_model(package, args), args)
   speed = round(args.num_env_steps / seconds, 1)

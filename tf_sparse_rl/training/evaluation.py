@@ -1,9 +1,10 @@
 """Evaluation: greedy episodes, all at once, from seeds of their own."""
 
-import os
+import json
+import subprocess
+import sys
 from typing import NamedTuple
 
-import gymnasium as gym
 import numpy as np
 
 from tf_sparse_rl import envs
@@ -71,18 +72,34 @@ def film(env_name, act, video_dir, seed):
     seed: of the episode's start.
 
   Raises:
-    ValueError: if the environment cannot render images.
+    ValueError: if the environment cannot be drawn here.
   """
-  # Pictures are drawn in memory: no display is needed, nor complained about.
-  os.environ.setdefault('SDL_VIDEODRIVER', 'dummy')
-  env = envs.Environment(env_name, render_mode='rgb_array')
-  if env.gym.render_mode != 'rgb_array':
-    raise ValueError(f'Cannot film {env_name}: it renders no images.')
-  env.gym = gym.wrappers.RecordVideo(
-    env.gym, str(video_dir), episode_trigger=lambda _: True, disable_logger=True
-  )
-  observation, over = env.reset(seed=seed), False
+  env = envs.Environment(env_name)
+  actions, over = [], False
+  observation = env.reset(seed=seed)
   while not over:
-    step = env.step(act(observation[np.newaxis])[0])
+    action = act(observation[np.newaxis])[0]
+    actions.append(action.tolist())
+    step = env.step(action)
     observation, over = step.observation, step.terminated or step.truncated
   env.close()
+  episode = {
+    'env_name': env_name,
+    'seed': seed,
+    'actions': actions,
+    'video_dir': str(video_dir),
+  }
+  result = subprocess.run(
+    [sys.executable, '-m', 'tf_sparse_rl.envs.film'],
+    input=json.dumps(episode),
+    capture_output=True,
+    text=True,
+    check=False,
+  )
+  if result.returncode:
+    reason = result.stderr.strip() or f'it crashed ({result.returncode})'
+    raise ValueError(
+      f'Cannot film {env_name}: {reason.splitlines()[-1]}. To draw MuJoCo '
+      'where there is no display, EGL is needed (Debian, Ubuntu: apt-get '
+      'install libegl1).'
+    )

@@ -1,0 +1,744 @@
+"""Sparse SAC, trained for real: TF-Agents' agent, exact zeros, schedules."""
+
+import hashlib
+import math
+import os
+import pathlib
+import subprocess
+import sys
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from tf_agents.agents.sac import sac_agent
+from tf_agents.networks import sequential
+from tf_agents.policies import greedy_policy
+from tf_agents.trajectories import time_step as ts
+from tf_agents.utils import common
+
+from tf_sparse_rl import envs, flags, sparsity
+from tf_sparse_rl.agents import parts as parts_lib
+from tf_sparse_rl.agents import registry, sac
+from tf_sparse_rl.networks import dense, sizes
+from tf_sparse_rl.sparsity import counting
+from tf_sparse_rl.training import learner
+
+_SPEC = envs.EnvSpec('HalfCheetah-v5', 5, None, 1000, (-1.0, -2.0), (1.0, 0.5))
+_MIDDLE, _SCALE = np.array([0.0, -0.75]), np.array([1.0, 1.25])  # Of _SPEC.
+_METHODS = ('dense', 'static', 'set', 'rigl', 'prune')
+_CRITICS = ('critic_1', 'critic_2')
+_NETWORKS = ('actor', *_CRITICS)
+_SHAPES = {  # Kernels, in the order of the layers.
+  'actor': [(5, 24), (24, 16), (16, 4)],
+  'critic_1': [(7, 24), (24, 16), (16, 1)],
+  'critic_2': [(7, 24), (24, 16), (16, 1)],
+}
+_BATCH, _ROW = 16, 5 + 2 + 1 + 1 + 5
+_PERIOD, _END = 5, 20  # Train steps: masks change at 0, 5, 10, 15.
+_TAU = 0.1
+_HALFCHEETAH, _HOPPER, _ANT, _HUMANOID = (17, 6), (11, 3), (111, 8), (376, 17)
+
+
+def _config(**changes):
+  values = {
+    'agent': 'sac',
+    'num_env_steps': 400,
+    'initial_collect_env_steps': 100,
+    'hidden_units': (24, 16),
+    'batch_size': _BATCH,
+    'mask_update_period': _PERIOD,
+    'mask_update_end_train_step': _END,
+    'prune_begin_train_step': 5,
+    'prune_end_train_step': 20,
+    'target_update_tau': _TAU,
+    'sparsity': 0.8,
+    'weight_decay': 1e-3,
+  }
+  return flags.make_config({**values, **changes})
+
+
+def _real_config(**changes):
+  """Networks of the real size."""
+  return flags.make_config({'agent': 'sac', 'method': 'static', **changes})
+
+
+def _real_spec(observation_size, action_size):
+  bounds = (-1.0,) * action_size, (1.0,) * action_size
+  return envs.EnvSpec('HalfCheetah-v5', observation_size, None, 1000, *bounds)
+
+
+def _learner(parts):
+  return learner.Learner(parts, _BATCH, _ROW, _SPEC.observation_size)
+
+
+def _rows(rng):
+  """A batch as the replay stores it: observation, action, reward, ..."""
+  rows = rng.normal(size=(_BATCH, _ROW)).astype(np.float32)
+  rows[:, 5:7] = _MIDDLE + _SCALE * rng.uniform(-1, 1, (_BATCH, 2))
+  rows[:, 8] = rng.random(_BATCH) < 0.7  # Discount: 0 if terminated.
+  return rows
+
+
+def _train(parts, learn, num_train_steps, after=lambda scalars: None):
+  rng = np.random.default_rng(0)
+  observation = np.zeros((1, _SPEC.observation_size), np.float32)
+  for _ in range(num_train_steps):
+    noise = parts.sample_noise(rng, 1)
+    _, scalars = learn.train_and_act(_rows(rng), observation, noise)
+    after({tag: float(value) for tag, value in scalars.items()})
+
+
+class _State(NamedTuple):
+  """Arrays of a network, one for each layer; slots: for each variable."""
+
+  kernels: list
+  biases: list
+  masks: list
+  slots: list
+
+
+def _state(network, optimizer=None):
+  """A _State, with the slots of the kernels if an optimizer is given."""
+  trainable = network.trainable_variables
+  inner = getattr(optimizer, 'inner_optimizer', optimizer)
+  return _State(
+    [v.numpy() for v in trainable[::2]],
+    [v.numpy() for v in trainable[1::2]],
+    [layer.mask.numpy() for layer in sparsity.sparse_layers(network)],
+    [
+      [inner.get_slot(v, name).numpy() for name in ('m', 'v')]
+      for v in (trainable[::2] if inner else [])
+    ],
+  )
+
+
+def _targets(agent):
+  return {
+    'critic_1': agent._target_critic_network_1,
+    'critic_2': agent._target_critic_network_2,
+  }
+
+
+class _Trained:
+  """An agent after some train steps, and what it was after each of them."""
+
+  def __init__(self, config, num_train_steps):
+    self.parts = registry.build(config, _SPEC)
+    self.scalars, self.online, self.target = [], [], []
+    learn = _learner(self.parts)  # Tracing creates the slots.
+    self._remember()
+    _train(self.parts, learn, num_train_steps, self._remember)
+
+  def _remember(self, scalars=None):
+    agent = self.parts.agent
+    self.scalars += [scalars] if scalars else []
+    self.online.append(
+      {
+        'actor': _state(agent._actor_network, agent._actor_optimizer),
+        'critic_1': _state(agent._critic_network_1, agent._critic_optimizer),
+        'critic_2': _state(agent._critic_network_2, agent._critic_optimizer),
+      }
+    )
+    self.target.append({k: _state(v) for k, v in _targets(agent).items()})
+
+
+@pytest.fixture(scope='module', name='trained')
+def trained_fixture():
+  """Function: method -> _Trained, each trained once."""
+  cache = {}
+
+  def trained(method):
+    if method not in cache:
+      cache[method] = _Trained(_config(method=method), num_train_steps=28)
+    return cache[method]
+
+  return trained
+
+
+def _assert_equal(a, b):
+  """Bit by bit, of nests of arrays."""
+  tf.nest.map_structure(np.testing.assert_array_equal, a, b)
+
+
+def _ones(masks):
+  return [int(mask.sum()) for mask in masks]
+
+
+@pytest.mark.parametrize('method', _METHODS)
+def test_it_is_tf_agents_own_agent_and_learns(trained, method):
+  run = trained(method)
+  assert isinstance(run.parts.agent, sac_agent.SacAgent)
+  assert int(run.parts.agent.train_step_counter) == 28
+  assert len(run.scalars) == 28
+  for tag in ('total_loss', 'critic_loss', 'actor_loss', 'alpha_loss'):
+    losses = [scalars[f'Losses/{tag}'] for scalars in run.scalars]
+    assert np.all(np.isfinite(losses))
+    # log(alpha) starts as 0, so its first loss is 0.
+    assert len(set(losses)) == 28, tag
+
+
+def test_dense_has_no_sparse_layer(trained):
+  run = trained('dense')
+  assert run.parts.optimizers == {}
+  assert tuple(run.parts.networks) == _NETWORKS
+  for name in _NETWORKS:
+    assert run.online[0][name].masks == []
+    shapes = [kernel.shape for kernel in run.online[0][name].kernels]
+    assert shapes == _SHAPES[name]
+
+
+@pytest.mark.parametrize('method', _METHODS[1:])
+def test_weights_and_slots_are_0_outside_the_mask_at_every_step(
+  trained, method
+):
+  for state in trained(method).online:
+    for network in state.values():
+      for kernel, mask, slots in zip(
+        network.kernels, network.masks, network.slots
+      ):
+        assert set(np.unique(mask)) <= {0.0, 1.0}
+        for array in (kernel, *slots):
+          assert not array[mask == 0].any()
+  last = trained(method).online[-1]
+  assert all(m.any() and v.any() for n in _NETWORKS for m, v in last[n].slots)
+
+
+@pytest.mark.parametrize('method', ['static', 'set', 'rigl'])
+def test_the_number_of_connections_never_changes(trained, method):
+  for name in _NETWORKS:
+    shapes = {f'layer_{i}': shape for i, shape in enumerate(_SHAPES[name])}
+    layers = sparsity.distributions.layer_sparsities(shapes, 0.8)
+    expected = [
+      math.prod(shape) - math.floor(layers[layer] * math.prod(shape))
+      for layer, shape in shapes.items()
+    ]
+    total = sum(math.prod(shape) for shape in shapes.values())
+    assert sum(expected) == pytest.approx(0.2 * total, abs=3)
+    for state in trained(method).online:
+      assert _ones(state[name].masks) == expected
+
+
+@pytest.mark.parametrize('method', ['static', 'set', 'rigl'])
+def test_the_critics_have_masks_of_their_own(trained, method):
+  for state in trained(method).online:
+    one, other = (state[name].masks[1] for name in _CRITICS)
+    assert not np.array_equal(one, other)
+
+
+def _changes(run, network):
+  """Train steps, counted from 0, in which some mask changed."""
+  masks = [state[network].masks for state in run.online]
+  return [
+    step
+    for step, (before, after) in enumerate(zip(masks, masks[1:]))
+    if not all(map(np.array_equal, before, after))
+  ]
+
+
+@pytest.mark.parametrize('network', _NETWORKS)
+@pytest.mark.parametrize(
+  'method, expected',
+  [
+    ('static', []),
+    ('set', [0, 5, 10, 15]),  # At 20 the drop fraction has come down to 0.
+    ('rigl', [0, 5, 10, 15]),
+    ('prune', [10, 15, 20]),  # At 5 the ramp starts, at sparsity 0.
+  ],
+)
+def test_schedules_count_train_steps(trained, method, expected, network):
+  assert _changes(trained(method), network) == expected
+
+
+@pytest.mark.parametrize('network', _NETWORKS)
+def test_pruning_starts_dense_and_meets_its_budget_for_good(trained, network):
+  masks = [state[network].masks for state in trained('prune').online]
+  total = sum(mask.size for mask in masks[0])
+  counts = [sum(_ones(m)) for m in masks]
+  assert counts[0] == total
+  assert counts == sorted(counts, reverse=True)
+  assert counts[20] > counts[21] == pytest.approx(0.2 * total, abs=3)
+  assert counts[21:] == [counts[21]] * 8
+
+
+@pytest.mark.parametrize('method', _METHODS)
+@pytest.mark.parametrize('critic', _CRITICS)
+def test_targets_are_soft_averages_with_the_masks_of_now(
+  trained, critic, method
+):
+  run = trained(method)
+  start = run.online[0][critic]
+  _assert_equal(run.target[0][critic][:3], start[:3])
+  for step in range(28):
+    before, after = run.target[step][critic], run.target[step + 1][critic]
+    online = run.online[step + 1][critic]
+    _assert_equal(after.masks, online.masks)
+    for field in ('kernels', 'biases'):
+      for old, new, now in zip(
+        *(getattr(s, field) for s in (before, after, online))
+      ):
+        np.testing.assert_allclose(
+          new, (1 - _TAU) * old + _TAU * now, rtol=1e-5, atol=1e-8
+        )
+  if method in ('set', 'rigl', 'prune'):  # Dropped ones decay, in use.
+    assert after.kernels[1][after.masks[1] == 0].any()
+
+
+def test_targets_are_updated_in_their_own_period():
+  config = _config(method='set', target_update_period=3)
+  run = _Trained(config, num_train_steps=12)
+  for step in range(1, 13):
+    target = run.target[step]['critic_1']
+    if step % 3:
+      _assert_equal(target, run.target[step - 1]['critic_1'])
+    else:
+      _assert_equal(target.masks, run.online[step]['critic_1'].masks)
+
+
+@pytest.mark.parametrize('method', ['set', 'prune'])
+def test_what_is_traced_without_mask_updates_agrees(trained, method):
+  parts = registry.build(_config(method=method), _SPEC)
+  learn = _learner(parts)
+  assert learn._train_without_mask_update is not learn._train
+  learn._train_without_mask_update = learn._train
+  losses = []
+  _train(parts, learn, 12, lambda s: losses.append(s['Losses/total_loss']))
+  run = trained(method)
+  assert losses == [s['Losses/total_loss'] for s in run.scalars[:12]]
+  for name in _NETWORKS:
+    found = _state(parts.networks[name])
+    _assert_equal(found[:3], run.online[12][name][:3])
+
+
+def _squash_inputs(num_actions=64):
+  rng = np.random.default_rng(3)
+  mean, log_std, noise = rng.normal(size=(3, num_actions, 2))
+  parameters = np.concatenate([0.5 * mean, 0.3 * log_std - 0.5], axis=1)
+  return np.float32(parameters), np.float32(noise)
+
+
+def test_squashed_actions_are_those_of_tf_agents_distribution():
+  squash = sac._Squash(_SPEC)
+  parameters, noise = _squash_inputs()
+  actions, log_pi = squash.sample(parameters, noise)
+  distribution = squash.distribution(parameters)
+  expected = common.log_probability(distribution, actions, squash.spec)
+  np.testing.assert_allclose(log_pi, expected, rtol=1e-4, atol=1e-4)
+  np.testing.assert_array_equal(squash.act(parameters, noise), actions)
+  mode = squash.mode(parameters)
+  np.testing.assert_allclose(mode, distribution.mode(), rtol=1e-6)
+  np.testing.assert_array_equal(squash.act(parameters, 0 * noise), mode)
+  assert np.all(np.abs((actions - _MIDDLE) / _SCALE) < 1)
+
+
+@pytest.mark.parametrize('mean', [-20.0, 20.0])
+@pytest.mark.parametrize('log_std', [-5.0, 2.0])
+def test_saturated_actions_keep_a_finite_probability(mean, log_std):
+  squash = sac._Squash(_SPEC)
+  parameters = np.repeat(np.float32([[mean, mean, log_std, log_std]]), 64, 0)
+  actions, log_pi = squash.sample(parameters, _squash_inputs()[1])
+  assert np.all(np.isfinite(log_pi))
+  assert np.all(actions >= np.float32(_SPEC.action_low))
+  assert np.all(actions <= np.float32(_SPEC.action_high))
+
+
+def _output(state, inputs):
+  """A network of Dense layers by hand, in float64."""
+  x = np.float64(inputs)
+  for kernel, bias in zip(state.kernels[:-1], state.biases[:-1]):
+    x = np.maximum(x @ np.float64(kernel) + bias, 0)
+  return x @ np.float64(state.kernels[-1]) + state.biases[-1]
+
+
+def _sample(actor, observations, noise):
+  """Actions and their log probabilities by hand."""
+  mean, log_std = np.split(_output(actor, observations), 2, axis=1)
+  squashed = np.tanh(mean + np.exp(log_std) * noise)
+  density = -0.5 * noise**2 - log_std - 0.5 * np.log(2 * np.pi)
+  slope = np.log(_SCALE * (1 - squashed**2))
+  return _MIDDLE + _SCALE * squashed, np.sum(density - slope, axis=1)
+
+
+def _q_values(critics, observations, actions):
+  """`[critic, batch]` by hand."""
+  inputs = np.concatenate([observations, actions], axis=1)
+  return np.array([_output(critic, inputs)[:, 0] for critic in critics])
+
+
+def _l2(*networks):
+  return 1e-3 * sum(np.sum(k**2) for state in networks for k in state.kernels)
+
+
+@pytest.mark.parametrize('method', ['dense', 'static'])
+def test_the_losses_of_a_batch_by_hand(method):
+  config = _config(
+    method=method, gamma=0.9, reward_scale=2.0, initial_log_alpha=-0.5
+  )
+  parts = registry.build(config, _SPEC)
+  agent, learn = parts.agent, _learner(parts)
+  _train(parts, learn, 3)  # Until online and target differ.
+  log_alpha = float(agent._log_alpha)
+  actor, *critics = [_state(parts.networks[name]) for name in _NETWORKS]
+  targets = [_state(network) for network in _targets(agent).values()]
+  rng = np.random.default_rng(1)
+  rows, noise = _rows(rng), parts.sample_noise(rng, 1)
+  _, found = learn.train_and_act(rows, np.zeros((1, 5), np.float32), noise)
+  # The actor's loss is that of the critics just updated.
+  updated = [_state(parts.networks[name]) for name in _CRITICS]
+
+  now, action, reward, discount, following = np.split(rows, [5, 7, 8, 9], 1)
+  first, second = (
+    tf.random.stateless_normal(
+      [_BATCH, 2], [sac._seed(config, sac._TRAIN) + draw, 3]
+    ).numpy()
+    for draw in (0, 1)
+  )
+  next_action, next_log_pi = _sample(actor, following, first)
+  next_q = _q_values(targets, following, next_action).min(axis=0)
+  value = next_q - np.exp(log_alpha) * next_log_pi
+  q = _q_values(critics, now, action)
+  error = 2.0 * reward[:, 0] + 0.9 * discount[:, 0] * value - q
+  critic_loss = 0.5 * (np.mean(np.sum(error**2, axis=0)) + _l2(*critics))
+  new_action, log_pi = _sample(actor, now, second)
+  new_q = _q_values(updated, now, new_action).min(axis=0)
+  actor_loss = np.mean(np.exp(log_alpha) * log_pi - new_q) + _l2(actor)
+  target_entropy = -0.5 * 2
+  alpha_loss = log_alpha * np.mean(-log_pi - target_entropy)
+  expected = {
+    'Losses/critic_loss': critic_loss,
+    'Losses/actor_loss': actor_loss,
+    'Losses/alpha_loss': alpha_loss,
+    'Losses/total_loss': critic_loss + actor_loss + alpha_loss,
+    'Agent/alpha': np.exp(log_alpha),
+    'Agent/entropy': -np.mean(log_pi),
+    'Agent/q_value_1': np.mean(q[0]),
+    'Agent/q_value_2': np.mean(q[1]),
+  }
+  assert set(found) == set(expected)
+  for tag, value in expected.items():
+    np.testing.assert_allclose(found[tag], value, rtol=2e-5, err_msg=tag)
+
+
+def test_the_seed_decides_everything(trained):
+  run = trained('set')
+  again = _Trained(_config(method='set', seed=0), num_train_steps=12)
+  assert again.scalars == run.scalars[:12]
+  _assert_equal(again.online, run.online[:13])
+  _assert_equal(again.target, run.target[:13])
+  other = _Trained(_config(method='set', seed=6), num_train_steps=1)
+  assert other.scalars[0]['Losses/critic_loss'] not in [
+    scalars['Losses/critic_loss'] for scalars in run.scalars
+  ]
+  for name in _NETWORKS:
+    masks, others = run.online[0][name].masks, other.online[0][name].masks
+    assert not np.array_equal(masks[1], others[1])
+
+
+def test_the_order_of_the_critics_variables_does_not_matter(
+  trained, monkeypatch
+):
+  # TF-Agents has them in a set ordered by their addresses.
+  identity = sac_agent.object_identity
+  monkeypatch.setattr(identity, 'ObjectIdentitySet', reversed)
+  found = _Trained(_config(method='set'), num_train_steps=6)
+  run = trained('set')
+  assert found.scalars == run.scalars[:6]
+  _assert_equal(found.online, run.online[:7])
+
+
+def print_digest():
+  """Of what a short run does; other processes call it."""
+  run = _Trained(_config(method='set'), num_train_steps=6)
+  digest = hashlib.sha256(repr(run.scalars).encode())
+  for array in tf.nest.flatten([run.online, run.target]):
+    digest.update(array.tobytes())
+  print(digest.hexdigest())
+
+
+def test_another_process_does_the_same():
+  here = pathlib.Path(__file__)
+  path = os.pathsep.join([str(here.parents[2]), str(here.parent)])
+  processes = [
+    subprocess.Popen(
+      [sys.executable, '-c', 'import sac_test; sac_test.print_digest()'],
+      env={**os.environ, 'PYTHONPATH': path, 'PYTHONHASHSEED': seed},
+      stdout=subprocess.PIPE,
+      text=True,
+    )
+    for seed in ('1', '2')
+  ]
+  one, other = (process.communicate()[0].strip() for process in processes)
+  assert one == other
+  assert len(one) == 64
+
+
+@pytest.mark.parametrize(
+  'changes, sparse',
+  [
+    ({'actor_sparsity': 0.0}, _CRITICS),
+    ({'critic_sparsity': 0.0}, ('actor',)),
+    ({'actor_sparsity': 0.0, 'critic_sparsity': 0.0}, ()),
+    ({'sparsity': 0.0, 'critic_sparsity': 0.5}, _CRITICS),
+  ],
+)
+def test_sparsity_0_leaves_a_network_dense(changes, sparse):
+  parts = registry.build(_config(method='rigl', **changes), _SPEC)
+  assert tuple(parts.optimizers) == sparse
+  for name, network in parts.networks.items():
+    assert bool(sparsity.sparse_layers(network)) == (name in sparse)
+  _train(parts, _learner(parts), 2)
+
+
+def test_actor_and_critics_have_sparsities_of_their_own():
+  config = _config(method='static', actor_sparsity=0.5, critic_sparsity=0.9)
+  parts = registry.build(config, _SPEC)
+  for name, expected in (('actor', 0.5), ('critic_1', 0.9), ('critic_2', 0.9)):
+    total = counting.total(counting.count(parts.networks[name]))
+    assert total.sparsity == pytest.approx(expected, abs=0.01)
+
+
+def test_actor_and_critics_have_widths_of_their_own():
+  config = _config(method='dense', actor_width=0.5, critic_width=2.0)
+  actor, critic = sac.plan_networks(config, _SPEC)
+  assert (actor.units, critic.units) == ((12, 8), (48, 32))
+  networks = registry.build(config, _SPEC).networks
+  assert [k.shape for k in _state(networks['critic_2']).kernels] == [
+    (7, 48),
+    (48, 32),
+    (32, 1),
+  ]
+  assert _state(networks['actor']).kernels[0].shape == (5, 12)
+
+
+def _zeros(parts, network, layer):
+  layers = sparsity.sparse_layers(parts.networks[network])
+  [mask] = [x.mask.numpy() for x in layers if x.layer.name == layer]
+  return np.count_nonzero(mask == 0)
+
+
+def test_a_custom_sparsity_reaches_the_network_that_it_names():
+  config = _config(
+    method='static', custom_sparsity='actor/output=0.5,hidden_1=0.25'
+  )
+  parts = registry.build(config, _SPEC)
+  assert [_zeros(parts, name, 'hidden_1') for name in _NETWORKS] == [96] * 3
+  assert _zeros(parts, 'actor', 'output') == 16 * 4 // 2
+  plain = registry.build(
+    _config(method='static', custom_sparsity='hidden_1=0.25'), _SPEC
+  )
+  for name in _CRITICS:
+    expected = _zeros(plain, name, 'output')
+    assert _zeros(parts, name, 'output') == expected != 8
+
+
+@pytest.mark.parametrize(
+  'size, expected',  # paper.md 2.7: sparsity 0, .5, .8, .9, .95, .98.
+  [
+    (_HALFCHEETAH, [217_870, 109_710, 44_823, 23_190, 12_373, 5_884]),
+    (_HOPPER, [210_184, 105_864, 43_278, 22_415, 11_982, 5_725]),
+    (_HUMANOID, [504_868, 253_223, 102_241, 51_908, 26_744, 11_648]),
+  ],
+)
+def test_parameters_are_the_papers(size, expected):
+  assert [
+    sum(_parameters(_real_config(sparsity=s), size))
+    for s in (0.0, 0.5, 0.8, 0.9, 0.95, 0.98)
+  ] == expected
+
+
+def _parameters(config, size):
+  """Active ones of actor, critic and critic, as built."""
+  networks = registry.build(config, _real_spec(*size)).networks.values()
+  return [counting.total(counting.count(n)).parameters for n in networks]
+
+
+@pytest.mark.parametrize(
+  'size, network, sparsity_of_network, expected',  # paper.md 1.6
+  [
+    (_HALFCHEETAH, 'actor', 0.8, [0.0793, 0.8853, 0]),
+    (_HALFCHEETAH, 'actor', 0.9, [0.5652, 0.9459, 0.3954]),
+    (_HALFCHEETAH, 'critic_1', 0.9, [0.5859, 0.9317, 0]),
+    (_HUMANOID, 'actor', 0.9, [0.9219, 0.9071, 0.6038]),
+    (_HUMANOID, 'critic_2', 0.9, [0.9090, 0.8897, 0]),
+  ],
+)
+def test_erk_is_the_papers(size, network, sparsity_of_network, expected):
+  config = _real_config(sparsity=sparsity_of_network)
+  networks = registry.build(config, _real_spec(*size)).networks
+  layers = sparsity.sparse_layers(networks[network])
+  found = [layer.target_sparsity for layer in layers]
+  assert found == pytest.approx(expected, abs=5.1e-5)
+
+
+@pytest.mark.parametrize(
+  'size, expected',  # paper.md 2.7: units for sparsity .5, .8, .9, .95, .98.
+  [
+    (_HALFCHEETAH, [178, 109, 75, 52, 33]),
+    (_HOPPER, [179, 112, 78, 55, 36]),
+    (_ANT, [168, 92, 56, 34, 17]),
+    (_HUMANOID, [152, 72, 39, 21, 9]),
+  ],
+)
+def test_match_sparsity_gives_the_papers_widths(size, expected):
+  for matched, units in zip((0.5, 0.8, 0.9, 0.95, 0.98), expected):
+    config = _real_config(method='dense', match_sparsity=matched)
+    plans = sac.plan_networks(config, _real_spec(*size))
+    assert [plan.units for plan in plans] == [(units, units)] * 2
+
+
+@pytest.mark.parametrize('share', [0.1, 0.2, 0.34, 0.5, 0.66, 0.8, 0.9])
+@pytest.mark.parametrize('budget', [0.1, 0.2])
+@pytest.mark.parametrize(
+  'method, tolerance',  # A whole unit of a small dense network is much.
+  [('static', 0.002), ('dense', 0.02)],
+)
+def test_the_actor_gets_its_share_of_the_budget(
+  method, tolerance, budget, share
+):
+  config = _real_config(
+    method=method, actor_parameter_share=share, parameter_budget=budget
+  )
+  actor, *critics = _parameters(config, _HALFCHEETAH)
+  total = actor + sum(critics)
+  assert total == pytest.approx(budget * 217_870, rel=tolerance)
+  assert actor == pytest.approx(share * total, rel=tolerance)
+
+
+def test_all_of_the_parameters_can_be_shared_out_among_dense_networks():
+  config = _real_config(
+    method='dense', actor_parameter_share=0.9, parameter_budget=1.0
+  )
+  actor, critic = (
+    sizes.num_dense_parameters(plan.sizes)
+    for plan in sac.plan_networks(config, _real_spec(*_HALFCHEETAH))
+  )
+  assert actor + 2 * critic == pytest.approx(217_870, rel=0.01)
+  assert actor == pytest.approx(0.9 * 217_870, rel=0.01)
+
+
+@pytest.mark.parametrize(
+  'share, budget, bounds',  # Biases alone; the network at width 1.
+  [
+    (0.9, 1.0, '524 .* 73484'),
+    (0.1, 1.0, '513 .* 72193'),
+    (0.5, 0.001, '524 .* 73484'),
+    (0.99, 0.1, '513 .* 72193'),
+  ],
+)
+def test_a_share_that_sparse_networks_cannot_meet_is_refused(
+  share, budget, bounds
+):
+  config = _real_config(actor_parameter_share=share, parameter_budget=budget)
+  with pytest.raises(ValueError, match=bounds) as error:
+    registry.build(config, _real_spec(*_HALFCHEETAH))
+  assert 'Choose another parameter_budget' in str(error.value)
+
+
+def test_greedy_actions_are_those_of_tf_agents_greedy_policy(trained):
+  parts = trained('rigl').parts
+  rng = np.random.default_rng(2)
+  observations = rng.normal(size=(32, 5)).astype(np.float32)
+  learn = _learner(parts)
+  found = learn.act_greedily(observations)
+  policy = greedy_policy.GreedyPolicy(parts.agent.policy)
+  expected = policy.action(ts.restart(observations, batch_size=32)).action
+  np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+  assert found.shape == (32, _SPEC.action_size)
+  noise = parts.sample_noise(rng, 32)
+  assert noise.shape == (32, parts.noise_size)
+  np.testing.assert_allclose(
+    learn.act(observations, 0 * noise), found, rtol=1e-5, atol=1e-6
+  )
+  explored = learn.act(observations, noise)
+  assert explored.shape == found.shape
+  actor = _state(parts.networks['actor'])
+  by_hand, _ = _sample(actor, observations, noise)
+  np.testing.assert_allclose(explored, by_hand, rtol=1e-4, atol=1e-5)
+
+
+def _unmodified_agent(inner, updater):
+  """TF-Agents' SacAgent as it is, around our layers and optimizers."""
+  squash = sac._Squash(_SPEC)
+  observation_spec = tf.TensorSpec([5], tf.float32)
+
+  def layers(inputs, outputs, seed):
+    return sparsity.sparsify(
+      dense.glorot_layers((24, 16), outputs),
+      target_sparsity=0.8,
+      seed=seed,
+      input_shape=[None, inputs],
+    )
+
+  actor = sequential.Sequential(
+    [*layers(5, 4, 0), tf.keras.layers.Lambda(squash.distribution)],
+    observation_spec,
+  )
+  critics = [
+    sequential.Sequential(
+      [
+        tf.keras.layers.Lambda(lambda inputs: tf.concat(inputs, axis=-1)),
+        *layers(7, 1, seed),
+        tf.keras.layers.Lambda(lambda q: tf.squeeze(q, axis=-1)),
+      ],
+      (observation_spec, squash.spec),
+    )
+    for seed in (1, 2)
+  ]
+  return sac_agent.SacAgent(
+    ts.time_step_spec(observation_spec),
+    squash.spec,
+    critic_network=critics[0],
+    critic_network_2=critics[1],
+    actor_network=actor,
+    actor_optimizer=sparsity.SparseOptimizer(inner(1e-3), updater(), actor),
+    critic_optimizer=sparsity.SparseOptimizer(inner(1e-3), updater(), critics),
+    alpha_optimizer=tf.keras.optimizers.Adam(1e-3),
+    target_update_tau=_TAU,
+    train_step_counter=tf.Variable(0, dtype=tf.int64),
+  )
+
+
+@pytest.mark.parametrize(
+  'inner, updater',
+  [
+    (tf.keras.optimizers.Adam, sparsity.RigL),
+    (tf.keras.optimizers.legacy.Adam, sparsity.SET),
+  ],
+)
+def test_tf_agents_unmodified_agent_trains_sparsely(inner, updater):
+  agent = _unmodified_agent(inner, lambda: updater(0.3, _PERIOD, _END))
+  agent.initialize()
+  networks = (
+    agent._actor_network,
+    agent._critic_network_1,
+    agent._critic_network_2,
+  )
+  layers = [x for n in networks for x in sparsity.sparse_layers(n)]
+  assert len(layers) == 9
+  start = [layer.mask.numpy() for layer in layers]
+  to_transition = parts_lib.to_transition(_SPEC)
+  train = tf.function(agent.train)
+  rng = np.random.default_rng(0)
+  for step in range(7):
+    loss = train(to_transition(tf.constant(_rows(rng)))).loss
+    assert np.isfinite(loss)
+    for layer, mask in zip(layers, start):
+      assert not layer.kernel.numpy()[layer.mask.numpy() == 0].any()
+      assert np.count_nonzero(layer.mask) == mask.sum()
+    if step in (0, 5):
+      before, start = start, [layer.mask.numpy() for layer in layers]
+      assert not all(map(np.array_equal, before, start))
+    _assert_equal([layer.mask.numpy() for layer in layers], start)
+
+
+@pytest.mark.parametrize('column', [0, 7, 9])  # observation, reward, next
+def test_nan_in_a_batch_names_the_loss(column):
+  parts = registry.build(_config(method='static'), _SPEC)
+  learn = _learner(parts)
+  rng = np.random.default_rng(0)
+  rows = _rows(rng)
+  rows[3, column] = np.nan
+  with pytest.raises(FloatingPointError, match='Critic loss is inf or nan'):
+    learn.train_and_act(
+      rows, np.zeros((1, 5), np.float32), parts.sample_noise(rng, 1)
+    )

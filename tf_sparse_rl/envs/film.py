@@ -1,0 +1,42 @@
+"""Films an episode that has been played: same seed, same actions.
+
+A program of its own, since Mesa's software renderer, which MuJoCo draws with
+where there is no display, crashes in a process with TensorFlow. It reads JSON:
+env_name, seed, actions, video_dir.
+"""
+
+import json
+import os
+import sys
+
+
+def main():
+  """Replays the episode before a camera; writes one MP4."""
+  # Pictures are drawn in memory: no display is needed, nor complained about.
+  os.environ.setdefault('SDL_VIDEODRIVER', 'dummy')
+  os.environ.setdefault('PYGAME_HIDE_SUPPORT_PROMPT', '1')
+  if not os.environ.get('DISPLAY'):
+    os.environ.setdefault('MUJOCO_GL', 'egl')
+  import gymnasium as gym
+  import numpy as np
+
+  from tf_sparse_rl.envs import gymnasium_env
+
+  episode = json.load(sys.stdin)
+  env = gymnasium_env.Environment(episode['env_name'], render_mode='rgb_array')
+  if env.gym.render_mode != 'rgb_array':
+    sys.exit('it renders no images')
+  env.gym = gym.wrappers.RecordVideo(
+    env.gym,
+    episode['video_dir'],
+    episode_trigger=lambda _: True,
+    disable_logger=True,
+  )
+  env.reset(seed=episode['seed'])
+  for action in episode['actions']:
+    env.step(np.array(action, np.float32))
+  env.close()
+
+
+if __name__ == '__main__':
+  main()
