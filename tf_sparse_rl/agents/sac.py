@@ -46,7 +46,7 @@ class _SacAgent(sac_agent.SacAgent):
   * the log probability of a squashed Gaussian is written out;
   * the temperature's loss takes the actions of the actor's, as Haarnoja et
     al. 2018 do, where TF-Agents asks the just updated actor for others;
-  * masks go to the targets when they change, not at every train step;
+  * masks go to the targets when they change, not at every update of these;
   * statistics computed on the way are handed out instead of thrown away.
   """
 
@@ -90,7 +90,8 @@ class _SacAgent(sac_agent.SacAgent):
         common.soft_variables_update(
           online.trainable_variables, target.trainable_variables, tau
         )
-        if sparse.masks_may_change(self._critic_optimizer):
+        # A target that is behind may have masks to catch up with.
+        if period > 1 or sparse.masks_may_change(self._critic_optimizer):
           common.soft_variables_update(
             online.non_trainable_variables,
             target.non_trainable_variables,
