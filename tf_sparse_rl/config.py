@@ -142,6 +142,9 @@ class Config:
   # Evaluation and logging.
   eval_period: int | None = _field(None, 'env steps between evaluations')
   num_eval_episodes: int | None = _field(None, 'episodes of one evaluation')
+  checkpoint_period: int = _field(
+    10_000, 'env steps from one checkpoint to the next'
+  )
   summary_period: int = _field(
     500, 'env steps from one TensorBoard point to the next'
   )
@@ -292,6 +295,7 @@ _RANGES = {
   'train_period': _COUNT,
   'eval_period': _COUNT,
   'num_eval_episodes': (1, 10000, 'from 1 to 10000 episodes'),
+  'checkpoint_period': _COUNT,
   'summary_period': _COUNT,
   'intra_op_threads': (0, 1024, 'from 0 to 1024 threads'),
   'inter_op_threads': (0, 1024, 'from 0 to 1024 threads'),

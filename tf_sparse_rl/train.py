@@ -1,5 +1,6 @@
 """Trains one agent: `python -m tf_sparse_rl.train --root_dir=DIR`."""
 
+import signal
 import sys
 
 from absl import flags
@@ -44,17 +45,26 @@ def _train(config, run_dir):
   import tensorflow as tf
 
   from tf_sparse_rl.exporting import policy
-  from tf_sparse_rl.training import loop, machine, terminal
+  from tf_sparse_rl.training import checkpoints, loop, machine, terminal
 
   machine.configure(config)
-  if run_dir.read_config() is not None:
-    print('This run was interrupted before its end: it starts over.')
-  run_dir.start(config)
+  if run_dir.read_config() is None:
+    run_dir.start(config)
+  received = _note_signals()
   try:
     with terminal.Progress(config) as progress:
-      outcome = loop.train(config, run_dir, progress.update)
+      outcome = loop.train(
+        config, run_dir, progress.update, lambda: received, progress.log
+      )
     policy.export(outcome.parts, run_dir.policy_path)
-  except loop.TrainingError as error:
+  except loop.Stopped as stopped:
+    print(
+      f'{stopped}. To continue: python -m tf_sparse_rl.train '
+      f'--config={run_dir.path}/config.json --root_dir={run_dir.path}',
+      file=sys.stderr,
+    )
+    sys.exit(128 + received[0])
+  except (loop.TrainingError, checkpoints.CheckpointError) as error:
     raise run_flags.UserError(str(error)) from error
   except (tf.errors.ResourceExhaustedError, tf.errors.OutOfRangeError) as error:
     # TensorFlow's names for a full disk and for a file over its limit.
@@ -62,6 +72,20 @@ def _train(config, run_dir):
   # Last: from here on the run counts as finished.
   summary = run_dir.finish(outcome.totals)
   print(terminal.closing_table(run_dir, outcome.parts, summary))
+
+
+def _note_signals():
+  """A list that SIGTERM and Ctrl-C are put into; the second Ctrl-C kills."""
+  received = []
+
+  def note(number, frame):
+    del frame
+    received.append(number)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+  for number in (signal.SIGTERM, signal.SIGINT):
+    signal.signal(number, note)
+  return received
 
 
 def run():

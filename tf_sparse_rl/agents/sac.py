@@ -36,6 +36,14 @@ class Network(NamedTuple):
     return (self.inputs, *self.units, self.outputs)
 
 
+class _Trace:
+  """What the losses of one train step share; not part of any checkpoint."""
+
+  def __init__(self):
+    self.draws = []  # (actions, log probabilities), in the order of use
+    self.statistics = {}  # {tag: scalar}
+
+
 class _SacAgent(sac_agent.SacAgent):
   """TF-Agents' SacAgent whose random numbers belong to the run's seed.
 
@@ -53,31 +61,37 @@ class _SacAgent(sac_agent.SacAgent):
   def __init__(self, *args, squash, seed, **kwargs):
     self._squash = squash
     self._seed = seed
+    self._trace = _Trace()
     super().__init__(*args, **kwargs)
 
   def _convert_optimizer_to_legacy(self, optimizer):
     return optimizer
 
   def _train(self, experience, weights):
-    self._draws = []
-    self._statistics = {'Agent/alpha': tf.exp(self._log_alpha)}
+    self._trace = _Trace()
+    self._trace.statistics['Agent/alpha'] = tf.exp(self._log_alpha)
     info = super()._train(experience, weights)
     losses = {f'Losses/{k}': v for k, v in info.extra._asdict().items()}
-    return tf_agent.LossInfo(info.loss, {**losses, **self._statistics})
+    return tf_agent.LossInfo(info.loss, {**losses, **self._trace.statistics})
+
+  def _loss(self, *args, **kwargs):
+    self._trace = _Trace()
+    return super()._loss(*args, **kwargs)
 
   def _actions_and_log_probs(self, time_steps, training=False):
     del training
-    if len(self._draws) == 2:
-      return self._draws[1]  # In the temperature's loss.
+    draws = self._trace.draws
+    if len(draws) == 2:
+      return draws[1]  # In the temperature's loss.
     parameters = time_steps.observation
     for layer in self._actor_network.layers[:-1]:
       parameters = layer(parameters)
     noise = tf.random.stateless_normal(
       [parameters.shape[0], parameters.shape[1] // 2],
-      seed=tf.stack([self._seed + len(self._draws), self.train_step_counter]),
+      seed=tf.stack([self._seed + len(draws), self.train_step_counter]),
     )
-    self._draws.append(self._squash.sample(parameters, noise))
-    return self._draws[-1]
+    draws.append(self._squash.sample(parameters, noise))
+    return draws[-1]
 
   def _get_target_updater(self, tau=1.0, period=1):
     pairs = (
@@ -106,11 +120,11 @@ class _SacAgent(sac_agent.SacAgent):
       'q_value_1': q_values_1,
       'q_value_2': q_values_2,
     }.items():
-      self._statistics[f'Agent/{name}'] = tf.reduce_mean(values)
+      self._trace.statistics[f'Agent/{name}'] = tf.reduce_mean(values)
 
   def _actor_loss_debug_summaries(self, actor_loss, actions, log_pi, *args):
     del actor_loss, actions, args
-    self._statistics['Agent/entropy'] = -tf.reduce_mean(log_pi)
+    self._trace.statistics['Agent/entropy'] = -tf.reduce_mean(log_pi)
 
 
 class _Squash:

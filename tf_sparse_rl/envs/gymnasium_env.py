@@ -65,16 +65,17 @@ class Environment:
     self._low = np.array(self.spec.action_low, np.float32)
     self._high = np.array(self.spec.action_high, np.float32)
 
-  def reset(self, seed=None):
+  def reset(self, seed):
     """Starts an episode.
 
     Args:
-      seed: int, of this episode and those after it; None to go on.
+      seed: int, of this episode.
 
     Returns:
       Observation, float32 `[observation_size]`.
     """
     observation, _ = self.gym.reset(seed=seed)
+    self._episode_seed, self._actions = seed, []
     return np.asarray(observation, np.float32)
 
   def step(self, action):
@@ -87,12 +88,37 @@ class Environment:
     Returns:
       A Step.
     """
+    self._actions.append(action)
     if self.spec.num_actions is not None:
       action = self.gym.action_space.start + int(action)
     observation, reward, terminated, truncated, _ = self.gym.step(action)
     return Step(
       np.asarray(observation, np.float32), float(reward), terminated, truncated
     )
+
+  @property
+  def position(self):
+    """Where the episode is, in JSON types: its seed and the actions so far."""
+    return {
+      'seed': self._episode_seed,
+      'actions': [np.asarray(action).tolist() for action in self._actions],
+    }
+
+  def restore(self, position):
+    """Plays an episode again up to a position.
+
+    Args:
+      position: what `position` returned.
+
+    Returns:
+      Observation, float32 `[observation_size]`; that of then, if the
+      environment is a function of its seed and its actions.
+    """
+    observation = self.reset(position['seed'])
+    dtype = np.int32 if self.spec.num_actions is not None else np.float32
+    for action in position['actions']:
+      observation = self.step(np.array(action, dtype)).observation
+    return observation
 
   def random_action(self, rng):
     """A uniformly random action from a NumPy generator."""

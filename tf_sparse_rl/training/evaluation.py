@@ -32,15 +32,16 @@ class Evaluator:
     self._envs = [envs.Environment(env_name) for _ in range(num_episodes)]
     self._seed = seed
 
-  def evaluate(self, act, index):
+  def evaluate(self, act, index, stop=lambda: False):
     """Plays each environment's episode to its end.
 
     Args:
       act: function from observations `[episodes, size]` to actions.
       index: number of this evaluation in the run.
+      stop: asked now and then whether to give up.
 
     Returns:
-      Returns.
+      Returns, or None if it was given up.
     """
     rng = np.random.default_rng([self._seed, index])
     seeds = rng.integers(2**31, size=len(self._envs))
@@ -50,6 +51,8 @@ class Evaluator:
     returns, lengths = [0.0] * len(self._envs), [0] * len(self._envs)
     running = list(range(len(self._envs)))
     while running:
+      if stop():
+        return None
       # All rows, the finished too: the graph is one shape, the cost is small.
       actions = act(observations)
       for i in list(running):

@@ -41,7 +41,7 @@ class Learner:
     )
     optimizers = [o for o in parts.optimizers.values() if not o.masks_are_held]
     self._due_train_steps = _DueTrainSteps(optimizers)
-    self._train_step = int(parts.agent.train_step_counter)
+    self._train_step = None  # Known once it trains: until then it may change.
     self._train = function(self._train_and_act).get_concrete_function(
       rows, observations, noise
     )
@@ -85,6 +85,8 @@ class Learner:
     Raises:
       FloatingPointError: if the loss is NaN or infinite.
     """
+    if self._train_step is None:
+      self._train_step = int(self._parts.agent.train_step_counter)
     due = self._train_step in self._due_train_steps
     train = self._train if due else self._train_without_mask_update
     try:

@@ -13,19 +13,21 @@ from tf_sparse_rl import envs, sparsity
 from tf_sparse_rl.agents import parts as agent_parts
 from tf_sparse_rl.agents import registry
 from tf_sparse_rl.training import (
+  checkpoints,
   evaluation,
   learner,
-  metrics,
   replay,
+  state,
   summaries,
 )
-
-# Each use of randomness has a stream of its own, derived from the seed.
-_COLLECT_STREAM, _ENV_STREAM, _EVAL_STREAM = range(3)
 
 
 class TrainingError(Exception):
   """Training cannot go on."""
+
+
+class Stopped(Exception):
+  """Training was asked to stop, and can be continued."""
 
 
 class Outcome(NamedTuple):
@@ -35,20 +37,30 @@ class Outcome(NamedTuple):
   totals: dict  # for summary.json
 
 
-def train(config, run_dir, on_progress=lambda env_step, result: None):
-  """Trains one agent; results and summaries go to its directory.
+def train(
+  config,
+  run_dir,
+  on_progress=lambda env_step, result: None,
+  stop=lambda: False,
+  log=lambda text: None,
+):
+  """Trains one agent, from the last checkpoint if there is one.
 
   Args:
     config: a resolved Config.
     run_dir: a RunDir that this process holds and that has been started.
     on_progress: called after each env step with its number and, after an
       evaluation, its line of results.jsonl, else None.
+    stop: asked at every env step whether to stop, after a checkpoint.
+    log: called with a line for a person.
 
   Returns:
     Outcome.
 
   Raises:
     TrainingError: if a loss is not finite.
+    Stopped: if `stop` said so.
+    CheckpointError: if there are checkpoints and none can be used.
   """
   env = envs.make(config)
   parts = registry.build(config, env.spec)
@@ -63,67 +75,82 @@ def train(config, run_dir, on_progress=lambda env_step, result: None):
     config.jit_compile,
   )
   evaluator = evaluation.Evaluator(
-    config.env_name, config.num_eval_episodes, _seed(config, _EVAL_STREAM)
+    config.env_name, config.num_eval_episodes, state.evaluation_seed(config)
   )
-  writer = summaries.Summaries(run_dir.path, config, parts)
-  rng = np.random.default_rng(_seed(config, _COLLECT_STREAM))
-  episodes = metrics.Episodes()
-  clock = metrics.Clock()
+  keeper = checkpoints.Checkpoints(run_dir.checkpoints, parts.agent, buffer)
+  saved = keeper.restore(log)
+  now = state.State.from_json(saved) if saved else state.State.begin(config)
+  run_dir.set_results(now.results)
+  writer = summaries.Summaries(run_dir.path, config, parts, now.env_step)
+  observation = env.restore(now.position)
+  if saved:
+    log(f'Continuing at env step {now.env_step:,}.')
+  else:
+    now.action = env.random_action(now.rng)
 
-  def evaluate(env_step):
-    outcome = evaluator.evaluate(learn.act_greedily, index=env_step)
-    writer.evaluation(env_step, *outcome)
-    result = _result(env_step, parts, outcome, clock)
-    run_dir.append_result(result)
-    on_progress(env_step, result)
+  now.clock.start(now.env_step)
+  while True:
+    if _evaluation_is_due(config, now):
+      now.clock.pause(now.env_step)
+      outcome = evaluator.evaluate(learn.act_greedily, now.env_step, stop)
+      if outcome is not None:
+        writer.evaluation(now.env_step, *outcome)
+        now.results.append(_result(now, parts, outcome))
+        run_dir.append_result(now.results[-1])
+        keeper.evaluated(now.env_step, now.results[-1]['return_mean'])
+        on_progress(now.env_step, now.results[-1])
+      now.clock.start(now.env_step)
+    if stop():
+      if now.env_step:
+        keeper.save(now.env_step, now.to_json(env.position))
+      raise Stopped(f'Stopped at env step {now.env_step:,}')
+    if now.env_step == config.num_env_steps:
+      break
 
-  evaluate(0)
-  clock.start(0)
-  observation = env.reset(seed=_seed(config, _ENV_STREAM))
-  action = env.random_action(rng)
-  scalars = {}
-  for env_step in range(1, config.num_env_steps + 1):
-    step = env.step(action)
-    buffer.add(observation, action, step)
-    episodes.add(step)
-    over = step.terminated or step.truncated
-    observation = env.reset() if over else step.observation
+    step = env.step(now.action)
+    buffer.add(observation, now.action, step)
+    now.episodes.add(step)
+    now.env_step += 1
+    observation = step.observation
+    if step.terminated or step.truncated:
+      observation = env.reset(state.episode_seed(config, now.episodes.count))
 
-    if env_step <= config.initial_collect_env_steps:
-      action = env.random_action(rng)
-    elif env_step % config.train_period:
-      noise = parts.sample_noise(rng, 1)
-      action = learn.act(observation[np.newaxis], noise)[0]
+    if now.env_step <= config.initial_collect_env_steps:
+      now.action = env.random_action(now.rng)
+    elif now.env_step % config.train_period:
+      noise = parts.sample_noise(now.rng, 1)
+      now.action = learn.act(observation[np.newaxis], noise)[0]
     else:
-      noise = parts.sample_noise(rng, 1)
-      rows = buffer.sample(config.batch_size, rng)
+      noise = parts.sample_noise(now.rng, 1)
+      rows = buffer.sample(config.batch_size, now.rng)
       try:
-        actions, scalars = learn.train_and_act(
+        actions, now.scalars = learn.train_and_act(
           rows, observation[np.newaxis], noise
         )
       except FloatingPointError as error:
-        raise _diverged(config, env_step, error) from error
-      action = actions[0]
+        raise _diverged(config, now.env_step, error) from error
+      now.action = actions[0]
 
-    if env_step % config.summary_period == 0:
-      values = {tag: float(scalar) for tag, scalar in scalars.items()}
-      writer.train(env_step, values, episodes, clock.speed(env_step))
-    if env_step % config.eval_period == 0 or env_step == config.num_env_steps:
-      clock.pause(env_step)
-      evaluate(env_step)
-      clock.start(env_step)
-    on_progress(env_step, None)
+    if now.env_step % config.summary_period == 0:
+      speed = now.clock.speed(now.env_step)
+      writer.train(now.env_step, now.scalars, now.episodes, speed)
+    if now.env_step % config.checkpoint_period == 0 or (
+      now.env_step == config.num_env_steps
+    ):
+      keeper.save(now.env_step, now.to_json(env.position))
+    on_progress(now.env_step, None)
 
   writer.close()
   env.close()
-  return Outcome(parts, _totals(config, parts, clock))
+  return Outcome(parts, _totals(config, parts, now.clock))
 
 
-def _seed(config, stream):
-  """Seed of one use of randomness, below 2**31."""
-  return int(
-    np.random.SeedSequence([config.seed, stream]).generate_state(1)[0] >> 1
-  )
+def _evaluation_is_due(config, now):
+  """Whether this env step has an evaluation that is yet to be made."""
+  if now.results and now.results[-1]['env_step'] == now.env_step:
+    return False
+  last = now.env_step == config.num_env_steps
+  return last or now.env_step % config.eval_period == 0
 
 
 def _diverged(config, env_step, error):
@@ -146,18 +173,18 @@ def _count(parts):
   )
 
 
-def _result(env_step, parts, outcome, clock):
+def _result(now, parts, outcome):
   """One line of results.jsonl."""
   count = _count(parts)
   return {
-    'env_step': env_step,
+    'env_step': now.env_step,
     'train_step': _train_step(parts),
     'return_mean': float(np.mean(outcome.returns)),
     'returns': outcome.returns,
     'sparsity': count.sparsity,
     'nonzero': count.nonzero,
-    'wall_seconds': round(clock.wall_seconds, 3),
-    'env_steps_per_sec': round(clock.mean_speed, 1),
+    'wall_seconds': round(now.clock.wall_seconds, 3),
+    'env_steps_per_sec': round(now.clock.mean_speed, 1),
   }
 
 

@@ -23,15 +23,36 @@ class Episodes:
       self.lengths.append(self._length)
       self._return, self._length = 0.0, 0
 
+  def to_json(self):
+    """All of it, in JSON types."""
+    return {
+      'count': self.count,
+      'returns': list(self.returns),
+      'lengths': list(self.lengths),
+      'current': [self._return, self._length],
+    }
+
+  @classmethod
+  def from_json(cls, values):
+    """What `to_json` returned."""
+    episodes = cls()
+    episodes.count = values['count']
+    episodes.returns.extend(values['returns'])
+    episodes.lengths.extend(values['lengths'])
+    episodes._return, episodes._length = values['current']
+    return episodes
+
 
 class Clock:
   """Wall time of the run, and the speed of training without evaluation."""
 
-  def __init__(self):
-    self._begin = time.perf_counter()
-    self._trained = 0.0  # seconds, evaluations left out
-    self._env_steps = 0
-    self._started = self._since = (0, self._begin)
+  def __init__(self, wall_seconds=0.0, trained_seconds=0.0, env_steps=0):
+    """Goes on from what an interrupted run has measured."""
+    now = time.perf_counter()
+    self._begin = now - wall_seconds
+    self._trained = trained_seconds  # evaluations left out
+    self._env_steps = env_steps  # in these seconds
+    self._started = self._since = (env_steps, now)
 
   @property
   def wall_seconds(self):
@@ -41,6 +62,15 @@ class Clock:
   def mean_speed(self):
     """Env steps a second over all training so far."""
     return self._env_steps / self._trained if self._trained else 0.0
+
+  def to_json(self, env_step):
+    """The arguments that make a clock go on from here, in training."""
+    first, started = self._started
+    return {
+      'wall_seconds': self.wall_seconds,
+      'trained_seconds': self._trained + time.perf_counter() - started,
+      'env_steps': self._env_steps + env_step - first,
+    }
 
   def start(self, env_step):
     self._started = self._since = (env_step, time.perf_counter())

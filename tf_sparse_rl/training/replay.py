@@ -29,6 +29,16 @@ class Replay:
     return min(self._added, len(self._rows))
 
   @property
+  def capacity(self):
+    """Transitions that it holds at most."""
+    return len(self._rows)
+
+  @property
+  def num_added(self):
+    """Transitions ever added."""
+    return self._added
+
+  @property
   def num_bytes(self):
     """Memory of the ring once it is full."""
     return self._rows.nbytes
@@ -67,3 +77,40 @@ class Replay:
       float32 `[batch_size, row_size]`, a copy.
     """
     return self._rows.take(rng.integers(len(self), size=batch_size), axis=0)
+
+  def rows(self, begin, end):
+    """Rows by number, counted from the first that was ever added.
+
+    Args:
+      begin: number of the first; it must still be there.
+      end: number after the last.
+
+    Returns:
+      float32 `[end - begin, row_size]`, a copy.
+    """
+    return self._rows.take(np.arange(begin, end) % len(self._rows), axis=0)
+
+  def restore(self, segments, num_added):
+    """Takes over the content of another replay.
+
+    Args:
+      segments: list of (begin, rows), as `rows` returned them.
+      num_added: transitions ever added to that one.
+
+    Raises:
+      ValueError: if the rows have another size, or some are missing.
+    """
+    held = np.zeros(len(self._rows), bool)
+    for begin, rows in segments:
+      if rows.ndim != 2 or rows.shape[1] != self.row_size:
+        raise ValueError(
+          f'Expected rows of {self.row_size} entries. Received: {rows.shape}.'
+        )
+      places = np.arange(begin, begin + len(rows)) % len(self._rows)
+      self._rows[places] = rows
+      held[places] = True
+    self._added = num_added
+    if held.sum() != len(self):
+      raise ValueError(
+        f'Expected {len(self)} transitions. Received: {held.sum()}.'
+      )

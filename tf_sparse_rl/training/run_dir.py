@@ -45,6 +45,11 @@ class RunDir:
     """Where the exported policy is."""
     return self.path / 'policy'
 
+  @property
+  def checkpoints(self):
+    """Where the checkpoints are."""
+    return self.path / 'checkpoints'
+
   def read_config(self):
     """The values of config.json, or None if there is no run yet.
 
@@ -131,16 +136,25 @@ class RunDir:
       yield
 
   def start(self, config):
-    """Begins the run: removes what an interrupted one left, writes the config.
+    """Begins the run: writes the config.
 
     Args:
       config: a Config.
     """
-    for name in ('train', 'eval', 'policy', 'policy.tmp'):
-      shutil.rmtree(self.path / name, ignore_errors=True)
-    (self.path / 'results.jsonl').unlink(missing_ok=True)
     values = {**config_lib.to_dict(config), 'versions': _versions()}
     self._write('config.json', values)
+
+  def set_results(self, results):
+    """Sets the evaluations so far, whatever an interrupted run left.
+
+    Args:
+      results: list of dicts of JSON types; if empty, the run starts over.
+    """
+    if not results:
+      for name in ('train', 'eval'):
+        shutil.rmtree(self.path / name, ignore_errors=True)
+    text = ''.join(json.dumps(result) + '\n' for result in results)
+    self._replace('results.jsonl', text)
 
   def append_result(self, result):
     """Adds one evaluation to results.jsonl and sees it onto the disk.
@@ -173,11 +187,13 @@ class RunDir:
     return summary
 
   def _write(self, name, values):
-    """Writes a JSON file whole: an interrupted write leaves no half file."""
+    self._replace(name, json.dumps(values, indent=2) + '\n')
+
+  def _replace(self, name, text):
+    """Writes a file whole: an interrupted write leaves no half file."""
     temporary = self.path / f'{name}.tmp'
     with open(temporary, 'w', encoding='utf-8') as file:
-      json.dump(values, file, indent=2)
-      file.write('\n')
+      file.write(text)
       file.flush()
       os.fsync(file.fileno())
     os.replace(temporary, self.path / name)

@@ -1,9 +1,11 @@
 """Everything a run writes for TensorBoard; all tags stand in `TAGS`."""
 
 import pathlib
+import time
 
 import numpy as np
 import tensorflow as tf
+from tensorboard.compat.proto import event_pb2
 from tensorboard.plugins.hparams import api as hparams
 
 from tf_sparse_rl import config as config_lib
@@ -34,20 +36,26 @@ TAGS = {
 class Summaries:
   """Writes `train/` and `eval/` event files; costs nothing when not due."""
 
-  def __init__(self, root_dir, config, parts):
-    """Opens the writers and writes the config.
+  def __init__(self, root_dir, config, parts, env_step=0):
+    """Opens the writers and, in a new run, writes the config.
 
     Args:
       root_dir: directory of the run.
       config: a Config.
       parts: AgentParts.
+      env_step: env steps so far; what is there of later ones is superseded.
     """
     self._config = config
     self._parts = parts
     root = pathlib.Path(root_dir)
+    self._masks = self._read_masks()
+    if env_step:
+      for name in ('train', 'eval'):
+        _supersede(root / name, env_step)
     self._train = tf.summary.create_file_writer(str(root / 'train'))
     self._eval = tf.summary.create_file_writer(str(root / 'eval'))
-    self._masks = self._read_masks()
+    if env_step:
+      return
     values = config_lib.to_dict(config)
     text = '\n'.join(f'    {name}: {value}' for name, value in values.items())
     with self._eval.as_default(step=0):
@@ -131,6 +139,20 @@ class Summaries:
       name: [layer.mask.numpy() for layer in sparsity.sparse_layers(network)]
       for name, network in self._parts.networks.items()
     }
+
+
+def _supersede(path, env_step):
+  """Tells TensorBoard to forget what was written from an env step on."""
+  start = event_pb2.SessionLog(status=event_pb2.SessionLog.START)
+  seconds = time.time()
+  # TensorBoard reads the files in the order of their names.
+  name = path / f'events.out.tfevents.{int(seconds):010d}.continued'
+  with tf.io.TFRecordWriter(str(name)) as file:
+    for event in (
+      event_pb2.Event(wall_time=seconds, file_version='brain.Event:2'),
+      event_pb2.Event(wall_time=seconds, step=env_step, session_log=start),
+    ):
+      file.write(event.SerializeToString())
 
 
 def _hparams(values):

@@ -32,6 +32,10 @@ class Progress:
     if self._bar is not None:
       self._bar.close()
 
+  def log(self, text):
+    """Prints a line; to be given to the loop."""
+    tqdm.tqdm.write(text)
+
   def update(self, env_step, result):
     """Moves on; to be given to the loop.
 
@@ -51,7 +55,7 @@ class Progress:
     elif result is not None:
       self._bar.set_postfix_str(f'return {result["return_mean"]:.1f}')
     else:
-      self._bar.update()
+      self._bar.update(env_step - self._bar.n)
 
 
 def closing_table(run_dir, parts, summary):

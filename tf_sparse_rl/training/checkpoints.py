@@ -1,0 +1,248 @@
+"""Checkpoints of a whole run: complete, verified, none overwritten.
+
+A checkpoint is a directory: TensorFlow's own checkpoint of the agent
+(networks, masks, slots, counters), state.json, and manifest.json, which is
+written last and has a SHA-256 of every file. The replay is beside them in
+segments: each checkpoint adds one with the transitions that are new, and names
+those it needs. Nothing in here is code.
+"""
+
+import hashlib
+import json
+import os
+import pathlib
+import shutil
+
+import numpy as np
+import tensorflow as tf
+
+_FORMAT = 1
+_KEPT = 3
+
+
+class CheckpointError(Exception):
+  """No checkpoint can be used; the message says why and what to do."""
+
+
+class Checkpoints:
+  """Saves and restores one run's agent, replay and state."""
+
+  def __init__(self, path, agent, buffer):
+    """Names what is saved; nothing is written yet.
+
+    Args:
+      path: directory of the checkpoints.
+      agent: a TF-Agents agent; all its variables.
+      buffer: a Replay.
+    """
+    self._path = pathlib.Path(path)
+    self._agent = tf.train.Checkpoint(agent=agent)
+    self._buffer = buffer
+    self._segments = []  # [{name, begin, end, sha256}], in order
+    self._best = None  # {'env_step', 'return_mean'}
+
+  def save(self, env_step, state):
+    """Writes a checkpoint, then removes those that are no longer kept.
+
+    Args:
+      env_step: env steps so far, its name.
+      state: dict of JSON types, given back by `restore`.
+
+    Raises:
+      OSError: if it cannot be written; earlier ones stay as they are.
+    """
+    target = self._path / _name(env_step)
+    if (target / 'manifest.json').exists():
+      return  # What is complete is never touched.
+    self._path.mkdir(exist_ok=True)
+    self._remove_unknown()
+    self._add_segment()
+    temporary = self._path / f'{target.name}.tmp'
+    temporary.mkdir()
+    self._agent.write(str(temporary / 'agent'))
+    _write_json(temporary / 'state.json', state)
+    files = {p.name: _sha256(p) for p in sorted(temporary.iterdir())}
+    for name in files:
+      _sync(temporary / name)
+    _sync(temporary)
+    temporary.rename(target)
+    _sync(self._path)
+    # The mark of a complete checkpoint.
+    manifest = {
+      'format': _FORMAT,
+      'env_step': env_step,
+      'num_added': self._buffer.num_added,
+      'best': self._best,
+      'files': files,
+      'segments': self._segments,
+    }
+    _write_json(target / 'manifest.tmp', manifest)
+    (target / 'manifest.tmp').rename(target / 'manifest.json')
+    _sync(target)
+    self._remove_old()
+
+  def restore(self, log=print):
+    """Loads the newest checkpoint that is whole.
+
+    Args:
+      log: function that tells a person what was found damaged.
+
+    Returns:
+      The `state` it was saved with, or None if there is no checkpoint.
+
+    Raises:
+      CheckpointError: if there are some and none can be used.
+    """
+    damaged, reasons = [], []
+    for path in reversed(self._complete()):
+      try:
+        state = self._load(path)
+      except _Damaged as error:
+        damaged.append(path)
+        reasons.append(f'{path.name}: {error}')
+        continue
+      for other, reason in zip(damaged, reasons):
+        log(f'A damaged checkpoint is set aside. {reason}.')
+        other.rename(other.with_name(f'damaged_{other.name}'))
+      return state
+    if reasons:
+      raise CheckpointError(
+        f'None of the checkpoints in {self._path} can be used:\n  '
+        + '\n  '.join(reasons)
+        + '\nNothing was changed. Bring back a copy of them, or choose another '
+        '--root_dir to start over.'
+      )
+    return None
+
+  def evaluated(self, env_step, return_mean):
+    """Keeps the checkpoint of this env step if it is the best so far."""
+    if not (self._path / _name(env_step) / 'manifest.json').exists():
+      return
+    if self._best is None or return_mean > self._best['return_mean']:
+      self._best = {'env_step': env_step, 'return_mean': return_mean}
+
+  def _add_segment(self):
+    """Writes the transitions that no segment has yet."""
+    begin = self._segments[-1]['end'] if self._segments else 0
+    end = self._buffer.num_added
+    begin = max(begin, end - self._buffer.capacity)
+    if begin == end:
+      return
+    name = f'replay_{begin:012d}_{end:012d}.npy'
+    temporary = self._path / 'replay.tmp'
+    with open(temporary, 'wb') as file:
+      np.save(file, self._buffer.rows(begin, end), allow_pickle=False)
+      file.flush()
+      os.fsync(file.fileno())
+    temporary.rename(self._path / name)
+    segment = {'name': name, 'begin': begin, 'end': end}
+    segment['sha256'] = _sha256(self._path / name)
+    oldest = end - self._buffer.capacity
+    self._segments = [
+      s for s in [*self._segments, segment] if s['end'] > oldest
+    ]
+
+  def _complete(self):
+    """Directories of complete checkpoints, the oldest first."""
+    found = self._path.glob('env_step_*/manifest.json')
+    return sorted(path.parent for path in found)
+
+  def _load(self, path):
+    """Loads one checkpoint; only what has been verified reaches the run."""
+    manifest = _read_json(path / 'manifest.json')
+    try:
+      if manifest['format'] != _FORMAT:
+        raise _Damaged(
+          f'its format is {manifest["format"]}, where {_FORMAT} was expected: '
+          'it is of another version of tf_sparse_rl'
+        )
+      segments = manifest['segments']
+      hashes = {path / name: h for name, h in manifest['files'].items()}
+      hashes |= {self._path / s['name']: s['sha256'] for s in segments}
+      num_added, best = manifest['num_added'], manifest['best']
+    except (KeyError, TypeError, AttributeError) as error:
+      raise _Damaged(f'manifest.json is not one: {error!r}') from error
+    for file, expected in hashes.items():
+      if not file.exists():
+        raise _Damaged(f'{file.name} is missing')
+      if _sha256(file) != expected:
+        raise _Damaged(f'{file.name} is not as it was written')
+    state = _read_json(path / 'state.json')
+    arrays = [np.load(self._path / s['name']) for s in segments]
+    try:
+      self._buffer.restore(
+        [(s['begin'], rows) for s, rows in zip(segments, arrays)], num_added
+      )
+      status = self._agent.read(str(path / 'agent'))
+      status.assert_existing_objects_matched()
+    except (ValueError, AssertionError, tf.errors.OpError) as error:
+      raise _Damaged(
+        f'it does not fit this run ({str(error).splitlines()[0]})'
+      ) from error
+    self._segments, self._best = segments, best
+    return state
+
+  def _remove_old(self):
+    complete = self._complete()
+    kept = complete[-_KEPT:]
+    if self._best:
+      kept.append(self._path / _name(self._best['env_step']))
+    for path in complete:
+      if path not in kept:
+        # First it stops being complete.
+        (path / 'manifest.json').unlink()
+    self._remove_unknown()
+
+  def _remove_unknown(self):
+    """Removes what no complete checkpoint needs: torn ones, old segments."""
+    complete = self._complete()
+    needed = {
+      segment['name']
+      for path in complete
+      for segment in _read_json(path / 'manifest.json')['segments']
+    }
+    for path in self._path.iterdir():
+      if path.is_dir():
+        if path not in complete and not path.name.startswith('damaged_'):
+          shutil.rmtree(path)
+      elif path.name not in needed:
+        path.unlink()
+
+
+class _Damaged(Exception):
+  """A checkpoint cannot be used."""
+
+
+def _name(env_step):
+  return f'env_step_{env_step:012d}'
+
+
+def _read_json(path):
+  try:
+    return json.loads(path.read_text('utf-8'))
+  except (OSError, ValueError) as error:
+    raise _Damaged(f'{path.name} cannot be read: {error}') from error
+
+
+def _write_json(path, values):
+  with open(path, 'w', encoding='utf-8') as file:
+    json.dump(values, file)
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def _sha256(path):
+  digest = hashlib.sha256()
+  with open(path, 'rb') as file:
+    while block := file.read(2**20):
+      digest.update(block)
+  return digest.hexdigest()
+
+
+def _sync(path):
+  """Sees a file or the names in a directory onto the disk."""
+  descriptor = os.open(path, os.O_RDONLY)
+  try:
+    os.fsync(descriptor)
+  finally:
+    os.close(descriptor)

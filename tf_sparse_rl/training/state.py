@@ -1,0 +1,98 @@
+"""What a run knows besides its agent, its replay and its environment."""
+
+import dataclasses
+
+import numpy as np
+
+from tf_sparse_rl.training import metrics
+
+# Each use of randomness has a stream of its own, derived from the seed.
+_COLLECT, _EPISODES, _EVALUATIONS = range(3)
+
+
+@dataclasses.dataclass
+class State:
+  """Where a run is. The loop changes it in place; checkpoints hold it."""
+
+  env_step: int  # env steps so far
+  rng: np.random.Generator  # of collection and of sampling
+  position: dict  # of the environment, see envs.Environment
+  action: np.ndarray | int | None  # the next one; None before the first
+  scalars: dict  # {tag: value} of the last train step
+  episodes: metrics.Episodes
+  clock: metrics.Clock
+  results: list  # the lines of results.jsonl
+
+  @classmethod
+  def begin(cls, config):
+    """The state of a new run."""
+    return cls(
+      env_step=0,
+      rng=np.random.default_rng(seed(config, _COLLECT)),
+      position={'seed': episode_seed(config, 0), 'actions': []},
+      action=None,
+      scalars={},
+      episodes=metrics.Episodes(),
+      clock=metrics.Clock(),
+      results=[],
+    )
+
+  @classmethod
+  def from_json(cls, values):
+    """What `to_json` returned."""
+    rng = np.random.default_rng()
+    rng.bit_generator.state = values['rng']
+    dtype = np.float32 if isinstance(values['action'], list) else np.int32
+    return cls(
+      **{
+        **values,
+        'rng': rng,
+        'action': np.array(values['action'], dtype),
+        'episodes': metrics.Episodes.from_json(values['episodes']),
+        'clock': metrics.Clock(**values['clock']),
+      }
+    )
+
+  def to_json(self, position):
+    """All of it, in JSON types; exact, as JSON keeps every float.
+
+    Args:
+      position: of the environment now.
+
+    Returns:
+      dict.
+    """
+    return {
+      'env_step': self.env_step,
+      'rng': self.rng.bit_generator.state,
+      'position': position,
+      'action': np.asarray(self.action).tolist(),
+      'scalars': {tag: float(value) for tag, value in self.scalars.items()},
+      'episodes': self.episodes.to_json(),
+      'clock': self.clock.to_json(self.env_step),
+      'results': self.results,
+    }
+
+
+def seed(config, *stream):
+  """Seed of one use of randomness, below 2**31.
+
+  Args:
+    config: a Config.
+    *stream: ints that tell this use from all others.
+
+  Returns:
+    int.
+  """
+  sequence = np.random.SeedSequence([config.seed, *stream])
+  return int(sequence.generate_state(1)[0] >> 1)
+
+
+def episode_seed(config, index):
+  """Seed of the index-th collection episode, so that it can be replayed."""
+  return seed(config, _EPISODES, index)
+
+
+def evaluation_seed(config):
+  """Seed of the evaluations' episodes."""
+  return seed(config, _EVALUATIONS)
