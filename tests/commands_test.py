@@ -13,7 +13,10 @@ import sys
 import termios
 import time
 
+import numpy as np
 import pytest
+
+from tf_sparse_rl.exporting import policy
 
 _ROOT = pathlib.Path(__file__).parents[1]
 _TINY_RUN = (
@@ -26,6 +29,20 @@ _TINY_RUN = (
   '--mask_update_period=50',
   '--summary_period=100',
 )
+_TINY_SAC_RUN = (
+  '--agent=sac',
+  '--env_name=Pendulum-v1',
+  '--num_env_steps=300',
+  '--initial_collect_env_steps=100',
+  '--hidden_units=16,16',
+  '--batch_size=8',
+  '--eval_period=150',
+  '--num_eval_episodes=2',
+  '--mask_update_period=50',
+  '--summary_period=100',
+)
+# A Pendulum upside down, as fast as it gets, at full torque, for 200 env steps.
+_PENDULUM_WORST = -200 * (np.pi**2 + 0.1 * 8**2 + 0.001 * 2**2)
 
 
 def _command(name, *flags):
@@ -39,9 +56,10 @@ def _environment():
   return {**kept, 'PYTHONPATH': str(_ROOT)}
 
 
-def _run(name, *flags):
+def _run(name, *flags, cwd=None):
   return subprocess.run(
     _command(name, *flags),
+    cwd=cwd,
     env=_environment(),
     capture_output=True,
     text=True,
@@ -87,6 +105,64 @@ def test_train_prints_no_noise(finished):
   assert last.startswith('TensorBoard  tensorboard --logdir ')
 
 
+@pytest.fixture(scope='module')
+def finished_sac(tmp_path_factory):
+  """(directory, process) of a finished run of SAC."""
+  path = tmp_path_factory.mktemp('finished_sac') / 'run'
+  return path, _run('train', f'--root_dir={path}', *_TINY_SAC_RUN)
+
+
+def test_train_sac_prints_no_noise(finished_sac):
+  _, process = finished_sac
+  assert (process.returncode, process.stderr) == (0, '')
+  first, *rest = process.stdout.splitlines()
+  assert first == 'sac Pendulum-v1 rigl 0.9, seed 0: 300 env steps'
+  assert {'actor', 'critic_1', 'critic_2'} < set(rest)
+
+
+def test_train_sac_writes_what_it_promises(finished_sac):
+  path, _ = finished_sac
+  lines = (path / 'results.jsonl').read_text('utf-8').splitlines()
+  results = [json.loads(line) for line in lines]
+  assert [r['env_step'] for r in results] == [0, 150, 300]
+  assert [r['train_step'] for r in results] == [0, 50, 200]
+  for result in results:
+    assert len(result['returns']) == 2
+    assert all(_PENDULUM_WORST <= r <= 0 for r in result['returns'])
+    # 10 + 17 + 10 of the actor's 336 weights, 11 + 17 + 9 of each critic's.
+    assert result['nonzero'] == 111
+    assert result['sparsity'] == pytest.approx(1 - 111 / 1008)
+  summary = json.loads((path / 'summary.json').read_text('utf-8'))
+  assert summary['final_return'] == results[-1]['return_mean']
+  assert (summary['env_steps'], summary['train_steps']) == (300, 200)
+  # 34 biases of the actor, 33 of each critic.
+  assert (summary['nonzero'], summary['parameters']) == (111, 211)
+  config = json.loads((path / 'config.json').read_text('utf-8'))
+  assert (config['agent'], config['epsilon']) == ('sac', None)
+  assert (config['actor_sparsity'], config['critic_sparsity']) == (0.9, 0.9)
+
+
+def test_policy_of_sac_stays_within_the_bounds(finished_sac):
+  path, _ = finished_sac
+  rng = np.random.default_rng(0)
+  observations = rng.normal(scale=100, size=(50, 3)).astype(np.float32)
+  actions = policy.load(path / 'policy')(observations)
+  assert (actions.shape, actions.dtype) == ((50, 1), np.float32)
+  assert np.all(np.abs(actions) <= 2)
+  assert np.ptp(actions) > 0
+
+
+def test_evaluate_plays_a_policy_of_sac(finished_sac):
+  path, _ = finished_sac
+  process = _run('evaluate', f'--root_dir={path}', '--num_episodes=3')
+  assert (process.returncode, process.stderr) == (0, '')
+  told = json.loads(process.stdout)
+  assert told['env_name'] == 'Pendulum-v1'
+  assert told['lengths'] == [200, 200, 200]
+  assert all(_PENDULUM_WORST <= r <= 0 for r in told['returns'])
+  assert told['return_mean'] == pytest.approx(sum(told['returns']) / 3)
+
+
 def test_finished_run_says_so(finished):
   path, _ = finished
   process = _run('train', f'--root_dir={path}', *_TINY_RUN)
@@ -128,6 +204,8 @@ def test_other_config_is_refused_with_its_fields(finished):
     (('--method=rigll',), "Did you mean 'rigl'?"),
     (('--env_name=CartPole',), "Did you mean 'CartPole-v1'?"),
     (('--agent=dqm',), "Did you mean 'dqn'?"),
+    (('--agent=sca',), "Did you mean 'sac'?"),
+    (('--agent=sac', '--epsilon=0.1'), 'epsilon with agent=dqn only'),
     (('--sparsity=1.0',), 'Received: sparsity=1.0'),
     (('--method=set', '--drop_fraction=0'), '--method=static'),
     (('--sparsty=0.5',), 'Did you mean: sparsity'),
@@ -233,6 +311,31 @@ def test_summarize_prints_the_budgets():
     row[:6] for row in rows
   ]
   assert rows[-1][:3] == ['total', '0.9000', '26,523']
+
+
+def test_summarize_prints_each_network_of_sac(tmp_path):
+  flags = ('--agent=sac', '--env_name=HalfCheetah-v5')
+  process = _run('summarize', *flags, cwd=tmp_path)
+  assert (process.returncode, process.stderr) == (0, '')
+  rows = [line.split() for line in process.stdout.splitlines()]
+  networks = [row for row in rows if len(row) == 1 and row[0][0] != '-']
+  assert networks == [['actor'], ['critic_1'], ['critic_2']]
+  # Layers of the paper's HalfCheetah at 0.9: .5652 .9459 .3954 of the actor,
+  # .5859 .9317 0 of a critic; 4352 - floor(.5652 * 4352) = 1893 are left.
+  kernels = [row[1:6] for row in rows if 'x' in row]
+  critic = [
+    ['23', 'x', '256', '0.5858', '2,439'],
+    ['256', 'x', '256', '0.9317', '4,475'],
+    ['256', 'x', '1', '0.0000', '256'],
+  ]
+  assert kernels == [
+    ['17', 'x', '256', '0.5650', '1,893'],
+    ['256', 'x', '256', '0.9458', '3,549'],
+    ['256', 'x', '12', '0.3952', '1,858'],
+    *critic,
+    *critic,
+  ]
+  assert list(tmp_path.iterdir()) == []  # MuJoCo left no log.
 
 
 def test_benchmark_prints_json():

@@ -176,11 +176,8 @@ def test_a_shared_flag_goes_before_its_copies_in_the_config_file(
   assert config.actor_learning_rate == 1e-4
   assert config.critic_learning_rate == 1e-4
   assert config.alpha_learning_rate == 1e-4
-  changed = {
-    name
-    for name, value in config_lib.to_dict(first).items()
-    if getattr(config, name) != value and name != 'hidden_units'
-  }
+  before, after = config_lib.to_dict(first), config_lib.to_dict(config)
+  changed = {name for name in after if after[name] != before[name]}
   assert changed == {
     'sparsity',
     'critic_sparsity',

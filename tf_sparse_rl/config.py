@@ -174,8 +174,8 @@ class Config:
       return f'{label} {self.sparsity:g}'
     if self.actor_parameter_share:
       return (
-        f'{label}, {self.parameter_budget:.0%} of the parameters, '
-        f'{self.actor_parameter_share:.0%} of them for the actor'
+        f'{label}, {100 * self.parameter_budget:.3g}% of the parameters, '
+        f'{100 * self.actor_parameter_share:.3g}% of them for the actor'
       )
     sparsities = f'{self.actor_sparsity:g}/{self.critic_sparsity:g}'
     if self.actor_sparsity == self.critic_sparsity:
@@ -206,9 +206,7 @@ def fields():
 
 def solved_fields(config):
   """Names of the fields that follow from actor_parameter_share, if given."""
-  if not config.actor_parameter_share:
-    return ()
-  return ('actor_sparsity', 'critic_sparsity', 'actor_width', 'critic_width')
+  return SOLVED_FIELDS if config.actor_parameter_share else ()
 
 
 def check(config):
@@ -251,6 +249,12 @@ _CHOICES = {
   'method': METHODS,
   'distribution': DISTRIBUTIONS,
 }
+SOLVED_FIELDS = (
+  'actor_sparsity',
+  'critic_sparsity',
+  'actor_width',
+  'critic_width',
+)
 _BELOW_1 = math.nextafter(1.0, 0.0)
 _ABOVE_0 = math.nextafter(0.0, 1.0)
 _MANY = 10**12

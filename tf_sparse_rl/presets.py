@@ -182,12 +182,18 @@ def without_copies(loaded, given):
     `loaded` without the fields that take their value from one that is given,
     unless they had another value of their own.
   """
-  preset = _PRESETS.get(loaded.get('agent'), {})
+  agent = loaded.get('agent')
+  preset = _PRESETS.get(agent, {}) if isinstance(agent, str) else {}
   copies = {
     name
     for name, value in preset.items()
     if isinstance(value, Same)
-    and value.field in given
     and loaded.get(name) == loaded.get(value.field)
+    and (
+      value.field in given
+      or (
+        name in config_lib.SOLVED_FIELDS and given.get('actor_parameter_share')
+      )
+    )
   }
   return {name: v for name, v in loaded.items() if name not in copies}

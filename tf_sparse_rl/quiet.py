@@ -19,6 +19,8 @@ def silence():
   os.environ.setdefault('PYGAME_HIDE_SUPPORT_PROMPT', '1')
   if not flags.FLAGS['verbosity'].present:
     logging.set_verbosity(logging.ERROR)
+  import gymnasium  # noqa: F401, it puts a filter of its own in front.
+
   if not sys.warnoptions:
     # TF-Agents compares with `is`, old environments say there are newer ones.
     warnings.simplefilter('ignore', SyntaxWarning)

@@ -60,8 +60,8 @@ class _Trained:
     observation = np.zeros((1, 4), np.float32)
     for _ in range(num_train_steps):
       noise = self.parts.sample_noise(rng, 1)
-      _, losses = learn.train_and_act(_rows(rng), observation, noise)
-      self.losses.append(float(losses['total_loss']))
+      _, scalars = learn.train_and_act(_rows(rng), observation, noise)
+      self.losses.append(float(scalars['Losses/total_loss']))
       self.history.append(self._state())
 
   def _state(self):
@@ -227,7 +227,8 @@ def test_the_loss_of_a_batch_by_hand(method):
   target = _weights(parts.agent._target_q_network)
   assert not np.array_equal(online[0][0], target[0][0])
   rows = _rows(rng)
-  _, losses = learn.train_and_act(rows, observation, parts.sample_noise(rng, 1))
+  noise = parts.sample_noise(rng, 1)
+  _, scalars = learn.train_and_act(rows, observation, noise)
 
   action = rows[:, 4].astype(int)
   q = _q_values(online, rows[:, :4])[np.arange(_BATCH), action]
@@ -235,8 +236,9 @@ def test_the_loss_of_a_batch_by_hand(method):
   error = 2.0 * rows[:, 5] + 0.9 * rows[:, 6] * following - q
   td_loss = np.mean(error**2)
   l2 = 1e-3 * sum(np.sum(kernel**2) for kernel, _ in online[:-1])
-  np.testing.assert_allclose(losses['td_loss'], td_loss, rtol=1e-5)
-  np.testing.assert_allclose(losses['total_loss'], td_loss + l2, rtol=1e-5)
+  assert set(scalars) == {'Losses/td_loss', 'Losses/total_loss'}
+  for tag, expected in (('td_loss', td_loss), ('total_loss', td_loss + l2)):
+    np.testing.assert_allclose(scalars[f'Losses/{tag}'], expected, rtol=1e-5)
 
 
 @pytest.mark.parametrize('epsilon', [0.0, 0.3, 1.0])

@@ -1,46 +1,24 @@
-"""The Q-network: sizes, initialisers, where L2 is, the small baselines."""
+"""Q-networks, actors and critics: shapes, initialisers, where L2 is."""
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from tf_sparse_rl import envs, flags
-from tf_sparse_rl.agents import dqn
 from tf_sparse_rl.networks import dense
-from tf_sparse_rl.sparsity import counting
-
-_CARTPOLE = envs.EnvSpec('CartPole-v1', 4, 2, 500)
 
 
-@pytest.mark.parametrize(
-  'width, expected',
-  [
-    (1.0, (512, 512)),
-    (0.5, (256, 256)),
-    (0.317, (162, 162)),  # 162.3
-    (0.7079, (362, 362)),  # 362.4
-    (0.1996, (102, 102)),  # 102.2
-    (0.0001, (1, 1)),
-    (2.0, (1024, 1024)),
-  ],
-)
-def test_widths_are_rounded_down(width, expected):
-  assert dense.hidden_sizes((512, 512), width) == expected
-
-
-def test_each_hidden_layer_is_scaled():
-  assert dense.hidden_sizes((100, 50, 3), 0.5) == (50, 25, 1)
+def _build(layers, num_inputs):
+  shape = [None, num_inputs]
+  for layer in layers:
+    layer.build(shape)
+    shape = layer.compute_output_shape(shape)
+  return layers
 
 
 @pytest.fixture(name='layers')
 def layers_fixture():
   tf.keras.utils.set_random_seed(0)
-  layers = dense.q_layers((400, 300), num_actions=3, weight_decay=0.25)
-  shape = [None, 200]
-  for layer in layers:
-    layer.build(shape)
-    shape = layer.compute_output_shape(shape)
-  return layers
+  return _build(dense.q_layers((400, 300), 3, weight_decay=0.25), 200)
 
 
 def test_shapes_names_and_activations(layers):
@@ -80,48 +58,41 @@ def test_l2_is_of_hidden_kernels_only(layers):
   assert layers[-1].losses == []
 
 
-def test_no_weight_decay_no_loss():
-  [hidden, output] = dense.q_layers((8,), 2)
-  hidden.build([None, 4])
+@pytest.mark.parametrize('make', [dense.q_layers, dense.glorot_layers])
+def test_no_weight_decay_no_loss(make):
+  [hidden, output] = _build(make((8,), 2), 4)
   assert hidden.losses == output.losses == []
 
 
-# paper.md 2.7: parameters of the sparse network, units of the dense one.
-_MATCHING = [
-  (0.5, 133_634, 362),
-  (0.8, 54_070, 229),
-  (0.9, 27_549, 162),
-  (0.95, 14_289, 116),
-  (0.98, 6_332, 76),
-]
+@pytest.fixture(name='glorot')
+def glorot_fixture():
+  tf.keras.utils.set_random_seed(0)
+  return _build(dense.glorot_layers((400, 300), 12, weight_decay=0.25), 200)
 
 
-@pytest.mark.parametrize('sparsity, parameters, units', _MATCHING)
-def test_matching_units_are_the_papers(sparsity, parameters, units):
-  del sparsity
-  found = dense.matching_units((512, 512), 4, 2, parameters)
-  assert found == (units, units)
+def test_glorot_shapes_names_and_activations(glorot):
+  assert [layer.name for layer in glorot] == ['hidden_0', 'hidden_1', 'output']
+  assert [tuple(layer.kernel.shape) for layer in glorot] == [
+    (200, 400),
+    (400, 300),
+    (300, 12),
+  ]
+  names = [layer.activation.__name__ for layer in glorot]
+  assert names == ['relu', 'relu', 'linear']
 
 
-@pytest.mark.parametrize('sparsity, parameters, units', _MATCHING)
-def test_match_sparsity_builds_the_papers_small_network(
-  sparsity, parameters, units
-):
-  config = flags.make_config({'method': 'dense', 'match_sparsity': sparsity})
-  layers = dqn.q_network_layers(config, _CARTPOLE)
-  assert [layer.units for layer in layers] == [units, units, 2]
-  found = counting.total(counting.count(layers)).parameters
-  assert abs(found - parameters) / parameters < 0.01
+def test_glorot_kernels_are_uniform_up_to_their_limits(glorot):
+  for layer in glorot:
+    limit = np.sqrt(6 / sum(layer.kernel.shape))
+    kernel = layer.kernel.numpy()
+    assert 0.99 * limit < np.abs(kernel).max() <= limit
+    np.testing.assert_allclose(kernel.std(), limit / np.sqrt(3), rtol=0.03)
+    assert not layer.bias.numpy().any()
 
 
-def test_whole_units_are_not_lost_to_rounding():
-  assert int(29 / 100 * 100) == 28  # What has to be got around.
-  # (4 + 1) * 29 + 30 * 29 + 30 * 2 = 1075 parameters.
-  assert dense.matching_units((100, 100), 4, 2, 1075) == (29, 29)
-
-
-def test_matching_units_keep_the_proportions():
-  # (4 + 1) * 40 + 41 * 20 + 21 * 2 = 1062 parameters: the network itself.
-  assert dense.matching_units((40, 20), 4, 2, 1062) == (40, 20)
-  first, second = dense.matching_units((40, 20), 4, 2, 300)
-  assert abs(first - 2 * second) <= 1
+def test_glorot_l2_is_of_all_kernels(glorot):
+  for layer in glorot:
+    [loss] = layer.losses
+    expected = 0.25 * np.sum(np.square(layer.kernel.numpy()))
+    np.testing.assert_allclose(loss, expected, rtol=1e-5)
+    assert layer.bias_regularizer is None

@@ -20,8 +20,8 @@ def _train(config, num_train_steps):
     rows[:, 4] = rng.integers(2, size=16)
     noise = parts.sample_noise(rng, 3)
     observations = rng.normal(size=(3, 4)).astype(np.float32)
-    action, loss = learn.train_and_act(rows, observations, noise)
-    losses.append(float(loss['total_loss']))
+    action, scalars = learn.train_and_act(rows, observations, noise)
+    losses.append(float(scalars['Losses/total_loss']))
     actions.append(action)
   weights = [w.numpy() for w in parts.networks['q_network'].variables]
   return parts, learn, np.array(losses), np.array(actions), weights

@@ -162,9 +162,9 @@ def make(config):
     ValueError: for an unknown id or spaces that the agent cannot use.
   """
   env = Environment(config.env_name)
-  kind = type(env.gym.action_space).__name__
   expected = config_lib.ACTION_SPACES[config.agent]
-  if kind not in expected:
+  kinds = tuple(getattr(gym.spaces, name) for name in expected)
+  if not isinstance(env.gym.action_space, kinds):
     env.close()
     raise ValueError(
       f'Expected an environment with {" or ".join(expected)} actions for '
@@ -202,6 +202,7 @@ def _checked_spec(env_name, env):
   if (
     not isinstance(actions, gym.spaces.Box)
     or len(actions.shape) != 1
+    or not actions.shape[0]
     or not np.issubdtype(actions.dtype, np.floating)
     or not actions.is_bounded()
   ):
