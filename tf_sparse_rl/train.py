@@ -57,7 +57,7 @@ def _train(config, run_dir):
         config, run_dir, progress.update, lambda: received, progress.log
       )
     policy.export(outcome.parts, run_dir.policy_path)
-  except loop.Stopped as stopped:
+  except loop.StoppedError as stopped:
     print(
       f'{stopped}. To continue: python -m tf_sparse_rl.train '
       f'--config={run_dir.path}/config.json --root_dir={run_dir.path}',

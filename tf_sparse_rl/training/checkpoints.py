@@ -76,6 +76,7 @@ class Checkpoints:
       'files': files,
       'segments': self._segments,
     }
+    manifest['sha256'] = _sha256_of_json(manifest)
     _write_json(target / 'manifest.tmp', manifest)
     (target / 'manifest.tmp').rename(target / 'manifest.json')
     _sync(target)
@@ -97,7 +98,7 @@ class Checkpoints:
     for path in reversed(self._complete()):
       try:
         state = self._load(path)
-      except _Damaged as error:
+      except _DamagedError as error:
         damaged.append(path)
         reasons.append(f'{path.name}: {error}')
         continue
@@ -151,8 +152,10 @@ class Checkpoints:
     """Loads one checkpoint; only what has been verified reaches the run."""
     manifest = _read_json(path / 'manifest.json')
     try:
+      if manifest.pop('sha256') != _sha256_of_json(manifest):
+        raise _DamagedError('manifest.json is not as it was written')
       if manifest['format'] != _FORMAT:
-        raise _Damaged(
+        raise _DamagedError(
           f'its format is {manifest["format"]}, where {_FORMAT} was expected: '
           'it is of another version of tf_sparse_rl'
         )
@@ -161,22 +164,22 @@ class Checkpoints:
       hashes |= {self._path / s['name']: s['sha256'] for s in segments}
       num_added, best = manifest['num_added'], manifest['best']
     except (KeyError, TypeError, AttributeError) as error:
-      raise _Damaged(f'manifest.json is not one: {error!r}') from error
+      raise _DamagedError(f'manifest.json is not one: {error!r}') from error
     for file, expected in hashes.items():
       if not file.exists():
-        raise _Damaged(f'{file.name} is missing')
+        raise _DamagedError(f'{file.name} is missing')
       if _sha256(file) != expected:
-        raise _Damaged(f'{file.name} is not as it was written')
+        raise _DamagedError(f'{file.name} is not as it was written')
     state = _read_json(path / 'state.json')
-    arrays = [np.load(self._path / s['name']) for s in segments]
     try:
       self._buffer.restore(
-        [(s['begin'], rows) for s, rows in zip(segments, arrays)], num_added
+        ((s['begin'], np.load(self._path / s['name'])) for s in segments),
+        num_added,
       )
       status = self._agent.read(str(path / 'agent'))
       status.assert_existing_objects_matched()
     except (ValueError, AssertionError, tf.errors.OpError) as error:
-      raise _Damaged(
+      raise _DamagedError(
         f'it does not fit this run ({str(error).splitlines()[0]})'
       ) from error
     self._segments, self._best = segments, best
@@ -209,7 +212,7 @@ class Checkpoints:
         path.unlink()
 
 
-class _Damaged(Exception):
+class _DamagedError(Exception):
   """A checkpoint cannot be used."""
 
 
@@ -221,7 +224,7 @@ def _read_json(path):
   try:
     return json.loads(path.read_text('utf-8'))
   except (OSError, ValueError) as error:
-    raise _Damaged(f'{path.name} cannot be read: {error}') from error
+    raise _DamagedError(f'{path.name} cannot be read: {error}') from error
 
 
 def _write_json(path, values):
@@ -237,6 +240,10 @@ def _sha256(path):
     while block := file.read(2**20):
       digest.update(block)
   return digest.hexdigest()
+
+
+def _sha256_of_json(values):
+  return hashlib.sha256(json.dumps(values).encode()).hexdigest()
 
 
 def _sync(path):

@@ -26,7 +26,7 @@ class TrainingError(Exception):
   """Training cannot go on."""
 
 
-class Stopped(Exception):
+class StoppedError(Exception):
   """Training was asked to stop, and can be continued."""
 
 
@@ -59,7 +59,7 @@ def train(
 
   Raises:
     TrainingError: if a loss is not finite.
-    Stopped: if `stop` said so.
+    StoppedError: if `stop` said so.
     CheckpointError: if there are checkpoints and none can be used.
   """
   env = envs.make(config)
@@ -81,7 +81,7 @@ def train(
   saved = keeper.restore(log)
   now = state.State.from_json(saved) if saved else state.State.begin(config)
   run_dir.set_results(now.results)
-  writer = summaries.Summaries(run_dir.path, config, parts, now.env_step)
+  writer = summaries.Summaries(run_dir.path, config, parts, now)
   observation = env.restore(now.position)
   if saved:
     log(f'Continuing at env step {now.env_step:,}.')
@@ -101,9 +101,10 @@ def train(
         on_progress(now.env_step, now.results[-1])
       now.clock.start(now.env_step)
     if stop():
+      writer.close()
       if now.env_step:
         keeper.save(now.env_step, now.to_json(env.position))
-      raise Stopped(f'Stopped at env step {now.env_step:,}')
+      raise StoppedError(f'Stopped at env step {now.env_step:,}')
     if now.env_step == config.num_env_steps:
       break
 
@@ -137,12 +138,13 @@ def train(
     if now.env_step % config.checkpoint_period == 0 or (
       now.env_step == config.num_env_steps
     ):
+      writer.flush()
       keeper.save(now.env_step, now.to_json(env.position))
     on_progress(now.env_step, None)
 
   writer.close()
   env.close()
-  return Outcome(parts, _totals(config, parts, now.clock))
+  return Outcome(parts, _totals(now, parts))
 
 
 def _evaluation_is_due(config, now):
@@ -163,14 +165,9 @@ def _diverged(config, env_step, error):
   )
 
 
-def _train_step(parts):
-  return int(parts.agent.train_step_counter)
-
-
 def _count(parts):
-  return sparsity.counting.total(
-    [c for n in parts.networks.values() for c in sparsity.counting.count(n)]
-  )
+  networks = list(parts.networks.values())
+  return sparsity.counting.total(sparsity.counting.count(networks))
 
 
 def _result(now, parts, outcome):
@@ -178,25 +175,23 @@ def _result(now, parts, outcome):
   count = _count(parts)
   return {
     'env_step': now.env_step,
-    'train_step': _train_step(parts),
+    'train_step': int(parts.agent.train_step_counter),
     'return_mean': float(np.mean(outcome.returns)),
     'returns': outcome.returns,
     'sparsity': count.sparsity,
     'nonzero': count.nonzero,
-    'wall_seconds': round(now.clock.wall_seconds, 3),
-    'env_steps_per_sec': round(now.clock.mean_speed, 1),
+    **now.clock.figures(),
   }
 
 
-def _totals(config, parts, clock):
+def _totals(now, parts):
   """What summary.json says besides the returns."""
   count = _count(parts)
   return {
-    'env_steps': config.num_env_steps,
-    'train_steps': _train_step(parts),
+    'env_steps': now.env_step,
+    'train_steps': int(parts.agent.train_step_counter),
     'sparsity': count.sparsity,
     'nonzero': count.nonzero,
     'parameters': count.parameters,
-    'wall_seconds': round(clock.wall_seconds, 3),
-    'env_steps_per_sec': round(clock.mean_speed, 1),
+    **now.clock.figures(),
   }

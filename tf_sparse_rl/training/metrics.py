@@ -54,20 +54,19 @@ class Clock:
     self._env_steps = env_steps  # in these seconds
     self._started = self._since = (env_steps, now)
 
-  @property
-  def wall_seconds(self):
-    return time.perf_counter() - self._begin
-
-  @property
-  def mean_speed(self):
-    """Env steps a second over all training so far."""
-    return self._env_steps / self._trained if self._trained else 0.0
+  def figures(self):
+    """Wall time and mean speed so far, as results.jsonl has them."""
+    speed = self._env_steps / self._trained if self._trained else 0.0
+    return {
+      'wall_seconds': round(time.perf_counter() - self._begin, 3),
+      'env_steps_per_sec': round(speed, 1),
+    }
 
   def to_json(self, env_step):
     """The arguments that make a clock go on from here, in training."""
     first, started = self._started
     return {
-      'wall_seconds': self.wall_seconds,
+      'wall_seconds': time.perf_counter() - self._begin,
       'trained_seconds': self._trained + time.perf_counter() - started,
       'env_steps': self._env_steps + env_step - first,
     }

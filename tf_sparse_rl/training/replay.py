@@ -94,7 +94,7 @@ class Replay:
     """Takes over the content of another replay.
 
     Args:
-      segments: list of (begin, rows), as `rows` returned them.
+      segments: iterable of (begin, rows), as `rows` returned them.
       num_added: transitions ever added to that one.
 
     Raises:

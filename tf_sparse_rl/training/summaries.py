@@ -36,25 +36,27 @@ TAGS = {
 class Summaries:
   """Writes `train/` and `eval/` event files; costs nothing when not due."""
 
-  def __init__(self, root_dir, config, parts, env_step=0):
+  def __init__(self, root_dir, config, parts, state=None):
     """Opens the writers and, in a new run, writes the config.
 
     Args:
       root_dir: directory of the run.
       config: a Config.
       parts: AgentParts.
-      env_step: env steps so far; what is there of later ones is superseded.
+      state: State of a run that goes on; what later env steps have left is
+        superseded.
     """
     self._config = config
     self._parts = parts
     root = pathlib.Path(root_dir)
     self._masks = self._read_masks()
-    if env_step:
-      for name in ('train', 'eval'):
-        _supersede(root / name, env_step)
+    continued = state is not None and state.env_step > 0
+    if continued:
+      _supersede(root / 'train', state.env_step + 1)
+      _supersede(root / 'eval', state.results[-1]['env_step'] + 1)
     self._train = tf.summary.create_file_writer(str(root / 'train'))
     self._eval = tf.summary.create_file_writer(str(root / 'eval'))
-    if env_step:
+    if continued:
       return
     values = config_lib.to_dict(config)
     text = '\n'.join(f'    {name}: {value}' for name, value in values.items())
@@ -91,6 +93,10 @@ class Summaries:
     """
     with self._eval.as_default(step=env_step):
       self._returns(returns, lengths)
+    self.flush()
+
+  def flush(self):
+    """Sees to it that a kill loses nothing written so far."""
     self._eval.flush()
     self._train.flush()
 
