@@ -21,6 +21,8 @@ def main(argv):
   config = _config(options.warmup_env_steps)
   if options.what == 'mask_update':
     result = _mask_update(options.rounds)
+  elif options.what == 'checkpoint':
+    result = _checkpoint(config, options.rounds)
   elif options.methods or options.peers:
     result = _in_turn(config, options)
   else:
@@ -63,6 +65,18 @@ def _mask_update(rounds):
   return mask_update.measure(rounds)
 
 
+def _checkpoint(config, rounds):
+  quiet.silence()
+  from tf_sparse_rl.benchmarks import checkpoint
+  from tf_sparse_rl.training import machine
+
+  machine.configure(config)
+  try:
+    return checkpoint.measure(config, rounds)
+  except ValueError as error:
+    raise run_flags.UserError(str(error)) from error
+
+
 def _in_turn(config, options):
   from tf_sparse_rl.benchmarks import in_turn
 
@@ -94,7 +108,10 @@ def run():
   """Entry point of the command."""
   run_flags.define_run_flags()
   flags.DEFINE_enum(
-    'what', 'training', ['training', 'mask_update'], 'What to measure.'
+    'what',
+    'training',
+    ['training', 'mask_update', 'checkpoint'],
+    'What to measure.',
   )
   flags.DEFINE_integer(
     'warmup_env_steps', 1000, 'Env steps before the clock starts.', 20
@@ -103,7 +120,9 @@ def run():
   flags.DEFINE_list(
     'peers', None, 'Peers to compare with: sb3=PYTHON,sbx=PYTHON.'
   )
-  flags.DEFINE_integer('rounds', 5, 'Rounds in turn, or updates.', 1)
+  flags.DEFINE_integer(
+    'rounds', 5, 'Rounds in turn, updates or checkpoints.', 1
+  )
   run_flags.show_in_help(
     'what', 'warmup_env_steps', 'methods', 'peers', 'rounds'
   )

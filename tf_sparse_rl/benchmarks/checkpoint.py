@@ -1,0 +1,81 @@
+"""Times checkpoints of a run whose replay is full."""
+
+import pathlib
+import tempfile
+import time
+
+import numpy as np
+
+from tf_sparse_rl import envs
+from tf_sparse_rl.agents import registry
+from tf_sparse_rl.training import checkpoints, replay, state
+
+
+def measure(config, rounds):
+  """Fills the replay, then saves and adds in turn, and restores at the end.
+
+  Args:
+    config: a Config; replay_capacity transitions, and checkpoint_period new
+      ones at each checkpoint.
+    rounds: how many checkpoints.
+
+  Returns:
+    Dict of JSON types; seconds.
+  """
+  env = envs.make(config)
+  agent = registry.build(config, env.spec).agent
+  buffer = _full_replay(config, env.spec)
+  rng = np.random.default_rng(0)
+  with tempfile.TemporaryDirectory() as path:
+    keeper = checkpoints.Checkpoints(path, agent, buffer)
+    now = state.State.begin(config)
+    env.restore(now.position)
+    now.action = env.random_action(rng)
+    seconds, num_bytes = [], []
+    for round_ in range(rounds + 1):
+      before = _files(path)
+      begin = time.perf_counter()
+      keeper.save(round_, now.to_json(env.position))
+      seconds.append(round(time.perf_counter() - begin, 4))
+      num_bytes.append(
+        sum(s for f, s in _files(path).items() if f not in before)
+      )
+      _add(buffer, config.checkpoint_period, rng)
+    begin = time.perf_counter()
+    checkpoints.Checkpoints(path, agent, buffer).restore()
+    restore_seconds = time.perf_counter() - begin
+  return {
+    'transitions': buffer.capacity,
+    'new_transitions': config.checkpoint_period,
+    'first_seconds': seconds[0],
+    'seconds': seconds[1:],
+    'mebibytes': round(num_bytes[-1] / 2**20, 2),
+    'first_mebibytes': round(num_bytes[0] / 2**20, 2),
+    'restore_seconds': round(restore_seconds, 3),
+  }
+
+
+def _full_replay(config, spec):
+  buffer = replay.Replay(
+    config.replay_capacity, spec.observation_size, spec.action_size
+  )
+  _add(buffer, config.replay_capacity, np.random.default_rng(1))
+  return buffer
+
+
+def _add(buffer, num_transitions, rng):
+  """Adds random transitions, many at once."""
+  begin = buffer.num_added
+  rows = rng.random((num_transitions, buffer.row_size), np.float32)
+  old = (max(0, begin + num_transitions - buffer.capacity), begin)
+  segments = [(old[0], buffer.rows(*old))] if old[0] < old[1] else []
+  buffer.restore([*segments, (begin, rows)], begin + num_transitions)
+
+
+def _files(path):
+  """{path: bytes} of all files below a directory."""
+  return {
+    file: file.stat().st_size
+    for file in pathlib.Path(path).glob('**/*')
+    if file.is_file()
+  }
