@@ -7,6 +7,7 @@ import sys
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from tf_sparse_rl import envs, flags, sparsity
 from tf_sparse_rl.agents import registry
@@ -113,3 +114,33 @@ def test_export_leaves_the_agent_alone(parts, tmp_path):
 def test_no_policy_is_told(tmp_path):
   with pytest.raises(ValueError, match='Received none'):
     policy.load(tmp_path / 'policy')
+
+
+def test_a_program_that_reads_files_is_no_policy(tmp_path):
+  module = tf.Module()
+  module.secret = tf.function(
+    lambda: tf.io.read_file('/etc/hostname'), input_signature=[]
+  )
+  tf.saved_model.save(module, str(tmp_path / 'policy'))
+  with pytest.raises(ValueError, match='operations ReadFile, which'):
+    policy.load(tmp_path / 'policy')
+
+
+def test_a_damaged_policy_is_told(parts, tmp_path):
+  policy.export(parts, tmp_path / 'policy')
+  model = tmp_path / 'policy' / 'saved_model.pb'
+  model.write_bytes(model.read_bytes()[:-100])
+  with pytest.raises(ValueError, match='Received a damaged one'):
+    policy.load(tmp_path / 'policy')
+
+
+def test_a_policy_for_continuous_actions_keeps_to_the_bounds(tmp_path):
+  config = flags.make_config(
+    {'agent': 'sac', 'hidden_units': (16, 16), 'sparsity': 0.5}
+  )
+  spec = envs.EnvSpec('Arm-v0', 4, None, 100, (-1.0, -3.0), (1.0, 0.5))
+  policy.export(registry.build(config, spec), tmp_path / 'policy')
+  actions = policy.load(tmp_path / 'policy')(100 * _observations())
+  assert actions.shape == (50, 2)
+  assert (actions >= [-1, -3]).all() and (actions <= [1, 0.5]).all()
+  assert actions.std(axis=0).min() > 0.1

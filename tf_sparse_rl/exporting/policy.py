@@ -4,6 +4,8 @@ import os
 import shutil
 
 import tensorflow as tf
+from google.protobuf import message
+from tensorflow.core.protobuf import saved_model_pb2
 
 from tf_sparse_rl import sparsity
 
@@ -67,10 +69,12 @@ def load(path):
     Function from observations, float32 `[batch, size]`, to NumPy actions.
 
   Raises:
-    ValueError: if there is none.
+    ValueError: if there is none, a damaged one, or one with operations that
+      none of ours has.
   """
   if not (path / 'saved_model.pb').exists():
     raise ValueError(f'Expected an exported policy in {path}. Received none.')
+  _check_operations(path)
   model = tf.saved_model.load(str(path))
   signature = model.signatures['serving_default']
 
@@ -80,3 +84,37 @@ def load(path):
   # The signature lives as long as the model it is of.
   act.model = model
   return act
+
+
+# A SavedModel is a program: TensorFlow has operations that read and write any
+# file. These are what our policies are made of, and what loads their variables.
+_OPERATIONS = frozenset(
+  'AddV2 ArgMax AssignVariableOp BiasAdd Const DisableCopyOnRead Identity '
+  'MatMul MergeV2Checkpoints Mul NoOp Pack PartitionedCall Placeholder '
+  'ReadVariableOp Relu RestoreV2 SaveV2 Select ShardedFilename Split '
+  'StatefulPartitionedCall StaticRegexFullMatch StringJoin Tanh '
+  'VarHandleOp'.split()
+)
+
+
+def _check_operations(path):
+  """Refuses a SavedModel that is no policy of ours."""
+  try:
+    model = saved_model_pb2.SavedModel.FromString(
+      (path / 'saved_model.pb').read_bytes()
+    )
+  except message.DecodeError as error:
+    raise ValueError(
+      f'Expected an exported policy in {path}. Received a damaged one: {error}.'
+    ) from error
+  graphs = [meta_graph.graph_def for meta_graph in model.meta_graphs]
+  nodes = [node for graph in graphs for node in graph.node]
+  for graph in graphs:
+    for function in graph.library.function:
+      nodes.extend(function.node_def)
+  unknown = sorted({node.op for node in nodes} - _OPERATIONS)
+  if unknown:
+    raise ValueError(
+      f'Expected a policy of tf_sparse_rl in {path}. Received a program with '
+      f'the operations {", ".join(unknown)}, which a policy has no use for.'
+    )
