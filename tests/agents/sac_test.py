@@ -29,8 +29,7 @@ _CRITICS = ('critic_1', 'critic_2')
 _NETWORKS = ('actor', *_CRITICS)
 _SHAPES = {  # Kernels, in the order of the layers.
   'actor': [(5, 24), (24, 16), (16, 4)],
-  'critic_1': [(7, 24), (24, 16), (16, 1)],
-  'critic_2': [(7, 24), (24, 16), (16, 1)],
+  **dict.fromkeys(_CRITICS, [(7, 24), (24, 16), (16, 1)]),
 }
 _BATCH, _ROW = 16, 5 + 2 + 1 + 1 + 5
 _PERIOD, _END = 5, 20  # Train steps: masks change at 0, 5, 10, 15.
@@ -77,34 +76,29 @@ def _train(parts, learn, num_train_steps, after=lambda scalars: None):
 
 
 class _State(NamedTuple):
-  """Arrays of a network, one for each layer; slots: for each variable."""
+  """Arrays of a network, one for each layer."""
 
   kernels: list
   biases: list
   masks: list
-  slots: list
+  slots: list  # [m, v] of Adam for each kernel.
 
 
 def _state(network, optimizer=None):
-  """A _State, with the slots of the kernels if an optimizer is given."""
-  trainable = network.trainable_variables
+  """A _State, with the slots if an optimizer is given."""
+  kernels = network.trainable_variables[::2]
   inner = getattr(optimizer, 'inner_optimizer', optimizer)
   return _State(
-    [v.numpy() for v in trainable[::2]],
-    [v.numpy() for v in trainable[1::2]],
+    [v.numpy() for v in kernels],
+    [v.numpy() for v in network.trainable_variables[1::2]],
     [layer.mask.numpy() for layer in sparsity.sparse_layers(network)],
-    [
-      [inner.get_slot(v, name).numpy() for name in ('m', 'v')]
-      for v in (trainable[::2] if inner else [])
-    ],
+    [[inner.get_slot(v, s).numpy() for s in 'mv'] for v in kernels if inner],
   )
 
 
 def _targets(agent):
-  return {
-    'critic_1': agent._target_critic_network_1,
-    'critic_2': agent._target_critic_network_2,
-  }
+  targets = agent._target_critic_network_1, agent._target_critic_network_2
+  return dict(zip(_CRITICS, targets))
 
 
 class _Trained:
@@ -119,14 +113,11 @@ class _Trained:
 
   def _remember(self, scalars=None):
     agent = self.parts.agent
+    optimizers = dict.fromkeys(_CRITICS, agent._critic_optimizer)
+    optimizers['actor'] = agent._actor_optimizer
     self.scalars += [scalars] if scalars else []
-    self.online.append(
-      {
-        'actor': _state(agent._actor_network, agent._actor_optimizer),
-        'critic_1': _state(agent._critic_network_1, agent._critic_optimizer),
-        'critic_2': _state(agent._critic_network_2, agent._critic_optimizer),
-      }
-    )
+    networks = self.parts.networks.items()
+    self.online.append({k: _state(v, optimizers[k]) for k, v in networks})
     self.target.append({k: _state(v) for k, v in _targets(agent).items()})
 
 
@@ -161,7 +152,6 @@ def test_it_is_tf_agents_own_agent_and_learns(trained, method):
   for tag in ('total_loss', 'critic_loss', 'actor_loss', 'alpha_loss'):
     losses = [scalars[f'Losses/{tag}'] for scalars in run.scalars]
     assert np.all(np.isfinite(losses))
-    # log(alpha) starts as 0, so its first loss is 0.
     assert len(set(losses)) == 28, tag
 
 
@@ -181,14 +171,13 @@ def test_weights_and_slots_are_0_outside_the_mask_at_every_step(
 ):
   for state in trained(method).online:
     for network in state.values():
-      for kernel, mask, slots in zip(
-        network.kernels, network.masks, network.slots
-      ):
+      kernels, _, masks, slots = network
+      for kernel, mask, (m, v) in zip(kernels, masks, slots):
         assert set(np.unique(mask)) <= {0.0, 1.0}
-        for array in (kernel, *slots):
+        for array in (kernel, m, v):
           assert not array[mask == 0].any()
-  last = trained(method).online[-1]
-  assert all(m.any() and v.any() for n in _NETWORKS for m, v in last[n].slots)
+    if state is not trained(method).online[0]:
+      assert m.any() and v.any()
 
 
 @pytest.mark.parametrize('method', ['static', 'set', 'rigl'])
@@ -213,16 +202,6 @@ def test_the_critics_have_masks_of_their_own(trained, method):
     assert not np.array_equal(one, other)
 
 
-def _changes(run, network):
-  """Train steps, counted from 0, in which some mask changed."""
-  masks = [state[network].masks for state in run.online]
-  return [
-    step
-    for step, (before, after) in enumerate(zip(masks, masks[1:]))
-    if not all(map(np.array_equal, before, after))
-  ]
-
-
 @pytest.mark.parametrize('network', _NETWORKS)
 @pytest.mark.parametrize(
   'method, expected',
@@ -234,7 +213,13 @@ def _changes(run, network):
   ],
 )
 def test_schedules_count_train_steps(trained, method, expected, network):
-  assert _changes(trained(method), network) == expected
+  masks = [state[network].masks for state in trained(method).online]
+  changed = [
+    step
+    for step, (before, after) in enumerate(zip(masks, masks[1:]))
+    if not all(map(np.array_equal, before, after))
+  ]
+  assert changed == expected
 
 
 @pytest.mark.parametrize('network', _NETWORKS)
@@ -254,19 +239,16 @@ def test_targets_are_soft_averages_with_the_masks_of_now(
   trained, critic, method
 ):
   run = trained(method)
-  start = run.online[0][critic]
-  _assert_equal(run.target[0][critic][:3], start[:3])
+  _assert_equal(run.target[0][critic][:3], run.online[0][critic][:3])
   for step in range(28):
     before, after = run.target[step][critic], run.target[step + 1][critic]
     online = run.online[step + 1][critic]
     _assert_equal(after.masks, online.masks)
-    for field in ('kernels', 'biases'):
-      for old, new, now in zip(
-        *(getattr(s, field) for s in (before, after, online))
-      ):
-        np.testing.assert_allclose(
-          new, (1 - _TAU) * old + _TAU * now, rtol=1e-5, atol=1e-8
-        )
+    for old, new, now in zip(
+      *(state.kernels + state.biases for state in (before, after, online))
+    ):
+      expected = (1 - _TAU) * old + _TAU * now
+      np.testing.assert_allclose(new, expected, rtol=1e-5, atol=1e-8)
   if method in ('set', 'rigl', 'prune'):  # Dropped ones decay, in use.
     assert after.kernels[1][after.masks[1] == 0].any()
 
@@ -282,19 +264,16 @@ def test_targets_are_updated_in_their_own_period():
       _assert_equal(target.masks, run.online[step]['critic_1'].masks)
 
 
-@pytest.mark.parametrize('method', ['set', 'prune'])
-def test_what_is_traced_without_mask_updates_agrees(trained, method):
-  parts = registry.build(_config(method=method), _SPEC)
-  learn = _learner(parts)
+def test_what_is_traced_without_mask_updates_agrees(trained):
+  parts = registry.build(_config(method='set'), _SPEC)
+  learn, scalars = _learner(parts), []
   assert learn._train_without_mask_update is not learn._train
   learn._train_without_mask_update = learn._train
-  losses = []
-  _train(parts, learn, 12, lambda s: losses.append(s['Losses/total_loss']))
-  run = trained(method)
-  assert losses == [s['Losses/total_loss'] for s in run.scalars[:12]]
+  _train(parts, learn, 12, scalars.append)
+  assert scalars == trained('set').scalars[:12]
   for name in _NETWORKS:
-    found = _state(parts.networks[name])
-    _assert_equal(found[:3], run.online[12][name][:3])
+    expected = trained('set').online[12][name]
+    _assert_equal(_state(parts.networks[name])[:3], expected[:3])
 
 
 def _squash_inputs(num_actions=64):
@@ -406,48 +385,39 @@ def test_the_losses_of_a_batch_by_hand(method):
     np.testing.assert_allclose(found[tag], value, rtol=2e-5, err_msg=tag)
 
 
-def test_the_seed_decides_everything(trained):
-  run = trained('set')
-  again = _Trained(_config(method='set', seed=0), num_train_steps=12)
+def test_the_seed_decides_everything(trained, monkeypatch):
+  # TF-Agents has the critics' variables in a set ordered by their addresses,
+  # another one in each process. So here is another order.
+  sets = types.SimpleNamespace(ObjectIdentitySet=reversed)
+  monkeypatch.setattr(sac_agent, 'object_identity', sets)
+  again, run = _Trained(_config(method='set'), 12), trained('set')
   assert again.scalars == run.scalars[:12]
   _assert_equal(again.online, run.online[:13])
   _assert_equal(again.target, run.target[:13])
-  other = _Trained(_config(method='set', seed=6), num_train_steps=1)
-  assert other.scalars[0]['Losses/critic_loss'] not in [
-    scalars['Losses/critic_loss'] for scalars in run.scalars
-  ]
+
+
+def test_another_seed_decides_otherwise(trained):
+  run, config = trained('set'), _config(method='set', seed=6)
+  other = registry.build(config, _SPEC)
   for name in _NETWORKS:
-    masks, others = run.online[0][name].masks, other.online[0][name].masks
-    assert not np.array_equal(masks[1], others[1])
-
-
-def test_the_order_of_the_critics_variables_does_not_matter(
-  trained, monkeypatch
-):
-  # TF-Agents has them in a set ordered by their addresses.
-  sets = types.SimpleNamespace(ObjectIdentitySet=reversed)
-  monkeypatch.setattr(sac_agent, 'object_identity', sets)
-  found = _Trained(_config(method='set'), num_train_steps=6)
-  run = trained('set')
-  assert found.scalars == run.scalars[:6]
-  _assert_equal(found.online, run.online[:7])
+    start, changed = run.online[0][name], _state(other.networks[name])
+    assert not np.array_equal(start.masks[1], changed.masks[1])
+    assert not np.array_equal(start.kernels[2], changed.kernels[2])
+  seeds = {sac._seed(c, i) for c in (config, _config()) for i in range(4)}
+  assert len(seeds) == 8
 
 
 def digest(run, num_train_steps):
   """Of all that a run was until then."""
-  states = (run.online, run.target)
-  arrays = tf.nest.flatten(
-    [history[: num_train_steps + 1] for history in states]
-  )
-  losses = repr(run.scalars[:num_train_steps]).encode()
-  content = losses + b''.join(array.tobytes() for array in arrays)
+  states = [h[: num_train_steps + 1] for h in (run.online, run.target)]
+  content = repr(run.scalars[:num_train_steps]).encode()
+  content += b''.join(array.tobytes() for array in tf.nest.flatten(states))
   return hashlib.sha256(content).hexdigest()
 
 
 def print_digest():
   """Another process calls this."""
-  run = _Trained(_config(method='set'), num_train_steps=6)
-  print(digest(run, 6))
+  print(digest(_Trained(_config(method='set'), num_train_steps=6), 6))
 
 
 def test_another_process_does_the_same(trained):
@@ -466,41 +436,17 @@ def test_another_process_does_the_same(trained):
 
 
 @pytest.mark.parametrize(
-  'changes, sparse',
-  [
-    ({'actor_sparsity': 0.0}, _CRITICS),
-    ({'critic_sparsity': 0.0}, ('actor',)),
-    ({'actor_sparsity': 0.0, 'critic_sparsity': 0.0}, ()),
-    ({'sparsity': 0.0, 'critic_sparsity': 0.5}, _CRITICS),
-  ],
+  'actor, critic', [(0.0, 0.8), (0.8, 0.0), (0.5, 0.9), (0.0, 0.0)]
 )
-def test_sparsity_0_leaves_a_network_dense(changes, sparse):
-  parts = registry.build(_config(method='rigl', **changes), _SPEC)
-  assert tuple(parts.optimizers) == sparse
-  for name, network in parts.networks.items():
-    assert bool(sparsity.sparse_layers(network)) == (name in sparse)
-  _train(parts, _learner(parts), 2)
-
-
-def test_actor_and_critics_have_sparsities_of_their_own():
-  config = _config(method='static', actor_sparsity=0.5, critic_sparsity=0.9)
+def test_actor_and_critics_have_sparsities_of_their_own(actor, critic):
+  config = _config(method='rigl', actor_sparsity=actor, critic_sparsity=critic)
   parts = registry.build(config, _SPEC)
-  for name, expected in (('actor', 0.5), ('critic_1', 0.9), ('critic_2', 0.9)):
+  _train(parts, _learner(parts), 1)
+  for name, expected in zip(_NETWORKS, (actor, critic, critic)):
     total = counting.total(counting.count(parts.networks[name]))
     assert total.sparsity == pytest.approx(expected, abs=0.01)
-
-
-def test_actor_and_critics_have_widths_of_their_own():
-  config = _config(method='dense', actor_width=0.5, critic_width=2.0)
-  actor, critic = sac.plan_networks(config, _SPEC)
-  assert (actor.units, critic.units) == ((12, 8), (48, 32))
-  networks = registry.build(config, _SPEC).networks
-  assert [k.shape for k in _state(networks['critic_2']).kernels] == [
-    (7, 48),
-    (48, 32),
-    (32, 1),
-  ]
-  assert _state(networks['actor']).kernels[0].shape == (5, 12)
+    sparse = bool(sparsity.sparse_layers(parts.networks[name]))
+    assert sparse == (name in parts.optimizers) == (expected > 0)
 
 
 def _zeros(parts, network, layer):
@@ -510,39 +456,28 @@ def _zeros(parts, network, layer):
 
 
 def test_a_custom_sparsity_reaches_the_network_that_it_names():
-  config = _config(
-    method='static', custom_sparsity='actor/output=0.5,hidden_1=0.25'
-  )
+  custom = 'actor/output=0.5,hidden_1=0.25'
+  config = _config(method='static', custom_sparsity=custom)
   parts = registry.build(config, _SPEC)
   assert [_zeros(parts, name, 'hidden_1') for name in _NETWORKS] == [96] * 3
   assert _zeros(parts, 'actor', 'output') == 16 * 4 // 2
-  plain = registry.build(
-    _config(method='static', custom_sparsity='hidden_1=0.25'), _SPEC
-  )
-  for name in _CRITICS:
-    expected = _zeros(plain, name, 'output')
-    assert _zeros(parts, name, 'output') == expected != 8
+  # ERK leaves 38 of 184 weights to the others: a density of 0.84 to 16 x 1.
+  assert [_zeros(parts, name, 'output') for name in _CRITICS] == [2, 2]
 
 
 def test_greedy_actions_are_those_of_tf_agents_greedy_policy(trained):
   parts = trained('rigl').parts
-  rng = np.random.default_rng(2)
+  learn, rng = _learner(parts), np.random.default_rng(2)
   observations = rng.normal(size=(32, 5)).astype(np.float32)
-  learn = _learner(parts)
+  noise = parts.sample_noise(rng, 32)
+  assert noise.shape == (32, parts.noise_size) == (32, 2)
   found = learn.act_greedily(observations)
   policy = greedy_policy.GreedyPolicy(parts.agent.policy)
   expected = policy.action(ts.restart(observations, batch_size=32)).action
-  np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
-  assert found.shape == (32, _SPEC.action_size)
-  noise = parts.sample_noise(rng, 32)
-  assert noise.shape == (32, parts.noise_size)
-  np.testing.assert_allclose(
-    learn.act(observations, 0 * noise), found, rtol=1e-5, atol=1e-6
-  )
+  for actions in (found, learn.act(observations, 0 * noise)):
+    np.testing.assert_allclose(actions, expected, rtol=1e-5, atol=1e-6)
+  by_hand, _ = _sample(_state(parts.networks['actor']), observations, noise)
   explored = learn.act(observations, noise)
-  assert explored.shape == found.shape
-  actor = _state(parts.networks['actor'])
-  by_hand, _ = _sample(actor, observations, noise)
   np.testing.assert_allclose(explored, by_hand, rtol=1e-4, atol=1e-5)
 
 
@@ -576,10 +511,12 @@ def test_tf_agents_unmodified_agent_trains_sparsely(inner, updater):
   agent.initialize()
   networks = [actor, *critics]
   masks = [_state(network).masks for network in networks]
-  train, rng = tf.function(agent.train), np.random.default_rng(0)
+  train, rng = (
+    tf.function(agent.train, autograph=False),
+    np.random.default_rng(0),
+  )
   for step in range(7):
-    loss = train(ours.to_experience(tf.constant(_rows(rng)))).loss
-    assert np.isfinite(loss)
+    train(ours.to_experience(tf.constant(_rows(rng))))
     states = [_state(network) for network in networks]
     for state, before in zip(states, masks):
       for kernel, mask in zip(state.kernels, state.masks):
@@ -588,8 +525,6 @@ def test_tf_agents_unmodified_agent_trains_sparsely(inner, updater):
       changed = not all(map(np.array_equal, state.masks, before))
       assert changed == (step in (0, 5))
     masks = [state.masks for state in states]
-    for state, target in zip(states[1:], _targets(agent).values()):
-      _assert_equal(state.masks, _state(target).masks)
 
 
 def test_nan_in_a_batch_names_the_loss():

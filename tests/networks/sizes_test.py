@@ -116,6 +116,15 @@ def _sac_parameters(config, spec):
   return [counting.total(counting.count(n)).parameters for n in networks]
 
 
+def test_actor_and_critics_of_sac_have_widths_of_their_own():
+  config = _sac_config(method='dense', actor_width=0.5, critic_width=2.0)
+  actor, critic = sac.plan_networks(config, _HOPPER)
+  assert actor.sizes == (11, 128, 128, 6)
+  assert critic.sizes == (14, 512, 512, 1)
+  # (11 + 1) * 128 + 129 * 128 + 129 * 6, and (14 + 1) * 512 + ...
+  assert _sac_parameters(config, _HOPPER) == [18_822, 270_849, 270_849]
+
+
 @pytest.mark.parametrize(
   'spec, expected',  # paper.md 2.7: sparsity 0, .5, .8, .9, .95, .98.
   [
