@@ -66,6 +66,10 @@ def _train(config, run_dir):
     sys.exit(128 + received[0])
   except (loop.TrainingError, checkpoints.CheckpointError) as error:
     raise run_flags.UserError(str(error)) from error
+  except FloatingPointError as error:
+    raise run_flags.UserError(
+      f'{error}. Nothing was saved after the last checkpoint.'
+    ) from error
   except (tf.errors.ResourceExhaustedError, tf.errors.OutOfRangeError) as error:
     # TensorFlow's names for a full disk and for a file over its limit.
     raise OSError(error.message) from error

@@ -534,3 +534,9 @@ def test_nan_in_a_batch_names_the_loss():
   rows[3, 7] = np.nan  # A reward.
   with pytest.raises(FloatingPointError, match='Critic loss is inf or nan'):
     _learner(parts).train_and_act(rows, np.zeros((1, 5), np.float32), noise)
+
+
+def test_a_custom_sparsity_of_no_network_is_refused():
+  config = _config(custom_sparsity='critic_1/output=0.5', method='static')
+  with pytest.raises(ValueError, match="'critic_1'.*critic"):
+    registry.build(config, _SPEC)

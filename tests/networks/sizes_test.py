@@ -96,14 +96,14 @@ def test_matching_units_count_all_networks_together():
 
 def test_matching_sparsity_leaves_biases_alone():
   # 4 * 10 + 10 * 2 = 60 weights, 12 biases; a quarter of the weights stays.
-  assert sizes.matching_sparsity((4, 10, 2), 27) == 0.75
-  assert sizes.matching_sparsity((4, 10, 2), 72) == 0
+  assert sizes.matching_sparsity('actor', (4, 10, 2), 27) == 0.75
+  assert sizes.matching_sparsity('actor', (4, 10, 2), 72) == 0
 
 
 @pytest.mark.parametrize('num_parameters', [12, 72.5])
 def test_matching_sparsity_refuses_what_cannot_be(num_parameters):
   with pytest.raises(ValueError, match='more than 12 .* at most 72 '):
-    sizes.matching_sparsity((4, 10, 2), num_parameters)
+    sizes.matching_sparsity('actor', (4, 10, 2), num_parameters)
 
 
 def _sac_config(**changes):
@@ -216,3 +216,18 @@ def test_a_share_that_sparse_networks_cannot_meet_is_refused(
   with pytest.raises(ValueError, match=bounds) as error:
     sac.plan_networks(config, _HALFCHEETAH)
   assert 'Choose another parameter_budget' in str(error.value)
+
+
+def test_a_share_too_small_for_a_dense_network_is_refused():
+  config = flags.make_config(
+    {
+      'agent': 'sac',
+      'method': 'dense',
+      'hidden_units': (24, 16),
+      'actor_parameter_share': 0.9,
+      'parameter_budget': 0.01,
+    }
+  )
+  spec = envs.EnvSpec('Arm-v0', 5, None, 100, (-1.0, -1.0), (1.0, 1.0))
+  with pytest.raises(ValueError, match='one unit a layer, for the critic'):
+    sac.plan_networks(config, spec)

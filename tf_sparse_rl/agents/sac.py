@@ -111,6 +111,7 @@ class _SacAgent(sac_agent.SacAgent):
             target.non_trainable_variables,
             tau=1.0,
           )
+      return tf.group()
 
     return common.Periodically(update, period, 'update_targets')
 
@@ -305,18 +306,29 @@ def _plan_by_share(config, actor_ends, critic_ends):
   share = config.actor_parameter_share
   targets = (share * budget, (1 - share) * budget / 2)
   if config.method == 'dense':
-    return tuple(
-      plan._replace(
-        units=sizes_lib.matching_units(
-          plan.units, [(plan.inputs, plan.outputs)], target
-        )
-      )
-      for plan, target in zip(plans, targets)
-    )
+    return tuple(map(_plan_dense, ('actor', 'critic'), plans, targets))
   return tuple(
-    plan._replace(sparsity=sizes_lib.matching_sparsity(plan.sizes, target))
-    for plan, target in zip(plans, targets)
+    plan._replace(
+      sparsity=sizes_lib.matching_sparsity(name, plan.sizes, target)
+    )
+    for name, plan, target in zip(('actor', 'critic'), plans, targets)
   )
+
+
+def _plan_dense(name, plan, num_parameters):
+  """The widths at which a dense network comes nearest to its share."""
+  units = sizes_lib.matching_units(
+    plan.units, [(plan.inputs, plan.outputs)], num_parameters
+  )
+  plan = plan._replace(units=units)
+  count = sizes_lib.num_dense_parameters(plan.sizes)
+  if set(units) == {1} and count > 1.05 * num_parameters:
+    raise ValueError(
+      f'Expected at least {count} parameters, those of one unit a layer, for '
+      f'the {name}. Received: {num_parameters:.0f}. Choose another '
+      'parameter_budget or actor_parameter_share.'
+    )
+  return plan
 
 
 def _layers(config, plan, index, network):

@@ -3,7 +3,7 @@
 import tensorflow as tf
 
 from tf_sparse_rl import config as config_lib
-from tf_sparse_rl import sparsity
+from tf_sparse_rl import names, sparsity
 from tf_sparse_rl.networks import sizes as sizes_lib
 
 
@@ -37,11 +37,16 @@ def sparse_layers(
   )
 
 
+_NETWORKS = {'dqn': ('q_network',), 'sac': ('actor', 'critic')}
+
+
 def _custom(config, network):
   """{layer name: sparsity} for one network."""
   custom = {}
   for name, value in config_lib.custom_sparsities(config).items():
     owner, _, layer = name.rpartition('/')
+    if owner and owner not in _NETWORKS[config.agent]:
+      raise ValueError(names.unknown('network', owner, _NETWORKS[config.agent]))
     if owner in ('', network):
       custom[layer] = value
   return custom

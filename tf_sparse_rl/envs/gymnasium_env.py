@@ -1,6 +1,7 @@
 """One Gymnasium environment: checked spaces, plain arrays, seeded resets."""
 
 import dataclasses
+import math
 from typing import NamedTuple
 
 import gymnasium as gym
@@ -87,14 +88,22 @@ class Environment:
 
     Returns:
       A Step.
+
+    Raises:
+      FloatingPointError: if what comes back is NaN or infinite.
     """
     self._actions.append(action)
     if self.spec.num_actions is not None:
       action = self.gym.action_space.start + int(action)
     observation, reward, terminated, truncated, _ = self.gym.step(action)
-    return Step(
-      np.asarray(observation, np.float32), float(reward), terminated, truncated
-    )
+    observation = np.asarray(observation, np.float32)
+    # Asked here, for TensorFlow's fused kernels turn a NaN into 0 unseen.
+    if not (math.isfinite(reward) and np.isfinite(observation).all()):
+      raise FloatingPointError(
+        f'{self.spec.name} returned an observation or a reward that is NaN or '
+        'infinite'
+      )
+    return Step(observation, float(reward), terminated, truncated)
 
   @property
   def position(self):

@@ -55,10 +55,11 @@ def matching_units(hidden_units, ends, num_parameters):
       return best[1]
 
 
-def matching_sparsity(sizes, num_parameters):
+def matching_sparsity(name, sizes, num_parameters):
   """Sparsity at which a network has a given number of active parameters.
 
   Args:
+    name: of the network, for the error.
     sizes: units of the input and of each layer.
     num_parameters: active weights and all biases.
 
@@ -73,7 +74,7 @@ def matching_sparsity(sizes, num_parameters):
   if not biases < num_parameters <= dense:
     raise ValueError(
       f'Expected more than {biases} parameters (the biases alone) and at most '
-      f'{dense} (dense) for layers of {sizes}. Received: {num_parameters}. '
+      f'{dense} (dense) for the {name}. Received: {num_parameters:.0f}. '
       'Choose another parameter_budget or actor_parameter_share, or wider '
       'hidden_units.'
     )

@@ -50,10 +50,12 @@ class Checkpoints:
 
     Raises:
       OSError: if it cannot be written; earlier ones stay as they are.
+      FloatingPointError: if a weight is NaN or infinite; nothing is written.
     """
     target = self._path / _name(env_step)
     if (target / 'manifest.json').exists():
       return  # What is complete is never touched.
+    self._check_finite()
     self._path.mkdir(exist_ok=True)
     self._remove_unknown()
     self._add_segment()
@@ -121,6 +123,11 @@ class Checkpoints:
       return
     if self._best is None or return_mean > self._best['return_mean']:
       self._best = {'env_step': env_step, 'return_mean': return_mean}
+
+  def _check_finite(self):
+    for variable in self._agent.agent.variables:
+      if variable.dtype.is_floating and not np.isfinite(variable).all():
+        raise FloatingPointError(f'{variable.name} is NaN or infinite')
 
   def _add_segment(self):
     """Writes the transitions that no segment has yet."""

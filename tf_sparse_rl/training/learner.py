@@ -94,7 +94,7 @@ class Learner:
         tf.constant(rows), tf.constant(observations), tf.constant(noise)
       )
     except tf.errors.InvalidArgumentError as error:
-      # TF-Agents' own check, before weights change. XLA leaves it out.
+      # TF-Agents' own check; weights may have changed. XLA leaves it out.
       found = re.search(r'(\w+ l|L)oss is inf or nan', error.message)
       if not found:
         raise

@@ -59,6 +59,7 @@ def train(
 
   Raises:
     TrainingError: if a loss is not finite.
+    FloatingPointError: if the environment or a weight is not.
     StoppedError: if `stop` said so.
     CheckpointError: if there are checkpoints and none can be used.
   """
