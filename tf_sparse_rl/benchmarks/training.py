@@ -95,7 +95,7 @@ def _mean_ms(function, calls):
 def _env_step(env, rng):
   step = env.step(env.random_action(rng))
   if step.terminated or step.truncated:
-    env.reset()
+    env.reset(seed=0)
 
 
 def _fill(buffer, env, rng, num_env_steps):
@@ -106,5 +106,5 @@ def _fill(buffer, env, rng, num_env_steps):
     step = env.step(action)
     buffer.add(observation, action, step)
     over = step.terminated or step.truncated
-    observation = env.reset() if over else step.observation
+    observation = env.reset(seed=0) if over else step.observation
   return observation[np.newaxis]
