@@ -69,6 +69,7 @@ _OUT_OF_RANGE = {
   'train_period': (0, -1),
   'eval_period': (0,),
   'num_eval_episodes': (0, 10_001),
+  'checkpoint_period': (0, -1, 10**12 + 1),
   'summary_period': (0,),
   'intra_op_threads': (-1, 1025),
   'inter_op_threads': (-1, 1025),

@@ -1,5 +1,6 @@
 """The adapter: checked spaces, float32 observations, seeds, ends."""
 
+import json
 import os
 import pathlib
 import subprocess
@@ -150,7 +151,7 @@ def test_spec_of_bounds_that_differ_by_entry():
 )
 def test_observations_are_flat_float32(env_name, action):
   env = envs.Environment(env_name)
-  step = env.reset(), env.step(action).observation
+  step = env.reset(seed=0), env.step(action).observation
   for observation in step:
     assert observation.dtype == np.float32
     assert observation.shape == (env.spec.observation_size,)
@@ -177,19 +178,84 @@ def test_the_same_seed_and_actions_give_the_same_steps(env_name):
   assert not np.array_equal(observations[0], play(4)[0][0])
 
 
-def test_the_same_seed_starts_the_same_episodes():
+def test_the_same_seed_starts_the_same_episode_whatever_was_before():
   env, other = envs.Environment('CartPole-v1'), envs.Environment('CartPole-v1')
   first = env.reset(seed=3)
   np.testing.assert_array_equal(first, other.reset(seed=3))
-  # The seed holds for later episodes as well.
-  np.testing.assert_array_equal(env.reset(), other.reset())
   assert not np.array_equal(first, env.reset(seed=4))
+  env.step(0)
   np.testing.assert_array_equal(first, env.reset(seed=3))
+
+
+@pytest.mark.parametrize(
+  'env_name', ['CartPole-v1', 'Pendulum-v1', 'HalfCheetah-v5', 'Hopper-v4']
+)
+@pytest.mark.parametrize('num_steps', [0, 1, 60])
+def test_a_position_is_reached_again_bit_for_bit(env_name, num_steps):
+  env, rng = envs.Environment(env_name), np.random.default_rng(1)
+  observation, seed = env.reset(seed=11), 11
+  for _ in range(num_steps):
+    step = env.step(env.random_action(rng))
+    observation = step.observation
+    if step.terminated or step.truncated:
+      seed += 1
+      observation = env.reset(seed=seed)
+  position = json.loads(json.dumps(env.position))
+  other = envs.Environment(env_name)
+  other.reset(seed=5)
+  other.step(other.random_action(rng))
+  np.testing.assert_array_equal(observation, other.restore(position))
+  assert other.position == position
+  # From there on both are the same.
+  for _ in range(20):
+    action = env.random_action(rng)
+    step, again = env.step(action), other.step(action)
+    assert step[1:] == again[1:]
+    np.testing.assert_array_equal(step.observation, again.observation)
+    if step.terminated or step.truncated:
+      break
+  assert other.position == env.position
+  env.close()
+  other.close()
+
+
+def test_a_position_by_hand():
+  env = envs.Environment('Recorder-v0')
+  env.reset(seed=7)
+  assert env.position == {'seed': 7, 'actions': []}
+  action = np.array([-1, 0.25, 5.5], np.float32)
+  env.step(action)
+  position = {'seed': 7, 'actions': [[-1.0, 0.25, 5.5]]}
+  assert env.position == position
+  env.reset(seed=8)
+  assert env.position == {'seed': 8, 'actions': []}
+  env.restore(position)
+  received = env.gym.unwrapped.received
+  assert received.dtype == np.float32
+  np.testing.assert_array_equal(received, action)
+
+
+def test_a_position_is_not_that_of_a_later_time():
+  env = envs.Environment('Recorder-v0')
+  env.reset(seed=7)
+  before = env.position
+  action = np.float32([0, 0.5, 5])
+  env.step(action)
+  action[:] = 0.25  # The caller may use its array again.
+  assert before == {'seed': 7, 'actions': []}
+  assert env.position['actions'] == [[0, 0.5, 5]]
+
+
+def test_a_position_counts_towards_the_time_limit():
+  env = envs.Environment('Corridor-v0')
+  env.restore({'seed': 0, 'actions': [0, 1, 0]})
+  step = env.step(0)
+  assert (step.terminated, step.truncated) == (False, True)
 
 
 def test_actions_count_from_0_whatever_the_space_starts_at():
   env = envs.Environment('Corridor-v0')
-  env.reset()
+  env.reset(seed=0)
   assert env.step(0).observation == [0.0]
   step = env.step(np.int32(1))
   assert (step.observation, step.reward) == ([1.0], 6.0)
@@ -198,7 +264,7 @@ def test_actions_count_from_0_whatever_the_space_starts_at():
 
 def test_continuous_actions_arrive_as_they_are():
   env = envs.Environment('Recorder-v0')
-  env.reset()
+  env.reset(seed=0)
   action = np.array([-1, 0.25, 5.5], np.float32)
   env.step(action)
   received = env.gym.unwrapped.received
@@ -209,14 +275,14 @@ def test_continuous_actions_arrive_as_they_are():
 
 def test_the_end_of_the_corridor_is_terminated():
   env = envs.Environment('Corridor-v0')
-  env.reset()
+  env.reset(seed=0)
   ends = [(s.terminated, s.truncated) for s in map(env.step, (1, 1, 1))]
   assert ends == [(False, False), (False, False), (True, False)]
 
 
 def test_the_time_limit_is_truncated():
   env = envs.Environment('Corridor-v0')
-  env.reset()
+  env.reset(seed=0)
   ends = [(s.terminated, s.truncated) for s in map(env.step, (0, 0, 0, 0))]
   assert ends == [(False, False)] * 3 + [(False, True)]
 

@@ -70,6 +70,23 @@ def test_starts_depend_on_seed_and_index_only():
   assert starts(evaluation.Evaluator('Countdown-v0', 30, seed=6), 0) != first
 
 
+def test_an_evaluation_can_be_given_up_and_made_again():
+  evaluator = evaluation.Evaluator('Countdown-v0', 20, seed=5)
+  whole = evaluator.evaluate(_count, 7)
+  acted = []
+
+  def act(observations):
+    acted.append(len(observations))
+    return _count(observations)
+
+  assert evaluator.evaluate(act, 7, stop=lambda: True) is None
+  assert acted == []
+  assert evaluator.evaluate(act, 7, stop=lambda: len(acted) == 2) is None
+  assert acted == [20, 20]
+  assert evaluator.evaluate(_count, 7) == whole
+  assert evaluator.evaluate(_count, 7, stop=lambda: False) == whole
+
+
 def test_a_film_is_an_mp4_of_the_episode(tmp_path):
   evaluation.film('CartPole-v1', _wait, tmp_path / 'new' / 'video', seed=0)
   [video] = (tmp_path / 'new' / 'video').iterdir()

@@ -6,10 +6,12 @@ import resource
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+import tensorflow as tf
 
 from tf_sparse_rl import flags, sparsity
-from tf_sparse_rl.training import loop, run_dir
+from tf_sparse_rl.training import checkpoints, loop, run_dir
 
 _CLOCK = ('wall_seconds', 'env_steps_per_sec')
 
@@ -79,7 +81,9 @@ def test_train_period_and_an_uneven_end(tmp_path, tiny_config):
 def test_a_diverging_run_stops_at_its_train_step(
   tmp_path, tiny_config, jit_compile
 ):
-  config = tiny_config(learning_rate=1e6, jit_compile=jit_compile)
+  config = tiny_config(
+    learning_rate=1e6, jit_compile=jit_compile, checkpoint_period=20
+  )
   directory = run_dir.RunDir(tmp_path)
   directory.start(config)
   reached = []
@@ -91,6 +95,103 @@ def test_a_diverging_run_stops_at_its_train_step(
   train_step = reached[-1] + 1 - 100
   assert 2 <= train_step < 100
   assert f'at train step {train_step} (env step' in str(error.value)
+  # The checkpoints are those of before it, whole.
+  last = reached[-1] // 20 * 20
+  names = [f'env_step_{step:012d}' for step in (last - 40, last - 20, last)]
+  assert sorted(p.name for p in directory.checkpoints.glob('*/')) == names
+  for name in names:
+    reader = tf.train.load_checkpoint(
+      str(directory.checkpoints / name / 'agent')
+    )
+    for key, dtype in reader.get_variable_to_dtype_map().items():
+      assert dtype != tf.float32 or np.isfinite(reader.get_tensor(key)).all()
+
+
+def _content(path):
+  return {p: p.read_bytes() for p in sorted(path.rglob('*')) if p.is_file()}
+
+
+def test_a_stopped_run_ends_like_one_left_alone(
+  tmp_path, tiny_config, tiny_run
+):
+  config = tiny_config()
+  directory = run_dir.RunDir(tmp_path)
+  directory.start(config)
+  acted = []
+
+  def train(stop=lambda reached: False):
+    lines, reached = [], [None]
+
+    def progress(env_step, result):
+      del result
+      reached[0] = env_step
+
+    outcome = loop.train(
+      config, directory, progress, lambda: stop(reached[0]), lines.append
+    )
+    return outcome, lines
+
+  # Before it has done anything.
+  with pytest.raises(loop.StoppedError, match='Stopped at env step 0$'):
+    train(lambda reached: True)
+  assert not directory.checkpoints.exists()
+  assert directory.read_results() == []
+
+  # In the evaluation at 400, which has asked three times by then.
+  def in_evaluation(reached):
+    if reached == 400:
+      acted.append(reached)
+    return len(acted) > 3
+
+  with pytest.raises(loop.StoppedError, match='Stopped at env step 400$'):
+    train(in_evaluation)
+  assert [r['env_step'] for r in directory.read_results()] == [0, 200]
+  assert [p.name for p in directory.checkpoints.glob('env_step_*')] == [
+    'env_step_000000000400'
+  ]
+
+  # A damaged checkpoint, and no other one to fall back to.
+  [state] = directory.checkpoints.glob('*/state.json')
+  good = state.read_bytes()
+  state.write_bytes(good.replace(b'400', b'401', 1))
+  before = _content(tmp_path)
+  with pytest.raises(
+    checkpoints.CheckpointError, match='state.json is not as it was written'
+  ):
+    train()
+  assert _content(tmp_path) == before
+  state.write_bytes(good)
+
+  outcome, lines = train()
+  assert lines == ['Continuing at env step 400.']
+  results, expected = directory.read_results(), tiny_run.run_dir.read_results()
+  assert _without_clock(results) == _without_clock(expected)
+  walls = [r['wall_seconds'] for r in results]
+  assert walls == sorted(walls)
+  for ours, theirs in zip(
+    outcome.parts.agent.variables, tiny_run.outcome.parts.agent.variables
+  ):
+    np.testing.assert_array_equal(ours, theirs)
+
+
+def test_checkpoints_come_at_their_period_and_at_the_end(tmp_path, tiny_config):
+  config = tiny_config(
+    num_env_steps=250, checkpoint_period=40, eval_period=50, method='static'
+  )
+  directory = run_dir.RunDir(tmp_path)
+  directory.start(config)
+  seen = set()
+  loop.train(
+    config,
+    directory,
+    lambda *_: seen.update(directory.checkpoints.glob('env_step_*')),
+  )
+  steps = sorted(int(path.name.rpartition('_')[2]) for path in seen)
+  assert steps == [40, 80, 120, 160, 200, 240, 250]
+  # Of these, 200 and 250 were evaluated; the other one of the last three has
+  # not been.
+  left = {p.name for p in directory.checkpoints.glob('env_step_*')}
+  assert left == {f'env_step_{n:012d}' for n in (200, 240, 250)}
 
 
 class _Process:

@@ -101,3 +101,87 @@ def test_samples_are_uniform_copies_from_the_generator():
   np.testing.assert_array_equal(sample, again)
   sample[:] = 99
   assert buffer.sample(100, np.random.default_rng(1)).max() < 99
+
+
+@given(data=st.data(), capacity=st.integers(1, 12))
+def test_rows_are_those_of_a_plain_list(data, capacity):
+  num_added = data.draw(st.integers(0, 40), 'num_added')
+  buffer = _filled(capacity, num_added)
+  oldest = max(0, num_added - capacity)
+  begin = data.draw(st.integers(oldest, num_added), 'begin')
+  end = data.draw(st.integers(begin, num_added), 'end')
+  rows = buffer.rows(begin, end)
+  assert rows.dtype == np.float32
+  naive = [_row(i) for i in range(num_added)]
+  assert [tuple(row) for row in rows.tolist()] == naive[begin:end]
+  rows[:] = 99  # A copy.
+  assert [tuple(r) for r in buffer.rows(begin, end).tolist()] == (
+    naive[begin:end]
+  )
+
+
+@given(data=st.data(), capacity=st.integers(1, 12))
+def test_a_restored_replay_is_the_same_from_then_on(data, capacity):
+  # Segments of a run's checkpoints: end at any place, some begin before what
+  # is still there.
+  ends = data.draw(st.lists(st.integers(0, 40), max_size=5), 'ends')
+  ends = sorted({0, *ends})
+  buffer = _filled(capacity, 0)
+  segments = []
+  for begin, end in zip(ends, ends[1:]):
+    _fill(buffer, end)
+    begin = max(begin, end - capacity)
+    segments.append((begin, buffer.rows(begin, end)))
+  # What was in it before does not count.
+  restored = _filled(capacity, data.draw(st.integers(0, 30), 'before'), 100)
+  restored.restore(iter(segments), ends[-1])
+  for num_added in (ends[-1], ends[-1] + 1, ends[-1] + 30):
+    _fill(buffer, num_added)
+    _fill(restored, num_added)
+    assert (len(restored), restored.num_added) == (len(buffer), num_added)
+    begin = num_added - len(buffer)
+    np.testing.assert_array_equal(
+      restored.rows(begin, num_added), buffer.rows(begin, num_added)
+    )
+    if num_added:
+      rng, same = (
+        np.random.default_rng(num_added),
+        np.random.default_rng(num_added),
+      )
+      np.testing.assert_array_equal(
+        restored.sample(20, rng), buffer.sample(20, same)
+      )
+
+
+@pytest.mark.parametrize(
+  'segments, num_added, expected',
+  [
+    ([(0, (3, 4))], 3, 'rows of 5 entries. Received: (3, 4)'),
+    ([(0, (15,))], 3, 'rows of 5 entries. Received: (15,)'),
+    ([(0, (2, 5))], 3, 'Expected 3 transitions. Received: 2'),
+    ([(0, (3, 5))], 2, 'Expected 2 transitions. Received: 3'),
+    ([(0, (4, 5)), (5, (3, 5))], 8, 'Expected 6 transitions. Received: 5'),
+    ([], 1, 'Expected 1 transitions. Received: 0'),
+  ],
+)
+def test_rows_that_do_not_fit_are_refused(segments, num_added, expected):
+  buffer = _filled(6, 0)
+  arrays = [(begin, np.zeros(shape, np.float32)) for begin, shape in segments]
+  with pytest.raises(ValueError) as error:
+    buffer.restore(arrays, num_added)
+  assert expected in str(error.value)
+
+
+def _row(i):
+  return (float(i), float(i % 4), float(-i), 1.0, float(i + 1))
+
+
+def _filled(capacity, num_added, offset=0):
+  buffer = replay.Replay(capacity, observation_size=1, action_size=1)
+  _fill(buffer, num_added, offset)
+  return buffer
+
+
+def _fill(buffer, num_added, offset=0):
+  for i in range(buffer.num_added + offset, num_added + offset):
+    buffer.add([i], i % 4, _step([i + 1], -i))

@@ -157,13 +157,60 @@ def test_results_are_lines_and_a_torn_one_is_left_out(started):
   assert started.read_results() == results
 
 
-def test_starting_again_removes_what_was_left(started, config):
-  for name in ('train', 'eval', 'policy'):
+def test_starting_writes_the_config_and_nothing_else(started, config):
+  for name in ('train', 'checkpoints', 'policy'):
     (started.path / name).mkdir()
     (started.path / name / 'old').write_text('old')
   started.append_result({'env_step': 0})
   started.start(config)
-  assert {p.name for p in started.path.iterdir()} == {'.lock', 'config.json'}
+  for name in ('train', 'checkpoints', 'policy'):
+    assert (started.path / name / 'old').read_text() == 'old'
+  assert started.read_results() == [{'env_step': 0}]
+
+
+_RESULTS = [
+  {'env_step': 0, 'return_mean': 0.1 + 0.2},
+  {'env_step': 7, 'return_mean': -1e-300},
+]
+
+
+@pytest.mark.parametrize(
+  'tail',
+  [
+    b'',
+    b'{"env_step": 14, "return_mean": 3.0}\n',
+    b'{"env_step": 14, "return_me',
+    b'not JSON\n',
+    b'\xff\xfe\x00\n\n',
+  ],
+)
+def test_results_are_set_whatever_was_left(started, tail):
+  for result in _RESULTS:
+    started.append_result(result)
+  written = (started.path / 'results.jsonl').read_bytes()
+  (started.path / 'results.jsonl').write_bytes(written[:20] + tail)
+  for name in ('train', 'eval'):
+    (started.path / name).mkdir()
+    (started.path / name / 'events').write_text('old')
+  started.set_results(_RESULTS)
+  assert (started.path / 'results.jsonl').read_bytes() == written
+  assert started.read_results() == _RESULTS
+  assert (started.path / 'train' / 'events').read_text() == 'old'
+
+
+def test_without_results_a_run_starts_over(started):
+  for name in ('train', 'eval'):
+    (started.path / name).mkdir()
+    (started.path / name / 'events').write_text('old')
+  started.append_result(_RESULTS[0])
+  started.set_results([])
+  started.set_results([])  # There need not be anything.
+  assert (started.path / 'results.jsonl').read_bytes() == b''
+  assert {p.name for p in started.path.iterdir()} == {
+    '.lock',
+    'config.json',
+    'results.jsonl',
+  }
 
 
 @pytest.mark.parametrize(
@@ -204,18 +251,29 @@ def _small_files_only(size):
   )
 
 
-def test_a_full_disk_leaves_the_old_summary_whole(started):
-  started.append_result({'return_mean': 1.0})
-  first = started.finish({})
+def _exit_status_of_child(function):
+  """Calls a function in a child where files may have 50 bytes."""
   child = os.fork()
   if child == 0:
     code = 1
     try:
       _small_files_only(50)
-      started.finish({'notes': 'x' * 1000})
+      function()
     except OSError as error:
       code = 0 if error.errno == errno.EFBIG else 2
     finally:
       os._exit(code)
-  assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+  return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def test_a_full_disk_leaves_the_old_summary_whole(started):
+  started.append_result({'return_mean': 1.0})
+  first = started.finish({})
+  assert _exit_status_of_child(lambda: started.finish({'n': 'x' * 1000})) == 0
   assert started.read_summary() == first
+
+
+def test_a_full_disk_leaves_the_old_results_whole(started):
+  started.set_results(_RESULTS)
+  assert _exit_status_of_child(lambda: started.set_results(_RESULTS * 9)) == 0
+  assert started.read_results() == _RESULTS

@@ -3,26 +3,26 @@
 import json
 import math
 import re
+import time
 import urllib.request
 
 import numpy as np
 import pytest
 import tensorflow as tf
 from tensorboard import program
-from tensorboard.backend.event_processing import event_accumulator
+from tensorboard.backend.event_processing import plugin_event_accumulator
 from tensorboard.plugins.hparams import plugin_data_pb2
 
 from tf_sparse_rl import envs, sparsity
 from tf_sparse_rl.agents import registry
-from tf_sparse_rl.training import metrics, summaries
+from tf_sparse_rl.training import metrics, state, summaries
 
 _HPARAMS_TAG = '_hparams_/session_start_info'
 
 
 def _read(path):
-  events = event_accumulator.EventAccumulator(
-    str(path), size_guidance={event_accumulator.TENSORS: 0}
-  )
+  everything = {plugin_event_accumulator.TENSORS: 0}
+  events = plugin_event_accumulator.EventAccumulator(str(path), everything)
   events.Reload()
   return events
 
@@ -198,6 +198,112 @@ def test_masks_are_images_only_when_asked_for(tmp_path, tiny_config):
   tags = _tags(_read(tmp_path / 'train'))
   assert 'Sparsity/q_network/hidden_0' in tags
   assert not [tag for tag in tags if tag.startswith('Masks/')]
+
+
+_SPEC = envs.EnvSpec('CartPole-v1', 4, 2, 500)
+
+
+def _next_second():
+  """Event files are named by the second, as those of two processes are."""
+  second = int(time.time())
+  while int(time.time()) == second:
+    time.sleep(0.01)
+
+
+def _write(writer, train, evaluations):
+  """Writes points at env steps; the values tell them apart."""
+  for env_step, loss in train:
+    scalars = {'Losses/total_loss': loss}
+    writer.train(env_step, scalars, metrics.Episodes(), 100.0)
+  for env_step, value in evaluations:
+    writer.evaluation(env_step, [value], [int(value)])
+
+
+def _state(config, env_step, *evaluated):
+  now = state.State.begin(config)
+  now.env_step = env_step
+  now.results = [{'env_step': n} for n in evaluated]
+  return now
+
+
+def test_a_continued_run_replaces_what_came_after_its_checkpoint(
+  tmp_path, tiny_config
+):
+  config = tiny_config()
+  parts = registry.build(config, _SPEC)
+  writer = summaries.Summaries(tmp_path, config, parts)
+  _write(writer, [(50, 1), (100, 2), (150, 3)], [(0, 4), (100, 5), (200, 6)])
+  writer.close()
+  # The checkpoint at 100 is from before its evaluation.
+  _next_second()
+  now = _state(config, 100, 0)
+  writer = summaries.Summaries(tmp_path, config, parts, now)
+  _write(writer, [(150, 7), (200, 8), (250, 9)], [(100, 10), (200, 11)])
+  writer.flush()  # And killed.
+  # That at 200 has its evaluation.
+  _next_second()
+  now = _state(config, 200, 0, 100, 200)
+  writer = summaries.Summaries(tmp_path, config, parts, now)
+  _write(writer, [(250, 12)], [(300, 13)])
+  writer.close()
+
+  train, evaluations = (_read(tmp_path / name) for name in ('train', 'eval'))
+  assert _points(train, 'Losses/total_loss') == [
+    (50, 1),
+    (100, 2),
+    (150, 7),
+    (200, 8),
+    (250, 12),
+  ]
+  assert _points(evaluations, 'Metrics/AverageReturn') == [
+    (0, 4),
+    (100, 10),
+    (200, 11),
+    (300, 13),
+  ]
+  assert len(evaluations.Tensors('Config')) == 1
+
+
+def test_a_reader_that_was_there_before_sees_the_same(tmp_path, tiny_config):
+  config = tiny_config()
+  parts = registry.build(config, _SPEC)
+  writer = summaries.Summaries(tmp_path, config, parts)
+  _write(writer, [(50, 1), (100, 2), (150, 3)], [])
+  writer.flush()
+  events = _read(tmp_path / 'train')
+  assert len(_points(events, 'Losses/total_loss')) == 3
+  _next_second()
+  now = _state(config, 70, 0)
+  writer = summaries.Summaries(tmp_path, config, parts, now)
+  _write(writer, [(100, 4)], [])
+  writer.close()
+  events.Reload()
+  assert _points(events, 'Losses/total_loss') == [(50, 1), (100, 4)]
+
+
+def test_the_end_of_what_is_replaced_is_read_first(tmp_path, tiny_config):
+  config = tiny_config()
+  parts = registry.build(config, _SPEC)
+  for name in ('train', 'eval'):
+    (tmp_path / name).mkdir()
+  now = _state(config, 100, 0)
+  summaries.Summaries(tmp_path, config, parts, now).close()
+  for name in ('train', 'eval'):
+    first, second = sorted(p.name for p in (tmp_path / name).iterdir())
+    # Whatever the machine is called: names of containers begin with a digit.
+    prefix = re.match(r'events\.out\.tfevents\.\d{10}\.', second)[0]
+    assert first < f'{prefix}0a1b2c3d4e5f.1.0.v2'
+
+
+def test_a_run_goes_on_without_the_event_files_of_before(tmp_path, tiny_config):
+  config = tiny_config()
+  parts = registry.build(config, _SPEC)
+  now = _state(config, 100, 0)
+  writer = summaries.Summaries(tmp_path, config, parts, now)
+  _write(writer, [(150, 7)], [(200, 8)])
+  writer.close()
+  events = _read(tmp_path / 'train')
+  assert _points(events, 'Losses/total_loss') == [(150, 7)]
 
 
 @pytest.fixture(name='server', scope='module')
