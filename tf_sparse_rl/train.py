@@ -1,5 +1,6 @@
 """Trains one agent: `python -m tf_sparse_rl.train --root_dir=DIR`."""
 
+import shlex
 import signal
 import sys
 
@@ -58,9 +59,10 @@ def _train(config, run_dir):
       )
     policy.export(outcome.parts, run_dir.policy_path)
   except loop.StoppedError as stopped:
+    config_path = shlex.quote(f'{run_dir.path}/config.json')
     print(
       f'{stopped}. To continue: python -m tf_sparse_rl.train '
-      f'--config={run_dir.path}/config.json --root_dir={run_dir.path}',
+      f'--config={config_path} --root_dir={shlex.quote(str(run_dir.path))}',
       file=sys.stderr,
     )
     sys.exit(128 + received[0])

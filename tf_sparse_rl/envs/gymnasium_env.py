@@ -92,7 +92,7 @@ class Environment:
     Raises:
       FloatingPointError: if what comes back is NaN or infinite.
     """
-    self._actions.append(action)
+    self._actions.append(np.array(action))
     if self.spec.num_actions is not None:
       action = self.gym.action_space.start + int(action)
     observation, reward, terminated, truncated, _ = self.gym.step(action)

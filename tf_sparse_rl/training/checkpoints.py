@@ -106,7 +106,9 @@ class Checkpoints:
         continue
       for other, reason in zip(damaged, reasons):
         log(f'A damaged checkpoint is set aside. {reason}.')
-        other.rename(other.with_name(f'damaged_{other.name}'))
+        aside = other.with_name(f'damaged_{other.name}')
+        shutil.rmtree(aside, ignore_errors=True)
+        other.rename(aside)
       return state
     if reasons:
       raise CheckpointError(
@@ -157,10 +159,8 @@ class Checkpoints:
 
   def _load(self, path):
     """Loads one checkpoint; only what has been verified reaches the run."""
-    manifest = _read_json(path / 'manifest.json')
+    manifest = _read_manifest(path)
     try:
-      if manifest.pop('sha256') != _sha256_of_json(manifest):
-        raise _DamagedError('manifest.json is not as it was written')
       if manifest['format'] != _FORMAT:
         raise _DamagedError(
           f'its format is {manifest["format"]}, where {_FORMAT} was expected: '
@@ -180,7 +180,7 @@ class Checkpoints:
     state = _read_json(path / 'state.json')
     try:
       self._buffer.restore(
-        ((s['begin'], np.load(self._path / s['name'])) for s in segments),
+        ((s['begin'], _read_rows(self._path / s['name'])) for s in segments),
         num_added,
       )
       status = self._agent.read(str(path / 'agent'))
@@ -206,11 +206,13 @@ class Checkpoints:
   def _remove_unknown(self):
     """Removes what no complete checkpoint needs: torn ones, old segments."""
     complete = self._complete()
-    needed = {
-      segment['name']
-      for path in complete
-      for segment in _read_json(path / 'manifest.json')['segments']
-    }
+    needed = set()
+    for path in complete:
+      try:
+        manifest = _read_manifest(path)
+      except _DamagedError:
+        continue
+      needed |= {segment['name'] for segment in manifest['segments']}
     for path in self._path.iterdir():
       if path.is_dir():
         if path not in complete and not path.name.startswith('damaged_'):
@@ -232,6 +234,24 @@ def _read_json(path):
     return json.loads(path.read_text('utf-8'))
   except (OSError, ValueError) as error:
     raise _DamagedError(f'{path.name} cannot be read: {error}') from error
+
+
+def _read_manifest(path):
+  manifest = _read_json(path / 'manifest.json')
+  try:
+    if manifest.pop('sha256') != _sha256_of_json(manifest):
+      raise _DamagedError('manifest.json is not as it was written')
+  except (KeyError, TypeError, AttributeError) as error:
+    raise _DamagedError(f'manifest.json is not one: {error!r}') from error
+  return manifest
+
+
+def _read_rows(path):
+  with open(path, 'rb') as file:
+    rows = np.lib.format.read_array(file, allow_pickle=False)
+  if rows.dtype != np.float32:
+    raise ValueError(f'Expected float32. Received: {rows.dtype}.')
+  return rows
 
 
 def _write_json(path, values):

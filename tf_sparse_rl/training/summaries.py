@@ -152,10 +152,13 @@ def _supersede(path, env_step):
   start = event_pb2.SessionLog(status=event_pb2.SessionLog.START)
   seconds = time.time()
   # TensorBoard reads the files in the order of their names.
-  name = path / f'events.out.tfevents.{int(seconds):010d}.continued'
+  name = path / f'events.out.tfevents.{int(seconds):010d}.!continued'
+  path.mkdir(exist_ok=True)
   with tf.io.TFRecordWriter(str(name)) as file:
     for event in (
       event_pb2.Event(wall_time=seconds, file_version='brain.Event:2'),
+      # Of a first start it thinks nothing.
+      event_pb2.Event(wall_time=seconds, step=env_step, session_log=start),
       event_pb2.Event(wall_time=seconds, step=env_step, session_log=start),
     ):
       file.write(event.SerializeToString())
