@@ -11,6 +11,7 @@ import matplotlib
 
 matplotlib.use('Agg')
 import matplotlib.pyplot as plt  # noqa: E402
+from matplotlib import ticker  # noqa: E402
 
 _COLORS = {
   'dense': '#777777',
@@ -57,6 +58,7 @@ def draw(runs, out):
       labels.add(label)
     axis.set_title(env_name)
     axis.set_xlabel('env steps')
+    axis.xaxis.set_major_formatter(ticker.EngFormatter(sep=''))
     axis.set_ylabel('return of an evaluation')
     axis.spines[['top', 'right']].set_visible(False)
     axis.legend(frameon=False)
