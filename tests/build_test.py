@@ -10,7 +10,16 @@ _PACKAGE = 'tf_sparse_rl'
 
 # From the bottom up: a module imports from its own row or from those above.
 _ROWS = (
-  ('tf_sparse_rl', 'version', 'names', 'quiet', 'config', 'presets', 'flags'),
+  (
+    'tf_sparse_rl',
+    'version',
+    'names',
+    'quiet',
+    'config',
+    'seeds',
+    'presets',
+    'flags',
+  ),
   ('sparsity',),
   ('envs',),
   ('networks',),

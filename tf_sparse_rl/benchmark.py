@@ -21,12 +21,10 @@ def main(argv):
   config = _config(options.warmup_env_steps)
   if options.what == 'mask_update':
     result = _mask_update(options.rounds)
-  elif options.what == 'checkpoint':
-    result = _checkpoint(config, options.rounds)
-  elif options.methods or options.peers:
+  elif options.what == 'training' and (options.methods or options.peers):
     result = _in_turn(config, options)
   else:
-    result = _training(config, options.warmup_env_steps)
+    result = _of_this_run(config, options)
   print(json.dumps(result, indent=2))
 
 
@@ -46,14 +44,17 @@ def _config(warmup):
   )
 
 
-def _training(config, warmup_env_steps):
+def _of_this_run(config, options):
+  """Measures the run, or its checkpoints, in this process."""
   quiet.silence()
-  from tf_sparse_rl.benchmarks import training
+  from tf_sparse_rl.benchmarks import checkpoint, training
   from tf_sparse_rl.training import machine
 
   machine.configure(config)
   try:
-    return training.measure(config, warmup_env_steps)
+    if options.what == 'checkpoint':
+      return checkpoint.measure(config, options.rounds)
+    return training.measure(config, options.warmup_env_steps)
   except ValueError as error:
     raise run_flags.UserError(str(error)) from error
 
@@ -63,18 +64,6 @@ def _mask_update(rounds):
   from tf_sparse_rl.benchmarks import mask_update
 
   return mask_update.measure(rounds)
-
-
-def _checkpoint(config, rounds):
-  quiet.silence()
-  from tf_sparse_rl.benchmarks import checkpoint
-  from tf_sparse_rl.training import machine
-
-  machine.configure(config)
-  try:
-    return checkpoint.measure(config, rounds)
-  except ValueError as error:
-    raise run_flags.UserError(str(error)) from error
 
 
 def _in_turn(config, options):

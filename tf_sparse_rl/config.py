@@ -339,6 +339,13 @@ def _check_together(config):
       f'{config.initial_collect_env_steps}, '
       f'num_env_steps={config.num_env_steps}.'
     )
+  _check_mask_schedule(config)
+  _check_matching(config)
+  custom_sparsities(config)
+
+
+def _check_mask_schedule(config):
+  """When masks change, and whether they do."""
   if config.method in ('set', 'rigl') and not config.drop_fraction > 0:
     raise ValueError(
       f'Expected drop_fraction > 0 for {config.method}; a mask that never '
@@ -365,6 +372,10 @@ def _check_together(config):
       f'{config.num_train_steps} train steps. Received: '
       f'prune_end_train_step={config.prune_end_train_step}.'
     )
+
+
+def _check_matching(config):
+  """Fields that set the sizes or sparsities of networks for others."""
   if config.match_sparsity and config.method != 'dense':
     raise ValueError(
       'Expected method=dense with match_sparsity: it makes a dense network as '
@@ -385,7 +396,6 @@ def _check_together(config):
       'Expected actor_parameter_share and parameter_budget together. Received: '
       f'{config.actor_parameter_share} and {config.parameter_budget}.'
     )
-  custom_sparsities(config)
 
 
 def custom_sparsities(config):

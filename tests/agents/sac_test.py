@@ -17,7 +17,7 @@ from tf_agents.policies import greedy_policy
 from tf_agents.trajectories import time_step as ts
 from tf_agents.utils import common
 
-from tf_sparse_rl import envs, flags, sparsity
+from tf_sparse_rl import envs, flags, seeds, sparsity
 from tf_sparse_rl.agents import registry, sac
 from tf_sparse_rl.sparsity import counting
 from tf_sparse_rl.training import learner
@@ -355,7 +355,7 @@ def test_the_losses_of_a_batch_by_hand(method):
   now, action, reward, discount, following = np.split(rows, [5, 7, 8, 9], 1)
   first, second = (
     tf.random.stateless_normal(
-      [_BATCH, 2], [sac._seed(config, sac._TRAIN) + draw, 3]
+      [_BATCH, 2], [seeds.derive(config.seed, sac._TRAIN) + draw, 3]
     ).numpy()
     for draw in (0, 1)
   )
@@ -403,8 +403,9 @@ def test_another_seed_decides_otherwise(trained):
     start, changed = run.online[0][name], _state(other.networks[name])
     assert not np.array_equal(start.masks[1], changed.masks[1])
     assert not np.array_equal(start.kernels[2], changed.kernels[2])
-  seeds = {sac._seed(c, i) for c in (config, _config()) for i in range(4)}
-  assert len(seeds) == 8
+  configs = (config, _config())
+  derived = {seeds.derive(c.seed, i) for c in configs for i in range(4)}
+  assert len(derived) == 8
 
 
 def digest(run, num_train_steps):

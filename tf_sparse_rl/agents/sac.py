@@ -14,6 +14,7 @@ from tf_agents.specs import tensor_spec
 from tf_agents.trajectories import time_step as ts
 from tf_agents.utils import common
 
+from tf_sparse_rl import seeds
 from tf_sparse_rl.agents import parts, sparse
 from tf_sparse_rl.networks import dense
 from tf_sparse_rl.networks import sizes as sizes_lib
@@ -204,12 +205,8 @@ def build_sac(config, env_spec):
     name='Actor',
   )
   critics = [
-    sequential.Sequential(
-      [
-        tf.keras.layers.Lambda(lambda inputs: tf.concat(inputs, axis=-1)),
-        *_layers(config, critic_plan, index, 'critic'),
-        tf.keras.layers.Lambda(lambda q_values: tf.squeeze(q_values, axis=-1)),
-      ],
+    _critic(
+      _layers(config, critic_plan, index, 'critic'),
       (observation_spec, squash.spec),
       name=f'Critic{index}',
     )
@@ -236,7 +233,7 @@ def build_sac(config, env_spec):
     target_entropy=config.target_entropy_per_action * env_spec.action_size,
     train_step_counter=tf.Variable(0, dtype=tf.int64, name='train_step'),
     squash=squash,
-    seed=_seed(config, _TRAIN),
+    seed=seeds.derive(config.seed, _TRAIN),
   )
   agent.initialize()
   return parts.AgentParts(
@@ -259,6 +256,13 @@ def build_sac(config, env_spec):
       (num_envs, env_spec.action_size), 'float32'
     ),
   )
+
+
+def _critic(layers, input_spec, name):
+  """A network from (observations, actions) to Q-values `[batch]`."""
+  join = tf.keras.layers.Lambda(lambda inputs: tf.concat(inputs, axis=-1))
+  flatten = tf.keras.layers.Lambda(lambda q: tf.squeeze(q, axis=-1))
+  return sequential.Sequential([join, *layers, flatten], input_spec, name=name)
 
 
 def plan_networks(config, env_spec):
@@ -338,7 +342,7 @@ def _layers(config, plan, index, network):
     layers,
     plan.inputs,
     plan.sparsity,
-    seed=_seed(config, index),
+    seed=seeds.derive(config.seed, index),
     network=network,
   )
 
@@ -347,9 +351,3 @@ def _call(layers, inputs):
   for layer in layers:
     inputs = layer(inputs)
   return inputs
-
-
-def _seed(config, index):
-  """Seed of a network or of training, below 2**31."""
-  sequence = np.random.SeedSequence([config.seed, index])
-  return int(sequence.generate_state(1)[0] >> 1)

@@ -2,7 +2,7 @@
 
 A program of its own, since Mesa's software renderer, which MuJoCo draws with
 where there is no display, crashes in a process with TensorFlow. It reads JSON:
-env_name, seed, actions, video_dir.
+env_name, video_dir and the position to play up to.
 """
 
 import json
@@ -18,7 +18,6 @@ def main():
   if not os.environ.get('DISPLAY'):
     os.environ.setdefault('MUJOCO_GL', 'egl')
   import gymnasium as gym
-  import numpy as np
 
   from tf_sparse_rl.envs import gymnasium_env
 
@@ -32,9 +31,7 @@ def main():
     episode_trigger=lambda _: True,
     disable_logger=True,
   )
-  env.reset(seed=episode['seed'])
-  for action in episode['actions']:
-    env.step(np.array(action, np.float32))
+  env.restore(episode['position'])
   env.close()
 
 

@@ -63,6 +63,7 @@ class Environment:
     except (gym.error.Error, ImportError, TypeError) as error:
       raise ValueError(f'Cannot make {env_name!r}: {error}') from error
     self.spec = _checked_spec(env_name, self.gym)
+    self._first_action = int(getattr(self.gym.action_space, 'start', 0))
     self._low = np.array(self.spec.action_low, np.float32)
     self._high = np.array(self.spec.action_high, np.float32)
 
@@ -94,7 +95,7 @@ class Environment:
     """
     self._actions.append(np.array(action))
     if self.spec.num_actions is not None:
-      action = self.gym.action_space.start + int(action)
+      action = self._first_action + int(action)
     observation, reward, terminated, truncated, _ = self.gym.step(action)
     observation = np.asarray(observation, np.float32)
     # Asked here, for TensorFlow's fused kernels turn a NaN into 0 unseen.
@@ -110,7 +111,7 @@ class Environment:
     """Where the episode is, in JSON types: its seed and the actions so far."""
     return {
       'seed': self._episode_seed,
-      'actions': [np.asarray(action).tolist() for action in self._actions],
+      'actions': [action.tolist() for action in self._actions],
     }
 
   def restore(self, position):

@@ -78,19 +78,15 @@ def film(env_name, act, video_dir, seed):
     ValueError: if the environment cannot be drawn here.
   """
   env = envs.Environment(env_name)
-  actions, over = [], False
-  observation = env.reset(seed=seed)
+  observation, over = env.reset(seed=seed), False
   while not over:
-    action = act(observation[np.newaxis])[0]
-    actions.append(action.tolist())
-    step = env.step(action)
+    step = env.step(act(observation[np.newaxis])[0])
     observation, over = step.observation, step.terminated or step.truncated
   env.close()
   episode = {
     'env_name': env_name,
-    'seed': seed,
-    'actions': actions,
     'video_dir': str(video_dir),
+    'position': env.position,
   }
   result = subprocess.run(
     [sys.executable, '-m', 'tf_sparse_rl.envs.film'],

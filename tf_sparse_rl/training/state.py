@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 
+from tf_sparse_rl import seeds
 from tf_sparse_rl.training import metrics
 
 # Each use of randomness has a stream of its own, derived from the seed.
@@ -28,7 +29,7 @@ class State:
     """The state of a new run."""
     return cls(
       env_step=0,
-      rng=np.random.default_rng(seed(config, _COLLECT)),
+      rng=np.random.default_rng(seeds.derive(config.seed, _COLLECT)),
       position={'seed': episode_seed(config, 0), 'actions': []},
       action=None,
       scalars={},
@@ -74,25 +75,11 @@ class State:
     }
 
 
-def seed(config, *stream):
-  """Seed of one use of randomness, below 2**31.
-
-  Args:
-    config: a Config.
-    *stream: ints that tell this use from all others.
-
-  Returns:
-    int.
-  """
-  sequence = np.random.SeedSequence([config.seed, *stream])
-  return int(sequence.generate_state(1)[0] >> 1)
-
-
 def episode_seed(config, index):
   """Seed of the index-th collection episode, so that it can be replayed."""
-  return seed(config, _EPISODES, index)
+  return seeds.derive(config.seed, _EPISODES, index)
 
 
 def evaluation_seed(config):
   """Seed of the evaluations' episodes."""
-  return seed(config, _EVALUATIONS)
+  return seeds.derive(config.seed, _EVALUATIONS)
