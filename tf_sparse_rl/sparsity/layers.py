@@ -8,6 +8,8 @@ from tensorflow_model_optimization.python.core.sparsity.keras import (
   pruning_wrapper,
 )
 
+from tf_sparse_rl.native import runs
+
 _keras_layers = tf.keras.layers
 
 # The layers that TFMOT prunes by their `kernel` alone. TFMOT takes exact
@@ -40,13 +42,13 @@ class MaskConstraint(tf.keras.constraints.Constraint):
     self.target_sparsity = target_sparsity
     self.seed = seed
     self.mask = None  # Set by SparseLayer.build, once the mask exists.
-    self._inner = inner
+    self.inner = inner
     self._redundant = False
 
   def __call__(self, kernel):
     """Returns the kernel times its mask."""
-    if self._inner is not None:
-      kernel = self._inner(kernel)
+    if self.inner is not None:
+      kernel = self.inner(kernel)
     return kernel if self._redundant else kernel * self.mask
 
   @contextlib.contextmanager
@@ -57,6 +59,19 @@ class MaskConstraint(tf.keras.constraints.Constraint):
       yield
     finally:
       self._redundant = False
+
+
+class _L2(tf.keras.regularizers.Regularizer):
+  """L2 of a sparse kernel, that of its active entries where this is faster."""
+
+  def __init__(self, inner):
+    self.mask = None  # Set by SparseLayer.build, once the mask exists.
+    self._inner = inner
+
+  def __call__(self, kernel):
+    """Returns the loss."""
+    loss = runs.l2(kernel, self.mask, float(self._inner.l2))
+    return self._inner(kernel) if loss is None else loss
 
 
 @tf.keras.utils.register_keras_serializable('tf_sparse_rl')
@@ -123,13 +138,19 @@ class SparseLayer(pruning_wrapper.PruneLowMagnitude):
     constraint = MaskConstraint(
       self.target_sparsity, self.seed, self.layer.kernel_constraint
     )
-    with _kernel_constraint(self.layer, constraint):
+    own = {'kernel_constraint': constraint}
+    if type(self.layer.kernel_regularizer) is tf.keras.regularizers.L2:
+      own['kernel_regularizer'] = _L2(self.layer.kernel_regularizer)
+    with _replaced(self.layer, own):
       super().build(input_shape)
-    constraint.mask = self.mask
+    for replacement in own.values():
+      replacement.mask = self.mask
 
   def call(self, inputs, *args, **kwargs):
     """Calls the wrapped layer; changes no state."""
-    return self.layer(inputs, *args, **kwargs)
+    mask = self.mask if self.target_sparsity else None
+    layer = runs.Layer(self.layer, mask, self.target_sparsity)
+    return runs.call(layer, inputs, *args, **kwargs)
 
   @property
   def kernel(self):
@@ -175,17 +196,19 @@ class SparseLayer(pruning_wrapper.PruneLowMagnitude):
 
 
 @contextlib.contextmanager
-def _kernel_constraint(layer, constraint):
-  """Gives the layer a constraint to build with, then its own one back.
+def _replaced(layer, attributes):
+  """Gives the layer other attributes to build with, then its own ones back.
 
   So the layer's config stays that of a plain layer.
   """
-  own = layer.kernel_constraint
-  layer.kernel_constraint = constraint
+  own = {name: getattr(layer, name) for name in attributes}
+  for name, value in attributes.items():
+    setattr(layer, name, value)
   try:
     yield
   finally:
-    layer.kernel_constraint = own
+    for name, value in own.items():
+      setattr(layer, name, value)
 
 
 def leaf_layers(network):

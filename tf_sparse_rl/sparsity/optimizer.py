@@ -4,6 +4,8 @@ import contextlib
 
 import tensorflow as tf
 
+from tf_sparse_rl.native import runs
+from tf_sparse_rl.native import updates as native_updates
 from tf_sparse_rl.sparsity import layers as layers_lib
 from tf_sparse_rl.sparsity import optimizer_slots, updaters
 
@@ -58,6 +60,7 @@ class SparseOptimizer(tf.keras.optimizers.Optimizer):
     self.iterations = optimizer.iterations
     self._masks_are_held = False
     self._sparse_kernels = None
+    self._slots = None  # Of all variables, if they may be updated natively.
 
   @property
   def inner_optimizer(self):
@@ -108,6 +111,11 @@ class SparseOptimizer(tf.keras.optimizers.Optimizer):
     var_list = list(var_list)
     optimizer_slots.build(self._optimizer, var_list)
     found = optimizer_slots.find(self._optimizer, var_list)
+    if native_updates.is_plain_adam(self._optimizer) and not any(
+      _has_own_constraint(v) for v in var_list
+    ):
+      slots = {self._var_key(v): s for v, s in zip(var_list, found)}
+      self._slots = self._no_dependency(slots)
     sparse = []
     for variable, slots in zip(var_list, found):
       if isinstance(variable.constraint, layers_lib.MaskConstraint):
@@ -144,6 +152,9 @@ class SparseOptimizer(tf.keras.optimizers.Optimizer):
       self.build([v for _, v in grads_and_vars])
     self._check_known([v for _, v in grads_and_vars])
     grads_and_vars = [(g, v) for g, v in grads_and_vars if g is not None]
+    parts = self._native_parts(grads_and_vars)
+    if parts:
+      return self._apply_native(grads_and_vars, parts)
     aggregate = kwargs.pop('experimental_aggregate_gradients', True)
     if aggregate and not skip_gradients_aggregation:
       # Here, not in the inner optimizer: replicas must grow alike.
@@ -164,6 +175,86 @@ class SparseOptimizer(tf.keras.optimizers.Optimizer):
       return self._apply_inner(
         [(gradients[self._var_key(v)], v) for _, v in grads_and_vars], name
       )
+
+  def _native_parts(self, grads_and_vars):
+    """{variable key: Parts} of the gradients that native kernels computed.
+
+    None of them if any of the rest is beyond `native_updates`.
+    """
+    if self._slots is None or tf.distribute.has_strategy():
+      return {}
+    parts = {}
+    for kernel in self._sparse_kernels:
+      for gradient, variable in grads_and_vars:
+        if variable is kernel.kernel:
+          found = runs.parts_of(gradient)
+          if found:
+            parts[self._var_key(variable)] = found
+    return parts
+
+  def _apply_native(self, grads_and_vars, parts):
+    """One train step in which only active entries are touched.
+
+    As `apply_gradients`, but dense gradients of sparse kernels are computed
+    only if masks are updated.
+    """
+    gradients = {self._var_key(v): g for g, v in grads_and_vars}
+    kernels = [
+      k for k in self._sparse_kernels if self._var_key(k.kernel) in gradients
+    ]
+
+    def keep():
+      return [self._packed(k, gradients, parts) for k in kernels]
+
+    def update():
+      step = tf.cast(self.iterations, tf.int64)
+      packed = []
+      for kernel in kernels:
+        key = self._var_key(kernel.kernel)
+        dense = gradients[key]
+        if key in parts:
+          dense = tf.add_n([part.dense() for part in parts[key]])
+        self._update_mask(
+          kernel.kernel,
+          kernel.mask,
+          dense,
+          step,
+          *kernel.slots,
+          target_sparsity=kernel.constraint.target_sparsity,
+          seed=kernel.constraint.seed,
+        )
+        packed.append((native_updates.pack(dense, kernel.mask), tf.zeros([])))
+      return packed
+
+    if self.masks_are_held:
+      packed = keep()
+    else:
+      due = self.updater.is_due(tf.cast(self.iterations, tf.int64))
+      packed = tf.cond(due, update, keep)
+    packed = {self._var_key(k.kernel): p for k, p in zip(kernels, packed)}
+    masks = {self._var_key(k.kernel): k.mask for k in kernels}
+    all_updates = []
+    for gradient, variable in grads_and_vars:
+      key = self._var_key(variable)
+      entries, decay = packed.get(key, (gradient, 0.0))
+      all_updates.append(
+        native_updates.Update(
+          variable, self._slots[key], entries, masks.get(key), decay
+        )
+      )
+    return native_updates.adam(self._optimizer, all_updates)
+
+  def _packed(self, kernel, gradients, parts):
+    """The gradient of a kernel's active entries, and its decay."""
+    key = self._var_key(kernel.kernel)
+    if key not in parts:
+      return native_updates.pack(gradients[key], kernel.mask), tf.zeros([])
+    packed = [p.packed for p in parts[key] if p.packed is not None]
+    decays = [p.decay for p in parts[key] if p.decay is not None]
+    return (
+      tf.add_n(packed),
+      tf.add_n(decays) if decays else tf.zeros([]),
+    )
 
   def _check_known(self, variables):
     known = {self._var_key(k.kernel) for k in self._sparse_kernels}
@@ -278,6 +369,14 @@ _NO_SPARSE_LAYER = (
   'Expected a model with at least one SparseLayer of target_sparsity > 0; make '
   'one with sparsify().'
 )
+
+
+def _has_own_constraint(variable):
+  """Whether a variable has a constraint other than its mask."""
+  constraint = variable.constraint
+  if isinstance(constraint, layers_lib.MaskConstraint):
+    return constraint.inner is not None
+  return constraint is not None
 
 
 def _check_arguments(optimizer, updater, model):

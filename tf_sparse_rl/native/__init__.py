@@ -1,0 +1,1 @@
+"""C++ kernels for sparse dense layers on the CPU, and who decides on them."""

@@ -1,0 +1,454 @@
+// Compiled once for each instruction set: TF_SPARSE_RL_CPU is its name,
+// TF_SPARSE_RL_LANES the floats of its registers. The vectors are the
+// compiler's own. No templates of the standard library here: the linker would
+// keep the copy of any one instruction set for all of them.
+
+#include "kernels.h"
+
+#include <utility>
+
+namespace tf_sparse_rl {
+namespace TF_SPARSE_RL_CPU {
+namespace {
+
+#define ALWAYS_INLINE __attribute__((always_inline))
+#define INLINE inline ALWAYS_INLINE
+
+constexpr int kLanes = TF_SPARSE_RL_LANES;
+// Registers that the examples of a block take at a time.
+constexpr int kMaxVecs = 4;
+constexpr Activation kActivations[] = {
+    Activation::kLinear, Activation::kRelu, Activation::kTanh,
+    Activation::kSigmoid, Activation::kElu};
+
+typedef float Vec
+    __attribute__((vector_size(4 * kLanes), aligned(4), may_alias));
+typedef int32_t IntVec
+    __attribute__((vector_size(4 * kLanes), aligned(4), may_alias));
+
+INLINE Vec Load(const float* p) { return *reinterpret_cast<const Vec*>(p); }
+INLINE void Store(float* p, Vec v) { *reinterpret_cast<Vec*>(p) = v; }
+INLINE Vec Fill(float x) { return x - Vec{}; }
+
+INLINE Vec Sqrt(Vec x) {
+  for (int i = 0; i < kLanes; ++i) x[i] = __builtin_sqrtf(x[i]);
+  return x;
+}
+
+// Vectors of the compiler's shuffle from vectors a and b, by a function of the
+// place: below kLanes from a, above from b.
+template <int (*kFrom)(int), int... kPlaces>
+INLINE Vec Shuffle(Vec a, Vec b, std::integer_sequence<int, kPlaces...>) {
+  return __builtin_shufflevector(a, b, kFrom(kPlaces)...);
+}
+constexpr std::make_integer_sequence<int, kLanes> kPlaces;
+constexpr int Evens(int i) { return i % 2 ? i - 1 + kLanes : i; }
+constexpr int Odds(int i) { return i % 2 ? i + kLanes : i + 1; }
+constexpr int Lows(int i) { return i % 4 < 2 ? i : i - 2 + kLanes; }
+constexpr int Highs(int i) { return i % 4 < 2 ? i + 2 : i + kLanes; }
+
+// The sums of four vectors.
+INLINE void SumFour(const Vec x[4], float sum[4]) {
+  const Vec a = Shuffle<Evens>(x[0], x[1], kPlaces) +
+                Shuffle<Odds>(x[0], x[1], kPlaces);
+  const Vec b = Shuffle<Evens>(x[2], x[3], kPlaces) +
+                Shuffle<Odds>(x[2], x[3], kPlaces);
+  const Vec c =
+      Shuffle<Lows>(a, b, kPlaces) + Shuffle<Highs>(a, b, kPlaces);
+  for (int i = 0; i < 4; ++i) sum[i] = c[i];
+  for (int i = 4; i < kLanes; ++i) sum[i % 4] += c[i];
+}
+
+// e^x: 2^n times a polynomial in what is left (Cephes' coefficients).
+INLINE Vec Exp(Vec x) {
+  x = x < -87.0f ? Fill(-87.0f) : x;
+  x = x > 88.0f ? Fill(88.0f) : x;
+  // Adding and taking away 1.5 * 2^23 rounds to a whole number.
+  const Vec n = (x * 1.44269504f + 12582912.0f) - 12582912.0f;
+  const Vec r = (x - n * 0.693359375f) + n * 2.12194440e-4f;
+  Vec p = r * 1.9875691500e-4f + 1.3981999507e-3f;
+  p = p * r + 8.3334519073e-3f;
+  p = p * r + 4.1665795894e-2f;
+  p = p * r + 1.6666665459e-1f;
+  p = p * r + 5.0000001201e-1f;
+  p = p * (r * r) + r + 1.0f;
+  const IntVec bits = (__builtin_convertvector(n, IntVec) + 127) << 23;
+  return p * reinterpret_cast<const Vec&>(bits);
+}
+
+INLINE Vec Tanh(Vec x) {
+  const Vec size = x < 0.0f ? -x : x;
+  const Vec far = 1.0f - 2.0f / (Exp(2.0f * size) + 1.0f);
+  // Near 0 the difference would cancel (Cephes' coefficients again).
+  const Vec s = x * x;
+  Vec p = s * -5.70498872745e-3f + 2.06390887954e-2f;
+  p = p * s - 5.37397155531e-2f;
+  p = p * s + 1.33314422036e-1f;
+  p = p * s - 3.33332819422e-1f;
+  const Vec close = size + size * s * p;
+  const Vec result = size < 0.625f ? close : far;
+  return x < 0.0f ? -result : result;
+}
+
+// Comparisons are so written that NaN stays NaN.
+template <Activation kind>
+INLINE Vec Activate(Vec x) {
+  if (kind == Activation::kRelu) return x < 0.0f ? Vec{} : x;
+  if (kind == Activation::kTanh) return x == x ? Tanh(x) : x;
+  if (kind == Activation::kSigmoid) {
+    return x == x ? 1.0f / (1.0f + Exp(-x)) : x;
+  }
+  if (kind == Activation::kElu) {
+    // e^x - 1 = tanh(x / 2) * (e^x + 1), which does not cancel.
+    return x < 0.0f ? Tanh(0.5f * x) * (Exp(x) + 1.0f) : x;
+  }
+  return x;
+}
+
+// The derivative, of y = activation(x).
+template <Activation kind>
+INLINE Vec Slope(Vec y) {
+  if (kind == Activation::kRelu) return y > 0.0f ? Fill(1.0f) : Vec{};
+  if (kind == Activation::kTanh) return 1.0f - y * y;
+  if (kind == Activation::kSigmoid) return y * (1.0f - y);
+  if (kind == Activation::kElu) return y < 0.0f ? y + 1.0f : Fill(1.0f);
+  return Fill(1.0f);
+}
+
+// Sums over the connections of each unit, for kVecs vectors of a block whose
+// rows are `width` apart: the heart of it all. `finish(unit, place, sum)` makes
+// of a sum what is stored.
+template <int kVecs, typename Finish>
+INLINE void SumConnections(const Connections& c, int64_t width, const float* x,
+                           float* y, Finish finish) {
+  Vec poison[kVecs] = {};
+  for (int64_t i = 0; i < c.sources; ++i) {
+    for (int v = 0; v < kVecs; ++v) {
+      poison[v] += Load(x + i * width + v * kLanes) * 0.0f;
+    }
+  }
+  for (int64_t j = 0; j < c.units; ++j) {
+    Vec even[kVecs], odd[kVecs] = {};
+    for (int v = 0; v < kVecs; ++v) even[v] = poison[v];
+    int64_t k = c.begin[j];
+    const int64_t end = c.begin[j + 1];
+    for (; k + 1 < end; k += 2) {
+      const float* a = x + c.source[k] * width;
+      const float* b = x + c.source[k + 1] * width;
+      const Vec p = Fill(c.weight[k]), q = Fill(c.weight[k + 1]);
+      for (int v = 0; v < kVecs; ++v) {
+        even[v] += p * Load(a + v * kLanes);
+        odd[v] += q * Load(b + v * kLanes);
+      }
+    }
+    if (k < end) {
+      const float* a = x + c.source[k] * width;
+      const Vec p = Fill(c.weight[k]);
+      for (int v = 0; v < kVecs; ++v) even[v] += p * Load(a + v * kLanes);
+    }
+    for (int v = 0; v < kVecs; ++v) {
+      const int64_t place = j * width + v * kLanes;
+      Store(y + place, finish(j, place, even[v] + odd[v]));
+    }
+  }
+}
+
+template <int kValue>
+struct Constant {
+  static constexpr int value = kValue;
+};
+
+// Calls a function with the vectors that a block's examples are taken by: all
+// at once, or as many at a time as leave registers free.
+template <typename Function>
+INLINE void ByVecs(int64_t width, Function function) {
+  if (width >= kMaxVecs * kLanes) return function(Constant<kMaxVecs>());
+  if (width == 2 * kLanes) return function(Constant<2>());
+  return function(Constant<1>());
+}
+
+// Calls a function with the activation, as a Constant.
+template <typename Function>
+INLINE void ByActivation(Activation activation, Function function) {
+  switch (activation) {
+    case Activation::kLinear: return function(Constant<0>());
+    case Activation::kRelu: return function(Constant<1>());
+    case Activation::kTanh: return function(Constant<2>());
+    case Activation::kSigmoid: return function(Constant<3>());
+    case Activation::kElu: return function(Constant<4>());
+  }
+}
+
+void ToBlocks(const float* matrix, int64_t batch, int64_t units,
+              float* blocks) {
+  const int64_t width = BlockWidth(batch);
+  for (int64_t b = 0; b < NumBlocks(batch); ++b) {
+    float* block = blocks + b * units * width;
+    for (int64_t i = 0; i < units; ++i) {
+      for (int64_t e = 0; e < width; ++e) {
+        const int64_t example = b * width + e;
+        block[i * width + e] =
+            example < batch ? matrix[example * units + i] : 0.0f;
+      }
+    }
+  }
+}
+
+void FromBlocks(const float* blocks, int64_t batch, int64_t units,
+                float* matrix) {
+  const int64_t width = BlockWidth(batch);
+  for (int64_t example = 0; example < batch; ++example) {
+    const int64_t b = example / width, e = example % width;
+    for (int64_t j = 0; j < units; ++j) {
+      matrix[example * units + j] = blocks[(b * units + j) * width + e];
+    }
+  }
+}
+
+void Forward(const Connections& to_outputs, const float* bias,
+             Activation activation, int64_t batch, const float* x, float* y) {
+  const Connections c = to_outputs;
+  const int64_t width = BlockWidth(batch);
+  ByActivation(activation, [&](auto kind) {
+    ByVecs(width, [&](auto vecs) {
+      constexpr int kVecs = decltype(vecs)::value;
+      for (int64_t b = 0; b < NumBlocks(batch); ++b) {
+        for (int64_t e = 0; e < width; e += kVecs * kLanes) {
+          SumConnections<kVecs>(
+              c, width, x + b * c.sources * width + e,
+              y + b * c.units * width + e,
+              [bias](int64_t j, int64_t, Vec sum) ALWAYS_INLINE {
+                return Activate<kActivations[decltype(kind)::value]>(sum +
+                                                                     bias[j]);
+              });
+        }
+      }
+    });
+  });
+}
+
+void Backward(const Connections& to_inputs, Activation activation,
+              int64_t batch, const float* dy, const float* x, float* dx) {
+  const Connections c = to_inputs;
+  const int64_t width = BlockWidth(batch);
+  ByActivation(activation, [&](auto kind) {
+    constexpr Activation kKind = kActivations[decltype(kind)::value];
+    ByVecs(width, [&](auto vecs) {
+      constexpr int kVecs = decltype(vecs)::value;
+      for (int64_t b = 0; b < NumBlocks(batch); ++b) {
+        for (int64_t e = 0; e < width; e += kVecs * kLanes) {
+          const float* returned = x + b * c.units * width + e;
+          SumConnections<kVecs>(
+              c, width, dy + b * c.sources * width + e,
+              dx + b * c.units * width + e,
+              [returned](int64_t, int64_t place, Vec sum) ALWAYS_INLINE {
+                if (kKind == Activation::kLinear) return sum;
+                return sum * Slope<kKind>(Load(returned + place));
+              });
+        }
+      }
+    });
+  });
+}
+
+void Through(Activation activation, int64_t size, const float* dy,
+             const float* y, float* dz) {
+  ByActivation(activation, [&](auto kind) {
+    constexpr Activation kKind = kActivations[decltype(kind)::value];
+    for (int64_t i = 0; i < size; i += kLanes) {
+      Vec d = Load(dy + i);
+      if (kKind != Activation::kLinear) d = d * Slope<kKind>(Load(y + i));
+      Store(dz + i, d);
+    }
+  });
+}
+
+// Products, summed over the batch, of kRows rows of x with the four rows of
+// dz that `column` names: `product[row][column]`. Rows of one block are `width`
+// apart, which should be a constant where this is called.
+template <int kRows>
+INLINE void DotFour(int64_t width, int64_t blocks, int64_t inputs,
+                    int64_t outputs, const float* x, const float* dz,
+                    const int32_t column[4], float product[kRows][4]) {
+  Vec sum[kRows][4] = {};
+  for (int64_t b = 0; b < blocks; ++b) {
+    for (int64_t e = 0; e < width; e += kLanes) {
+      Vec right[4];
+      for (int c = 0; c < 4; ++c) right[c] = Load(dz + column[c] * width + e);
+      for (int r = 0; r < kRows; ++r) {
+        const Vec left = Load(x + r * width + e);
+        for (int c = 0; c < 4; ++c) sum[r][c] += left * right[c];
+      }
+    }
+    x += inputs * width;
+    dz += outputs * width;
+  }
+  for (int r = 0; r < kRows; ++r) SumFour(sum[r], product[r]);
+}
+
+// Calls a function with the width of a block, as a Constant.
+template <typename Function>
+INLINE void ByWidth(int64_t batch, Function function) {
+  switch (BlockWidth(batch)) {
+    case 16: return function(Constant<16>());
+    case 32: return function(Constant<32>());
+    default: return function(Constant<64>());
+  }
+}
+
+void WeightGradient(const int32_t* input_begin, const int32_t* output,
+                    int64_t batch, int64_t inputs, int64_t outputs,
+                    const float* x, const float* dz, float* gradient) {
+  ByWidth(batch, [&](auto width) {
+    constexpr int64_t kWidth = decltype(width)::value;
+    for (int64_t i = 0; i < inputs; ++i) {
+      const int64_t end = input_begin[i + 1];
+      for (int64_t k = input_begin[i]; k < end; k += 4) {
+        const int64_t n = end - k < 4 ? end - k : 4;
+        int32_t column[4];
+        for (int64_t c = 0; c < 4; ++c) column[c] = output[c < n ? k + c : k];
+        float product[1][4];
+        DotFour<1>(kWidth, NumBlocks(batch), inputs, outputs, x + i * kWidth,
+                   dz, column, product);
+        for (int64_t c = 0; c < n; ++c) gradient[k + c] = product[0][c];
+      }
+    }
+  });
+}
+
+void BiasGradient(int64_t batch, int64_t outputs, const float* dz,
+                  float* gradient) {
+  const int64_t width = BlockWidth(batch);
+  for (int64_t j = 0; j < outputs; ++j) {
+    Vec sum[4] = {};
+    for (int64_t b = 0; b < NumBlocks(batch); ++b) {
+      for (int64_t e = 0; e < width; e += kLanes) {
+        sum[0] += Load(dz + (b * outputs + j) * width + e);
+      }
+    }
+    float sums[4];
+    SumFour(sum, sums);
+    gradient[j] = sums[0];
+  }
+}
+
+void DenseGradient(int64_t batch, int64_t inputs, int64_t outputs,
+                   const float* x, const float* dz, float* gradient) {
+  ByWidth(batch, [&](auto width) {
+    constexpr int64_t kWidth = decltype(width)::value;
+    const auto rows = [&](int64_t i, auto count) ALWAYS_INLINE {
+      constexpr int kRows = decltype(count)::value;
+      for (int64_t j = 0; j < outputs; j += 4) {
+        const int64_t n = outputs - j < 4 ? outputs - j : 4;
+        int32_t column[4];
+        for (int64_t c = 0; c < 4; ++c) column[c] = c < n ? j + c : j;
+        float product[kRows][4];
+        DotFour<kRows>(kWidth, NumBlocks(batch), inputs, outputs,
+                       x + i * kWidth, dz, column, product);
+        for (int r = 0; r < kRows; ++r) {
+          for (int64_t c = 0; c < n; ++c) {
+            gradient[(i + r) * outputs + j + c] = product[r][c];
+          }
+        }
+      }
+    };
+    // As many rows at a time as leave registers free.
+    constexpr int kRows = kLanes == 16 ? 4 : 2;
+    int64_t i = 0;
+    for (; i + kRows <= inputs; i += kRows) rows(i, Constant<kRows>());
+    for (; i < inputs; ++i) rows(i, Constant<1>());
+  });
+}
+
+// As TensorFlow's own fused Adam has it.
+INLINE void AdamVec(const AdamStep& step, Vec gradient, Vec* variable, Vec* m,
+                    Vec* v) {
+  *m += (gradient - *m) * (1.0f - step.beta_1);
+  *v += (gradient * gradient - *v) * (1.0f - step.beta_2);
+  *variable -= (*m * step.rate) / (Sqrt(*v) + step.epsilon);
+}
+
+// At most kFew entries, gathered one by one and put back. Many at a time, so
+// that a vector is not loaded while its entries are still being stored.
+constexpr int kFew = 64;
+template <typename At>
+INLINE void AdamFew(const AdamStep& step, float decay, int64_t size, At at,
+                    const float* gradient, float* variable, float* m,
+                    float* v) {
+  float g[kFew], a[kFew], b[kFew], c[kFew];
+  for (int64_t e = 0; e < size; ++e) {
+    g[e] = gradient[e];
+    a[e] = variable[at(e)];
+    b[e] = m[at(e)];
+    c[e] = v[at(e)];
+  }
+  for (int64_t e = size; e % kLanes; ++e) g[e] = a[e] = b[e] = c[e] = 0.0f;
+  for (int64_t e = 0; e < size; e += kLanes) {
+    Vec va = Load(a + e), vb = Load(b + e), vc = Load(c + e);
+    AdamVec(step, Load(g + e) + va * decay, &va, &vb, &vc);
+    Store(a + e, va);
+    Store(b + e, vb);
+    Store(c + e, vc);
+  }
+  for (int64_t e = 0; e < size; ++e) {
+    variable[at(e)] = a[e];
+    m[at(e)] = b[e];
+    v[at(e)] = c[e];
+  }
+}
+
+void Adam(const AdamStep& step, float decay, int64_t size,
+          const float* gradient, float* variable, float* m, float* v) {
+  int64_t i = 0;
+  for (; i + kLanes <= size; i += kLanes) {
+    Vec a = Load(variable + i), b = Load(m + i), c = Load(v + i);
+    AdamVec(step, Load(gradient + i) + a * decay, &a, &b, &c);
+    Store(variable + i, a);
+    Store(m + i, b);
+    Store(v + i, c);
+  }
+  AdamFew(
+      step, decay, size - i, [](int64_t e) { return e; }, gradient + i,
+      variable + i, m + i, v + i);
+}
+
+void AdamAt(const AdamStep& step, float decay, int64_t inputs, int64_t outputs,
+            const int32_t* input_begin, const int32_t* output,
+            const float* gradient, float* variable, float* m, float* v) {
+  for (int64_t i = 0; i < inputs; ++i) {
+    const int64_t end = input_begin[i + 1];
+    for (int64_t k = input_begin[i]; k < end; k += kFew) {
+      const int32_t* column = output + k;
+      AdamFew(
+          step, decay, end - k < kFew ? end - k : kFew,
+          [column](int64_t e) ALWAYS_INLINE { return column[e]; },
+          gradient + k, variable, m, v);
+    }
+    variable += outputs;
+    m += outputs;
+    v += outputs;
+  }
+}
+
+}  // namespace
+
+#define TF_SPARSE_RL_STRING(name) #name
+#define TF_SPARSE_RL_NAME(name) TF_SPARSE_RL_STRING(name)
+
+extern const Kernels kKernels;
+const Kernels kKernels = {
+    TF_SPARSE_RL_NAME(TF_SPARSE_RL_CPU),
+    ToBlocks,
+    FromBlocks,
+    Forward,
+    Backward,
+    Through,
+    WeightGradient,
+    BiasGradient,
+    DenseGradient,
+    Adam,
+    AdamAt,
+};
+
+}  // namespace TF_SPARSE_RL_CPU
+}  // namespace tf_sparse_rl

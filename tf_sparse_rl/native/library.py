@@ -1,0 +1,184 @@
+"""Builds the C++ operations once for this machine, and loads them."""
+
+import fcntl
+import functools
+import hashlib
+import os
+import pathlib
+import platform
+import shutil
+import subprocess
+import tempfile
+
+import tensorflow as tf
+from absl import logging
+
+_SOURCES = pathlib.Path(__file__).parent
+
+# Name, floats of a register and compiler flags of each instruction set.
+_PORTABLE = ('portable', 4, ())
+_X86 = (
+  ('avx2', 8, ('-mavx2', '-mfma')),
+  (
+    'avx512',
+    16,
+    (
+      *('-mavx512f', '-mavx512vl', '-mavx512dq', '-mavx512bw', '-mfma'),
+      '-mprefer-vector-width=512',
+    ),
+  ),
+)
+
+# Products and sums may be fused; vectors are passed inside one file only.
+_KERNEL_FLAGS = (
+  *('-O3', '-ffp-contract=fast', '-fno-math-errno'),
+  '-Wno-psabi',
+)
+
+
+class BuildError(Exception):
+  """The operations cannot be built or loaded here; the message says why."""
+
+
+@functools.cache
+def load():
+  """The operations, built first if this machine has not done so yet.
+
+  Returns:
+    The module of `tf.load_op_library`, or None where they cannot be had; the
+    log then says why, once.
+  """
+  try:
+    path = _cached()
+    return tf.load_op_library(str(path))
+  except (BuildError, tf.errors.NotFoundError) as error:
+    logging.warning(
+      'Sparse layers take the masked path, as fast as dense ones: no native '
+      'kernels. %s',
+      error,
+    )
+    return None
+
+
+def cache_dir():
+  """Directory of what is built and measured for this machine.
+
+  `$XDG_CACHE_HOME/tf_sparse_rl`, by default `~/.cache/tf_sparse_rl`, and in it
+  one directory for each source, compiler, CPU and version of TensorFlow.
+
+  Raises:
+    BuildError: if there is no compiler.
+  """
+  base = os.environ.get('XDG_CACHE_HOME') or pathlib.Path.home() / '.cache'
+  digest = hashlib.sha256()
+  for path in sorted([*_SOURCES.glob('*.cc'), *_SOURCES.glob('*.h')]):
+    digest.update(path.read_bytes())
+  compiler = _compiler()
+  for part in (
+    *(compiler, _version(compiler), _cpu(), platform.machine()),
+    *(tf.version.VERSION, tf.version.GIT_VERSION, platform.python_version()),
+    *(_KERNEL_FLAGS, _X86, tf.sysconfig.get_compile_flags()),
+  ):
+    digest.update(repr(part).encode())
+  return pathlib.Path(base) / 'tf_sparse_rl' / digest.hexdigest()[:16]
+
+
+def _compiler():
+  """The C++ compiler of this machine."""
+  for name in (os.environ.get('CXX'), 'g++', 'clang++', 'c++'):
+    if name and shutil.which(name):
+      return shutil.which(name)
+  raise BuildError(
+    'There is no C++ compiler: install one (Debian, Ubuntu: apt-get install '
+    'g++) or name it in CXX.'
+  )
+
+
+def _version(compiler):
+  return _output_of([compiler, '-dumpfullversion', '-dumpversion'])
+
+
+def _cpu():
+  """The model of the CPU, by which what was measured is known."""
+  try:
+    lines = pathlib.Path('/proc/cpuinfo').read_text('utf-8').splitlines()
+  except OSError:
+    return platform.processor()
+  return next((x for x in lines if x.startswith('model name')), '')
+
+
+def _cached():
+  """Path of the library, built if need be."""
+  directory = cache_dir()
+  path = directory / 'libtf_sparse_rl.so'
+  if path.exists():
+    return path
+  try:
+    directory.mkdir(parents=True, exist_ok=True)
+    # Of several processes that come first together, one builds.
+    with open(directory / 'lock', 'w', encoding='utf-8') as lock:
+      fcntl.flock(lock, fcntl.LOCK_EX)
+      if not path.exists():
+        _build(path)
+  except OSError as error:
+    raise BuildError(f'They cannot be written: {error}.') from error
+  return path
+
+
+def _build(path):
+  """Compiles the sources side by side; writes the library whole or not."""
+  compiler = _compiler()
+  logging.info('Building the native kernels of tf_sparse_rl, once.')
+  common = [compiler, '-std=c++17', '-fPIC', '-c']
+  sets = [_PORTABLE]
+  if platform.machine() in ('x86_64', 'AMD64'):
+    sets.extend(_X86)
+  tensorflow_flags = [*tf.sysconfig.get_compile_flags(), '-O2', '-w']
+  commands = {
+    'ops': [*common, *tensorflow_flags, 'ops.cc'],
+    'cpu': [*common, '-O2', 'cpu.cc'],
+  }
+  for name, lanes, flags in sets:
+    commands[name] = [
+      *(*common, *_KERNEL_FLAGS, *flags, 'kernels.cc'),
+      *(f'-DTF_SPARSE_RL_CPU={name}', f'-DTF_SPARSE_RL_LANES={lanes}'),
+    ]
+  with tempfile.TemporaryDirectory(dir=path.parent) as temporary:
+    objects = {
+      name: os.path.join(temporary, f'{name}.o') for name in commands
+    }
+    _run_all([[*c, '-o', objects[n]] for n, c in commands.items()])
+    made = os.path.join(temporary, path.name)
+    link = [compiler, '-shared', *objects.values(), '-o', made]
+    _run_all([[*link, *tf.sysconfig.get_link_flags()]])
+    os.replace(made, path)
+
+
+def _run_all(commands):
+  """Runs compilers side by side; complains of the first that fails."""
+  running = [
+    subprocess.Popen(
+      command,
+      cwd=_SOURCES,
+      stdout=subprocess.PIPE,
+      stderr=subprocess.STDOUT,
+      text=True,
+    )
+    for command in commands
+  ]
+  outputs = [process.communicate()[0] for process in running]
+  for process, command, output in zip(running, commands, outputs):
+    if process.returncode:
+      lines = [x for x in output.splitlines() if 'error' in x] or [output]
+      raise BuildError(
+        f'{command[0]} failed ({process.returncode}): {lines[0].strip()}'
+      )
+
+
+def _output_of(command):
+  try:
+    return subprocess.run(
+      command, check=True, capture_output=True, text=True
+    ).stdout.strip()
+  except (OSError, subprocess.CalledProcessError) as error:
+    raise BuildError(f'{command[0]} does not run: {error}.') from error

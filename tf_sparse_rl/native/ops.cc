@@ -1,0 +1,669 @@
+// TensorFlow operations for runs of sparse dense layers, their gradients, and
+// the updates of their weights.
+//
+// A run is what consecutive layers do: units of the input and of each layer
+// are its `sizes`. A mask of no entries stands for one of ones. "Blocks" are
+// explained in kernels.h; a "packed" tensor has one entry a connection, in the
+// order of the mask's ones.
+
+#include <cmath>
+#include <cstring>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "kernels.h"
+#include "structure.h"
+#include "tensorflow/core/framework/common_shape_fns.h"
+#include "tensorflow/core/framework/op.h"
+#include "tensorflow/core/framework/op_kernel.h"
+#include "tensorflow/core/framework/resource_mgr.h"
+#include "tensorflow/core/framework/resource_var.h"
+#include "tensorflow/core/framework/shape_inference.h"
+
+namespace tf_sparse_rl {
+namespace {
+
+using tensorflow::AttrSlice;
+using tensorflow::OpInputList;
+using tensorflow::OpKernel;
+using tensorflow::OpKernelConstruction;
+using tensorflow::OpKernelContext;
+using tensorflow::OpOutputList;
+using tensorflow::Tensor;
+using tensorflow::TensorShape;
+using tensorflow::errors::InvalidArgument;
+using tensorflow::shape_inference::InferenceContext;
+using tensorflow::shape_inference::ShapeHandle;
+
+const float* Data(const Tensor& t) { return t.flat<float>().data(); }
+float* Data(Tensor* t) { return t->flat<float>().data(); }
+
+// Structures of the masks in use. A mask is known by its buffer: the entry
+// shares it, so that TensorFlow must give a changed mask a buffer of its own.
+class Structures {
+ public:
+  static std::shared_ptr<const Structure> Of(const Tensor& mask,
+                                             int64_t inputs, int64_t outputs) {
+    static Structures* all = new Structures;
+    return mask.NumElements() ? all->OfMask(mask, inputs, outputs)
+                              : all->OfOnes(inputs, outputs);
+  }
+
+ private:
+  struct Entry {
+    Tensor mask;
+    std::shared_ptr<const Structure> structure;
+  };
+
+  std::shared_ptr<const Structure> OfMask(const Tensor& mask, int64_t inputs,
+                                          int64_t outputs) {
+    const float* key = Data(mask);
+    {
+      std::lock_guard<std::mutex> lock(mutex_);
+      const auto found = of_masks_.find(key);
+      if (found != of_masks_.end() &&
+          found->second.structure->inputs == inputs &&
+          found->second.structure->outputs == outputs) {
+        return found->second.structure;
+      }
+    }
+    auto made = std::make_shared<const Structure>(
+        MakeStructure(key, inputs, outputs));
+    std::lock_guard<std::mutex> lock(mutex_);
+    for (auto it = of_masks_.begin(); it != of_masks_.end();) {
+      // Nobody but this entry has the buffer: the mask is no more.
+      it = it->second.mask.RefCountIsOne() ? of_masks_.erase(it) : ++it;
+    }
+    of_masks_[key] = Entry{mask, made};
+    return made;
+  }
+
+  std::shared_ptr<const Structure> OfOnes(int64_t inputs, int64_t outputs) {
+    std::lock_guard<std::mutex> lock(mutex_);
+    auto& found = of_ones_[inputs << 32 | outputs];
+    if (!found) {
+      found = std::make_shared<const Structure>(
+          MakeStructure(nullptr, inputs, outputs));
+    }
+    return found;
+  }
+
+  std::mutex mutex_;
+  std::unordered_map<const float*, Entry> of_masks_;
+  std::unordered_map<int64_t, std::shared_ptr<const Structure>> of_ones_;
+};
+
+Activation ActivationNamed(const std::string& name, bool* known) {
+  const std::pair<const char*, Activation> all[] = {
+      {"linear", Activation::kLinear},   {"relu", Activation::kRelu},
+      {"tanh", Activation::kTanh},       {"sigmoid", Activation::kSigmoid},
+      {"elu", Activation::kElu},
+  };
+  for (const auto& each : all) {
+    if (name == each.first) return each.second;
+  }
+  *known = false;
+  return Activation::kLinear;
+}
+
+// What the operations on a run have in common.
+class RunKernel : public OpKernel {
+ public:
+  explicit RunKernel(OpKernelConstruction* ctx) : OpKernel(ctx) {
+    OP_REQUIRES_OK(ctx, ctx->GetAttr("sizes", &sizes_));
+    OP_REQUIRES(ctx, sizes_.size() >= 2,
+                InvalidArgument("Expected the sizes of at least one layer."));
+    if (!ctx->HasAttr("activations")) return;
+    std::vector<std::string> names;
+    OP_REQUIRES_OK(ctx, ctx->GetAttr("activations", &names));
+    OP_REQUIRES(ctx, names.size() == num_layers(),
+                InvalidArgument("Expected one activation a layer."));
+    for (const std::string& name : names) {
+      bool known = true;
+      activations_.push_back(ActivationNamed(name, &known));
+      OP_REQUIRES(ctx, known, InvalidArgument("Unknown activation: ", name));
+    }
+  }
+
+ protected:
+  size_t num_layers() const { return sizes_.size() - 1; }
+  const std::vector<int64_t>& sizes() const { return sizes_; }
+  Activation activation(size_t layer) const { return activations_[layer]; }
+
+  std::shared_ptr<const Structure> structure(const Tensor& mask,
+                                             size_t layer) const {
+    return Structures::Of(mask, sizes_[layer], sizes_[layer + 1]);
+  }
+
+  // Whether a mask has the shape of its layer.
+  bool Fits(const Tensor& mask, size_t layer) const {
+    const int64_t size = sizes_[layer] * sizes_[layer + 1];
+    return mask.NumElements() == 0 || mask.NumElements() == size;
+  }
+
+ private:
+  std::vector<int64_t> sizes_;
+  std::vector<Activation> activations_;
+};
+
+int64_t PaddedBatch(int64_t batch) {
+  return NumBlocks(batch) * BlockWidth(batch);
+}
+
+Connections ToOutputs(const Structure& s, const float* weight) {
+  return {s.outputs, s.inputs, s.output_begin.data(), s.input.data(), weight};
+}
+
+Connections ToInputs(const Structure& s, const float* weight) {
+  return {s.inputs, s.outputs, s.input_begin.data(), s.output.data(), weight};
+}
+
+class RunOp : public RunKernel {
+ public:
+  using RunKernel::RunKernel;
+
+  void Compute(OpKernelContext* ctx) override {
+    const Kernels& kernels = BestKernels();
+    OpInputList weights, biases, masks;
+    OpOutputList states, packed;
+    OP_REQUIRES_OK(ctx, ctx->input_list("kernels", &weights));
+    OP_REQUIRES_OK(ctx, ctx->input_list("biases", &biases));
+    OP_REQUIRES_OK(ctx, ctx->input_list("masks", &masks));
+    OP_REQUIRES_OK(ctx, ctx->output_list("states", &states));
+    OP_REQUIRES_OK(ctx, ctx->output_list("weights", &packed));
+    const Tensor& input = ctx->input(0);
+    OP_REQUIRES(
+        ctx, input.dims() == 2 && input.dim_size(1) == sizes()[0],
+        InvalidArgument("Expected an input of shape [batch, ", sizes()[0],
+                        "]. Received: ", input.shape().DebugString()));
+    for (size_t l = 0; l < num_layers(); ++l) {
+      OP_REQUIRES(ctx,
+                  weights[l].NumElements() == sizes()[l] * sizes()[l + 1] &&
+                      biases[l].NumElements() == sizes()[l + 1] &&
+                      Fits(masks[l], l),
+                  InvalidArgument("Kernel, bias or mask of layer ", l,
+                                  " does not fit sizes."));
+    }
+    const int64_t batch = input.dim_size(0);
+    const int64_t padded = PaddedBatch(batch);
+
+    Tensor* state;
+    OP_REQUIRES_OK(ctx, states.allocate(0, {padded * sizes()[0]}, &state));
+    kernels.to_blocks(Data(input), batch, sizes()[0], Data(state));
+    for (size_t l = 0; l < num_layers(); ++l) {
+      const auto s = structure(masks[l], l);
+      Tensor *by_input, *next, by_output;
+      const TensorShape entries({s->nonzero()});
+      OP_REQUIRES_OK(ctx, packed.allocate(l, entries, &by_input));
+      OP_REQUIRES_OK(ctx, ctx->allocate_temp(tensorflow::DT_FLOAT, entries,
+                                             &by_output));
+      Pack(*s, Data(weights[l]), Data(by_input), Data(&by_output));
+      const TensorShape shape({padded * sizes()[l + 1]});
+      if (l + 1 < num_layers()) {
+        OP_REQUIRES_OK(ctx, states.allocate(l + 1, shape, &next));
+      } else {
+        OP_REQUIRES_OK(ctx, ctx->allocate_output("last", shape, &next));
+      }
+      kernels.forward(ToOutputs(*s, Data(&by_output)), Data(biases[l]),
+                      activation(l), batch, Data(state), Data(next));
+      state = next;
+    }
+    Tensor* output;
+    OP_REQUIRES_OK(ctx, ctx->allocate_output(
+                            "output", {batch, sizes().back()}, &output));
+    kernels.from_blocks(Data(state), batch, sizes().back(), Data(output));
+  }
+
+ private:
+  // The active weights, by input and by output.
+  static void Pack(const Structure& s, const float* kernel, float* by_input,
+                   float* by_output) {
+    for (int64_t i = 0; i < s.inputs; ++i) {
+      const float* row = kernel + i * s.outputs;
+      for (int64_t k = s.input_begin[i]; k < s.input_begin[i + 1]; ++k) {
+        const float weight = row[s.output[k]];
+        by_input[k] = weight;
+        by_output[s.place[k]] = weight;
+      }
+    }
+  }
+};
+
+// From the gradient of a run's output to those of what goes into each layer's
+// activation, its "deltas", in blocks.
+class DeltasOp : public RunKernel {
+ public:
+  using RunKernel::RunKernel;
+
+  void Compute(OpKernelContext* ctx) override {
+    const Kernels& kernels = BestKernels();
+    OpInputList states, packed, masks;
+    OpOutputList deltas;
+    OP_REQUIRES_OK(ctx, ctx->input_list("states", &states));
+    OP_REQUIRES_OK(ctx, ctx->input_list("weights", &packed));
+    OP_REQUIRES_OK(ctx, ctx->input_list("masks", &masks));
+    OP_REQUIRES_OK(ctx, ctx->output_list("deltas", &deltas));
+    const Tensor& gradient = ctx->input(0);
+    const Tensor* last;
+    OP_REQUIRES_OK(ctx, ctx->input("last", &last));
+    const int64_t batch = gradient.dim_size(0);
+    const int64_t padded = PaddedBatch(batch);
+
+    const size_t top = num_layers() - 1;
+    const TensorShape shape({padded * sizes()[top + 1]});
+    Tensor *delta, *below;
+    OP_REQUIRES_OK(ctx, deltas.allocate(top, shape, &delta));
+    kernels.to_blocks(Data(gradient), batch, sizes()[top + 1], Data(delta));
+    if (activation(top) != Activation::kLinear) {
+      kernels.through(activation(top), shape.num_elements(), Data(delta),
+                      Data(*last), Data(delta));
+    }
+    for (size_t l = top; l > 0; --l) {
+      const auto s = structure(masks[l], l);
+      OP_REQUIRES_OK(ctx,
+                     deltas.allocate(l - 1, {padded * sizes()[l]}, &below));
+      kernels.backward(ToInputs(*s, Data(packed[l])), activation(l - 1), batch,
+                       Data(delta), Data(states[l]), Data(below));
+      delta = below;
+    }
+  }
+};
+
+// The gradient of a run's input, `[batch, units]`.
+class InputGradientOp : public RunKernel {
+ public:
+  using RunKernel::RunKernel;
+
+  void Compute(OpKernelContext* ctx) override {
+    const Kernels& kernels = BestKernels();
+    const Tensor& delta = ctx->input(0);
+    const auto s = structure(ctx->input(2), 0);
+    const int64_t batch = ctx->input(3).dim_size(0);
+    Tensor blocks, *gradient;
+    OP_REQUIRES_OK(
+        ctx, ctx->allocate_temp(tensorflow::DT_FLOAT,
+                                {PaddedBatch(batch) * s->inputs}, &blocks));
+    OP_REQUIRES_OK(ctx, ctx->allocate_output(0, {batch, s->inputs}, &gradient));
+    kernels.backward(ToInputs(*s, Data(ctx->input(1))), Activation::kLinear,
+                     batch, Data(delta), nullptr, Data(&blocks));
+    kernels.from_blocks(Data(&blocks), batch, s->inputs, Data(gradient));
+  }
+};
+
+// Packed gradients of the active weights, and those of the biases.
+class WeightGradientsOp : public RunKernel {
+ public:
+  using RunKernel::RunKernel;
+
+  void Compute(OpKernelContext* ctx) override {
+    const Kernels& kernels = BestKernels();
+    OpInputList states, deltas, masks;
+    OpOutputList of_weights, of_biases;
+    OP_REQUIRES_OK(ctx, ctx->input_list("states", &states));
+    OP_REQUIRES_OK(ctx, ctx->input_list("deltas", &deltas));
+    OP_REQUIRES_OK(ctx, ctx->input_list("masks", &masks));
+    OP_REQUIRES_OK(ctx, ctx->output_list("of_weights", &of_weights));
+    OP_REQUIRES_OK(ctx, ctx->output_list("of_biases", &of_biases));
+    const int64_t padded = states[0].NumElements() / sizes()[0];
+    for (size_t l = 0; l < num_layers(); ++l) {
+      const auto s = structure(masks[l], l);
+      Tensor *weights, *biases;
+      OP_REQUIRES_OK(ctx, of_weights.allocate(l, {s->nonzero()}, &weights));
+      OP_REQUIRES_OK(ctx, of_biases.allocate(l, {s->outputs}, &biases));
+      kernels.weight_gradient(s->input_begin.data(), s->output.data(), padded,
+                              s->inputs, s->outputs, Data(states[l]),
+                              Data(deltas[l]), Data(weights));
+      kernels.bias_gradient(padded, s->outputs, Data(deltas[l]), Data(biases));
+    }
+  }
+};
+
+// The gradient of all weights of one layer, active or not.
+class DenseGradientOp : public RunKernel {
+ public:
+  using RunKernel::RunKernel;
+
+  void Compute(OpKernelContext* ctx) override {
+    Tensor* gradient;
+    OP_REQUIRES_OK(
+        ctx, ctx->allocate_output(0, {sizes()[0], sizes()[1]}, &gradient));
+    const int64_t padded = ctx->input(0).NumElements() / sizes()[0];
+    BestKernels().dense_gradient(padded, sizes()[0], sizes()[1],
+                                 Data(ctx->input(0)), Data(ctx->input(1)),
+                                 Data(gradient));
+  }
+};
+
+// The active entries of a kernel or of its gradient.
+class PackOp : public RunKernel {
+ public:
+  using RunKernel::RunKernel;
+
+  void Compute(OpKernelContext* ctx) override {
+    const float* dense = Data(ctx->input(0));
+    const auto s = structure(ctx->input(1), 0);
+    Tensor* result;
+    OP_REQUIRES_OK(ctx, ctx->allocate_output(0, {s->nonzero()}, &result));
+    float* packed = Data(result);
+    for (int64_t i = 0; i < s->inputs; ++i) {
+      for (int64_t k = s->input_begin[i]; k < s->input_begin[i + 1]; ++k) {
+        packed[k] = dense[i * s->outputs + s->output[k]];
+      }
+    }
+  }
+};
+
+// The sum of the squares of a kernel's active entries.
+class SumOfSquaresOp : public RunKernel {
+ public:
+  using RunKernel::RunKernel;
+
+  void Compute(OpKernelContext* ctx) override {
+    const float* kernel = Data(ctx->input(0));
+    const auto s = structure(ctx->input(1), 0);
+    double total = 0;
+    for (int64_t i = 0; i < s->inputs; ++i) {
+      const float* row = kernel + i * s->outputs;
+      float sum = 0;
+      for (int64_t k = s->input_begin[i]; k < s->input_begin[i + 1]; ++k) {
+        sum += row[s->output[k]] * row[s->output[k]];
+      }
+      total += sum;
+    }
+    Tensor* result;
+    OP_REQUIRES_OK(ctx, ctx->allocate_output(0, {}, &result));
+    result->scalar<float>()() = static_cast<float>(total);
+  }
+};
+
+// Locked variables of an operation, each with a buffer that it may write to.
+class Variables {
+ public:
+  // Opens the variables whose handles are the inputs from `first` on.
+  tensorflow::Status Open(OpKernelContext* ctx, int first, int count) {
+    for (int i = first; i < first + count; ++i) {
+      tensorflow::core::RefCountPtr<tensorflow::Var> variable;
+      TF_RETURN_IF_ERROR(tensorflow::LookupResource(
+          ctx, tensorflow::HandleFromInput(ctx, i), &variable));
+      locks_.emplace_back(*variable->mu());
+      opened_.push_back(std::move(variable));
+    }
+    return tensorflow::OkStatus();
+  }
+
+  const Tensor& operator[](size_t i) const { return *opened_[i]->tensor(); }
+
+  // What a variable holds, for writing: a copy if somebody else reads it.
+  tensorflow::Status Write(OpKernelContext* ctx, size_t i, float** data) {
+    Tensor* tensor = opened_[i]->tensor();
+    if (!tensor->RefCountIsOne()) {
+      Tensor copy;
+      TF_RETURN_IF_ERROR(
+          ctx->allocate_temp(tensor->dtype(), tensor->shape(), &copy));
+      std::memcpy(Data(&copy), Data(*tensor), tensor->TotalBytes());
+      *tensor = copy;
+    }
+    *data = Data(tensor);
+    return tensorflow::OkStatus();
+  }
+
+ private:
+  std::vector<tensorflow::core::RefCountPtr<tensorflow::Var>> opened_;
+  std::vector<tensorflow::mutex_lock> locks_;
+};
+
+// One Adam step of several variables. Where there is a mask, the gradient is
+// packed and nothing but the active entries is touched.
+class AdamOp : public OpKernel {
+ public:
+  using OpKernel::OpKernel;
+
+  void Compute(OpKernelContext* ctx) override {
+    OpInputList gradients, masks, decays;
+    OP_REQUIRES_OK(ctx, ctx->input_list("gradients", &gradients));
+    OP_REQUIRES_OK(ctx, ctx->input_list("masks", &masks));
+    OP_REQUIRES_OK(ctx, ctx->input_list("decays", &decays));
+    const int count = gradients.size();
+    Variables variables;
+    OP_REQUIRES_OK(ctx, variables.Open(ctx, 0, 3 * count));
+    const auto scalar = [ctx](const char* name) {
+      const Tensor* value;
+      TF_CHECK_OK(ctx->input(name, &value));
+      return value->scalar<float>()();
+    };
+    const Tensor* train_step;
+    OP_REQUIRES_OK(ctx, ctx->input("train_step", &train_step));
+    const float t = train_step->scalar<int64_t>()() + 1;
+    AdamStep step;
+    step.beta_1 = scalar("beta_1");
+    step.beta_2 = scalar("beta_2");
+    step.epsilon = scalar("epsilon");
+    step.rate = scalar("learning_rate") *
+                std::sqrt(1.0f - std::pow(step.beta_2, t)) /
+                (1.0f - std::pow(step.beta_1, t));
+
+    for (int i = 0; i < count; ++i) {
+      float *variable, *m, *v;
+      OP_REQUIRES_OK(ctx, variables.Write(ctx, i, &variable));
+      OP_REQUIRES_OK(ctx, variables.Write(ctx, count + i, &m));
+      OP_REQUIRES_OK(ctx, variables.Write(ctx, 2 * count + i, &v));
+      const float decay = decays[i].scalar<float>()();
+      const Tensor& value = variables[i];
+      if (masks[i].NumElements() == 0) {
+        OP_REQUIRES(ctx, gradients[i].NumElements() == value.NumElements(),
+                    InvalidArgument("Gradient ", i, " does not fit."));
+        BestKernels().adam(step, decay, value.NumElements(),
+                           Data(gradients[i]), variable, m, v);
+        continue;
+      }
+      const auto s =
+          Structures::Of(masks[i], value.dim_size(0), value.dim_size(1));
+      OP_REQUIRES(ctx, gradients[i].NumElements() == s->nonzero(),
+                  InvalidArgument("Packed gradient ", i, " does not fit."));
+      BestKernels().adam_at(step, decay, s->inputs, s->outputs,
+                            s->input_begin.data(), s->output.data(),
+                            Data(gradients[i]), variable, m, v);
+    }
+  }
+};
+
+// target = (1 - tau) * target + tau * source for several variables; where there
+// is a mask, of its active entries alone.
+class SoftUpdateOp : public OpKernel {
+ public:
+  explicit SoftUpdateOp(OpKernelConstruction* ctx) : OpKernel(ctx) {
+    OP_REQUIRES_OK(ctx, ctx->GetAttr("tau", &tau_));
+  }
+
+  void Compute(OpKernelContext* ctx) override {
+    OpInputList masks, sources;
+    OP_REQUIRES_OK(ctx, ctx->input_list("masks", &masks));
+    OP_REQUIRES_OK(ctx, ctx->input_list("sources", &sources));
+    Variables targets;
+    OP_REQUIRES_OK(ctx, targets.Open(ctx, 0, masks.size()));
+    for (int i = 0; i < masks.size(); ++i) {
+      float* target;
+      OP_REQUIRES_OK(ctx, targets.Write(ctx, i, &target));
+      const Tensor& value = targets[i];
+      OP_REQUIRES(ctx, sources[i].NumElements() == value.NumElements(),
+                  InvalidArgument("Source ", i, " does not fit."));
+      const float* source = Data(sources[i]);
+      if (masks[i].NumElements() == 0) {
+        for (int64_t k = 0; k < value.NumElements(); ++k) {
+          target[k] = Mix(target[k], source[k]);
+        }
+        continue;
+      }
+      const auto s =
+          Structures::Of(masks[i], value.dim_size(0), value.dim_size(1));
+      for (int64_t row = 0; row < s->inputs; ++row) {
+        for (int64_t k = s->input_begin[row]; k < s->input_begin[row + 1];
+             ++k) {
+          const int64_t place = row * s->outputs + s->output[k];
+          target[place] = Mix(target[place], source[place]);
+        }
+      }
+    }
+  }
+
+ private:
+  float Mix(float target, float source) const {
+    return (1.0f - tau_) * target + tau_ * source;
+  }
+
+  float tau_;
+};
+
+tensorflow::Status RunShape(InferenceContext* c) {
+  std::vector<int64_t> sizes;
+  TF_RETURN_IF_ERROR(c->GetAttr("sizes", &sizes));
+  ShapeHandle input;
+  TF_RETURN_IF_ERROR(c->WithRank(c->input(0), 2, &input));
+  for (int i = 0; i < c->num_outputs(); ++i) {
+    c->set_output(i, c->UnknownShapeOfRank(1));
+  }
+  c->set_output(0, c->Matrix(c->Dim(input, 0), sizes.back()));
+  return tensorflow::OkStatus();
+}
+
+tensorflow::Status InputGradientShape(InferenceContext* c) {
+  std::vector<int64_t> sizes;
+  TF_RETURN_IF_ERROR(c->GetAttr("sizes", &sizes));
+  c->set_output(0, c->Matrix(c->Dim(c->input(3), 0), sizes[0]));
+  return tensorflow::OkStatus();
+}
+
+tensorflow::Status WeightGradientsShape(InferenceContext* c) {
+  std::vector<int64_t> sizes;
+  TF_RETURN_IF_ERROR(c->GetAttr("sizes", &sizes));
+  const int layers = static_cast<int>(sizes.size()) - 1;
+  for (int l = 0; l < layers; ++l) {
+    c->set_output(l, c->UnknownShapeOfRank(1));
+    c->set_output(layers + l, c->Vector(sizes[l + 1]));
+  }
+  return tensorflow::OkStatus();
+}
+
+tensorflow::Status DenseGradientShape(InferenceContext* c) {
+  std::vector<int64_t> sizes;
+  TF_RETURN_IF_ERROR(c->GetAttr("sizes", &sizes));
+  c->set_output(0, c->Matrix(sizes[0], sizes[1]));
+  return tensorflow::OkStatus();
+}
+
+tensorflow::Status BlocksShape(InferenceContext* c) {
+  for (int i = 0; i < c->num_outputs(); ++i) {
+    c->set_output(i, c->UnknownShapeOfRank(1));
+  }
+  return tensorflow::OkStatus();
+}
+
+REGISTER_OP("TfSparseRlRun")
+    .Input("input: float")
+    .Input("kernels: N * float")
+    .Input("biases: N * float")
+    .Input("masks: N * float")
+    .Output("output: float")
+    .Output("states: N * float")  // what goes into each layer, in blocks
+    .Output("last: float")        // the output, in blocks
+    .Output("weights: N * float")  // packed
+    .Attr("N: int >= 1")
+    .Attr("sizes: list(int)")
+    .Attr("activations: list(string)")
+    .SetShapeFn(RunShape);
+
+REGISTER_OP("TfSparseRlDeltas")
+    .Input("output_gradient: float")
+    .Input("states: N * float")
+    .Input("last: float")
+    .Input("weights: N * float")
+    .Input("masks: N * float")
+    .Output("deltas: N * float")
+    .Attr("N: int >= 1")
+    .Attr("sizes: list(int)")
+    .Attr("activations: list(string)")
+    .SetShapeFn(BlocksShape);
+
+REGISTER_OP("TfSparseRlInputGradient")
+    .Input("delta: float")
+    .Input("weights: float")
+    .Input("mask: float")
+    .Input("output_gradient: float")  // for its batch size
+    .Output("gradient: float")
+    .Attr("sizes: list(int)")
+    .SetShapeFn(InputGradientShape);
+
+REGISTER_OP("TfSparseRlWeightGradients")
+    .Input("states: N * float")
+    .Input("deltas: N * float")
+    .Input("masks: N * float")
+    .Output("of_weights: N * float")
+    .Output("of_biases: N * float")
+    .Attr("N: int >= 1")
+    .Attr("sizes: list(int)")
+    .SetShapeFn(WeightGradientsShape);
+
+REGISTER_OP("TfSparseRlDenseGradient")
+    .Input("state: float")
+    .Input("delta: float")
+    .Output("gradient: float")
+    .Attr("sizes: list(int)")
+    .SetShapeFn(DenseGradientShape);
+
+REGISTER_OP("TfSparseRlPack")
+    .Input("dense: float")
+    .Input("mask: float")
+    .Output("packed: float")
+    .Attr("sizes: list(int)")
+    .SetShapeFn(BlocksShape);
+
+REGISTER_OP("TfSparseRlSumOfSquares")
+    .Input("kernel: float")
+    .Input("mask: float")
+    .Output("sum: float")
+    .Attr("sizes: list(int)")
+    .SetShapeFn(tensorflow::shape_inference::ScalarShape);
+
+REGISTER_OP("TfSparseRlAdam")
+    .Input("variables: N * resource")
+    .Input("m: N * resource")
+    .Input("v: N * resource")
+    .Input("gradients: N * float")
+    .Input("masks: N * float")
+    .Input("decays: N * float")  // added to a gradient, times the variable
+    .Input("learning_rate: float")
+    .Input("beta_1: float")
+    .Input("beta_2: float")
+    .Input("epsilon: float")
+    .Input("train_step: int64")  // train steps done before this one
+    .Attr("N: int >= 1")
+    .SetIsStateful()
+    .SetShapeFn(tensorflow::shape_inference::NoOutputs);
+
+REGISTER_OP("TfSparseRlSoftUpdate")
+    .Input("targets: N * resource")
+    .Input("sources: N * float")
+    .Input("masks: N * float")
+    .Attr("N: int >= 1")
+    .Attr("tau: float")
+    .SetIsStateful()
+    .SetShapeFn(tensorflow::shape_inference::NoOutputs);
+
+#define REGISTER(name, kernel) \
+  REGISTER_KERNEL_BUILDER(Name(name).Device(tensorflow::DEVICE_CPU), kernel)
+REGISTER("TfSparseRlRun", RunOp);
+REGISTER("TfSparseRlDeltas", DeltasOp);
+REGISTER("TfSparseRlInputGradient", InputGradientOp);
+REGISTER("TfSparseRlWeightGradients", WeightGradientsOp);
+REGISTER("TfSparseRlDenseGradient", DenseGradientOp);
+REGISTER("TfSparseRlPack", PackOp);
+REGISTER("TfSparseRlSumOfSquares", SumOfSquaresOp);
+REGISTER("TfSparseRlAdam", AdamOp);
+REGISTER("TfSparseRlSoftUpdate", SoftUpdateOp);
+
+}  // namespace
+}  // namespace tf_sparse_rl

@@ -1,0 +1,92 @@
+"""Updates of variables in which only active entries are touched."""
+
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from tf_sparse_rl.native import library
+
+
+class Update(NamedTuple):
+  """What one variable is updated by."""
+
+  variable: tf.Variable
+  slots: list  # Adam's m and v of it
+  gradient: tf.Tensor  # `[connections]` if there is a mask, else whole
+  mask: tf.Variable | None
+  decay: tf.Tensor | float  # adds this times the variable to the gradient
+
+
+def is_plain_adam(optimizer):
+  """Whether `adam` does what an optimizer does.
+
+  Args:
+    optimizer: a Keras optimizer of either generation.
+
+  Returns:
+    A bool: whether it is Adam without AMSGrad, clipping, weight decay,
+    averages or, in the current generation, a learning rate schedule.
+  """
+  options = ['amsgrad', 'clipnorm', 'clipvalue', 'global_clipnorm']
+  if type(optimizer) is tf.keras.optimizers.legacy.Adam:
+    options.append('gradient_transformers')
+  elif type(optimizer) is tf.keras.optimizers.Adam:
+    options += ['weight_decay', 'use_ema']
+    if not isinstance(optimizer.learning_rate, tf.Variable):
+      return False
+  else:
+    return False
+  return not any(getattr(optimizer, name) for name in options)
+
+
+def adam(optimizer, updates):
+  """One train step of plain Adam, in one operation.
+
+  Args:
+    optimizer: see `is_plain_adam`; its counter goes up by 1.
+    updates: list of Update.
+
+  Reference: Kingma & Ba 2015, with epsilon as TensorFlow has it.
+  """
+  if isinstance(optimizer, tf.keras.optimizers.legacy.Optimizer):
+    learning_rate = optimizer._decayed_lr(tf.float32)  # pylint: disable=protected-access
+    beta_1, beta_2 = optimizer._get_hyper('beta_1'), optimizer._get_hyper('beta_2')  # pylint: disable=protected-access
+  else:
+    learning_rate = optimizer.learning_rate
+    beta_1, beta_2 = optimizer.beta_1, optimizer.beta_2
+  library.load().tf_sparse_rl_adam(
+    [u.variable.handle for u in updates],
+    [u.slots[0].handle for u in updates],
+    [u.slots[1].handle for u in updates],
+    [u.gradient for u in updates],
+    _masks(updates),
+    [tf.convert_to_tensor(u.decay, tf.float32) for u in updates],
+    learning_rate,
+    beta_1,
+    beta_2,
+    optimizer.epsilon,
+    optimizer.iterations,
+  )
+  return optimizer.iterations.assign_add(1)
+
+
+def pack(dense, mask):
+  """The active entries of a kernel or of its gradient.
+
+  Args:
+    dense: float32 tensor `[inputs, outputs]`.
+    mask: of the same shape.
+
+  Returns:
+    Tensor `[connections]`.
+  """
+  return library.load().tf_sparse_rl_pack(
+    dense, mask, sizes=dense.shape.as_list()
+  )
+
+
+def _masks(updates):
+  return [
+    tf.zeros([0]) if u.mask is None else tf.convert_to_tensor(u.mask)
+    for u in updates
+  ]
