@@ -10,6 +10,7 @@ AGENTS = ('dqn', 'sac')
 ACTION_SPACES = {'dqn': ('Discrete',), 'sac': ('Box',)}
 METHODS = ('dense', 'static', 'set', 'rigl', 'prune')
 DISTRIBUTIONS = ('uniform', 'er', 'erk')
+BACKENDS = ('auto', 'masked', 'native')
 
 
 def _field(default, meaning, agents=AGENTS):
@@ -156,6 +157,11 @@ class Config:
   )
   inter_op_threads: int = _field(2, 'operations at a time; 0 leaves it open')
   jit_compile: bool = _field(False, 'compile the train step with XLA')
+  backend: str = _field(
+    'auto',
+    'sparse layers on a CPU: masked dense matrices, native C++ kernels, or '
+    'auto for the faster',
+  )
 
   @property
   def num_train_steps(self):
@@ -248,6 +254,7 @@ _CHOICES = {
   'agent': AGENTS,
   'method': METHODS,
   'distribution': DISTRIBUTIONS,
+  'backend': BACKENDS,
 }
 SOLVED_FIELDS = (
   'actor_sparsity',
@@ -338,6 +345,11 @@ def _check_together(config):
       'is learned. Received: initial_collect_env_steps='
       f'{config.initial_collect_env_steps}, '
       f'num_env_steps={config.num_env_steps}.'
+    )
+  if config.jit_compile and config.backend == 'native':
+    raise ValueError(
+      'Expected backend=auto or masked with jit_compile: XLA cannot compile '
+      'native kernels. Received: backend=native.'
     )
   _check_mask_schedule(config)
   _check_matching(config)

@@ -89,6 +89,7 @@ def make_config(values):
   _check_name('agent', config.agent, config_lib.AGENTS)
   _check_name('method', config.method, config_lib.METHODS)
   _check_name('distribution', config.distribution, config_lib.DISTRIBUTIONS)
+  _check_name('backend', config.backend, config_lib.BACKENDS)
   if not isinstance(config.env_name, str | None):
     raise ValueError(
       f'Expected env_name to be of type str. Received: {config.env_name!r}.'

@@ -16,8 +16,18 @@ class _OnePassDqnAgent(dqn_agent.DqnAgent):
 
   Why a subclass: TF-Agents asks the target network once for its Q-values and
   once more, through a policy, for the greedy action to pick among them. What
-  comes out is the maximum. The second pass was a fifth of the train step.
+  comes out is the maximum. The second pass was a fifth of the train step. And
+  the target is exactly sparse (`sparse.update_target`).
   """
+
+  def _get_target_updater(self, tau=1.0, period=1):
+    def update():
+      # Masks may have changed since the update before.
+      return sparse.update_target(
+        self._q_network, self._target_q_network, tau, masks_may_differ=True
+      )
+
+    return common.Periodically(update, period, 'periodic_update_targets')
 
   def _compute_next_q_values(self, next_time_steps, info):
     del info

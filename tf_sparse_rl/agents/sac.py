@@ -56,6 +56,7 @@ class _SacAgent(sac_agent.SacAgent):
   * the temperature's loss takes the actions of the actor's, as Haarnoja et
     al. 2018 do, where TF-Agents asks the just updated actor for others;
   * masks go to the targets when they change, not at every update of these;
+    targets are exactly sparse (`sparse.update_target`);
   * statistics computed on the way are handed out instead of thrown away.
   """
 
@@ -101,17 +102,10 @@ class _SacAgent(sac_agent.SacAgent):
     )
 
     def update():
+      # A target that is behind may have masks to catch up with.
+      may_differ = period > 1 or sparse.masks_may_change(self._critic_optimizer)
       for online, target in pairs:
-        common.soft_variables_update(
-          online.trainable_variables, target.trainable_variables, tau
-        )
-        # A target that is behind may have masks to catch up with.
-        if period > 1 or sparse.masks_may_change(self._critic_optimizer):
-          common.soft_variables_update(
-            online.non_trainable_variables,
-            target.non_trainable_variables,
-            tau=1.0,
-          )
+        sparse.update_target(online, target, tau, may_differ)
       return tf.group()
 
     return common.Periodically(update, period, 'update_targets')

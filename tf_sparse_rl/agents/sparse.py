@@ -1,9 +1,12 @@
 """From a config to sparse layers and their optimizer, for every agent."""
 
 import tensorflow as tf
+from tf_agents.utils import common
 
 from tf_sparse_rl import config as config_lib
 from tf_sparse_rl import names, sparsity
+from tf_sparse_rl.native import backend
+from tf_sparse_rl.native import updates as native_updates
 from tf_sparse_rl.networks import sizes as sizes_lib
 
 
@@ -143,3 +146,39 @@ def masks_may_change(optimizer):
     isinstance(optimizer, sparsity.SparseOptimizer)
     and not optimizer.masks_are_held
   )
+
+
+def update_target(online, target, tau, masks_may_differ):
+  """One soft update of a target network, which stays exactly sparse.
+
+  TF-Agents copies masks at once and averages weights. What is dropped online
+  would stay in the target for long, as ever smaller weights that its mask does
+  not show; the paper's code never uses these. Here they go with their mask.
+
+  Args:
+    online: the network that is trained.
+    target: its copy.
+    tau: share of the online weights that the target takes over.
+    masks_may_differ: whether the masks of the two may.
+
+  Returns:
+    An operation.
+  """
+  pairs = list(zip(online.trainable_variables, target.trainable_variables))
+  masks = [sparsity.mask_of(source) for source, _ in pairs]
+  if backend.may_be_native() and not masks_may_differ:
+    native_updates.soft_update(
+      [(target, source, mask) for (source, target), mask in zip(pairs, masks)],
+      tau,
+    )
+    return tf.group()
+  if masks_may_differ:
+    common.soft_variables_update(
+      online.non_trainable_variables, target.non_trainable_variables, tau=1.0
+    )
+  for (source, target), mask in zip(pairs, masks):
+    mixed = source if tau == 1 else (1 - tau) * target + tau * source
+    if mask is not None and masks_may_differ:
+      mixed = mixed * mask
+    target.assign(mixed)
+  return tf.group()

@@ -7,13 +7,12 @@ path: eager execution, other devices, XLA, what is being saved.
 import fcntl
 import functools
 import json
-import time
 
 import tensorflow as tf
 from tensorflow.python.ops import control_flow_util
 from tensorflow.python.saved_model import save_context
 
-from tf_sparse_rl.native import library
+from tf_sparse_rl.native import library, measure
 
 BACKENDS = ('auto', 'masked', 'native')
 
@@ -29,11 +28,15 @@ def set_backend(name):
       faster on this machine for layers of these sizes and sparsities.
 
   Raises:
-    ValueError: for another name.
+    ValueError: for another name, or 'native' where that cannot be had.
   """
   if name not in BACKENDS:
     raise ValueError(
       f'Expected one of {", ".join(BACKENDS)}. Received: {name!r}.'
+    )
+  if name == 'native' and library.load() is None:
+    raise ValueError(
+      f"{library.problem()} Received: 'native'; 'auto' goes without."
     )
   global _backend
   _backend = name
@@ -45,7 +48,8 @@ def may_be_native():
     return False
   graph = tf.compat.v1.get_default_graph()
   return (
-    not save_context.in_save_context()
+    graph.name != 'keras_graph'  # Where Keras finds out shapes only.
+    and not save_context.in_save_context()
     and not control_flow_util.GraphOrParentsInXlaContext(graph)
     and not _accelerators()
     and library.load() is not None
@@ -67,6 +71,36 @@ def is_native(batch, sizes, sparsities):
     sparsities: fraction of zeros of each layer.
 
   Returns:
-    A bool; the same on this machine once it has been measured.
+    A bool; once it has been measured, the same from then on.
   """
-  return True
+  if _backend == 'native':
+    return True
+  # A network acts, with a batch that is not known, as it trains.
+  return _faster(batch or _USUAL_BATCH, tuple(sizes), tuple(sparsities))
+
+
+_USUAL_BATCH = 128
+
+
+@functools.cache
+def _faster(batch, sizes, sparsities):
+  """Whether the native kernels were faster, from a file if it is known."""
+  key = json.dumps([batch, sizes, [round(s, 4) for s in sparsities]])
+  directory = library.cache_dir()
+  with open(directory / 'lock', 'w', encoding='utf-8') as lock:
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    known = _read(directory / 'faster.json')
+    if key not in known:
+      with tf.init_scope():
+        known[key] = measure.native_is_faster(batch, sizes, sparsities)
+      temporary = directory / 'faster.tmp'
+      temporary.write_text(json.dumps(known), 'utf-8')
+      temporary.replace(directory / 'faster.json')
+  return known[key]
+
+
+def _read(path):
+  try:
+    return json.loads(path.read_text('utf-8'))
+  except FileNotFoundError:
+    return {}

@@ -8,10 +8,10 @@ import pathlib
 import platform
 import shutil
 import subprocess
+import sys
 import tempfile
 
 import tensorflow as tf
-from absl import logging
 
 _SOURCES = pathlib.Path(__file__).parent
 
@@ -40,24 +40,29 @@ class BuildError(Exception):
   """The operations cannot be built or loaded here; the message says why."""
 
 
-@functools.cache
 def load():
   """The operations, built first if this machine has not done so yet.
 
   Returns:
-    The module of `tf.load_op_library`, or None where they cannot be had; the
-    log then says why, once.
+    The module of `tf.load_op_library`, or None where they cannot be had:
+    `problem()` then says why, and so has a line on stderr, once.
   """
+  return _load()[0]
+
+
+def problem():
+  """Why the operations cannot be had, in a sentence, or None."""
+  return _load()[1]
+
+
+@functools.cache
+def _load():
   try:
-    path = _cached()
-    return tf.load_op_library(str(path))
+    return tf.load_op_library(str(_cached())), None
   except (BuildError, tf.errors.NotFoundError) as error:
-    logging.warning(
-      'Sparse layers take the masked path, as fast as dense ones: no native '
-      'kernels. %s',
-      error,
-    )
-    return None
+    problem = f'No native kernels, so sparse is as slow as dense: {error}'
+    print(problem, file=sys.stderr)
+    return None, problem
 
 
 def cache_dir():
@@ -89,7 +94,7 @@ def _compiler():
     if name and shutil.which(name):
       return shutil.which(name)
   raise BuildError(
-    'There is no C++ compiler: install one (Debian, Ubuntu: apt-get install '
+    'there is no C++ compiler. Install one (Debian, Ubuntu: apt-get install '
     'g++) or name it in CXX.'
   )
 
@@ -121,14 +126,16 @@ def _cached():
       if not path.exists():
         _build(path)
   except OSError as error:
-    raise BuildError(f'They cannot be written: {error}.') from error
+    raise BuildError(f'they cannot be written: {error}.') from error
   return path
 
 
 def _build(path):
   """Compiles the sources side by side; writes the library whole or not."""
   compiler = _compiler()
-  logging.info('Building the native kernels of tf_sparse_rl, once.')
+  print(
+    'Building the native kernels, once for this machine.', file=sys.stderr
+  )
   common = [compiler, '-std=c++17', '-fPIC', '-c']
   sets = [_PORTABLE]
   if platform.machine() in ('x86_64', 'AMD64'):

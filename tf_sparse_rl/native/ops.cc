@@ -27,7 +27,6 @@
 namespace tf_sparse_rl {
 namespace {
 
-using tensorflow::AttrSlice;
 using tensorflow::OpInputList;
 using tensorflow::OpKernel;
 using tensorflow::OpKernelConstruction;
@@ -471,12 +470,13 @@ class AdamOp : public OpKernel {
   }
 };
 
-// target = (1 - tau) * target + tau * source for several variables; where there
-// is a mask, of its active entries alone.
+// target = keep * target + take * source for several variables; where there is
+// a mask, of its active entries alone.
 class SoftUpdateOp : public OpKernel {
  public:
   explicit SoftUpdateOp(OpKernelConstruction* ctx) : OpKernel(ctx) {
-    OP_REQUIRES_OK(ctx, ctx->GetAttr("tau", &tau_));
+    OP_REQUIRES_OK(ctx, ctx->GetAttr("keep", &keep_));
+    OP_REQUIRES_OK(ctx, ctx->GetAttr("take", &take_));
   }
 
   void Compute(OpKernelContext* ctx) override {
@@ -512,10 +512,10 @@ class SoftUpdateOp : public OpKernel {
 
  private:
   float Mix(float target, float source) const {
-    return (1.0f - tau_) * target + tau_ * source;
+    return keep_ * target + take_ * source;
   }
 
-  float tau_;
+  float keep_, take_;
 };
 
 tensorflow::Status RunShape(InferenceContext* c) {
@@ -649,7 +649,8 @@ REGISTER_OP("TfSparseRlSoftUpdate")
     .Input("sources: N * float")
     .Input("masks: N * float")
     .Attr("N: int >= 1")
-    .Attr("tau: float")
+    .Attr("keep: float")
+    .Attr("take: float")
     .SetIsStateful()
     .SetShapeFn(tensorflow::shape_inference::NoOutputs);
 

@@ -59,7 +59,7 @@ def adam(optimizer, updates):
     [u.slots[0].handle for u in updates],
     [u.slots[1].handle for u in updates],
     [u.gradient for u in updates],
-    _masks(updates),
+    [_mask(u.mask) for u in updates],
     [tf.convert_to_tensor(u.decay, tf.float32) for u in updates],
     learning_rate,
     beta_1,
@@ -68,6 +68,22 @@ def adam(optimizer, updates):
     optimizer.iterations,
   )
   return optimizer.iterations.assign_add(1)
+
+
+def soft_update(updates, tau):
+  """Moves targets by a share of the way to their sources, in one operation.
+
+  Args:
+    updates: list of (target variable, source variable, mask or None).
+    tau: the share.
+  """
+  library.load().tf_sparse_rl_soft_update(
+    [target.handle for target, _, _ in updates],
+    [tf.convert_to_tensor(source) for _, source, _ in updates],
+    [_mask(mask) for _, _, mask in updates],
+    keep=1 - tau,
+    take=tau,
+  )
 
 
 def pack(dense, mask):
@@ -85,8 +101,5 @@ def pack(dense, mask):
   )
 
 
-def _masks(updates):
-  return [
-    tf.zeros([0]) if u.mask is None else tf.convert_to_tensor(u.mask)
-    for u in updates
-  ]
+def _mask(mask):
+  return tf.zeros([0]) if mask is None else tf.convert_to_tensor(mask)

@@ -13,7 +13,7 @@ from tf_sparse_rl.sparsity import (
   schedules,
 )
 from tf_sparse_rl.sparsity.counting import summary
-from tf_sparse_rl.sparsity.layers import SparseLayer, sparse_layers
+from tf_sparse_rl.sparsity.layers import SparseLayer, mask_of, sparse_layers
 from tf_sparse_rl.sparsity.optimizer import SparseOptimizer
 from tf_sparse_rl.sparsity.sparsify import sparsify, strip
 from tf_sparse_rl.sparsity.updaters import (
@@ -34,6 +34,7 @@ __all__ = [
   'Static',
   'counting',
   'distributions',
+  'mask_of',
   'mask_ops',
   'schedules',
   'sparse_layers',

@@ -83,10 +83,11 @@ class SparseLayer(pruning_wrapper.PruneLowMagnitude):
   wrapped layer's: it costs nothing more, changes no state, and the gradient
   of the kernel is the dense one that RigL grows by.
 
-  In a target network that averages weights softly, weights outside the
-  current mask are the decaying averages of connections dropped online; they
-  stay in use as they are, though the mask, which TF-Agents copies at once,
-  does not show them.
+  In a graph on a CPU, consecutive SparseLayers of Dense become one operation
+  that skips the zeros (see `native.runs`), if that is faster. It takes the
+  kernel to be 0 outside the mask. Who averages weights softly into a target
+  network therefore masks them there, as our agents do: TF-Agents by itself
+  copies masks at once and lets weights outside them fade.
 
   It is a `PruneLowMagnitude`, so TFMOT's `strip_pruning` works; TFMOT's own
   schedule, threshold and step counter are there and unused.
@@ -209,6 +210,12 @@ def _replaced(layer, attributes):
   finally:
     for name, value in own.items():
       setattr(layer, name, value)
+
+
+def mask_of(variable):
+  """The mask variable of a kernel, or None if it is not sparse."""
+  constraint = variable.constraint
+  return constraint.mask if isinstance(constraint, MaskConstraint) else None
 
 
 def leaf_layers(network):
