@@ -181,4 +181,6 @@ def update_target(online, target, tau, masks_may_differ):
     if mask is not None and masks_may_differ:
       mixed = mixed * mask
     target.assign(mixed)
+    if mask is not None and target.shape.rank == 2 and backend.may_be_native():
+      native_updates.keep_packed(target, mask)
   return tf.group()

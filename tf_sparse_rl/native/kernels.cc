@@ -298,10 +298,11 @@ INLINE void ByWidth(int64_t batch, Function function) {
 
 void WeightGradient(const int32_t* input_begin, const int32_t* output,
                     int64_t batch, int64_t inputs, int64_t outputs,
-                    const float* x, const float* dz, float* gradient) {
+                    int64_t first, int64_t last, const float* x,
+                    const float* dz, float* gradient) {
   ByWidth(batch, [&](auto width) {
     constexpr int64_t kWidth = decltype(width)::value;
-    for (int64_t i = 0; i < inputs; ++i) {
+    for (int64_t i = first; i < last; ++i) {
       const int64_t end = input_begin[i + 1];
       for (int64_t k = input_begin[i]; k < end; k += 4) {
         const int64_t n = end - k < 4 ? end - k : 4;
@@ -374,7 +375,7 @@ constexpr int kFew = 64;
 template <typename At>
 INLINE void AdamFew(const AdamStep& step, float decay, int64_t size, At at,
                     const float* gradient, float* variable, float* m,
-                    float* v) {
+                    float* v, float* packed) {
   float g[kFew], a[kFew], b[kFew], c[kFew];
   for (int64_t e = 0; e < size; ++e) {
     g[e] = gradient[e];
@@ -394,6 +395,7 @@ INLINE void AdamFew(const AdamStep& step, float decay, int64_t size, At at,
     variable[at(e)] = a[e];
     m[at(e)] = b[e];
     v[at(e)] = c[e];
+    if (packed) packed[e] = a[e];
   }
 }
 
@@ -409,12 +411,13 @@ void Adam(const AdamStep& step, float decay, int64_t size,
   }
   AdamFew(
       step, decay, size - i, [](int64_t e) { return e; }, gradient + i,
-      variable + i, m + i, v + i);
+      variable + i, m + i, v + i, nullptr);
 }
 
 void AdamAt(const AdamStep& step, float decay, int64_t inputs, int64_t outputs,
             const int32_t* input_begin, const int32_t* output,
-            const float* gradient, float* variable, float* m, float* v) {
+            const float* gradient, float* variable, float* m, float* v,
+            float* packed) {
   for (int64_t i = 0; i < inputs; ++i) {
     const int64_t end = input_begin[i + 1];
     for (int64_t k = input_begin[i]; k < end; k += kFew) {
@@ -422,7 +425,7 @@ void AdamAt(const AdamStep& step, float decay, int64_t inputs, int64_t outputs,
       AdamFew(
           step, decay, end - k < kFew ? end - k : kFew,
           [column](int64_t e) ALWAYS_INLINE { return column[e]; },
-          gradient + k, variable, m, v);
+          gradient + k, variable, m, v, packed + k);
     }
     variable += outputs;
     m += outputs;

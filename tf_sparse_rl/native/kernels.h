@@ -60,10 +60,12 @@ struct Kernels {
   void (*through)(Activation activation, int64_t size, const float* dy,
                   const float* y, float* dz);
 
-  // Gradients of the weights by input, and of the biases.
+  // Gradients of the weights by input, of the inputs from `first` to before
+  // `last`; and of the biases.
   void (*weight_gradient)(const int32_t* input_begin, const int32_t* output,
                           int64_t batch, int64_t inputs, int64_t outputs,
-                          const float* x, const float* dz, float* gradient);
+                          int64_t first, int64_t last, const float* x,
+                          const float* dz, float* gradient);
   void (*bias_gradient)(int64_t batch, int64_t outputs, const float* dz,
                         float* gradient);
   // Gradient of all weights, active or not: [inputs, outputs].
@@ -74,12 +76,12 @@ struct Kernels {
   // `decay` times the variable.
   void (*adam)(const AdamStep& step, float decay, int64_t size,
                const float* gradient, float* variable, float* m, float* v);
-  // The same of the active entries of a kernel [inputs, outputs], `gradient`
-  // having one entry for each.
+  // The same of the active entries of a kernel [inputs, outputs]; `gradient`
+  // has one entry for each, and so has `packed`, which gets the new values.
   void (*adam_at)(const AdamStep& step, float decay, int64_t inputs,
                   int64_t outputs, const int32_t* input_begin,
                   const int32_t* output, const float* gradient,
-                  float* variable, float* m, float* v);
+                  float* variable, float* m, float* v, float* packed);
 };
 
 // The fastest set that this CPU runs, or that TF_SPARSE_RL_CPU names.

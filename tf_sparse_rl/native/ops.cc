@@ -6,11 +6,15 @@
 // explained in kernels.h; a "packed" tensor has one entry a connection, in the
 // order of the mask's ones.
 
+#include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <cstring>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
+#include <thread>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -96,6 +100,113 @@ class Structures {
   std::unordered_map<int64_t, std::shared_ptr<const Structure>> of_ones_;
 };
 
+// The active weights of a kernel, by input and by output.
+struct Packed {
+  std::shared_ptr<const Structure> structure;
+  Tensor by_input;
+  Tensor by_output;
+};
+
+tensorflow::Status Allocate(OpKernelContext* ctx,
+                            std::shared_ptr<const Structure> structure,
+                            Packed* packed) {
+  const TensorShape shape({structure->nonzero()});
+  packed->structure = std::move(structure);
+  TF_RETURN_IF_ERROR(ctx->allocate_temp(tensorflow::DT_FLOAT, shape,
+                                        &packed->by_input));
+  return ctx->allocate_temp(tensorflow::DT_FLOAT, shape, &packed->by_output);
+}
+
+void FillByOutput(Packed* packed) {
+  const std::vector<int32_t>& place = packed->structure->place;
+  const float* from = Data(packed->by_input);
+  float* to = Data(&packed->by_output);
+  for (size_t k = 0; k < place.size(); ++k) to[place[k]] = from[k];
+}
+
+void PackFrom(const float* dense, const Structure& s, float* by_input) {
+  for (int64_t i = 0; i < s.inputs; ++i) {
+    const float* row = dense + i * s.outputs;
+    for (int64_t k = s.input_begin[i]; k < s.input_begin[i + 1]; ++k) {
+      by_input[k] = row[s.output[k]];
+    }
+  }
+}
+
+// Packed weights of kernels that only our own operations write to in place. A
+// kernel is known by its buffer, as masks are. Who is about to write to it
+// calls Forget first, or would be given a copy.
+class PackedKernels {
+ public:
+  static PackedKernels& All() {
+    static PackedKernels* all = new PackedKernels;
+    return *all;
+  }
+
+  // Whether there are packed weights of this kernel at this structure.
+  bool Find(const Tensor& kernel, const Structure* structure, Packed* packed) {
+    std::lock_guard<std::mutex> lock(mutex_);
+    const auto found = entries_.find(Data(kernel));
+    if (found == entries_.end() ||
+        found->second.packed.structure.get() != structure) {
+      return false;
+    }
+    *packed = found->second.packed;
+    return true;
+  }
+
+  void Keep(const Tensor& kernel, Packed packed) {
+    std::lock_guard<std::mutex> lock(mutex_);
+    for (auto it = entries_.begin(); it != entries_.end();) {
+      it = it->second.kernel.RefCountIsOne() ? entries_.erase(it) : ++it;
+    }
+    entries_[Data(kernel)] = Entry{kernel, std::move(packed)};
+  }
+
+  void Forget(const Tensor& kernel) {
+    std::lock_guard<std::mutex> lock(mutex_);
+    entries_.erase(Data(kernel));
+  }
+
+ private:
+  struct Entry {
+    Tensor kernel;
+    Packed packed;
+  };
+
+  std::mutex mutex_;
+  std::unordered_map<const float*, Entry> entries_;
+};
+
+// Calls `work(begin, end)` on parts of 0 to `total`, on a second thread too if
+// there is one to spare. This thread takes whatever part nobody has taken, so
+// it never waits for a thread that is not at work already.
+void InParts(OpKernelContext* ctx, int64_t total, int64_t parts,
+             const std::function<void(int64_t, int64_t)>& work) {
+  struct Shared {
+    std::atomic<int64_t> next{0}, done{0};
+  };
+  if (parts < 2 || total < 2) return work(0, total);
+  const auto shared = std::make_shared<Shared>();
+  const auto take = [shared, total, parts](const auto& work) {
+    for (;;) {
+      const int64_t part = shared->next++;
+      if (part >= parts) return;
+      work(part * total / parts, (part + 1) * total / parts);
+      ++shared->done;
+    }
+  };
+  // By reference: whoever comes after all parts are taken does not call it.
+  (*ctx->runner())([take, &work] { take(work); });
+  take(work);
+  while (shared->done < parts) std::this_thread::yield();
+}
+
+// Parts of so much work that a second thread is worth waking.
+int64_t NumParts(int64_t multiplications) {
+  return multiplications < (1 << 20) ? 1 : 4;
+}
+
 Activation ActivationNamed(const std::string& name, bool* known) {
   const std::pair<const char*, Activation> all[] = {
       {"linear", Activation::kLinear},   {"relu", Activation::kRelu},
@@ -161,6 +272,19 @@ Connections ToInputs(const Structure& s, const float* weight) {
   return {s.inputs, s.outputs, s.input_begin.data(), s.output.data(), weight};
 }
 
+// Calls `work(first example, examples)` on blocks of the batch.
+void OverBlocks(OpKernelContext* ctx, int64_t batch, int64_t connections,
+                const std::function<void(int64_t, int64_t)>& work) {
+  const int64_t width = BlockWidth(batch), blocks = NumBlocks(batch);
+  // Whole blocks of full width, so that a part is a batch of its own.
+  const int64_t parts =
+      std::min(blocks, NumParts(connections * blocks * width));
+  if (parts < 2) return work(0, batch);
+  InParts(ctx, blocks, parts, [&](int64_t begin, int64_t end) {
+    work(begin * width, (end - begin) * width);
+  });
+}
+
 class RunOp : public RunKernel {
  public:
   using RunKernel::RunKernel;
@@ -195,40 +319,32 @@ class RunOp : public RunKernel {
     kernels.to_blocks(Data(input), batch, sizes()[0], Data(state));
     for (size_t l = 0; l < num_layers(); ++l) {
       const auto s = structure(masks[l], l);
-      Tensor *by_input, *next, by_output;
-      const TensorShape entries({s->nonzero()});
-      OP_REQUIRES_OK(ctx, packed.allocate(l, entries, &by_input));
-      OP_REQUIRES_OK(ctx, ctx->allocate_temp(tensorflow::DT_FLOAT, entries,
-                                             &by_output));
-      Pack(*s, Data(weights[l]), Data(by_input), Data(&by_output));
+      Packed weight;
+      if (!PackedKernels::All().Find(weights[l], s.get(), &weight)) {
+        OP_REQUIRES_OK(ctx, Allocate(ctx, s, &weight));
+        PackFrom(Data(weights[l]), *s, Data(&weight.by_input));
+        FillByOutput(&weight);
+      }
+      packed.set(l, weight.by_input);
+      Tensor* next;
       const TensorShape shape({padded * sizes()[l + 1]});
       if (l + 1 < num_layers()) {
         OP_REQUIRES_OK(ctx, states.allocate(l + 1, shape, &next));
       } else {
         OP_REQUIRES_OK(ctx, ctx->allocate_output("last", shape, &next));
       }
-      kernels.forward(ToOutputs(*s, Data(&by_output)), Data(biases[l]),
-                      activation(l), batch, Data(state), Data(next));
+      OverBlocks(ctx, batch, s->nonzero(), [&](int64_t begin, int64_t size) {
+        kernels.forward(ToOutputs(*s, Data(weight.by_output)),
+                        Data(biases[l]), activation(l), size,
+                        Data(*state) + begin * s->inputs,
+                        Data(next) + begin * s->outputs);
+      });
       state = next;
     }
     Tensor* output;
     OP_REQUIRES_OK(ctx, ctx->allocate_output(
                             "output", {batch, sizes().back()}, &output));
-    kernels.from_blocks(Data(state), batch, sizes().back(), Data(output));
-  }
-
- private:
-  // The active weights, by input and by output.
-  static void Pack(const Structure& s, const float* kernel, float* by_input,
-                   float* by_output) {
-    for (int64_t i = 0; i < s.inputs; ++i) {
-      const float* row = kernel + i * s.outputs;
-      for (int64_t k = s.input_begin[i]; k < s.input_begin[i + 1]; ++k) {
-        const float weight = row[s.output[k]];
-        by_input[k] = weight;
-        by_output[s.place[k]] = weight;
-      }
-    }
+    kernels.from_blocks(Data(*state), batch, sizes().back(), Data(output));
   }
 };
 
@@ -265,8 +381,12 @@ class DeltasOp : public RunKernel {
       const auto s = structure(masks[l], l);
       OP_REQUIRES_OK(ctx,
                      deltas.allocate(l - 1, {padded * sizes()[l]}, &below));
-      kernels.backward(ToInputs(*s, Data(packed[l])), activation(l - 1), batch,
-                       Data(delta), Data(states[l]), Data(below));
+      OverBlocks(ctx, batch, s->nonzero(), [&](int64_t begin, int64_t size) {
+        kernels.backward(ToInputs(*s, Data(packed[l])), activation(l - 1), size,
+                         Data(*delta) + begin * s->outputs,
+                         Data(states[l]) + begin * s->inputs,
+                         Data(below) + begin * s->inputs);
+      });
       delta = below;
     }
   }
@@ -313,9 +433,13 @@ class WeightGradientsOp : public RunKernel {
       Tensor *weights, *biases;
       OP_REQUIRES_OK(ctx, of_weights.allocate(l, {s->nonzero()}, &weights));
       OP_REQUIRES_OK(ctx, of_biases.allocate(l, {s->outputs}, &biases));
-      kernels.weight_gradient(s->input_begin.data(), s->output.data(), padded,
-                              s->inputs, s->outputs, Data(states[l]),
-                              Data(deltas[l]), Data(weights));
+      InParts(ctx, s->inputs, NumParts(s->nonzero() * padded),
+              [&](int64_t first, int64_t last) {
+                kernels.weight_gradient(
+                    s->input_begin.data(), s->output.data(), padded, s->inputs,
+                    s->outputs, first, last, Data(states[l]), Data(deltas[l]),
+                    Data(weights));
+              });
       kernels.bias_gradient(padded, s->outputs, Data(deltas[l]), Data(biases));
     }
   }
@@ -347,12 +471,7 @@ class PackOp : public RunKernel {
     const auto s = structure(ctx->input(1), 0);
     Tensor* result;
     OP_REQUIRES_OK(ctx, ctx->allocate_output(0, {s->nonzero()}, &result));
-    float* packed = Data(result);
-    for (int64_t i = 0; i < s->inputs; ++i) {
-      for (int64_t k = s->input_begin[i]; k < s->input_begin[i + 1]; ++k) {
-        packed[k] = dense[i * s->outputs + s->output[k]];
-      }
-    }
+    PackFrom(dense, *s, Data(result));
   }
 };
 
@@ -447,6 +566,7 @@ class AdamOp : public OpKernel {
 
     for (int i = 0; i < count; ++i) {
       float *variable, *m, *v;
+      PackedKernels::All().Forget(variables[i]);
       OP_REQUIRES_OK(ctx, variables.Write(ctx, i, &variable));
       OP_REQUIRES_OK(ctx, variables.Write(ctx, count + i, &m));
       OP_REQUIRES_OK(ctx, variables.Write(ctx, 2 * count + i, &v));
@@ -463,10 +583,42 @@ class AdamOp : public OpKernel {
           Structures::Of(masks[i], value.dim_size(0), value.dim_size(1));
       OP_REQUIRES(ctx, gradients[i].NumElements() == s->nonzero(),
                   InvalidArgument("Packed gradient ", i, " does not fit."));
-      BestKernels().adam_at(step, decay, s->inputs, s->outputs,
-                            s->input_begin.data(), s->output.data(),
-                            Data(gradients[i]), variable, m, v);
+      Packed packed;
+      OP_REQUIRES_OK(ctx, Allocate(ctx, s, &packed));
+      // An entry costs about as much as 64 multiplications.
+      InParts(ctx, s->inputs, NumParts(64 * s->nonzero()),
+              [&](int64_t first, int64_t last) {
+                const int64_t skipped = first * s->outputs;
+                BestKernels().adam_at(
+                    step, decay, last - first, s->outputs,
+                    s->input_begin.data() + first, s->output.data(),
+                    Data(gradients[i]), variable + skipped, m + skipped,
+                    v + skipped, Data(&packed.by_input));
+              });
+      FillByOutput(&packed);
+      PackedKernels::All().Keep(variables[i], std::move(packed));
     }
+  }
+};
+
+// Keeps the packed weights of a kernel that has been assigned.
+class KeepPackedOp : public OpKernel {
+ public:
+  using OpKernel::OpKernel;
+
+  void Compute(OpKernelContext* ctx) override {
+    Variables variables;
+    OP_REQUIRES_OK(ctx, variables.Open(ctx, 0, 1));
+    const Tensor& kernel = variables[0];
+    Packed packed;
+    OP_REQUIRES_OK(
+        ctx, Allocate(ctx,
+                      Structures::Of(ctx->input(1), kernel.dim_size(0),
+                                     kernel.dim_size(1)),
+                      &packed));
+    PackFrom(Data(kernel), *packed.structure, Data(&packed.by_input));
+    FillByOutput(&packed);
+    PackedKernels::All().Keep(kernel, std::move(packed));
   }
 };
 
@@ -486,13 +638,13 @@ class SoftUpdateOp : public OpKernel {
     Variables targets;
     OP_REQUIRES_OK(ctx, targets.Open(ctx, 0, masks.size()));
     for (int i = 0; i < masks.size(); ++i) {
-      float* target;
-      OP_REQUIRES_OK(ctx, targets.Write(ctx, i, &target));
       const Tensor& value = targets[i];
       OP_REQUIRES(ctx, sources[i].NumElements() == value.NumElements(),
                   InvalidArgument("Source ", i, " does not fit."));
-      const float* source = Data(sources[i]);
+      float* target;
       if (masks[i].NumElements() == 0) {
+        OP_REQUIRES_OK(ctx, targets.Write(ctx, i, &target));
+        const float* source = Data(sources[i]);
         for (int64_t k = 0; k < value.NumElements(); ++k) {
           target[k] = Mix(target[k], source[k]);
         }
@@ -500,13 +652,24 @@ class SoftUpdateOp : public OpKernel {
       }
       const auto s =
           Structures::Of(masks[i], value.dim_size(0), value.dim_size(1));
-      for (int64_t row = 0; row < s->inputs; ++row) {
+      Packed source, mixed;
+      OP_REQUIRES_OK(ctx, Allocate(ctx, s, &mixed));
+      float* packed = Data(&mixed.by_input);
+      if (!PackedKernels::All().Find(sources[i], s.get(), &source)) {
+        OP_REQUIRES_OK(ctx, Allocate(ctx, s, &source));
+        PackFrom(Data(sources[i]), *s, Data(&source.by_input));
+      }
+      PackedKernels::All().Forget(value);
+      OP_REQUIRES_OK(ctx, targets.Write(ctx, i, &target));
+      for (int64_t row = 0; row < s->inputs; ++row, target += s->outputs) {
         for (int64_t k = s->input_begin[row]; k < s->input_begin[row + 1];
              ++k) {
-          const int64_t place = row * s->outputs + s->output[k];
-          target[place] = Mix(target[place], source[place]);
+          float& entry = target[s->output[k]];
+          entry = packed[k] = Mix(entry, Data(source.by_input)[k]);
         }
       }
+      FillByOutput(&mixed);
+      PackedKernels::All().Keep(value, std::move(mixed));
     }
   }
 
@@ -644,6 +807,12 @@ REGISTER_OP("TfSparseRlAdam")
     .SetIsStateful()
     .SetShapeFn(tensorflow::shape_inference::NoOutputs);
 
+REGISTER_OP("TfSparseRlKeepPacked")
+    .Input("kernel: resource")
+    .Input("mask: float")
+    .SetIsStateful()
+    .SetShapeFn(tensorflow::shape_inference::NoOutputs);
+
 REGISTER_OP("TfSparseRlSoftUpdate")
     .Input("targets: N * resource")
     .Input("sources: N * float")
@@ -664,6 +833,7 @@ REGISTER("TfSparseRlDenseGradient", DenseGradientOp);
 REGISTER("TfSparseRlPack", PackOp);
 REGISTER("TfSparseRlSumOfSquares", SumOfSquaresOp);
 REGISTER("TfSparseRlAdam", AdamOp);
+REGISTER("TfSparseRlKeepPacked", KeepPackedOp);
 REGISTER("TfSparseRlSoftUpdate", SoftUpdateOp);
 
 }  // namespace

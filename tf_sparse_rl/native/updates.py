@@ -86,6 +86,20 @@ def soft_update(updates, tau):
   )
 
 
+def keep_packed(kernel, mask):
+  """Keeps the active entries of a kernel at hand, until it is assigned again.
+
+  `adam` and `soft_update` do so by themselves.
+
+  Args:
+    kernel: variable `[inputs, outputs]` that rests for some train steps.
+    mask: of the same shape.
+  """
+  library.load().tf_sparse_rl_keep_packed(
+    kernel.handle, tf.convert_to_tensor(mask)
+  )
+
+
 def pack(dense, mask):
   """The active entries of a kernel or of its gradient.
 
