@@ -1,0 +1,95 @@
+"""Writes a report: figures, tables and the page that shows them."""
+
+import pathlib
+import shutil
+
+from tf_sparse_rl.report import (
+  catalogue,
+  conditions,
+  drawing,
+  headline,
+  page,
+  result_tables,
+  run_tables,
+  study,
+  tables,
+)
+from tf_sparse_rl.report import runs as runs_lib
+
+# What a report consists of, and nothing else in its directory is touched.
+_PARTS = ('figures', 'tables')
+
+
+def write(sweep_dir, out, allow_unfinished=False, num_resamples=2000):
+  """Reports the runs of a directory.
+
+  Args:
+    sweep_dir: see runs.read.
+    out: directory of the report; an older report there is replaced.
+    allow_unfinished: whether runs may be missing.
+    num_resamples: of each bootstrap.
+
+  Returns:
+    Path of index.html.
+
+  Raises:
+    ReportError: if there are no runs, one cannot be read, or some are missing.
+  """
+  every = conditions.group(runs_lib.read(sweep_dir))
+  if not allow_unfinished:
+    conditions.check_complete(every)
+  out = pathlib.Path(out)
+  studies = study.build(every, num_resamples)
+  sections = [_section(s, out) for s in studies]
+  about = [
+    run_tables.runs(every, out),
+    run_tables.settings(every),
+    run_tables.references(studies),
+    run_tables.versions(every),
+  ]
+  about = [table for table in about if table is not None]
+  for part in _PARTS:
+    shutil.rmtree(out / part, ignore_errors=True)
+    (out / part).mkdir(parents=True)
+  for section in sections:
+    for shown in section.figures:
+      for form, content in shown.files.items():
+        (out / 'figures' / f'{shown.name}.{form}').write_bytes(content)
+  for table in [*(t for s in sections for t in s.tables), *about]:
+    _write_table(table, out / 'tables')
+  summary = headline.build(every, studies)
+  index = out / 'index.html'
+  index.write_text(page.render(summary, sections, about), 'utf-8')
+  return index
+
+
+def _section(agent_study, out):
+  """The figures and tables of one agent."""
+  figures = []
+  for entry in catalogue.FIGURES:
+    figure = entry.draw(agent_study)
+    if figure is None:
+      continue
+    name = f'{agent_study.agent}_{entry.name}'
+    files = {form: drawing.to_bytes(figure, form) for form in ('svg', 'png')}
+    drawing.close(figure)
+    figures.append(page.ShownFigure(name, entry.title, entry.caption, files))
+  made = [
+    make(agent_study)
+    for make in (
+      result_tables.aggregate_scores,
+      result_tables.beside_the_paper,
+      result_tables.returns,
+      result_tables.improvements,
+      result_tables.cost,
+    )
+  ]
+  return page.Section(
+    agent_study.agent, figures, [table for table in made if table is not None]
+  )
+
+
+def _write_table(table, directory):
+  (directory / f'{table.name}.csv').write_text(tables.to_csv(table), 'utf-8')
+  text = tables.to_markdown(table)
+  (directory / f'{table.name}.md').write_text(text, 'utf-8')
