@@ -11,7 +11,7 @@ from tf_sparse_rl.report import runs as runs_lib
 # In the order of the paper's figures.
 METHODS = ('dense', runs_lib.SMALL_DENSE, 'static', 'set', 'rigl', 'prune')
 # What makes no difference to what is learned.
-_IRRELEVANT = (
+_MACHINE = (
   'checkpoint_period',
   'summary_period',
   'mask_images',
@@ -19,6 +19,25 @@ _IRRELEVANT = (
   'inter_op_threads',
   'jit_compile',
 )
+_MOVING = ('drop_fraction', 'mask_update_end_train_step')
+_PRUNING = ('prune_begin_train_step', 'prune_end_train_step')
+# Fields that a method does not look at.
+_UNUSED = {
+  'dense': (
+    'sparsity',
+    'actor_sparsity',
+    'critic_sparsity',
+    'custom_sparsity',
+    'sparsity_aware_init',
+    'mask_update_period',
+    *_MOVING,
+    *_PRUNING,
+  ),
+  'static': ('mask_update_period', *_MOVING, *_PRUNING),
+  'set': _PRUNING,
+  'rigl': _PRUNING,
+  'prune': _MOVING,
+}
 # What a condition is named by, or what follows from it.
 _NAMED = (
   'agent',
@@ -126,13 +145,25 @@ def overrides(run):
   differ = {
     field.name: getattr(config, field.name)
     for field in config_lib.fields()
-    if field.name not in (*_NAMED, *_IRRELEVANT)
+    if field.name not in (*_NAMED, *unused_fields(config))
     and getattr(config, field.name) != getattr(preset, field.name)
     and getattr(config, field.name) is not None
   }
   if config.num_env_steps != length.num_env_steps:
     differ['num_env_steps'] = config.num_env_steps
   return differ
+
+
+def unused_fields(config):
+  """Names of the fields that this run does not depend on.
+
+  Args:
+    config: a Config.
+
+  Returns:
+    Tuple of str.
+  """
+  return (*_MACHINE, *_UNUSED.get(config.method, ()))
 
 
 def check_complete(conditions):

@@ -44,6 +44,11 @@ _RC = {
 _PANEL = (3.3, 2.5)  # inches
 
 
+def settings():
+  """A context in which figures are made and written."""
+  return plt.rc_context(_RC)
+
+
 def style(method):
   """Keyword arguments of a line in a method's colour.
 
@@ -62,27 +67,47 @@ def style(method):
   }
 
 
-def panels(rows, columns, width=1.0, **subplots):
+def panels(rows, columns, width=1.0, height=1.0, **subplots):
   """A figure of equal panels.
 
   Args:
     rows: number of rows.
     columns: number of columns.
     width: of a panel, as a multiple of what is usual.
+    height: the same.
     **subplots: for `plt.subplots`.
 
   Returns:
     (Figure, array of Axes `[rows, columns]`).
   """
-  with plt.rc_context(_RC):
-    return plt.subplots(
-      rows,
-      columns,
-      figsize=(_PANEL[0] * width * max(columns, 1.6), _PANEL[1] * rows + 0.55),
-      squeeze=False,
-      layout='constrained',
-      **subplots,
-    )
+  size = (_PANEL[0] * width * columns, _PANEL[1] * height * rows + 0.3)
+  figure, axes = plt.subplots(
+    rows,
+    columns,
+    figsize=(max(size[0], 1.6 * _PANEL[0]), size[1]),
+    squeeze=False,
+    layout='constrained',
+    **subplots,
+  )
+  figure.get_layout_engine().set(w_pad=0.06, h_pad=0.06)
+  return figure, axes
+
+
+def wrapped(count, **subplots):
+  """A figure of so many panels, at most three in a row.
+
+  Args:
+    count: number of panels.
+    **subplots: for `plt.subplots`.
+
+  Returns:
+    (Figure, list of Axes).
+  """
+  columns = {1: 1, 2: 2, 4: 2}.get(count, 3)
+  figure, axes = panels(math.ceil(count / columns), columns, **subplots)
+  for axis in axes.flat[count:]:
+    axis.remove()
+  return figure, list(axes.flat[:count])
 
 
 def with_interval(axis, xs, estimates, method, **changes):
@@ -134,14 +159,33 @@ def legend(figure):
   order = sorted(
     entries, key=lambda x: (names.index(x) if x in names else len(names), x)
   )
+  # Inches: the line's sample, and the letters of the longest name.
+  longest = 0.6 + 0.085 * max(map(len, order))
+  columns = max(1, min(len(order), int(figure.get_figwidth() / longest)))
+  rows = math.ceil(len(order) / columns)
+  figure.set_figheight(figure.get_figheight() + 0.2 * rows)
   figure.legend(
     [entries[label] for label in order],
     order,
     loc='outside upper center',
-    ncols=min(len(order), 6),
+    ncols=columns,
     frameon=False,
     handlelength=2.6,
   )
+
+
+def parameters_axis(axis):
+  """A logarithmic horizontal axis with ticks as 20k, 1M.
+
+  Args:
+    axis: an Axes; everything is drawn already.
+  """
+  axis.set_xscale('log')
+  low, high = axis.get_xlim()
+  subs = (1,) if high > 150 * low else (1, 2, 5)
+  axis.xaxis.set_major_locator(ticker.LogLocator(subs=subs, numticks=12))
+  axis.xaxis.set_minor_locator(ticker.NullLocator())
+  thousands(axis)
 
 
 def thousands(axis):
@@ -166,10 +210,9 @@ def to_bytes(figure, form):
   file = io.BytesIO()
   # Neither the date nor the version of matplotlib goes into the file.
   undated = {'svg': {'Date': None, 'Creator': None}, 'png': {'Software': None}}
-  with plt.rc_context(_RC):
-    figure.savefig(
-      file, format=form, dpi=160, metadata=undated[form], facecolor='white'
-    )
+  figure.savefig(
+    file, format=form, dpi=160, metadata=undated[form], facecolor='white'
+  )
   return file.getvalue()
 
 

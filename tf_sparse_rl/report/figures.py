@@ -12,7 +12,6 @@ from matplotlib import ticker
 from tf_sparse_rl.report import (
   aggregates,
   drawing,
-  result_tables,
   scores,
 )
 from tf_sparse_rl.report import study as study_lib
@@ -20,6 +19,12 @@ from tf_sparse_rl.report import study as study_lib
 _THRESHOLDS = np.linspace(0, 1.5, 61)
 # Curves are drawn at so many points of time at most.
 _MAX_POINTS = 60
+# So few runs are drawn one by one.
+_FEW_RUNS = 3
+_BASELINES = {
+  'dense': 'over dense of full size',
+  'small_dense': 'over dense of equal size',
+}
 
 
 def return_against_parameters(study):
@@ -52,9 +57,7 @@ def _parameters_panel(axis, study, env_name, distribution):
       drawing.across(axis, estimates[0])
     xs = [r.costs['parameters'] for r in chosen]
     drawing.with_interval(axis, xs, estimates, method)
-  axis.set_xscale('log')
-  axis.xaxis.set_minor_formatter(ticker.NullFormatter())
-  drawing.thousands(axis)
+  drawing.parameters_axis(axis)
 
 
 def _lines(study, env_name):
@@ -91,7 +94,7 @@ def iqm_bars(study):
       if a.cell.method == method:
         x = groups.index(a.cell.sparsity) + (i - (len(methods) - 1) / 2) * width
         _bar(axis, x, a.estimates['iqm'], 0.9 * width, method)
-  dense = study.aggregate(method='dense', variant='')
+  dense = study.aggregate('dense')
   if dense is not None:
     drawing.across(axis, dense.estimates['iqm'])
   axis.set_xticks(range(len(groups)), [f'{s:g}' for s in groups])
@@ -124,7 +127,7 @@ def learning_curves(study):
         if r.env_name == name and _is_plain(r.cell):
           if r.cell.sparsity in (0, sparsity):
             _curve(axis, r, study.num_resamples)
-      axis.set_title(f'{name}, {sparsity:g}' if sparsity else name)
+      axis.set_title(f'{name}, sparsity {sparsity:g}' if sparsity else name)
       drawing.thousands(axis)
     row[0].set_ylabel('return')
   for axis in axes[-1]:
@@ -141,12 +144,18 @@ def _curve(axis, result, num_resamples):
   env_steps, returns = study_lib.curves(result.condition)
   if not len(env_steps):
     return
+  method = result.cell.method
+  label = drawing.style(method)['label']
+  if not result.condition.finished:
+    label += ' (unfinished)'
   chosen = _some(len(env_steps))
-  # The mean over the environment's runs is the IQM's simpler relative.
   estimates = aggregates.mean_curve(returns[:, chosen], num_resamples)
   drawing.with_interval(
-    axis, env_steps[chosen], estimates, result.cell.method, marker=''
+    axis, env_steps[chosen], estimates, method, marker='', label=label
   )
+  if 1 < len(returns) <= _FEW_RUNS:
+    color = drawing.style(method)['color']
+    axis.plot(env_steps, returns.T, color=color, linewidth=0.6, alpha=0.5)
 
 
 def _some(count):
@@ -163,35 +172,34 @@ def sample_efficiency(study):
   if not sparsities or len(study.scored_env_names) < 2:
     return None
   curves = {c: _iqm_curve(study, c) for c in cells}
-  figure, axes = drawing.panels(1, len(sparsities), sharey=True)
-  for axis, sparsity in zip(axes[0], sparsities):
+  figure, axes = drawing.wrapped(len(sparsities), sharey=True)
+  for axis, sparsity in zip(axes, sparsities):
     for cell, curve in curves.items():
       if cell.sparsity in (0, sparsity) and curve is not None:
         drawing.with_interval(axis, *curve, cell.method, marker='')
     axis.set_title(f'sparsity {sparsity:g}')
     axis.set_xlabel('share of training')
     axis.xaxis.set_major_formatter(ticker.PercentFormatter(1, decimals=0))
-  axes[0, 0].set_ylabel('IQM of normalised returns')
+  axes[0].set_ylabel('IQM of normalised returns')
   drawing.legend(figure)
   return figure
 
 
 def _iqm_curve(study, cell):
   """(shares of training, Estimates), or None if evaluations do not match."""
-  tasks, shares = [], None
-  for name in study.scored_env_names:
-    condition = study.result(cell, name).condition
-    env_steps, returns = study_lib.curves(condition)
-    if not len(env_steps) or len(returns) != len(study.seeds):
-      return None
-    theirs = env_steps / condition.runs[0].config.num_env_steps
-    if shares is not None and not np.array_equal(shares, theirs):
-      return None
-    shares = theirs
-    tasks.append(scores.reference(name).normalize(returns))
-  chosen = _some(len(shares))
+  members = [study.result(cell, n).condition for n in study.scored_env_names]
+  seeds = set.intersection(*(set(c.seeds) for c in members))
+  tasks, shares = [], []
+  for condition in members:
+    env_steps, returns = study_lib.curves(condition, seeds)
+    reference = scores.reference(condition.env_name)
+    shares.append(env_steps / condition.runs[0].config.num_env_steps)
+    tasks.append(reference.normalize(returns))
+  if not all(np.array_equal(x, shares[0]) for x in shares):
+    return None
+  chosen = _some(len(shares[0]))
   array = np.stack(tasks, axis=1)[:, :, chosen]
-  return shares[chosen], aggregates.iqm_curve(array, study.num_resamples)
+  return shares[0][chosen], aggregates.iqm_curve(array, study.num_resamples)
 
 
 def performance_profiles(study):
@@ -200,8 +208,8 @@ def performance_profiles(study):
   sparsities = sorted({a.cell.sparsity for a in plain if a.cell.sparsity})
   if not sparsities:
     return None
-  figure, axes = drawing.panels(1, len(sparsities), sharey=True)
-  for axis, sparsity in zip(axes[0], sparsities):
+  figure, axes = drawing.wrapped(len(sparsities), sharey=True)
+  for axis, sparsity in zip(axes, sparsities):
     for a in plain:
       if a.cell.sparsity in (0, sparsity):
         profile = aggregates.performance_profile(
@@ -213,43 +221,30 @@ def performance_profiles(study):
     axis.set_title(f'sparsity {sparsity:g}')
     axis.set_xlabel('normalised score s')
     axis.set_ylim(-0.02, 1.02)
-  axes[0, 0].set_ylabel('share of runs above s')
+  axes[0].set_ylabel('share of runs above s')
   drawing.legend(figure)
   return figure
 
 
 def improvement(study):
   """Probability of improvement over dense networks, with intervals."""
-  found = [
-    x
-    for x in result_tables.improvement_estimates(study)
-    if _is_plain(x[0].cell)
-  ]
-  baselines = list(dict.fromkeys(b.method for _, b, _ in found))
+  found = [x for x in study.improvements if _is_plain(x[0])]
+  baselines = list(dict.fromkeys(cell.method for _, cell, _ in found))
   if not baselines:
     return None
-  most = max(sum(b.method == m for _, b, _ in found) for m in baselines)
-  figure, axes = drawing.panels(
-    max(1, math.ceil(most / 9)), len(baselines), sharex=True
+  lines = {m: [x for x in found if x[1].method == m][::-1] for m in baselines}
+  most = max(map(len, lines.values()))
+  figure, [axes] = drawing.panels(
+    1, len(baselines), width=1.3, height=max(1, most / 11), sharex=True
   )
-  for axis in axes[1:].flat:
-    axis.remove()
-  titles = {
-    'dense': 'over dense of full size',
-    'small_dense': 'over dense of equal size',
-  }
-  for column, baseline in enumerate(baselines):
-    grid = axes[0, column].get_gridspec()
-    axes[0, column].remove()
-    axis = figure.add_subplot(grid[:, column])
-    chosen = [x for x in found if x[1].method == baseline][::-1]
-    for y, (a, _, estimate) in enumerate(chosen):
-      look = drawing.style(a.cell.method)
+  for axis, (baseline, chosen) in zip(axes, lines.items()):
+    for y, (cell, _, estimate) in enumerate(chosen):
+      look = drawing.style(cell.method)
       axis.plot(estimate.value, y, look['marker'], color=look['color'])
       axis.hlines(y, estimate.low, estimate.high, color=look['color'])
-    axis.set_yticks(range(len(chosen)), [a.cell.label for a, _, _ in chosen])
+    axis.set_yticks(range(len(chosen)), [cell.label for cell, _, _ in chosen])
     axis.axvline(0.5, color='#888888', linewidth=1)
     axis.set_xlim(-0.03, 1.03)
-    axis.set_title(titles[baseline])
+    axis.set_title(_BASELINES[baseline])
     axis.set_xlabel('probability of improvement')
   return figure

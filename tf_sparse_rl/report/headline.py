@@ -33,16 +33,16 @@ def build(every, studies):
     (len({s for x in studies for s in x.seeds}), 'seeds'),
     (_length(studies), 'env steps a run'),
   ]
-  agents = ', '.join(s.agent.upper() for s in studies)
+  agents = ' and '.join(s.agent.upper() for s in studies)
   findings = [words for s in studies for words in _findings(s)]
   return Headline(
-    f'{agents}: sparse and dense', findings, tiles, _warnings(every, studies)
+    f'Sparse training of {agents}', findings, tiles, _warnings(every, studies)
   )
 
 
 def _findings(agent_study):
   """Sentences about the scores of one agent."""
-  dense = agent_study.aggregate(method='dense', variant='')
+  dense = agent_study.aggregate('dense')
   sparse = [
     a
     for a in agent_study.aggregates
@@ -54,14 +54,14 @@ def _findings(agent_study):
   best = max(sparse, key=_iqm)
   words = [
     f'{agent_study.agent.upper()}: the best sparse networks are '
-    f'{best.cell.label} with an IQM of {_iqm(best):.2f}; dense ones have '
+    f'{_words(best.cell)} with an IQM of {_iqm(best):.2f}; dense ones have '
     f'{goal:.2f}.'
   ]
   level = [a for a in sparse if _iqm(a) >= 0.9 * goal]
   if level and goal > 0:
     sparsest = max(level, key=lambda a: (a.cell.sparsity, _iqm(a)))
     words.append(
-      f'The sparsest within 10 % of dense: {sparsest.cell.label}, an IQM of '
+      f'The sparsest within 10 % of dense: {_words(sparsest.cell)}, an IQM of '
       f'{_iqm(sparsest):.2f} with {100 * (1 - sparsest.cell.sparsity):.3g} % '
       'of the weights.'
     )
@@ -72,7 +72,7 @@ def _findings(agent_study):
 
 def _warnings(every, studies):
   found = [
-    f'Unfinished: {c.cell.agent} {c.env_name} {c.cell.label} has '
+    f'Unfinished: {c.cell.agent.upper()} {c.env_name} {c.cell.label} has '
     f'{len(c.finished)} of {len(c.finished) + len(seeds)} seeds.'
     for c, seeds in conditions.missing_seeds(every)
   ]
@@ -83,6 +83,13 @@ def _warnings(every, studies):
         f'{"s" if len(agent_study.seeds) > 1 else ""}: too few to rank methods.'
       )
   return found
+
+
+def _words(cell):
+  words = f'{conditions.METHOD_NAMES[cell.method]} at {cell.sparsity:g}'
+  if cell.distribution != 'erk':
+    words += f' ({cell.distribution})'
+  return f'{words} with {cell.variant}' if cell.variant else words
 
 
 def _iqm(aggregate):

@@ -187,7 +187,9 @@ def _sort_key(value):
 
 
 def _alignment(column):
-  return '' if column.digits is None else ' class="number"'
+  if column.digits is not None:
+    return ' class="number"'
+  return ' class="long"' if column.long else ''
 
 
 def _url(path):

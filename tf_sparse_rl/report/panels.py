@@ -8,22 +8,26 @@ import dataclasses
 
 import numpy as np
 
-from tf_sparse_rl.report import aggregates, drawing
+from tf_sparse_rl.report import aggregates, conditions, drawing
 
 
 def distributions(study):
   """Final return over sparsity, ERK beside uniform, a panel an environment."""
-  sparse = [r for r in _known(study) if r.cell.distribution]
-  kinds = {r.cell.distribution for r in sparse if not r.cell.variant}
-  if len(kinds) < 2:
+  known = [r for r in _known(study) if not r.cell.variant]
+  sparse = [r for r in known if r.cell.distribution]
+  kinds = {}
+  for r in sparse:
+    kinds.setdefault(r.cell.method, set()).add(r.cell.distribution)
+  sparse = [r for r in sparse if len(kinds[r.cell.method]) > 1]
+  if not sparse:
     return None
   names = study.env_names
-  figure, axes = drawing.panels(1, len(names))
+  figure, axes = drawing.wrapped(len(names))
   dashes = {'erk': 'solid', 'uniform': (0, (2, 1.5)), 'er': (0, (5, 1, 1, 1))}
-  for axis, name in zip(axes[0], names):
+  for axis, name in zip(axes, names):
     lines = {}
     for r in sparse:
-      if r.env_name == name and not r.cell.variant:
+      if r.env_name == name:
         lines.setdefault((r.cell.method, r.cell.distribution), []).append(r)
     for (method, kind), results in lines.items():
       label = f'{drawing.style(method)["label"]}, {kind}'
@@ -38,7 +42,7 @@ def distributions(study):
       )
     axis.set_title(name)
     axis.set_xlabel('sparsity')
-  axes[0, 0].set_ylabel('final return')
+  axes[0].set_ylabel('final return')
   drawing.legend(figure)
   return figure
 
@@ -67,25 +71,29 @@ def actor_share(study):
 
 
 def noise_robustness(study):
-  """Return over observation noise at evaluation, a panel an environment."""
-  noisy = [
-    r for r in study.results if r.condition.finished and _has_noise(r.condition)
-  ]
-  names = sorted({r.env_name for r in noisy})
-  if not names:
+  """Return over observation noise: a column an environment, a row a sparsity.
+
+  Noise is evaluated after training and stands in a run's noise.jsonl.
+  """
+  noisy = [r for r in _known(study) if _has_noise(r.condition)]
+  noisy = [r for r in noisy if not r.cell.variant]
+  noisy = [r for r in noisy if r.cell.distribution in ('', 'erk')]
+  if not noisy:
     return None
-  figure, axes = drawing.panels(1, len(names))
-  for axis, name in zip(axes[0], names):
-    for r in noisy:
-      if r.env_name == name:
-        stds, returns = _noise_returns(r.condition)
-        estimates = aggregates.mean_curve(returns, study.num_resamples)
-        drawing.with_interval(
-          axis, stds, estimates, r.cell.method, label=r.cell.label
-        )
-    axis.set_title(name)
+  names = sorted({r.env_name for r in noisy})
+  rows = sorted({r.cell.sparsity for r in noisy if r.cell.sparsity}) or [0.0]
+  figure, axes = drawing.panels(len(rows), len(names), sharex=True)
+  for row, sparsity in zip(axes, rows):
+    for axis, name in zip(row, names):
+      for r in noisy:
+        if r.env_name == name and r.cell.sparsity in (0, sparsity):
+          stds, returns = _noise_returns(r.condition)
+          estimates = aggregates.mean_curve(returns, study.num_resamples)
+          drawing.with_interval(axis, stds, estimates, r.cell.method)
+      axis.set_title(f'{name}, sparsity {sparsity:g}' if sparsity else name)
+    row[0].set_ylabel('return')
+  for axis in axes[-1]:
     axis.set_xlabel('standard deviation of the noise')
-  axes[0, 0].set_ylabel('return')
   drawing.legend(figure)
   return figure
 
@@ -129,16 +137,16 @@ def _over_field(study, field, label, fixed=(), needs_value=False):
   if not lines:
     return None
   names = sorted({env_name for env_name, _ in lines})
-  figure, axes = drawing.panels(1, len(names))
+  figure, axes = drawing.wrapped(len(names))
   values = sorted({value for line in lines.values() for value, _ in line})
-  for axis, name in zip(axes[0], names):
+  for axis, name in zip(axes, names):
     for (env_name, _), line in lines.items():
       if env_name == name:
         _line(axis, sorted(line, key=lambda pair: pair[0]), values, fixed)
     axis.set_xticks(range(len(values)), [_short(v) for v in values])
     axis.set_title(name)
     axis.set_xlabel(label)
-  axes[0, 0].set_ylabel('final return')
+  axes[0].set_ylabel('final return')
   drawing.legend(figure)
   return figure
 
@@ -163,8 +171,10 @@ def _line(axis, line, values, fixed):
 
 
 def _rest(config, field):
-  """All of a config but one field and the seed."""
-  return dataclasses.replace(config, **{field: None, 'seed': 0})
+  """All that matters of a config but one field and the seed."""
+  left_out = {field, 'seed', *conditions.unused_fields(config)}
+  values = dataclasses.asdict(config).items()
+  return tuple((name, v) for name, v in values if name not in left_out)
 
 
 def _known(study):

@@ -3,8 +3,8 @@
 from tf_sparse_rl.report import aggregates, conditions, scores, tables
 from tf_sparse_rl.report.tables import Column
 
-_METHOD = (Column('method'), Column('sparsity', 3), Column('allocation'))
-_VARIANT = Column('set apart by')
+_METHOD = (Column('method'), Column('sparsity', 'g'), Column('allocation'))
+_VARIANT = Column('set apart by', long=True)
 
 
 def returns(study):
@@ -22,21 +22,21 @@ def returns(study):
       (
         r.env_name,
         *_cell(r.cell),
-        r.cell.variant or None,
         r.final_return,
         r.normalized,
         _seeds(study, r),
         _whole(r.costs['parameters']),
+        r.cell.variant or None,
       )
     )
   columns = (
     Column('environment'),
     *_METHOD,
-    _VARIANT,
     Column('return', 1, missing='no finished run'),
     Column('normalised', 3),
     Column('seeds'),
     Column('parameters', 0, missing=tables.NOT_RECORDED),
+    _VARIANT,
   )
   return _table(
     study,
@@ -63,21 +63,21 @@ def aggregate_scores(study):
   rows = [
     (
       *_cell(a.cell),
-      a.cell.variant or None,
       *(a.estimates[name] for name in aggregates.AGGREGATES),
       a.matrix.shape[0],
       a.matrix.shape[1],
+      a.cell.variant or None,
     )
     for a in study.aggregates
   ]
   columns = (
     *_METHOD,
-    _VARIANT,
     Column('IQM', 3),
     Column('median', 3),
     Column('optimality gap', 3),
     Column('seeds', 0),
-    Column('environments', 0),
+    Column('envs', 0),
+    _VARIANT,
   )
   return _table(
     study,
@@ -102,14 +102,13 @@ def improvements(study):
     Table, or None without dense runs.
   """
   rows = []
-  for aggregate, baseline, estimate in improvement_estimates(study):
-    cell = aggregate.cell
-    rows.append((*_cell(cell), cell.variant or None, baseline.label, estimate))
+  for cell, baseline, estimate in study.improvements:
+    rows.append((*_cell(cell), baseline.label, estimate, cell.variant or None))
   columns = (
     *_METHOD,
-    _VARIANT,
     Column('against'),
     Column('probability of improvement', 2),
+    _VARIANT,
   )
   return (
     _table(
@@ -127,35 +126,8 @@ def improvements(study):
   )
 
 
-def improvement_estimates(study):
-  """The cells beside the dense ones of full and of equal size.
-
-  Args:
-    study: an AgentStudy.
-
-  Returns:
-    List of (Aggregate, Cell of the baseline, Estimate).
-  """
-  found = []
-  for a in study.aggregates:
-    if a.cell.method == 'dense':
-      continue
-    small = {'method': 'small_dense', 'sparsity': a.cell.sparsity}
-    wanted = [{'method': 'dense'}]
-    if a.cell.method != 'small_dense':
-      wanted.append(small)
-    for fields in wanted:
-      baseline = study.aggregate(**fields, variant='')
-      if baseline is not None:
-        estimate = aggregates.probability_of_improvement(
-          a.matrix, baseline.matrix, study.num_resamples
-        )
-        found.append((a, baseline.cell, estimate))
-  return found
-
-
 def beside_the_paper(study):
-  """Our numbers, the paper's, and the difference.
+  """Our final returns, the paper's, and the difference.
 
   Args:
     study: an AgentStudy.
@@ -165,56 +137,51 @@ def beside_the_paper(study):
   """
   rows = []
   for r in study.results:
-    paper = _paper(r, 'return', scores.base_name(r.env_name))
+    paper = _paper(r.cell, 'return', scores.base_name(r.env_name))
     if paper is None or r.final_return is None:
       continue
     why_not = scores.INCOMPARABLE.get(r.env_name)
-    difference = None if why_not else r.final_return.value - paper.value
+    differences = (None, None) if why_not else _beside(r.final_return, paper)
+    seeds = len(r.condition.finished)
     rows.append(
-      (
-        r.env_name,
-        'return',
-        *_cell(r.cell)[:2],
-        r.final_return,
-        paper,
-        difference,
-        None if why_not else 100 * difference / abs(paper.value),
-        len(r.condition.finished),
-        why_not,
-      )
+      (r.env_name, *_cell(r.cell)[:2], r.final_return, paper)
+      + (*differences, seeds, why_not)
     )
-  rows += _paper_iqms(study)
   columns = (
     Column('environment'),
-    Column('of'),
     *_METHOD[:2],
-    Column('ours', 3),
-    Column('paper', 3),
-    Column('difference', 3, signed=True),
-    Column('in %', 0, signed=True),
-    Column('our seeds', 0),
-    Column('note'),
+    *_paper_columns(digits=1),
+    Column('note', long=True),
   )
-  length = scores.PAPER_ENV_STEPS.get(study.agent.upper())
-  ours = ' and '.join(f'{n:,}' for n in study.num_env_steps)
-  return (
-    _table(
-      study,
-      'paper',
-      'Beside the paper',
-      columns,
-      rows,
-      f"Ours after {ours} env steps; the paper's after {length:,}, read off "
-      'its figures (bars to about 0.003, curves to 1 or 2 % of the axis), at '
-      'least 10 seeds each, older versions of the environments.',
-    )
-    if rows
-    else None
-  )
+  return _paper_table(study, 'paper', 'Returns beside the paper', columns, rows)
 
 
-def _paper(result, metric, env):
-  cell = result.cell
+def iqm_beside_the_paper(study):
+  """Our IQMs and the paper's, where the environments are the same.
+
+  Args:
+    study: an AgentStudy.
+
+  Returns:
+    Table, or None.
+  """
+  names = tuple(sorted(map(scores.base_name, study.scored_env_names)))
+  if names != scores.PAPER_IQM_ENVS:
+    return None
+  rows = []
+  for a in study.aggregates:
+    paper = _paper(a.cell, 'iqm', 'all')
+    if paper is not None:
+      ours = a.estimates['iqm']
+      rows.append(
+        (*_cell(a.cell)[:2], ours, paper, *_beside(ours, paper), len(a.matrix))
+      )
+  columns = (*_METHOD[:2], *_paper_columns(digits=3))
+  title = 'Aggregate scores beside the paper'
+  return _paper_table(study, 'paper_iqm', title, columns, rows)
+
+
+def _paper(cell, metric, env):
   if cell.variant or cell.distribution not in ('', 'erk'):
     return None
   value = scores.paper_value(
@@ -223,24 +190,33 @@ def _paper(result, metric, env):
   return value and aggregates.Estimate(*value)
 
 
-def _paper_iqms(study):
-  """IQMs, where the environments are the paper's."""
-  names = tuple(sorted(map(scores.base_name, study.scored_env_names)))
-  if names != scores.PAPER_IQM_ENVS:
-    return []
-  rows = []
-  for a in study.aggregates:
-    paper = _paper(a, 'iqm', 'all')
-    if paper is not None:
-      ours = a.estimates['iqm']
-      difference = ours.value - paper.value
-      percent = 100 * difference / abs(paper.value)
-      sizes = (len(a.matrix), None)
-      rows.append(
-        ('all', 'IQM', *_cell(a.cell)[:2], ours, paper, difference, percent)
-        + sizes
-      )
-  return rows
+def _beside(ours, paper):
+  """The difference, and that in per cent of the paper's."""
+  difference = ours.value - paper.value
+  return difference, 100 * difference / abs(paper.value)
+
+
+def _paper_columns(digits):
+  return (
+    Column('ours', digits),
+    Column('paper', digits),
+    Column('difference', digits, signed=True),
+    Column('in %', 0, signed=True),
+    Column('our seeds', 0),
+  )
+
+
+def _paper_table(study, name, title, columns, rows):
+  if not rows:
+    return None
+  length = scores.PAPER_ENV_STEPS[study.agent.upper()]
+  ours = ' and '.join(f'{n:,}' for n in study.num_env_steps)
+  note = (
+    f"Ours after {ours} env steps; the paper's after {length:,}, read off its "
+    'figures (bars to about 0.003, curves to 1 or 2 % of the axis), at least '
+    '10 seeds each, older versions of the environments.'
+  )
+  return _table(study, name, title, columns, rows, note)
 
 
 def cost(study):
@@ -259,7 +235,6 @@ def cost(study):
       (
         r.env_name,
         *_cell(r.cell),
-        r.cell.variant or None,
         r.final_return,
         _whole(c['parameters']),
         _whole(c['nonzero']),
@@ -268,13 +243,13 @@ def cost(study):
         c['env_steps_per_sec'],
         c['peak_memory_mib'],
         _scaled(c['wall_seconds'], 60),
+        r.cell.variant or None,
       )
     )
   unknown = {'missing': tables.NOT_RECORDED}
   columns = (
     Column('environment'),
     *_METHOD,
-    _VARIANT,
     Column('return', 1, missing='no finished run'),
     Column('parameters', 0, **unknown),
     Column('non-zeros', 0, **unknown),
@@ -283,6 +258,7 @@ def cost(study):
     Column('env steps/s', 0, **unknown),
     Column('peak MiB', 0, **unknown),
     Column('minutes', 1, **unknown),
+    _VARIANT,
   )
   return _table(
     study,

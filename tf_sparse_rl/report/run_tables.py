@@ -43,7 +43,7 @@ def runs(all_conditions, out_dir):
     Column('run'),
     Column('status'),
     Column('environment'),
-    Column('condition'),
+    Column('condition', long=True),
     Column('seed', 0),
     Column('final return', 1),
     Column('best return', 1),
@@ -128,7 +128,7 @@ def references(studies):
     Column('0 is', 1),
     Column('1 is', 1),
     Column('of'),
-    Column('source'),
+    Column('source', long=True),
   )
   return tables.Table('references', 'Reference scores', columns, rows)
 

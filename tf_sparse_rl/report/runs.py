@@ -95,7 +95,11 @@ def _planned_config(name, flags):
   if flags.get('method') == SMALL_DENSE:
     flags.update(method='dense', match_sparsity=flags.pop('sparsity'))
   known = {field.name for field in config_lib.fields()}
-  values = {k: v for k, v in flags.items() if k in known}
+  values = {
+    name: tuple(value) if isinstance(value, list) else value
+    for name, value in flags.items()
+    if name in known
+  }
   try:
     return run_flags.make_config(values)
   except ValueError as error:

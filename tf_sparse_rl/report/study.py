@@ -63,6 +63,7 @@ class AgentStudy:
   seeds: tuple
   results: tuple  # of Result
   aggregates: tuple  # of Aggregate; cells that lack an environment are not in
+  improvements: tuple  # of (Cell, Cell of a dense baseline, Estimate)
   num_resamples: int
 
   @property
@@ -90,12 +91,9 @@ class AgentStudy:
         return result
     return None
 
-  def aggregate(self, **wanted):
-    """The first Aggregate whose cell has these fields, or None."""
-    for aggregate in self.aggregates:
-      if all(getattr(aggregate.cell, k) == v for k, v in wanted.items()):
-        return aggregate
-    return None
+  def aggregate(self, method, sparsity=0.0):
+    """The Aggregate of a plain dense or small dense cell, or None."""
+    return _baseline(self.aggregates, method, sparsity)
 
 
 def build(all_conditions, num_resamples):
@@ -112,15 +110,21 @@ def build(all_conditions, num_resamples):
   for condition in all_conditions:
     by_agent.setdefault(condition.cell.agent, []).append(condition)
   return [
-    AgentStudy(
-      agent,
-      tuple(sorted({run.config.seed for c in members for run in c.runs})),
-      tuple(_result(c, num_resamples) for c in members),
-      _aggregates(members, num_resamples),
-      num_resamples,
-    )
+    _agent_study(agent, members, num_resamples)
     for agent, members in sorted(by_agent.items())
   ]
+
+
+def _agent_study(agent, members, num_resamples):
+  found = _aggregates(members, num_resamples)
+  return AgentStudy(
+    agent,
+    tuple(sorted({run.config.seed for c in members for run in c.runs})),
+    tuple(_result(c, num_resamples) for c in members),
+    found,
+    _improvements(found, num_resamples),
+    num_resamples,
+  )
 
 
 def _result(condition, num_resamples):
@@ -155,6 +159,31 @@ def _aggregates(members, num_resamples):
   return tuple(result)
 
 
+def _improvements(found, num_resamples):
+  """Cells beside the dense one of full size and that of equal size."""
+  result = []
+  for a in found:
+    if a.cell.method == 'dense':
+      continue
+    baselines = [_baseline(found, 'dense', 0.0)]
+    if a.cell.method != runs_lib.SMALL_DENSE:
+      baselines.append(_baseline(found, runs_lib.SMALL_DENSE, a.cell.sparsity))
+    for baseline in baselines:
+      if baseline is not None:
+        estimate = aggregates.probability_of_improvement(
+          a.matrix, baseline.matrix, num_resamples
+        )
+        result.append((a.cell, baseline.cell, estimate))
+  return tuple(result)
+
+
+def _baseline(found, method, sparsity):
+  for a in found:
+    if a.cell[1:] == (method, sparsity, '', ''):
+      return a
+  return None
+
+
 def _cell_order(item):
   cell = item[0]
   return (conditions.METHODS.index(cell.method), *cell[2:])
@@ -179,21 +208,25 @@ def score_matrix(members):
   return np.stack(columns, axis=1)
 
 
-def curves(condition):
+def curves(condition, seeds=None):
   """Returns of the runs of a condition over time.
 
   Args:
-    condition: a Condition; unfinished runs count as far as they have come.
+    condition: a Condition.
+    seeds: of the runs to take; None takes all that are finished, or, where
+      none is, all that have results.
 
   Returns:
-    (env steps `[points]`, returns `[runs, points]`): evaluations that every
-    run with results has made.
+    (env steps `[points]`, returns `[runs, points]`): the evaluations that all
+    of these runs have made.
   """
-  started = [run for run in condition.runs if run.results]
-  if not started:
+  chosen = condition.finished or [r for r in condition.runs if r.results]
+  if seeds is not None:
+    chosen = [run for run in chosen if run.config.seed in seeds]
+  if not chosen:
     return np.zeros(0), np.zeros((0, 0))
   by_run = [
-    {r['env_step']: r['return_mean'] for r in x.results} for x in started
+    {r['env_step']: r['return_mean'] for r in run.results} for run in chosen
   ]
   env_steps = sorted(set.intersection(*map(set, by_run)))
   returns = [[values[step] for step in env_steps] for values in by_run]

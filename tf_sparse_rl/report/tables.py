@@ -14,9 +14,11 @@ class Column(NamedTuple):
   """A column: numbers, Estimates with their intervals, Links or text."""
 
   title: str
-  digits: int | None = None  # after the point; None for text
+  # After the point; None for text, 'g' for no more than it takes.
+  digits: int | str | None = None
   missing: str = '–'  # what stands for None
   signed: bool = False  # '+' before what is above 0
+  long: bool = False  # text that may take several lines
 
 
 class Link(NamedTuple):
@@ -110,6 +112,8 @@ def to_csv(table):
 
 
 def _number(value, column):
+  if column.digits == 'g':
+    return f'{value:g}'
   sign = '+' if column.signed and value > 0 else ''
   rounded = f'{value:,.{column.digits or 0}f}'
   # A rounded -0.001 is no negative number.

@@ -65,19 +65,13 @@ def write(sweep_dir, out, allow_unfinished=False, num_resamples=2000):
 
 def _section(agent_study, out):
   """The figures and tables of one agent."""
-  figures = []
-  for entry in catalogue.FIGURES:
-    figure = entry.draw(agent_study)
-    if figure is None:
-      continue
-    name = f'{agent_study.agent}_{entry.name}'
-    files = {form: drawing.to_bytes(figure, form) for form in ('svg', 'png')}
-    drawing.close(figure)
-    figures.append(page.ShownFigure(name, entry.title, entry.caption, files))
+  with drawing.settings():
+    drawn = [_draw(entry, agent_study) for entry in catalogue.FIGURES]
   made = [
     make(agent_study)
     for make in (
       result_tables.aggregate_scores,
+      result_tables.iqm_beside_the_paper,
       result_tables.beside_the_paper,
       result_tables.returns,
       result_tables.improvements,
@@ -85,8 +79,21 @@ def _section(agent_study, out):
     )
   ]
   return page.Section(
-    agent_study.agent, figures, [table for table in made if table is not None]
+    agent_study.agent,
+    [figure for figure in drawn if figure is not None],
+    [table for table in made if table is not None],
   )
+
+
+def _draw(entry, agent_study):
+  """A figure as it is shown, or None."""
+  figure = entry.draw(agent_study)
+  if figure is None:
+    return None
+  files = {form: drawing.to_bytes(figure, form) for form in ('svg', 'png')}
+  drawing.close(figure)
+  name = f'{agent_study.agent}_{entry.name}'
+  return page.ShownFigure(name, entry.title, entry.caption, files)
 
 
 def _write_table(table, directory):
