@@ -43,7 +43,8 @@ FIGURES = (
   Entry(
     'curves',
     'Learning curves',
-    'Mean return of an evaluation over env steps. ' + _BANDS,
+    'Mean return of an evaluation over env steps; where there are no more '
+    'than three runs, each is a thin line. ' + _BANDS,
     figures.learning_curves,
   ),
   Entry(

@@ -88,7 +88,7 @@ def iqm_bars(study):
   [[axis]] = axes
   methods = list(dict.fromkeys(a.cell.method for a in plain))
   methods = [m for m in methods if m != 'dense']
-  width = 0.8 / len(methods)
+  width = min(0.25, 0.8 / len(methods))
   for i, method in enumerate(methods):
     for a in plain:
       if a.cell.method == method:
@@ -245,6 +245,7 @@ def improvement(study):
     axis.set_yticks(range(len(chosen)), [cell.label for cell, _, _ in chosen])
     axis.axvline(0.5, color='#888888', linewidth=1)
     axis.set_xlim(-0.03, 1.03)
+    axis.set_ylim(-0.6, len(chosen) - 0.4)
     axis.set_title(_BASELINES[baseline])
     axis.set_xlabel('probability of improvement')
   return figure

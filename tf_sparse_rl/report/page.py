@@ -6,8 +6,16 @@ import math
 import pathlib
 from typing import NamedTuple
 
-from tf_sparse_rl.report import aggregates, conditions, drawing, tables
+from tf_sparse_rl.report import (
+  aggregates,
+  conditions,
+  drawing,
+  runs,
+  tables,
+)
 
+# By which a report is known as ours.
+MARK = '<meta name="generator" content="tf_sparse_rl.report">'
 _DATA = pathlib.Path(__file__).parent / 'data'
 # Tables with more rows get a field to filter them.
 _MANY_ROWS = 12
@@ -57,6 +65,7 @@ def render(headline, sections, about):
   body += [_table(table) for table in about]
   body.append('</main></div>')
   return _PAGE.format(
+    mark=MARK,
     title=_escape(headline.title),
     style=_read('page.css'),
     script=_read('page.js'),
@@ -69,6 +78,7 @@ _PAGE = """<!DOCTYPE html>
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
+{mark}
 <title>{title}</title>
 <link rel="icon" href="data:,">
 <style>
@@ -169,6 +179,8 @@ def _cell(value, column):
   elif isinstance(value, aggregates.Estimate):
     shown = shown.replace(' [', ' <span class="interval">[', 1)
     shown += '</span>' if 'class="interval"' in shown else ''
+  elif column.title == 'status' and value != runs.FINISHED:
+    shown = f'<b class="unfinished">{shown}</b>'
   elif column.title == 'method':
     shown = f'<i style="background:{_COLORS[value]}"></i>{shown}'
   elif value is None or value == column.missing:

@@ -79,6 +79,9 @@ def aggregate_scores(study):
     Column('envs', 0),
     _VARIANT,
   )
+  aggregated = {a.cell for a in study.aggregates}
+  left_out = {r.cell.label for r in study.results if r.cell not in aggregated}
+  missing = ', '.join(sorted(left_out))
   return _table(
     study,
     'aggregates',
@@ -88,7 +91,8 @@ def aggregate_scores(study):
     f'Of normalised returns over {", ".join(study.scored_env_names)}: '
     'interquartile mean over runs and environments, median of the '
     "environments' means, and what is missing to a score of 1; with "
-    f'{_interval(study)}, runs drawn within each environment.',
+    f'{_interval(study)}, runs drawn within each environment.'
+    + (f' Not in all of these environments: {missing}.' if missing else ''),
   )
 
 

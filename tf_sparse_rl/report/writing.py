@@ -16,7 +16,7 @@ from tf_sparse_rl.report import (
 )
 from tf_sparse_rl.report import runs as runs_lib
 
-# What a report consists of, and nothing else in its directory is touched.
+# What a report consists of besides index.html.
 _PARTS = ('figures', 'tables')
 
 
@@ -33,12 +33,14 @@ def write(sweep_dir, out, allow_unfinished=False, num_resamples=2000):
     Path of index.html.
 
   Raises:
-    ReportError: if there are no runs, one cannot be read, or some are missing.
+    ReportError: if there are no runs, one cannot be read, some are missing, or
+      `out` has other files.
   """
   every = conditions.group(runs_lib.read(sweep_dir))
   if not allow_unfinished:
     conditions.check_complete(every)
   out = pathlib.Path(out)
+  _check_out(out)
   studies = study.build(every, num_resamples)
   sections = [_section(s, out) for s in studies]
   about = [
@@ -48,6 +50,11 @@ def write(sweep_dir, out, allow_unfinished=False, num_resamples=2000):
     run_tables.versions(every),
   ]
   about = [table for table in about if table is not None]
+  out.mkdir(parents=True, exist_ok=True)
+  # First, for by it the directory is known as one of a report.
+  index = out / 'index.html'
+  summary = headline.build(every, studies)
+  index.write_text(page.render(summary, sections, about), 'utf-8')
   for part in _PARTS:
     shutil.rmtree(out / part, ignore_errors=True)
     (out / part).mkdir(parents=True)
@@ -57,10 +64,19 @@ def write(sweep_dir, out, allow_unfinished=False, num_resamples=2000):
         (out / 'figures' / f'{shown.name}.{form}').write_bytes(content)
   for table in [*(t for s in sections for t in s.tables), *about]:
     _write_table(table, out / 'tables')
-  summary = headline.build(every, studies)
-  index = out / 'index.html'
-  index.write_text(page.render(summary, sections, about), 'utf-8')
   return index
+
+
+def _check_out(out):
+  """Refuses a directory whose files are not those of a report."""
+  if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+    return
+  index = out / 'index.html'
+  if not index.is_file() or page.MARK not in index.read_text('utf-8'):
+    raise runs_lib.ReportError(
+      f'Expected --out to be new, empty or an older report. Received: {out} '
+      'with other files. Choose another --out.'
+    )
 
 
 def _section(agent_study, out):

@@ -31,7 +31,7 @@ for (const table of document.querySelectorAll("table")) {
   const heads = Array.from(table.tHead.rows[0].cells);
   heads.forEach((head, index) => {
     head.querySelector("button").addEventListener("click", () => {
-      const descending = head.ariaSort === "ascending";
+      const descending = head.getAttribute("aria-sort") === "ascending";
       heads.forEach((other) => other.removeAttribute("aria-sort"));
       const direction = descending ? "descending" : "ascending";
       head.setAttribute("aria-sort", direction);
