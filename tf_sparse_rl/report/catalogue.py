@@ -55,7 +55,7 @@ FIGURES = (
     figures.performance_profiles,
   ),
   Entry(
-    'improvement',
+    'over_dense',
     'Probability of improvement',
     'That a run of the method scores more than a dense one in the same '
     'environment; at 0.5 they are level.',

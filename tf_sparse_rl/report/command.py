@@ -3,6 +3,7 @@
 from absl import flags, logging
 
 from tf_sparse_rl import flags as run_flags
+from tf_sparse_rl.report import conditions, out_dir
 from tf_sparse_rl.report import runs as runs_lib
 
 _FLAGS = ('sweep_dir', 'out', 'allow_unfinished', 'num_resamples')
@@ -17,26 +18,33 @@ def main(argv):
       raise run_flags.UserError(
         f'Expected --{name}, the directory of the {what}. Received none.'
       )
+  out = values['out']
   try:
-    # Imported late: --help needs no extra.
+    every = conditions.group(runs_lib.read(values['sweep_dir']))
+    if not values['allow_unfinished']:
+      conditions.check_complete(every)
+    out_dir.check(out)
+    page = _writing().write(every, out, values['num_resamples'])
+  except runs_lib.ReportError as error:
+    raise run_flags.UserError(str(error)) from error
+  except OSError as error:
+    raise run_flags.UserError(f'Writing to {out} failed: {error}.') from error
+  print(f'Report: {page}')
+
+
+def _writing():
+  """The module that needs the extra; imported late, for mistakes come first."""
+  if not flags.FLAGS['verbosity'].present:
+    # rliable logs a line for each interval.
+    logging.set_verbosity(logging.WARNING)
+  try:
     from tf_sparse_rl.report import writing
   except ImportError as error:
     raise run_flags.UserError(
       f'The report needs the packages of the extra "report": {error}. Install '
       "them: pip install 'tf_sparse_rl[report]'."
     ) from error
-  if not flags.FLAGS['verbosity'].present:
-    # rliable logs a line for each interval.
-    logging.set_verbosity(logging.WARNING)
-  try:
-    page = writing.write(**values)
-  except runs_lib.ReportError as error:
-    raise run_flags.UserError(str(error)) from error
-  except OSError as error:
-    raise run_flags.UserError(
-      f'Writing to {values["out"]} failed: {error}.'
-    ) from error
-  print(f'Report: {page}')
+  return writing
 
 
 def run():

@@ -10,12 +10,11 @@ from tf_sparse_rl.report import (
   aggregates,
   conditions,
   drawing,
+  out_dir,
   runs,
   tables,
 )
 
-# By which a report is known as ours.
-MARK = '<meta name="generator" content="tf_sparse_rl.report">'
 _DATA = pathlib.Path(__file__).parent / 'data'
 # Tables with more rows get a field to filter them.
 _MANY_ROWS = 12
@@ -65,7 +64,7 @@ def render(headline, sections, about):
   body += [_table(table) for table in about]
   body.append('</main></div>')
   return _PAGE.format(
-    mark=MARK,
+    mark=out_dir.MARK,
     title=_escape(headline.title),
     style=_read('page.css'),
     script=_read('page.js'),

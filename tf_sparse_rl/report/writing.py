@@ -5,42 +5,36 @@ import shutil
 
 from tf_sparse_rl.report import (
   catalogue,
-  conditions,
   drawing,
   headline,
+  out_dir,
   page,
   result_tables,
   run_tables,
   study,
   tables,
 )
-from tf_sparse_rl.report import runs as runs_lib
 
 # What a report consists of besides index.html.
 _PARTS = ('figures', 'tables')
 
 
-def write(sweep_dir, out, allow_unfinished=False, num_resamples=2000):
-  """Reports the runs of a directory.
+def write(every, out, num_resamples=2000):
+  """Writes the report on some runs.
 
   Args:
-    sweep_dir: see runs.read.
-    out: directory of the report; an older report there is replaced.
-    allow_unfinished: whether runs may be missing.
+    every: list of Condition; missing runs are marked.
+    out: directory of the report; an older one there is replaced.
     num_resamples: of each bootstrap.
 
   Returns:
     Path of index.html.
 
   Raises:
-    ReportError: if there are no runs, one cannot be read, some are missing, or
-      `out` has other files.
+    ReportError: if `out` has other files.
   """
-  every = conditions.group(runs_lib.read(sweep_dir))
-  if not allow_unfinished:
-    conditions.check_complete(every)
+  out_dir.check(out)
   out = pathlib.Path(out)
-  _check_out(out)
   studies = study.build(every, num_resamples)
   sections = [_section(s, out) for s in studies]
   about = [
@@ -65,18 +59,6 @@ def write(sweep_dir, out, allow_unfinished=False, num_resamples=2000):
   for table in [*(t for s in sections for t in s.tables), *about]:
     _write_table(table, out / 'tables')
   return index
-
-
-def _check_out(out):
-  """Refuses a directory whose files are not those of a report."""
-  if not out.exists() or (out.is_dir() and not any(out.iterdir())):
-    return
-  index = out / 'index.html'
-  if not index.is_file() or page.MARK not in index.read_text('utf-8'):
-    raise runs_lib.ReportError(
-      f'Expected --out to be new, empty or an older report. Received: {out} '
-      'with other files. Choose another --out.'
-    )
 
 
 def _section(agent_study, out):
