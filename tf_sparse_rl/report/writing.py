@@ -35,6 +35,7 @@ def write(every, out, num_resamples=2000):
   """
   out_dir.check(out)
   out = pathlib.Path(out)
+  out.mkdir(parents=True, exist_ok=True)  # Fails now, if it does.
   studies = study.build(every, num_resamples)
   sections = [_section(s, out) for s in studies]
   about = [
@@ -44,7 +45,6 @@ def write(every, out, num_resamples=2000):
     run_tables.versions(every),
   ]
   about = [table for table in about if table is not None]
-  out.mkdir(parents=True, exist_ok=True)
   # First, for by it the directory is known as one of a report.
   index = out / 'index.html'
   summary = headline.build(every, studies)
