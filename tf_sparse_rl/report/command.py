@@ -3,7 +3,7 @@
 from absl import flags, logging
 
 from tf_sparse_rl import flags as run_flags
-from tf_sparse_rl.report import conditions, out_dir
+from tf_sparse_rl.report import completeness, conditions, out_dir
 from tf_sparse_rl.report import runs as runs_lib
 
 _FLAGS = ('sweep_dir', 'out', 'allow_unfinished', 'num_resamples')
@@ -22,7 +22,7 @@ def main(argv):
   try:
     every = conditions.group(runs_lib.read(values['sweep_dir']))
     if not values['allow_unfinished']:
-      conditions.check_complete(every)
+      completeness.check(every)
     out_dir.check(out)
     page = _writing().write(every, out, values['num_resamples'])
   except runs_lib.ReportError as error:

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from tf_sparse_rl.report import conditions, study
+from tf_sparse_rl.report import completeness, conditions, study
 from tf_sparse_rl.report import runs as runs_lib
 
 
@@ -74,7 +74,7 @@ def _warnings(every, studies):
   found = [
     f'Unfinished: {c.cell.agent.upper()} {c.env_name} {c.cell.label} has '
     f'{len(c.finished)} of {len(c.finished) + len(seeds)} seeds.'
-    for c, seeds in conditions.missing_seeds(every)
+    for c, seeds in completeness.missing_seeds(every)
   ]
   for agent_study in studies:
     if len(agent_study.seeds) < 3:

@@ -1,9 +1,10 @@
 """The tables of one agent's results, each one function."""
 
-from tf_sparse_rl.report import aggregates, conditions, scores, tables
+from tf_sparse_rl.report import aggregates, conditions, tables
 from tf_sparse_rl.report.tables import Column
 
-_METHOD = (Column('method'), Column('sparsity', 'g'), Column('allocation'))
+# Columns of a cell.
+METHOD = (Column('method'), Column('sparsity', 'g'), Column('allocation'))
 _VARIANT = Column('set apart by', long=True)
 
 
@@ -21,7 +22,7 @@ def returns(study):
     rows.append(
       (
         r.env_name,
-        *_cell(r.cell),
+        *cell_values(r.cell),
         r.final_return,
         r.normalized,
         _seeds(study, r),
@@ -31,14 +32,14 @@ def returns(study):
     )
   columns = (
     Column('environment'),
-    *_METHOD,
+    *METHOD,
     Column('return', 1, missing='no finished run'),
     Column('normalised', 3),
     Column('seeds'),
     Column('parameters', 0, missing=tables.NOT_RECORDED),
     _VARIANT,
   )
-  return _table(
+  return make_table(
     study,
     'returns',
     'Final returns',
@@ -62,7 +63,7 @@ def aggregate_scores(study):
     return None
   rows = [
     (
-      *_cell(a.cell),
+      *cell_values(a.cell),
       *(a.estimates[name] for name in aggregates.AGGREGATES),
       a.matrix.shape[0],
       a.matrix.shape[1],
@@ -71,7 +72,7 @@ def aggregate_scores(study):
     for a in study.aggregates
   ]
   columns = (
-    *_METHOD,
+    *METHOD,
     Column('IQM', 3),
     Column('median', 3),
     Column('optimality gap', 3),
@@ -82,7 +83,7 @@ def aggregate_scores(study):
   aggregated = {a.cell for a in study.aggregates}
   left_out = {r.cell.label for r in study.results if r.cell not in aggregated}
   missing = ', '.join(sorted(left_out))
-  return _table(
+  return make_table(
     study,
     'aggregates',
     'Aggregate scores',
@@ -107,15 +108,17 @@ def improvements(study):
   """
   rows = []
   for cell, baseline, estimate in study.improvements:
-    rows.append((*_cell(cell), baseline.label, estimate, cell.variant or None))
+    rows.append(
+      (*cell_values(cell), baseline.label, estimate, cell.variant or None)
+    )
   columns = (
-    *_METHOD,
+    *METHOD,
     Column('against'),
     Column('probability of improvement', 2),
     _VARIANT,
   )
   return (
-    _table(
+    make_table(
       study,
       'improvement',
       'Probability of improvement',
@@ -128,99 +131,6 @@ def improvements(study):
     if rows
     else None
   )
-
-
-def beside_the_paper(study):
-  """Our final returns, the paper's, and the difference.
-
-  Args:
-    study: an AgentStudy.
-
-  Returns:
-    Table, or None if the paper has nothing of this.
-  """
-  rows = []
-  for r in study.results:
-    paper = _paper(r.cell, 'return', scores.base_name(r.env_name))
-    if paper is None or r.final_return is None:
-      continue
-    why_not = scores.INCOMPARABLE.get(r.env_name)
-    differences = (None, None) if why_not else _beside(r.final_return, paper)
-    seeds = len(r.condition.finished)
-    rows.append(
-      (r.env_name, *_cell(r.cell)[:2], r.final_return, paper)
-      + (*differences, seeds, why_not)
-    )
-  columns = (
-    Column('environment'),
-    *_METHOD[:2],
-    *_paper_columns(digits=1),
-    Column('note', long=True),
-  )
-  return _paper_table(study, 'paper', 'Returns beside the paper', columns, rows)
-
-
-def iqm_beside_the_paper(study):
-  """Our IQMs and the paper's, where the environments are the same.
-
-  Args:
-    study: an AgentStudy.
-
-  Returns:
-    Table, or None.
-  """
-  names = tuple(sorted(map(scores.base_name, study.scored_env_names)))
-  if names != scores.PAPER_IQM_ENVS:
-    return None
-  rows = []
-  for a in study.aggregates:
-    paper = _paper(a.cell, 'iqm', 'all')
-    if paper is not None:
-      ours = a.estimates['iqm']
-      rows.append(
-        (*_cell(a.cell)[:2], ours, paper, *_beside(ours, paper), len(a.matrix))
-      )
-  columns = (*_METHOD[:2], *_paper_columns(digits=3))
-  title = 'Aggregate scores beside the paper'
-  return _paper_table(study, 'paper_iqm', title, columns, rows)
-
-
-def _paper(cell, metric, env):
-  if cell.variant or cell.distribution not in ('', 'erk'):
-    return None
-  value = scores.paper_value(
-    metric, cell.agent, env, cell.method, cell.sparsity
-  )
-  return value and aggregates.Estimate(*value)
-
-
-def _beside(ours, paper):
-  """The difference, and that in per cent of the paper's."""
-  difference = ours.value - paper.value
-  return difference, 100 * difference / abs(paper.value)
-
-
-def _paper_columns(digits):
-  return (
-    Column('ours', digits),
-    Column('paper', digits),
-    Column('difference', digits, signed=True),
-    Column('in %', 0, signed=True),
-    Column('our seeds', 0),
-  )
-
-
-def _paper_table(study, name, title, columns, rows):
-  if not rows:
-    return None
-  length = scores.PAPER_ENV_STEPS[study.agent.upper()]
-  ours = ' and '.join(f'{n:,}' for n in study.num_env_steps)
-  note = (
-    f"Ours after {ours} env steps; the paper's after {length:,}, read off its "
-    'figures (bars to about 0.003, curves to 1 or 2 % of the axis), at least '
-    '10 seeds each, older versions of the environments.'
-  )
-  return _table(study, name, title, columns, rows, note)
 
 
 def cost(study):
@@ -238,7 +148,7 @@ def cost(study):
     rows.append(
       (
         r.env_name,
-        *_cell(r.cell),
+        *cell_values(r.cell),
         r.final_return,
         _whole(c['parameters']),
         _whole(c['nonzero']),
@@ -253,7 +163,7 @@ def cost(study):
   unknown = {'missing': tables.NOT_RECORDED}
   columns = (
     Column('environment'),
-    *_METHOD,
+    *METHOD,
     Column('return', 1, missing='no finished run'),
     Column('parameters', 0, **unknown),
     Column('non-zeros', 0, **unknown),
@@ -264,7 +174,7 @@ def cost(study):
     Column('minutes', 1, **unknown),
     _VARIANT,
   )
-  return _table(
+  return make_table(
     study,
     'cost',
     'Cost beside return',
@@ -277,8 +187,20 @@ def cost(study):
   )
 
 
-def _table(study, name, title, columns, rows, note):
-  """A table without the columns that nothing stands in."""
+def make_table(study, name, title, columns, rows, note):
+  """A table of one agent, without the columns that nothing stands in.
+
+  Args:
+    study: an AgentStudy.
+    name: of its files, after that of the agent.
+    title: for people.
+    columns: sequence of Column; one whose `missing` is not the usual stays.
+    rows: list of tuples.
+    note: a sentence or more.
+
+  Returns:
+    Table.
+  """
   keep = [
     i
     for i, column in enumerate(columns)
@@ -293,7 +215,15 @@ def _table(study, name, title, columns, rows, note):
   )
 
 
-def _cell(cell):
+def cell_values(cell):
+  """The values under METHOD.
+
+  Args:
+    cell: a Cell.
+
+  Returns:
+    (name, sparsity, distribution or None).
+  """
   return (
     conditions.METHOD_NAMES[cell.method],
     cell.sparsity,

@@ -9,6 +9,7 @@ from tf_sparse_rl.report import (
   headline,
   out_dir,
   page,
+  paper_tables,
   result_tables,
   run_tables,
   study,
@@ -69,8 +70,8 @@ def _section(agent_study, out):
     make(agent_study)
     for make in (
       result_tables.aggregate_scores,
-      result_tables.iqm_beside_the_paper,
-      result_tables.beside_the_paper,
+      paper_tables.iqm_beside_the_paper,
+      paper_tables.beside_the_paper,
       result_tables.returns,
       result_tables.improvements,
       result_tables.cost,
