@@ -167,6 +167,19 @@ def test_findings_by_hand(tmp_path):
   ]
 
 
+def test_a_network_that_misses_its_sparsity_is_told(tmp_path):
+  for i, (method, sparsity) in enumerate([('prune', 0.9), ('set', 0.8)]):
+    studies.make_run(tmp_path / str(i), [9.0], method=method, sparsity=sparsity)
+  summary = tmp_path / '0' / 'summary.json'
+  text = summary.read_text('utf-8').replace('"sparsity": 0.9', '"sparsity": 0')
+  summary.write_text(text, 'utf-8')
+  every = conditions.group(runs.read(tmp_path))
+  assert headline.build(every, study.build(every, 100)).warnings == [
+    'Off target: DQN CartPole-v1 Pruning 0.9 ended with a sparsity of 0.',
+    'DQN has 1 seed: too few to rank methods.',
+  ]
+
+
 def test_unfinished_runs_are_marked(tmp_path):
   studies.make_run(tmp_path / 'runs' / '0', [400.0], seed=0)
   studies.make_run(tmp_path / 'runs' / '1', [9.0], seed=1, finished=False)

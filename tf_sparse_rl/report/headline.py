@@ -76,6 +76,7 @@ def _warnings(every, studies):
     f'{len(c.finished)} of {len(c.finished) + len(seeds)} seeds.'
     for c, seeds in completeness.missing_seeds(every)
   ]
+  found += filter(None, map(_off_target, every))
   for agent_study in studies:
     if len(agent_study.seeds) < 3:
       found.append(
@@ -83,6 +84,27 @@ def _warnings(every, studies):
         f'{"s" if len(agent_study.seeds) > 1 else ""}: too few to rank methods.'
       )
   return found
+
+
+def _off_target(condition):
+  """A sentence if networks ended with another sparsity than asked for."""
+  cell, config = condition.cell, condition.runs[0].config
+  parts = (config.actor_sparsity, config.critic_sparsity)
+  asked_apart = any(p not in (None, config.sparsity) for p in parts)
+  if config.method == 'dense' or config.custom_sparsity or asked_apart:
+    return None
+  if config.parameter_budget:  # Biases count in it, in sparsity they do not.
+    return None
+  ended = [run.summary['sparsity'] for run in condition.finished]
+  worst = max(
+    ended, key=lambda s: abs(s - cell.sparsity), default=cell.sparsity
+  )
+  if abs(worst - cell.sparsity) < 0.01:
+    return None
+  return (
+    f'Off target: {cell.agent.upper()} {condition.env_name} {cell.label} ended '
+    f'with a sparsity of {worst:.3g}.'
+  )
 
 
 def _words(cell):
