@@ -48,7 +48,7 @@ _EXTRAS = {
   'test': ['hypothesis', 'pytest', 'ruff', 'scikit-learn'],
 }
 
-_COMMANDS = ['train', 'evaluate', 'summarize', 'benchmark']
+_COMMANDS = ['train', 'evaluate', 'summarize', 'benchmark', 'report']
 
 setuptools.setup(
   name='tf_sparse_rl',
@@ -69,6 +69,7 @@ setuptools.setup(
   ],
   python_requires='>=3.10,<3.14',
   packages=setuptools.find_packages(include=['tf_sparse_rl*']),
+  package_data={'tf_sparse_rl.report': ['data/*']},
   install_requires=_CORE,
   extras_require=_EXTRAS,
   entry_points={

@@ -19,4 +19,4 @@ for seed in 0 1; do
     done
   done
 done
-"$python" "$root/launch/learning_curves.py" "$runs" "$runs/curves.png"
+"$python" -m tf_sparse_rl.report --sweep_dir="$runs" --out="$runs/report"

@@ -27,6 +27,7 @@ _ROWS = (
   ('training',),
   ('exporting',),
   ('benchmarks',),
+  ('report',),
   ('train', 'evaluate', 'summarize', 'benchmark'),
 )
 

@@ -349,6 +349,7 @@ def test_benchmark_prints_json():
     ('evaluate', '--video_dir'),
     ('summarize', '--distribution'),
     ('benchmark', '--peers'),
+    ('report', '--sweep_dir'),
   ],
 )
 def test_help_lists_the_flags(name, flag):

@@ -67,12 +67,13 @@ def test_every_script_picture_and_module_named_is_there():
   for name in set(re.findall(r'\]\((testdata/[\w./]+)\)', _README)):
     assert (_ROOT / name).exists(), name
   for name in set(re.findall(r'python -m tf_sparse_rl\.(\w+)', _README)):
-    assert (_ROOT / 'tf_sparse_rl' / f'{name}.py').exists(), name
+    places = [f'{name}.py', f'{name}/__main__.py']
+    assert any((_ROOT / 'tf_sparse_rl' / p).exists() for p in places), name
 
 
 def test_every_flag_in_a_command_exists():
   declared = set()
-  for path in (_ROOT / 'tf_sparse_rl').glob('*.py'):
+  for path in (_ROOT / 'tf_sparse_rl').glob('**/*.py'):
     for node in ast.walk(ast.parse(path.read_text('utf-8'))):
       is_call = isinstance(node, ast.Call) and isinstance(
         node.func, ast.Attribute

@@ -32,6 +32,7 @@ def test_results_are_one_an_evaluation(tiny_run):
       'returns',
       'sparsity',
       'nonzero',
+      'train_step_flops',
       *_CLOCK,
     ]
     assert len(result['returns']) == 3

@@ -45,7 +45,7 @@ _SAC = (
   '--num_env_steps=650',
   '--checkpoint_period=100',
 )
-_CLOCK = ('wall_seconds', 'env_steps_per_sec')
+_CLOCK = ('wall_seconds', 'env_steps_per_sec', 'peak_memory_mib')
 # Of this tag the first point after a restart is about the time since then.
 _SINCE_THE_START = 'changed_fraction'
 

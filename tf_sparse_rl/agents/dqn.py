@@ -74,6 +74,8 @@ def build_dqn(config, env_spec):
     networks={'q_network': network},
     optimizers=sparse.sparse_optimizers(q_network=optimizer),
     policy_layers=layers,
+    # The target, and forward and backward online.
+    train_passes={'q_network': 1 + 3},
     noise_size=2,
     explore=_epsilon_greedy(network, config.epsilon, env_spec.num_actions),
     greedy_action=_argmax,

@@ -22,6 +22,9 @@ class AgentParts:
   networks: dict  # {name: network}, those that are trained
   optimizers: dict  # {name: SparseOptimizer}, of the networks that are sparse
   policy_layers: list  # the layers from an observation to the greedy action
+  # {name: forward passes that a train step costs for each transition}; going
+  # backward costs one for the inputs and one for the weights.
+  train_passes: dict
   noise_size: int  # random numbers that one action takes
   # (observations, noise) -> actions, for collection.
   explore: Callable[[tf.Tensor, tf.Tensor], tf.Tensor]

@@ -239,6 +239,9 @@ def build_sac(config, env_spec):
       critic_2=critic_optimizer,
     ),
     policy_layers=actor_layers,
+    # The actor: the next actions, its loss, the temperature's loss. A critic:
+    # its target, its loss, and the actor's loss without the weights' gradient.
+    train_passes={'actor': 1 + 3 + 1, 'critic_1': 6, 'critic_2': 6},
     noise_size=env_spec.action_size,
     explore=lambda observations, noise: squash.act(
       _call(actor_layers, observations), noise

@@ -1,7 +1,5 @@
 """Times training: whole env steps, and the stages of one."""
 
-import resource
-import sys
 import tempfile
 import time
 
@@ -10,7 +8,7 @@ import numpy as np
 from tf_sparse_rl import envs
 from tf_sparse_rl.agents import registry
 from tf_sparse_rl.benchmarks import operations
-from tf_sparse_rl.training import learner, loop, replay, run_dir
+from tf_sparse_rl.training import cost, learner, loop, replay, run_dir
 
 
 def measure(config, warmup_env_steps):
@@ -25,14 +23,12 @@ def measure(config, warmup_env_steps):
   """
   speed = _env_steps_per_sec(config, warmup_env_steps)
   stages, kinds, replay_bytes = _stages(config)
-  kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-  unit = 1 if sys.platform == 'darwin' else 1024
   return {
     'method': config.method,
     'env_steps_per_sec': round(speed, 1),
     'milliseconds': {name: round(ms, 4) for name, ms in stages.items()},
     'train_step_operations_ms': kinds,
-    'peak_memory_mib': round(kilobytes * unit / 2**20, 1),
+    'peak_memory_mib': cost.peak_memory_mib(),
     'full_replay_memory_mib': round(replay_bytes / 2**20, 1),
   }
 

@@ -9,11 +9,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tf_sparse_rl import envs, sparsity
+from tf_sparse_rl import envs
 from tf_sparse_rl.agents import parts as agent_parts
 from tf_sparse_rl.agents import registry
 from tf_sparse_rl.training import (
   checkpoints,
+  cost,
   evaluation,
   learner,
   replay,
@@ -96,7 +97,7 @@ def train(
       outcome = evaluator.evaluate(learn.act_greedily, now.env_step, stop)
       if outcome is not None:
         writer.evaluation(now.env_step, *outcome)
-        now.results.append(_result(now, parts, outcome))
+        now.results.append(_result(config, now, parts, outcome))
         run_dir.append_result(now.results[-1])
         keeper.evaluated(now.env_step, now.results[-1]['return_mean'])
         on_progress(now.env_step, now.results[-1])
@@ -166,14 +167,9 @@ def _diverged(config, env_step, error):
   )
 
 
-def _count(parts):
-  networks = list(parts.networks.values())
-  return sparsity.counting.total(sparsity.counting.count(networks))
-
-
-def _result(now, parts, outcome):
+def _result(config, now, parts, outcome):
   """One line of results.jsonl."""
-  count = _count(parts)
+  count = cost.total(parts)
   return {
     'env_step': now.env_step,
     'train_step': int(parts.agent.train_step_counter),
@@ -181,18 +177,22 @@ def _result(now, parts, outcome):
     'returns': outcome.returns,
     'sparsity': count.sparsity,
     'nonzero': count.nonzero,
+    'train_step_flops': cost.train_step_flops(parts, config.batch_size),
     **now.clock.figures(),
   }
 
 
 def _totals(now, parts):
   """What summary.json says besides the returns."""
-  count = _count(parts)
+  count = cost.total(parts)
   return {
     'env_steps': now.env_step,
     'train_steps': int(parts.agent.train_step_counter),
     'sparsity': count.sparsity,
     'nonzero': count.nonzero,
     'parameters': count.parameters,
+    'inference_flops': cost.inference_flops(parts),
+    'train_flops': cost.train_flops(now.results),
+    'peak_memory_mib': cost.peak_memory_mib(),
     **now.clock.figures(),
   }

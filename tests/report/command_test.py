@@ -1,0 +1,114 @@
+"""The command in processes of its own: its bytes, its mistakes."""
+
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+from tests.report import studies
+
+_ROOT = pathlib.Path(__file__).parents[2]
+# No TensorFlow, and no packages of the extra if they are asked to be hidden.
+_WATCHED = """
+import runpy, sys
+hidden = {hidden!r}
+class Hider:
+  def find_spec(self, name, path=None, target=None):
+    if name.split('.')[0] in hidden:
+      raise ModuleNotFoundError(f'No module named {{name!r}}')
+sys.meta_path.insert(0, Hider())
+runpy.run_module('tf_sparse_rl.report', run_name='__main__')
+"""
+
+
+def _report(*flags, hidden=(), **environment):
+  hidden = ('tensorflow', 'tf_keras', *hidden)
+  return subprocess.run(
+    [sys.executable, '-c', _WATCHED.format(hidden=hidden), *flags],
+    env={**os.environ, 'PYTHONPATH': str(_ROOT), **environment},
+    capture_output=True,
+    text=True,
+    check=False,
+  )
+
+
+def _files(path):
+  return {
+    str(p.relative_to(path)): p.read_bytes()
+    for p in sorted(path.rglob('*'))
+    if p.is_file()
+  }
+
+
+def test_same_runs_same_bytes(dqn_runs, report, tmp_path):
+  process = _report(
+    f'--sweep_dir={dqn_runs}',
+    f'--out={tmp_path}/out',
+    '--num_resamples=100',
+    PYTHONHASHSEED='1',
+  )
+  assert process.returncode == 0, process.stderr
+  assert process.stdout == f'Report: {tmp_path}/out/index.html\n'
+  assert process.stderr == ''
+  first, second = _files(report.parent), _files(tmp_path / 'out')
+  assert len(first) == 1 + 7 * 2 + 8 * 2
+  assert first.keys() == second.keys()
+  for name, content in first.items():
+    assert content == second[name], name
+
+
+@pytest.mark.parametrize(
+  'flags, message',
+  [
+    ((), 'Expected --sweep_dir, the directory of the runs'),
+    (('--sweep_dir={}/runs',), 'Expected --out, the directory of the report'),
+    (('--sweep_dir={}/none', '--out={}/out'), 'Received: {}/none'),
+    (('--sweep_dir={}/other', '--out={}/out'), 'Found none'),
+    (
+      ('--sweep_dir={}/runs', '--out={}/out'),
+      'dqn CartPole-v1 RigL 0.9: seed 1',
+    ),
+    (
+      ('--sweep_dir={}/runs', '--out={}/other', '--allow_unfinished'),
+      'with other files. Choose another --out',
+    ),
+    (
+      ('--sweep_dir={}/runs', '--out={}/other/x/y', '--allow_unfinished'),
+      'Writing to {}/other/x/y failed',
+    ),
+    (('--sweep_dirs={}/runs',), 'Did you mean: sweep_dir'),
+    (('--num_resamples=5',), 'num_resamples'),
+    (('runs',), 'Expected flags only'),
+  ],
+)
+def test_mistakes_are_told_and_leave_nothing(tmp_path, flags, message):
+  studies.make_run(tmp_path / 'runs' / '0', [400.0], seed=0)
+  studies.make_run(tmp_path / 'runs' / '1', [9.0], seed=1, finished=False)
+  (tmp_path / 'other').mkdir()
+  (tmp_path / 'other' / 'x').write_text('mine', 'utf-8')
+  before = _files(tmp_path)
+  process = _report(*(flag.replace('{}', str(tmp_path)) for flag in flags))
+  assert process.returncode != 0
+  assert message.replace('{}', str(tmp_path)) in process.stderr
+  assert 'Traceback' not in process.stderr
+  assert _files(tmp_path) == before
+
+
+@pytest.mark.parametrize('package', ['rliable', 'matplotlib'])
+def test_a_missing_extra_is_named(tmp_path, package):
+  studies.make_run(tmp_path / 'runs' / '0', [400.0])
+  process = _report(
+    f'--sweep_dir={tmp_path}/runs', f'--out={tmp_path}/out', hidden=[package]
+  )
+  assert process.returncode == 2
+  assert f"No module named '{package}" in process.stderr
+  assert "pip install 'tf_sparse_rl[report]'" in process.stderr
+  assert not (tmp_path / 'out').exists()
+
+
+def test_help_lists_the_flags():
+  process = _report('--help')
+  for flag in ('--sweep_dir', '--out', '--[no]allow_unfinished'):
+    assert flag in process.stdout

@@ -1,0 +1,65 @@
+"""The command: `python -m tf_sparse_rl.report --sweep_dir=DIR --out=DIR`."""
+
+from absl import flags, logging
+
+from tf_sparse_rl import flags as run_flags
+from tf_sparse_rl.report import completeness, conditions, out_dir
+from tf_sparse_rl.report import runs as runs_lib
+
+_FLAGS = ('sweep_dir', 'out', 'allow_unfinished', 'num_resamples')
+
+
+def main(argv):
+  """Reads the runs, works out the results and writes the report."""
+  del argv
+  values = {name: flags.FLAGS[name].value for name in _FLAGS}
+  for name, what in (('sweep_dir', 'runs'), ('out', 'report')):
+    if not values[name]:
+      raise run_flags.UserError(
+        f'Expected --{name}, the directory of the {what}. Received none.'
+      )
+  out = values['out']
+  try:
+    every = conditions.group(runs_lib.read(values['sweep_dir']))
+    if not values['allow_unfinished']:
+      completeness.check(every)
+    out_dir.check(out)
+    page = _writing().write(every, out, values['num_resamples'])
+  except runs_lib.ReportError as error:
+    raise run_flags.UserError(str(error)) from error
+  except OSError as error:
+    raise run_flags.UserError(f'Writing to {out} failed: {error}.') from error
+  print(f'Report: {page}')
+
+
+def _writing():
+  """The module that needs the extra; imported late, for mistakes come first."""
+  if not flags.FLAGS['verbosity'].present:
+    # rliable logs a line for each interval.
+    logging.set_verbosity(logging.WARNING)
+  try:
+    from tf_sparse_rl.report import writing
+  except ImportError as error:
+    raise run_flags.UserError(
+      f'The report needs the packages of the extra "report": {error}. Install '
+      "them: pip install 'tf_sparse_rl[report]'."
+    ) from error
+  return writing
+
+
+def run():
+  """Entry point of the command."""
+  flags.DEFINE_string(
+    'sweep_dir', None, 'Directory of a sweep, or of run directories.'
+  )
+  flags.DEFINE_string('out', None, 'Directory of the report, made if needed.')
+  flags.DEFINE_boolean(
+    'allow_unfinished',
+    False,
+    'Report what is there although runs are missing, and mark it.',
+  )
+  flags.DEFINE_integer(
+    'num_resamples', 2000, 'Resamples of each bootstrap.', lower_bound=100
+  )
+  run_flags.show_in_help(*_FLAGS)
+  run_flags.run_command(main)

@@ -1,0 +1,49 @@
+"""Which seeds are missing under which conditions."""
+
+from tf_sparse_rl.report import runs as runs_lib
+
+
+def check(conditions):
+  """Refuses conditions of an agent that have not the same finished seeds.
+
+  Args:
+    conditions: list of Condition.
+
+  Raises:
+    ReportError: naming what is missing.
+  """
+  missing = [
+    f'{c.cell.agent} {c.env_name} {c.cell.label}: {_seed_list(c, seeds)}'
+    for c, seeds in missing_seeds(conditions)
+  ]
+  if missing:
+    raise runs_lib.ReportError(
+      'Expected a finished run of every seed under every condition. Missing:\n'
+      '  ' + '\n  '.join(missing) + '\nFinish these runs, or report what is '
+      'there, marked as unfinished, with --allow_unfinished.'
+    )
+
+
+def missing_seeds(conditions):
+  """What is not finished.
+
+  Args:
+    conditions: list of Condition.
+
+  Returns:
+    List of (Condition, list of seeds), those with any.
+  """
+  expected = {}
+  for condition in conditions:
+    seeds = expected.setdefault(condition.cell.agent, set())
+    seeds.update(run.config.seed for run in condition.runs)
+  missing = [
+    (c, sorted(expected[c.cell.agent] - set(c.seeds))) for c in conditions
+  ]
+  return [(c, seeds) for c, seeds in missing if seeds]
+
+
+def _seed_list(condition, seeds):
+  there = {run.config.seed: run.status for run in condition.runs}
+  words = [f'{s} ({there.get(s, "no such run")})' for s in seeds]
+  return f'seed{"s" if len(words) > 1 else ""} {", ".join(words)}'

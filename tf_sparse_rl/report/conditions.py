@@ -1,0 +1,235 @@
+"""Sorts runs into conditions: runs that differ in their seed alone."""
+
+import dataclasses
+import itertools
+from typing import NamedTuple
+
+from tf_sparse_rl import config as config_lib
+from tf_sparse_rl import presets
+from tf_sparse_rl.report import runs as runs_lib
+
+# In the order of the paper's figures.
+METHODS = ('dense', runs_lib.SMALL_DENSE, 'static', 'set', 'rigl', 'prune')
+# What makes no difference to what is learned.
+_MACHINE = (
+  'checkpoint_period',
+  'summary_period',
+  'mask_images',
+  'intra_op_threads',
+  'inter_op_threads',
+  'jit_compile',
+)
+_MOVING = ('drop_fraction', 'mask_update_end_train_step')
+_PRUNING = ('prune_begin_train_step', 'prune_end_train_step')
+# Fields that a method does not look at.
+_UNUSED = {
+  'dense': (
+    'sparsity',
+    'actor_sparsity',
+    'critic_sparsity',
+    'custom_sparsity',
+    'sparsity_aware_init',
+    'mask_update_period',
+    *_MOVING,
+    *_PRUNING,
+  ),
+  'static': ('mask_update_period', *_MOVING, *_PRUNING),
+  'set': _PRUNING,
+  'rigl': _PRUNING,
+  'prune': _MOVING,
+}
+# What a condition is named by, or what follows from it.
+_NAMED = (
+  'agent',
+  'env_name',
+  'method',
+  'seed',
+  'sparsity',
+  'match_sparsity',
+  'distribution',
+)
+
+
+class Cell(NamedTuple):
+  """What is compared: a condition without its environment."""
+
+  agent: str
+  method: str  # one of METHODS
+  sparsity: float  # of small dense networks, the one that they match
+  distribution: str  # '' for dense
+  variant: str  # fields set off from the others, 'weight_decay=0.001'; or ''
+
+  @property
+  def label(self):
+    """The cell in a few words."""
+    words = [METHOD_NAMES[self.method]]
+    if self.sparsity:
+      words.append(f'{self.sparsity:g}')
+    if self.distribution not in ('', 'erk'):
+      words.append(self.distribution)
+    return ' '.join([*words, self.variant]).strip()
+
+
+METHOD_NAMES = {
+  'dense': 'Dense',
+  runs_lib.SMALL_DENSE: 'Small dense',
+  'static': 'Static',
+  'set': 'SET',
+  'rigl': 'RigL',
+  'prune': 'Pruning',
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Condition:
+  """A cell in one environment, and its runs."""
+
+  cell: Cell
+  env_name: str
+  runs: tuple  # of Run, by seed
+
+  @property
+  def finished(self):
+    """The runs that count."""
+    return tuple(r for r in self.runs if r.status == runs_lib.FINISHED)
+
+  @property
+  def seeds(self):
+    """Seeds of the finished runs."""
+    return tuple(run.config.seed for run in self.finished)
+
+
+def group(runs):
+  """Sorts runs into conditions.
+
+  Args:
+    runs: list of Run.
+
+  Returns:
+    List of Condition, sorted by agent, environment, method, sparsity.
+
+  Raises:
+    ReportError: if two runs are the same, seed included.
+  """
+  variants = _variants(runs)
+  named = sorted(
+    ((_cell(run, variants[run.name]), run) for run in runs),
+    key=lambda pair: _order(pair[0], pair[1].config),
+  )
+  conditions = []
+  for (cell, env_name), pairs in itertools.groupby(
+    named, lambda pair: (pair[0], pair[1].config.env_name)
+  ):
+    members = tuple(run for _, run in pairs)
+    _check_seeds_differ(members)
+    conditions.append(Condition(cell, env_name, members))
+  return conditions
+
+
+def overrides(run):
+  """Fields of a run that are not what its preset says.
+
+  Args:
+    run: a Run.
+
+  Returns:
+    `{field: value}`, without those that name a condition.
+  """
+  config = run.config
+  base = {name: getattr(config, name) for name in _NAMED}
+  base['num_env_steps'] = config.num_env_steps
+  preset = presets.resolve(config_lib.Config(**base))
+  # The length is asked for by itself: other presets are shares of it.
+  base['num_env_steps'] = None
+  length = presets.resolve(config_lib.Config(**base))
+  differ = {
+    field.name: getattr(config, field.name)
+    for field in config_lib.fields()
+    if field.name not in (*_NAMED, *unused_fields(config))
+    and getattr(config, field.name) != getattr(preset, field.name)
+    and getattr(config, field.name) is not None
+  }
+  if config.num_env_steps != length.num_env_steps:
+    differ['num_env_steps'] = config.num_env_steps
+  return differ
+
+
+def unused_fields(config):
+  """Names of the fields that this run does not depend on.
+
+  Args:
+    config: a Config.
+
+  Returns:
+    Tuple of str.
+  """
+  return (*_MACHINE, *_UNUSED.get(config.method, ()))
+
+
+def _cell(run, variant):
+  config = run.config
+  method, sparsity = config.method, config.sparsity
+  if config.parameter_budget:
+    sparsity = round(1 - config.parameter_budget, 6)
+  if method == 'dense':
+    small = config.match_sparsity or config.parameter_budget
+    method = runs_lib.SMALL_DENSE if small or _narrow(config) else 'dense'
+    if not config.parameter_budget:
+      sparsity = config.match_sparsity
+  distribution = '' if config.method == 'dense' else config.distribution
+  return Cell(config.agent, method, sparsity, distribution, variant)
+
+
+def _narrow(config):
+  widths = (config.width, config.actor_width, config.critic_width)
+  return any(width not in (None, 1.0) for width in widths)
+
+
+def _variants(runs):
+  """{run name: the fields in which it is set off from others like it}."""
+  changed = {run.name: overrides(run) for run in runs}
+  alike = {}
+  for run in runs:
+    key = (run.config.agent, _cell(run, '').method)
+    alike.setdefault(key, []).append(run)
+  variants = {}
+  for members in alike.values():
+    fields = {name for run in members for name in changed[run.name]}
+    varying = {
+      name
+      for name in fields
+      if len({getattr(run.config, name) for run in members}) > 1
+      or (name == 'width' and members[0].config.method == 'dense')
+    }
+    for run in members:
+      variants[run.name] = ' '.join(
+        f'{name}={_text(value)}'
+        for name, value in sorted(changed[run.name].items())
+        if name in varying
+      )
+  return variants
+
+
+def _text(value):
+  return f'{value:g}' if isinstance(value, float) else str(value)
+
+
+def _order(cell, config):
+  return (
+    cell.agent,
+    config.env_name,
+    METHODS.index(cell.method),
+    cell.sparsity,
+    cell.distribution,
+    cell.variant,
+    config.seed,
+  )
+
+
+def _check_seeds_differ(members):
+  for a, b in zip(members, members[1:]):
+    if a.config.seed == b.config.seed:
+      raise runs_lib.ReportError(
+        f'Expected one run of each seed. Received the same run twice: {a.name} '
+        f'and {b.name}. Move one of them away.'
+      )

@@ -1,0 +1,132 @@
+"""Reads the run directories of a study, finished or not."""
+
+import dataclasses
+import json
+import pathlib
+
+from tf_sparse_rl import config as config_lib
+from tf_sparse_rl import flags as run_flags
+from tf_sparse_rl.training import run_dir as run_dir_lib
+
+FINISHED, UNFINISHED, NOT_STARTED = 'finished', 'unfinished', 'not started'
+# What a sweep calls a dense run with --match_sparsity.
+SMALL_DENSE = 'small_dense'
+
+
+class ReportError(Exception):
+  """The runs cannot be reported; the message says why and what to do."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+  """One run: what was asked for and what came of it."""
+
+  name: str  # unique in the study
+  path: pathlib.Path
+  config: config_lib.Config
+  versions: dict  # {package: version}; empty before the start
+  results: list  # lines of results.jsonl
+  summary: dict | None  # None until the run is finished
+  noise: list  # lines of noise.jsonl: noise_std, return_mean
+
+  @property
+  def status(self):
+    """One of FINISHED, UNFINISHED, NOT_STARTED."""
+    if self.summary is not None:
+      return FINISHED
+    return UNFINISHED if self.versions else NOT_STARTED
+
+
+def read(sweep_dir):
+  """Reads a sweep, or any directory with run directories below it.
+
+  Args:
+    sweep_dir: has `runs.jsonl` and `runs/<id>/`, or run directories anywhere.
+
+  Returns:
+    List of `Run`, sorted by name; those of runs.jsonl that have not been
+    started included.
+
+  Raises:
+    ReportError: if there are none, or one cannot be read.
+  """
+  root = pathlib.Path(sweep_dir)
+  if not root.is_dir():
+    raise ReportError(
+      f'Expected a directory of runs as --sweep_dir. Received: {sweep_dir}.'
+    )
+  listed = root / 'runs.jsonl'
+  runs = _read_list(root, listed) if listed.exists() else _read_tree(root)
+  if not runs:
+    raise ReportError(
+      f'Expected runs in {sweep_dir}: a runs.jsonl, or directories with a '
+      'config.json. Found none. Runs come from python -m tf_sparse_rl.train.'
+    )
+  return sorted(runs, key=lambda run: run.name)
+
+
+def _read_tree(root):
+  paths = [path.parent for path in root.rglob('config.json')]
+  return [_read_run(path.relative_to(root).as_posix(), path) for path in paths]
+
+
+def _read_list(root, listed):
+  runs = []
+  for number, line in enumerate(listed.read_text('utf-8').splitlines(), 1):
+    try:
+      entry = json.loads(line)
+      name, flags = entry['id'], entry['flags']
+    except (ValueError, KeyError, TypeError):
+      raise ReportError(
+        f'Expected lines as {{"id": "...", "flags": {{...}}}} in {listed}. '
+        f'Received in line {number}: {line[:80]}'
+      ) from None
+    path = root / 'runs' / name
+    if (path / 'config.json').exists():
+      runs.append(_read_run(name, path))
+    else:
+      config = _planned_config(name, dict(flags))
+      runs.append(Run(name, path, config, {}, [], None, []))
+  return runs
+
+
+def _planned_config(name, flags):
+  """The config of a run that has not been started."""
+  if flags.get('method') == SMALL_DENSE:
+    flags.update(method='dense', match_sparsity=flags.pop('sparsity'))
+  known = {field.name for field in config_lib.fields()}
+  values = {
+    name: tuple(value) if isinstance(value, list) else value
+    for name, value in flags.items()
+    if name in known
+  }
+  try:
+    return run_flags.make_config(values)
+  except ValueError as error:
+    raise ReportError(f'The flags of the run {name}: {error}') from error
+
+
+def _read_run(name, path):
+  directory = run_dir_lib.RunDir(path)
+  try:
+    values = directory.read_config()
+    text = (path / 'config.json').read_text('utf-8')
+    return Run(
+      name,
+      path,
+      config_lib.Config(**values),
+      json.loads(text).get('versions') or {'tf_sparse_rl': 'unknown'},
+      directory.read_results(),
+      directory.read_summary(),
+      _read_noise(path / 'noise.jsonl'),
+    )
+  except (run_dir_lib.RunDirError, OSError, ValueError) as error:
+    raise ReportError(
+      f'Cannot read the run in {path}: {error} Repair it or move it away.'
+    ) from error
+
+
+def _read_noise(path):
+  if not path.exists():
+    return []
+  return [json.loads(line) for line in path.read_text('utf-8').splitlines()]

@@ -1,0 +1,122 @@
+"""Normalises returns and looks up the paper's; the data are in `data/`."""
+
+import csv
+import math
+import pathlib
+from typing import NamedTuple
+
+_DATA = pathlib.Path(__file__).parent / 'data'
+# Env steps of the paper's runs, and the seeds behind its figures.
+PAPER_ENV_STEPS = {'DQN': 100_000, 'SAC': 1_000_000, 'PPO': 1_001_472}
+# The environments behind its IQMs.
+PAPER_IQM_ENVS = ('Ant', 'HalfCheetah', 'Hopper', 'Humanoid', 'Walker2d')
+# Whose returns cannot be compared with the paper's, and why.
+INCOMPARABLE = {
+  'CartPole-v1': 'the paper has CartPole-v0, which ends at 200',
+}
+
+
+class Reference(NamedTuple):
+  """Scores that stand for 0 and 1 in an environment, and their source."""
+
+  env: str
+  random: float
+  reference: float
+  reference_agent: str
+  source: str
+
+  def normalize(self, score):
+    """(score - random) / (reference - random).
+
+    Args:
+      score: a return, or an array of returns.
+
+    Returns:
+      The same, normalised.
+
+    Reference: the paper's normalised scores; fractions of a dense SAC agent
+    on MuJoCo (random is 0 there), of a human on Atari.
+    """
+    return (score - self.random) / (self.reference - self.random)
+
+
+class PaperValue(NamedTuple):
+  """A value that was read off one of the paper's figures."""
+
+  value: float
+  ci_low: float  # NaN where none is printed
+  ci_high: float
+
+
+def references():
+  """The reference scores.
+
+  Returns:
+    List of Reference.
+  """
+  return [
+    Reference(
+      row['env'],
+      float(row['random']),
+      float(row['reference']),
+      row['reference_agent'],
+      row['source'],
+    )
+    for row in _read('reference_scores.csv')
+  ]
+
+
+def reference(env_name):
+  """The reference scores of an environment.
+
+  Args:
+    env_name: a Gymnasium id.
+
+  Returns:
+    A Reference, or None if there is none.
+  """
+  by_name = {r.env: r for r in references()}
+  return by_name.get(env_name) or by_name.get(base_name(env_name))
+
+
+def base_name(env_name):
+  """The name without namespace and version, as the paper's tables have it.
+
+  Args:
+    env_name: a Gymnasium id, such as 'ALE/Pong-v5'.
+
+  Returns:
+    str.
+  """
+  return env_name.rpartition('/')[2].partition('-')[0]
+
+
+def paper_value(metric, agent, env, method, sparsity):
+  """Looks a value of the paper up.
+
+  Args:
+    metric: 'return' or 'iqm'.
+    agent: as in a config.
+    env: name of an environment without its version; 'all' for an IQM.
+    method: one of conditions.METHODS.
+    sparsity: float.
+
+  Returns:
+    PaperValue, or None if the paper does not show it.
+  """
+  for row in _read('paper_results.csv'):
+    key = (row['metric'], row['agent'], row['env'], row['method'])
+    if key == (metric, agent.upper(), env, method) and math.isclose(
+      float(row['sparsity']), sparsity, abs_tol=1e-9
+    ):
+      return PaperValue(*(_float(row[k]) for k in PaperValue._fields))
+  return None
+
+
+def _float(text):
+  return float(text) if text else math.nan
+
+
+def _read(name):
+  with open(_DATA / name, encoding='utf-8', newline='') as file:
+    return list(csv.DictReader(file))

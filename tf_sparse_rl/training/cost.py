@@ -1,0 +1,87 @@
+"""What a run costs: parameters, FLOPs and memory."""
+
+import resource
+import sys
+
+from tf_sparse_rl import sparsity
+
+
+def total(parts):
+  """Counts all networks that are trained.
+
+  Args:
+    parts: AgentParts.
+
+  Returns:
+    A `LayerCount`; both critics count, targets do not, as in the paper.
+  """
+  return _total(list(parts.networks.values()))
+
+
+def inference_flops(parts):
+  """FLOPs of one greedy action, zeros left out.
+
+  Args:
+    parts: AgentParts.
+
+  Returns:
+    int.
+  """
+  return _total(parts.policy_layers).flops
+
+
+def train_step_flops(parts, batch_size):
+  """FLOPs of one train step with the masks as they are, zeros left out.
+
+  What the algorithm needs, not what is computed: a zero is still multiplied.
+  The dense gradients of RigL's mask updates, one in hundreds of train steps,
+  are left out, as are optimizers and losses.
+
+  Args:
+    parts: AgentParts.
+    batch_size: transitions of a batch.
+
+  Returns:
+    int.
+  """
+  return batch_size * sum(
+    parts.train_passes[name] * _total([network]).flops
+    for name, network in parts.networks.items()
+  )
+
+
+def train_flops(results):
+  """FLOPs of all train steps of a run.
+
+  Args:
+    results: lines of results.jsonl; between two of them a train step costs
+      the mean of both, for pruning makes networks smaller.
+
+  Returns:
+    int, or None if a line does not say what a train step costs.
+  """
+  if any('train_step_flops' not in result for result in results):
+    return None
+  return round(
+    sum(
+      (b['train_step'] - a['train_step'])
+      * (a['train_step_flops'] + b['train_step_flops'])
+      / 2
+      for a, b in zip(results, results[1:])
+    )
+  )
+
+
+def peak_memory_mib():
+  """The most memory this process has had, in MiB.
+
+  Returns:
+    float.
+  """
+  kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+  unit = 1 if sys.platform == 'darwin' else 1024
+  return round(kilobytes * unit / 2**20, 1)
+
+
+def _total(networks):
+  return sparsity.counting.total(sparsity.counting.count(networks))
