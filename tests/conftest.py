@@ -9,6 +9,8 @@ import hypothesis  # noqa: E402
 import pytest  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
+from tf_sparse_rl.native import backend  # noqa: E402
+
 # One physical CPU as two devices, for MirroredStrategy.
 tf.config.set_logical_device_configuration(
   tf.config.list_physical_devices('CPU')[0],
@@ -26,3 +28,17 @@ hypothesis.settings.load_profile('repeatable')
 def seeds():
   """Every test starts from the same weights."""
   tf.keras.utils.set_random_seed(0)
+
+
+@pytest.fixture(autouse=True)
+def backend_of_now():
+  """A backend that a test sets is not that of the next."""
+  before = backend.current_backend()
+  yield
+  backend.set_backend(before)
+
+
+@pytest.fixture
+def masked_path():
+  """For what must be the same bit by bit, whatever the ways of computing."""
+  backend.set_backend('masked')

@@ -42,6 +42,11 @@ def set_backend(name):
   _backend = name
 
 
+def current_backend():
+  """The name given to `set_backend` last, at first 'auto'."""
+  return _backend
+
+
 def may_be_native():
   """Whether the graph that is being traced may have native kernels in it."""
   if _backend == 'masked' or not tf.inside_function():
