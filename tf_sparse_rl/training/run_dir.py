@@ -140,7 +140,7 @@ class RunDir:
   def in_use(self):
     """Whether a process trains here, on this host or another."""
     try:
-      with open(self.path / '.lock', 'r', encoding='utf-8') as file:
+      with open(self.path / '.lock', encoding='utf-8') as file:
         return not _lock(file, fcntl.LOCK_SH)
     except FileNotFoundError:
       return False
