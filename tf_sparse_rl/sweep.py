@@ -92,6 +92,9 @@ def _main(options, sweep_dir):
   num_added = len(sweep_dir.add(asked))
   if there and num_added:
     print(f'{len(there)} runs were on the list, {num_added} were added.')
+  if options.list_only:
+    print(f'{len(runs)} runs, a line each: {sweep_dir.list_path}')
+    return
   _work_off(options, sweep_dir, sweep_dir.read_runs())
 
 
@@ -248,8 +251,12 @@ def run():
   flags.DEFINE_float('cpus_per_run', 1.0, 'Ray: CPUs set aside for a run.', 0)
   flags.DEFINE_float('gpus_per_run', 0.0, 'Ray: share of a GPU for a run.', 0)
   flags.DEFINE_boolean('dry_run', False, 'Print the runs, write nothing.')
+  flags.DEFINE_boolean(
+    'list_only', False, 'Write runs.jsonl, start nothing: for arrays.'
+  )
   flags.DEFINE_boolean('status', False, 'Print how far the sweep is.')
-  run_flags.show_in_help('sweep_dir', *_LISTS, *_ENGINE, 'dry_run', 'status')
+  modes = ('dry_run', 'list_only', 'status')
+  run_flags.show_in_help('sweep_dir', *_LISTS, *_ENGINE, *modes)
   run_flags.run_command(main)
 
 

@@ -73,6 +73,15 @@ class LocalEngine:
     """Runs that can be started now."""
     return len(self._slots)
 
+  def open(self):
+    """Starts the run server if it does not run; takes seconds.
+
+    Raises:
+      EngineError: if it does not come up.
+    """
+    if self._server is None:
+      self._start_server()
+
   def start(self, run):
     """Starts an attempt of a run.
 
@@ -82,8 +91,7 @@ class LocalEngine:
     Raises:
       EngineError: if the run server does not come up.
     """
-    if self._server is None:
-      self._start_server()
+    self.open()
     log_path = self._sweep_dir.log_path(run)
     cores = self._slots.pop(0)
     self._running[run.id] = (run, cores)

@@ -1,0 +1,126 @@
+"""Times whole runs of a sweep: forked from a run server, or each by itself."""
+
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import time
+
+from tf_sparse_rl.sweeps import driver, local_engine, run_list
+from tf_sparse_rl.sweeps import outcome as outcome_lib
+from tf_sparse_rl.sweeps import sweep_dir as sweep_dir_lib
+
+_RUNS_A_CORE = 2
+
+
+class OwnProcesses:
+  """An engine that starts Python and TensorFlow for every run."""
+
+  def __init__(self, sweep_dir):
+    """See LocalEngine."""
+    self._sweep_dir = sweep_dir
+    self._slots = [[core] for core in local_engine.available_cores()]
+    self._running = []  # (Run, process, cores)
+
+  @property
+  def num_free(self):
+    """See LocalEngine."""
+    return len(self._slots)
+
+  def open(self):
+    """See LocalEngine."""
+
+  def start(self, run):
+    """See LocalEngine."""
+    cores = self._slots.pop(0)
+    root_dir = f'--root_dir={self._sweep_dir.run_dir(run).path}'
+    train = [sys.executable, '-m', 'tf_sparse_rl.train']
+    with open(self._sweep_dir.path / f'{run.id}.log', 'wb') as log:
+      process = subprocess.Popen(
+        [*train, *run.arguments(), root_dir], stdout=log, stderr=log
+      )
+    # Before Python has come to a thread of its own.
+    os.sched_setaffinity(process.pid, cores)
+    self._running.append((run, process, cores))
+
+  def wait(self, seconds):
+    """See LocalEngine."""
+    time.sleep(seconds / 4)
+    ended = [r for r in self._running if r[1].poll() is not None]
+    self._running = [r for r in self._running if r not in ended]
+    self._slots += [cores for _, _, cores in ended]
+    return [
+      (run, outcome_lib.Outcome(process.returncode, 'see its log'))
+      for run, process, _ in ended
+    ]
+
+  def stop(self):
+    """See LocalEngine."""
+
+  def close(self):
+    """See LocalEngine."""
+
+
+_ENGINES = {
+  'run_server': local_engine.LocalEngine,
+  'own_processes': OwnProcesses,
+}
+
+
+def measure(values, rounds):
+  """Works two runs a core off, one kind of engine after the other.
+
+  Args:
+    values: `{field: value}` of the runs; each has a seed of its own.
+    rounds: how often.
+
+  Returns:
+    Dict of JSON types: runs an hour and, beside them, the seconds that the run
+    server takes to start, once a sweep, which are not in them.
+  """
+  result = {name: [] for name in _ENGINES}
+  started = []
+  for _ in range(rounds):
+    for name, kind in _ENGINES.items():
+      opened, runs_an_hour = _measure(kind, values)
+      result[name].append(round(runs_an_hour, 1))
+      if kind is local_engine.LocalEngine:
+        started.append(round(opened, 2))
+  return {
+    'num_cores': len(local_engine.available_cores()),
+    'runs_an_hour': result,
+    'run_server_is_faster_by': [
+      round(a / b, 3) for a, b in zip(*(result[name] for name in _ENGINES))
+    ],
+    'start_of_run_server_seconds': started,
+  }
+
+
+def _measure(kind, values):
+  """(seconds to open, runs an hour) of an engine."""
+  num_runs = _RUNS_A_CORE * len(local_engine.available_cores())
+  runs = [
+    run_list.Run(f'run{seed}', {**_json(values), 'seed': seed})
+    for seed in range(num_runs)
+  ]
+  with tempfile.TemporaryDirectory() as path:
+    sweep_dir = sweep_dir_lib.SweepDir(pathlib.Path(path))
+    engine = kind(sweep_dir)
+    begin = time.perf_counter()
+    engine.open()
+    opened = time.perf_counter()
+    try:
+      report = driver.work_off(
+        runs, engine, 0, lambda *event: None, lambda: False
+      )
+    finally:
+      seconds = time.perf_counter() - opened
+      engine.close()
+  if report.failed:
+    raise local_engine.EngineError(f'Runs failed: {report.failed}.')
+  return opened - begin, 3600 * num_runs / seconds
+
+
+def _json(values):
+  return {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
