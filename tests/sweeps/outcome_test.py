@@ -23,6 +23,13 @@ def test_last_words(tmp_path, text, words):
   assert outcome.last_words(tmp_path / 'log') == words
 
 
+def test_earlier_attempts_do_not_count(tmp_path):
+  before = 'error: of an earlier attempt\n'
+  (tmp_path / 'log').write_text(before + 'Stopped at env step 5\n')
+  ended = outcome.of_status(143 << 8, tmp_path / 'log', len(before))
+  assert ended.reason == 'exit code 143: Stopped at env step 5'
+
+
 def test_no_log(tmp_path):
   assert outcome.last_words(tmp_path / 'log') == 'it left no log'
 

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from tf_sparse_rl import envs
+from tf_sparse_rl import envs, sparsity
 from tf_sparse_rl.agents import registry
 from tf_sparse_rl.sweeps import run_list
 
@@ -103,19 +103,9 @@ def test_small_dense_has_the_parameters_of_the_sparse_network():
     env = envs.make(config)
     parts = registry.build(config, env.spec)
     env.close()
-    counts.append(
-      sum(
-        int((weight != 0).sum())
-        for weight in parts.networks['q_network'].get_weights()
-      )
-      # Biases start at 0.
-      + sum(
-        weight.size
-        for weight in parts.networks['q_network'].get_weights()
-        if weight.ndim == 1
-      )
-    )
-  # Whole units only, so not exactly; 26,523 weights are left of 265,216.
+    count = sparsity.counting.count(list(parts.networks.values()))
+    counts.append(sparsity.counting.total(count).parameters)
+  # 26,523 of 265,216 weights, and biases; in whole units, so not exactly.
   assert counts[0] == 26_523 + 1_026
   assert counts[1] == pytest.approx(counts[0], rel=0.01)
 

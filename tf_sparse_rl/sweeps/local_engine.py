@@ -61,7 +61,7 @@ class LocalEngine:
     self._env = env or dict
     self._server = None
     self._pending = b''
-    self._running = {}  # {id: (Run, cores)}
+    self._running = {}  # {id: (Run, cores, size of its log before)}
 
   @property
   def num_parallel(self):
@@ -94,7 +94,8 @@ class LocalEngine:
     self.open()
     log_path = self._sweep_dir.log_path(run)
     cores = self._slots.pop(0)
-    self._running[run.id] = (run, cores)
+    log_size = log_path.stat().st_size if log_path.exists() else 0
+    self._running[run.id] = (run, cores, log_size)
     self._sweep_dir.note(run, event='begin')
     self._send(
       start=run.id,
@@ -119,10 +120,12 @@ class LocalEngine:
       return []
     ended = []
     for event in self._receive(seconds):
-      run, cores = self._running.pop(event['ended'])
+      run, cores, log_size = self._running.pop(event['ended'])
       self._slots.append(cores)
-      log_path = self._sweep_dir.log_path(run)
-      ended.append((run, outcome_lib.of_status(event['status'], log_path)))
+      outcome = outcome_lib.of_status(
+        event['status'], self._sweep_dir.log_path(run), log_size
+      )
+      ended.append((run, outcome))
     if self._server.poll() is not None:
       ended += self._lost()
     for run, outcome in ended:
@@ -198,8 +201,8 @@ class LocalEngine:
     how = f'killed by {signal.Signals(-code).name}' if code < 0 else 'gone'
     self.close()
     self._pending = b''
-    lost = [run for run, _ in self._running.values()]
-    self._slots += [cores for _, cores in self._running.values()]
+    lost = [run for run, _, _ in self._running.values()]
+    self._slots += [cores for _, cores, _ in self._running.values()]
     self._running = {}
     reason = f'the process it was forked from was {how}'
     return [(run, outcome_lib.Outcome(None, reason)) for run in lost]

@@ -23,12 +23,13 @@ class Outcome(NamedTuple):
     return self.exit_code in (128 + signal.SIGTERM, 128 + signal.SIGINT)
 
 
-def of_status(status, log_path):
+def of_status(status, log_path, log_begin=0):
   """The outcome of a process.
 
   Args:
     status: as `os.waitpid` gives it.
     log_path: what it printed.
+    log_begin: bytes that earlier attempts have printed.
 
   Returns:
     An Outcome.
@@ -38,17 +39,25 @@ def of_status(status, log_path):
     return Outcome(0, '')
   if code < 0:
     return Outcome(None, f'killed by {signal.Signals(-code).name}')
-  return Outcome(code, f'exit code {code}: {last_words(log_path)}')
+  return Outcome(code, f'exit code {code}: {last_words(log_path, log_begin)}')
 
 
-def last_words(log_path):
-  """The last line of a log that tells of an error, else the last line."""
+def last_words(log_path, log_begin=0):
+  """The last line of a log that tells of an error, else the last line.
+
+  Args:
+    log_path: of the log.
+    log_begin: bytes to leave out.
+
+  Returns:
+    str.
+  """
   try:
     with open(log_path, 'rb') as file:
-      file.seek(max(0, os.path.getsize(log_path) - 4096))
+      file.seek(max(log_begin, os.path.getsize(log_path) - 4096))
       text = file.read().decode(errors='replace')
   except OSError:
     return 'it left no log'
-  lines = [line for line in text.splitlines() if line.strip()]
-  errors = [line for line in lines if re.match(r'\w*[Ee]rror\b|\w+: ', line)]
-  return (errors or lines or ['it printed nothing'])[-1].strip()
+  lines = [line.strip() for line in text.splitlines() if line.strip()]
+  errors = [line for line in lines if re.match(r'[\w.]*[Ee]rror: ', line)]
+  return (errors or lines or ['it printed nothing'])[-1]
