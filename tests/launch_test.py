@@ -1,5 +1,6 @@
 """The launch scripts: shellcheck, and those of clusters with fake clusters."""
 
+import concurrent.futures
 import json
 import os
 import pathlib
@@ -136,22 +137,25 @@ def test_a_slurm_task_and_a_kubernetes_pod_do_their_line(checkout, tmp_path):
   # SLURM starts a copy of the script, in the repository.
   copy = tmp_path / 'slurm_script'
   shutil.copy(checkout / 'launch/slurm_array.sh', copy)
-  task = _run([copy, sweep_dir], cwd=checkout, SLURM_ARRAY_TASK_ID='1')
-  assert task.returncode == 0, task.stderr
-  assert _finished(sweep_dir) == [ids[1]]
-
   container = _job()['spec']['template']['spec']['containers'][0]
   name = 'exec "$PYTHON" "$@"'
   bin_dir = _program(tmp_path / 'bin', 'python', f'#!/bin/sh\n{name}\n')
-  pod = _run(
-    container['command'],
-    path=bin_dir,
-    PYTHON=sys.executable,
-    SWEEP_DIR=str(sweep_dir),
-    JOB_COMPLETION_INDEX='2',
-    **environment,
-  )
-  assert pod.returncode == 0, pod.stderr
+  with concurrent.futures.ThreadPoolExecutor(2) as pool:
+    task = pool.submit(
+      _run, [copy, sweep_dir], cwd=checkout, SLURM_ARRAY_TASK_ID='1'
+    )
+    pod = pool.submit(
+      _run,
+      container['command'],
+      path=bin_dir,
+      PYTHON=sys.executable,
+      SWEEP_DIR=str(sweep_dir),
+      JOB_COMPLETION_INDEX='2',
+      **environment,
+    )
+  for ended in (task.result(), pod.result()):
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.endswith('1 of 1 runs are finished.\n')
   assert _finished(sweep_dir) == sorted(ids[1:])
 
 

@@ -5,78 +5,17 @@ import os
 import pathlib
 import shlex
 import signal
-import subprocess
-import sys
 import time
 
 import pytest
 
-from tests.sweeps import conftest
+from tests.sweeps import processes
 from tf_sparse_rl.sweeps import local_engine
 from tf_sparse_rl.sweeps import sweep_dir as sweep_dir_lib
 
 _ROOT = pathlib.Path(__file__).parents[2]
-_CLOCK = ('wall_seconds', 'env_steps_per_sec')
 _RIGL = 'CartPole-v1-rigl-0.9-seed0'
 _STATIC = 'CartPole-v1-static-0.9-seed0'
-
-
-def _flags(**changes):
-  return [
-    f'--{name}={",".join(map(str, v)) if isinstance(v, tuple) else v}'
-    for name, v in {**conftest.TINY, **changes}.items()
-  ]
-
-
-def _start(command, *flags):
-  return subprocess.Popen(
-    [sys.executable, '-m', f'tf_sparse_rl.{command}', *flags],
-    env={**os.environ, 'PYTHONPATH': str(_ROOT)},
-    stdout=subprocess.PIPE,
-    stderr=subprocess.PIPE,
-    text=True,
-  )
-
-
-def _results(path):
-  lines = (path / 'results.jsonl').read_text('utf-8').splitlines()
-  return [
-    {k: v for k, v in json.loads(line).items() if k not in _CLOCK}
-    for line in lines
-  ]
-
-
-def _until(process, condition):
-  end = time.monotonic() + 240
-  while not condition():
-    if process.poll() is not None or time.monotonic() > end:
-      process.kill()
-      raise AssertionError(f'it ended: {process.communicate()}')
-    time.sleep(0.005)
-
-
-def _holders(log):
-  """Process ids of those that print into a log, children before parents."""
-  found = []
-  for entry in pathlib.Path('/proc').iterdir():
-    try:
-      if os.readlink(entry / 'fd' / '2') == str(log):
-        found.append(int(entry.name))
-    except (OSError, ValueError):
-      continue
-  return sorted(found, reverse=True)
-
-
-def _evaluations(sweep_dir, run_id):
-  path = sweep_dir.path / 'runs' / run_id / 'results.jsonl'
-  return path.read_text('utf-8').count('\n') if path.exists() else 0
-
-
-def _kill_run(process, sweep_dir, run_id, number):
-  """Signals a run once it has been evaluated after training."""
-  _until(process, lambda: _evaluations(sweep_dir, run_id) >= 2)
-  [pid] = _holders(sweep_dir.path / 'logs' / f'{run_id}.log')
-  os.kill(pid, number)
 
 
 class _History:
@@ -87,29 +26,32 @@ class _History:
     self.alone = root / 'alone'
     directory = f'--sweep_dir={self.sweep_dir.path}'
     # Long enough for kills to come midway; one run cannot start.
-    self.flags = _flags(num_env_steps=3000, eval_period=1000)
+    self.flags = processes.flags(num_env_steps=3000, eval_period=1000)
     foreign = self.sweep_dir.path / 'runs' / _STATIC / 'thesis.tex'
     foreign.parent.mkdir(parents=True)
     foreign.write_text('mine')
 
-    alone = _start('train', f'--root_dir={self.alone}', *self.flags)
-    first = _start(
+    alone = processes.start('train', f'--root_dir={self.alone}', *self.flags)
+    first = processes.start(
       'sweep', directory, '--methods=rigl,static', '--seeds=1', *self.flags,
       '--max_retries=1',
     )  # fmt: skip
-    _kill_run(first, self.sweep_dir, _RIGL, signal.SIGKILL)
+    run = processes.process_of(first, self.sweep_dir, _RIGL)
+    os.kill(run, signal.SIGKILL)
     self.first = (*first.communicate(timeout=240), first.returncode)
     alone.communicate(timeout=240)
 
     foreign.unlink()
-    second = _start('sweep', directory)
-    _until(second, lambda: _evaluations(self.sweep_dir, _STATIC) >= 2)
+    second = processes.start('sweep', directory)
+    processes.until(
+      second, lambda: processes.evaluations(self.sweep_dir, _STATIC) >= 2
+    )
     begin = time.monotonic()
     second.send_signal(signal.SIGTERM)
     self.second = (*second.communicate(timeout=240), second.returncode)
     self.seconds = time.monotonic() - begin
     told = self.second[1].partition('To continue: ')[2]
-    third = _start('sweep', *shlex.split(told)[3:])
+    third = processes.start('sweep', *shlex.split(told)[3:])
     self.third = (*third.communicate(timeout=240), third.returncode)
 
 
@@ -127,9 +69,9 @@ def test_a_run_that_is_killed_is_tried_again_and_ends(history):
 
 
 def test_a_run_of_a_sweep_has_the_results_of_a_run_alone(history):
-  expected = _results(history.alone)
+  expected = processes.results(history.alone)
   assert [r['env_step'] for r in expected] == [0, 1000, 2000, 3000]
-  assert _results(history.sweep_dir.path / 'runs' / _RIGL) == expected
+  assert processes.results(history.sweep_dir.path / 'runs' / _RIGL) == expected
   configs = [
     json.loads((path / 'config.json').read_text('utf-8'))
     for path in (history.alone, history.sweep_dir.path / 'runs' / _RIGL)
@@ -169,37 +111,37 @@ def test_it_goes_on_as_told(history):
 
 def test_nothing_is_left_running(history):
   logs = history.sweep_dir.path / 'logs'
-  assert [log for log in logs.iterdir() if _holders(log)] == []
+  assert [log for log in logs.iterdir() if processes.holders(log)] == []
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize('victim', ['run server', 'engine'])
 def test_a_killed_server_or_engine_loses_no_results(tmp_path, victim):
   sweep_dir = sweep_dir_lib.SweepDir(tmp_path / 'sweep')
-  flags = _flags(num_env_steps=3000, eval_period=1000)
+  flags = processes.flags(num_env_steps=3000, eval_period=1000)
   command = (
     f'--sweep_dir={sweep_dir.path}', '--methods=rigl', '--seeds=2', *flags
   )  # fmt: skip
-  alone = _start('train', f'--root_dir={tmp_path}/alone', *flags)
+  alone = processes.start('train', f'--root_dir={tmp_path}/alone', *flags)
   alone.communicate(timeout=240)
-  process = _start('sweep', *command)
-  _until(process, lambda: _evaluations(sweep_dir, _RIGL) >= 2)
+  process = processes.start('sweep', *command)
+  processes.until(process, lambda: processes.evaluations(sweep_dir, _RIGL) >= 2)
   if victim == 'engine':
     process.kill()
     process.communicate()
     # Its runs save themselves meanwhile; the new ones wait for them.
-    process = _start('sweep', *command)
+    process = processes.start('sweep', *command)
   else:
     [log] = (sweep_dir.path / 'logs').glob('run_server-*')
-    [server] = _holders(log)
+    [server] = processes.holders(log)
     os.kill(server, signal.SIGKILL)
   stdout, stderr = process.communicate(timeout=240)
   assert process.returncode == 0, stderr
   if victim == 'run server':
     assert 'the process it was forked from was killed by SIGKILL' in stdout
-  assert _results(sweep_dir.path / 'runs' / _RIGL) == _results(
-    tmp_path / 'alone'
-  )
+  assert processes.results(
+    sweep_dir.path / 'runs' / _RIGL
+  ) == processes.results(tmp_path / 'alone')
   log = (sweep_dir.path / 'logs' / f'{_RIGL}.log').read_text('utf-8')
   assert 'Stopped at env step ' in log
   assert 'Continuing at env step ' in log
