@@ -153,8 +153,9 @@ def _work_off(options, sweep_dir, runs):
     print(f'All {len(runs)} runs of {sweep_dir.path} are finished.')
     return
   with held:
-    received = signals.note()
     engine = _make_engine(options, sweep_dir)
+    # Last: Ray takes SIGTERM for itself when it starts.
+    received = signals.note()
     print(
       f'{sweep_dir.path}: {len(unfinished)} of {len(runs)} runs to do, '
       f'{engine.num_parallel} at a time'

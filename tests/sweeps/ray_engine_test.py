@@ -12,7 +12,6 @@ import tempfile
 import pytest
 
 from tests.sweeps import processes
-from tf_sparse_rl.sweeps import sweep_dir as sweep_dir_lib
 
 _ROOT = pathlib.Path(__file__).parents[2]
 _RUNS = tuple(f'CartPole-v1-rigl-0.9-seed{seed}' for seed in range(3))
