@@ -48,7 +48,7 @@ _EXTRAS = {
   'test': ['hypothesis', 'pytest', 'ruff', 'scikit-learn'],
 }
 
-_COMMANDS = ['train', 'evaluate', 'summarize', 'benchmark']
+_COMMANDS = ['train', 'evaluate', 'summarize', 'benchmark', 'sweep']
 
 setuptools.setup(
   name='tf_sparse_rl',

@@ -15,6 +15,7 @@ _ROWS = (
     'version',
     'names',
     'quiet',
+    'signals',
     'config',
     'seeds',
     'presets',
@@ -26,8 +27,9 @@ _ROWS = (
   ('agents',),
   ('training',),
   ('exporting',),
+  ('sweeps',),
   ('benchmarks',),
-  ('train', 'evaluate', 'summarize', 'benchmark'),
+  ('train', 'evaluate', 'summarize', 'benchmark', 'sweep'),
 )
 
 
