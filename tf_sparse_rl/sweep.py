@@ -80,8 +80,12 @@ def _main(options, sweep_dir):
     _print_commands(sweep_dir, runs)
     return
   if options.status:
-    num_parallel = options.max_parallel or len(local_engine.available_cores())
     statuses = status_lib.read(sweep_dir, runs)
+    num_parallel = (
+      options.max_parallel
+      or sum(status.state == 'running' for status in statuses)
+      or len(local_engine.available_cores())
+    )
     print(status_lib.table(statuses, num_parallel))
     return
   if options.index is not None and options.index >= len(runs):

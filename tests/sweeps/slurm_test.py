@@ -62,7 +62,7 @@ sinfo -h -o %T | grep -q idle
 # The first task is asked to stop once it was evaluated after training.
 first="$SWEEP_DIR/runs/CartPole-v1-rigl-0.9-seed0/results.jsonl"
 until [ "$(wc -l 2>/dev/null <"$first")" -ge 2 ] 2>/dev/null; do sleep 0.1; done
-job=$(squeue -h -r -o %A | sort -n | head -n 1)
+job=$(squeue -h -r -o %F | head -n 1)
 scancel --batch --signal=TERM "${job}_0"
 while [ -n "$(squeue -h)" ]; do sleep 0.5; done
 ls "$SWEEP_DIR"/runs/*/summary.json >"$SLURM_DIR/finished"

@@ -1,5 +1,6 @@
 """Works runs off on a Ray cluster, or on a Ray of its own on this machine."""
 
+import math
 import os
 import time
 
@@ -141,18 +142,19 @@ def _attempt(sweep_path, run):
     engine = _local_engines[sweep_path] = local_engine.LocalEngine(
       sweep_dir_lib.SweepDir(sweep_path), max_parallel=1, env=_gpus
     )
-  end = None
   engine.start(run)
-  while True:
+  end = math.inf
+  while time.monotonic() < end:
     # Ray cancels by a KeyboardInterrupt in this thread.
     try:
       for _, outcome in engine.wait(0.5):
         return outcome
     except KeyboardInterrupt:
       engine.stop()
-      end = end or time.monotonic() + _STOP_SECONDS
-    if end and time.monotonic() > end:
-      engine.close()
+      end = min(end, time.monotonic() + _STOP_SECONDS)
+  del _local_engines[sweep_path]
+  engine.close()
+  return outcome_lib.Outcome(None, 'did not stop in time')
 
 
 def _gpus():
