@@ -92,17 +92,12 @@ def test_an_index_that_is_no_line(tmp_path):
   [
     (None, 'Expected --sweep_dir'),
     ((), 'Expected a sweep in'),
-    (('--status',), 'Expected a sweep in'),
     (('--methods=rigll',), "Did you mean 'rigl'?"),
     (('--env_names=CartPole',), "Did you mean 'CartPole-v1'?"),
-    (('--agent=dqm',), "Did you mean 'dqn'?"),
     (('--sparsities=0.9,many',), 'as in --sparsities=0.8,0.9'),
-    (('--sparsities=1',), 'Received: sparsity=1.0'),
     (('--method=rigl',), 'Expected --methods=rigl,static, for a sweep'),
     (('--seed=1',), 'Expected --seeds=3'),
     (('--seeds=1', '--batch_size=0'), 'batch_size=0'),
-    (('--sedes=1',), 'Did you mean: seed'),
-    (('--engine=rai',), '<local|ray>'),
     (('--config=nowhere.json',), 'Cannot read the config nowhere.json'),
   ],
 )
