@@ -150,3 +150,11 @@ def test_what_a_run_would_refuse_is_refused(change, message):
   }
   with pytest.raises(ValueError, match=re.escape(message)):
     run_list.make_runs(**arguments)
+
+
+def test_a_list_written_by_hand_with_a_wrong_flag():
+  run = run_list.Run('mine', {'env_name': 'CartPole-v1', 'sparsty': 0.9})
+  with pytest.raises(
+    ValueError, match="mine: Unknown flag 'sparsty'. Did you mean 'sparsity'"
+  ):
+    run_list.check([run])

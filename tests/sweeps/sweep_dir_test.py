@@ -75,7 +75,14 @@ def test_two_processes_add_at_once(sweep_dir):
 
 
 @pytest.mark.parametrize(
-  'line', ['{"id": "a"', '{"id": "a"}', '{"id": "a", "flags": {}, "b": 1}', '7']
+  'line',
+  [
+    '{"id": "a"',
+    '{"id": "a"}',
+    '{"id": "a", "flags": {}, "b": 1}',
+    '7',
+    '{"id": "../a", "flags": {}}',
+  ],
 )
 def test_a_line_that_is_no_run_is_named(sweep_dir, make_runs, line):
   sweep_dir.add(make_runs())

@@ -2,6 +2,7 @@
 
 import math
 import os
+import socket
 import time
 
 from tf_sparse_rl.sweeps import local_engine
@@ -55,13 +56,14 @@ class RayEngine:
     self._max_parallel = max_parallel
     self._running = {}  # {ObjectRef: Run}
     try:
+      _check_answer(address)
       ray.init(
         address=address or 'local',
         include_dashboard=None if address else False,
         logging_level='ERROR',
         log_to_driver=False,
       )
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError) as error:
       raise local_engine.EngineError(
         f'Expected a Ray cluster at {address or "this machine"}; '
         f'launch/ray_cluster.sh starts one. Received: {error}'
@@ -87,7 +89,8 @@ class RayEngine:
     for node in self._ray.nodes():
       if node['Alive']:
         rooms = [
-          int(node['Resources'].get(name, 0) / needed)
+          # Shares such as 0.1 do not add up exactly.
+          int(node['Resources'].get(name, 0) / needed + 1e-6)
           for name, needed in self._needs.items()
           if needed
         ]
@@ -132,6 +135,13 @@ class RayEngine:
   def close(self):
     """Leaves the cluster, or ends that of its own."""
     self._ray.shutdown()
+
+
+def _check_answer(address):
+  """Sees whether something answers there; Ray itself would try for minutes."""
+  host, colon, port = (address or '').rpartition(':')
+  if colon and '/' not in host:
+    socket.create_connection((host, int(port)), timeout=10).close()
 
 
 def _attempt(sweep_path, run):

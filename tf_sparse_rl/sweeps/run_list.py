@@ -33,6 +33,10 @@ class Run(NamedTuple):
     Raises:
       ValueError: for a value that does not fit.
     """
+    known = [field.name for field in config_lib.fields()]
+    for name in self.flags:
+      if name not in known:
+        raise ValueError(f'{self.id}: {names.unknown("flag", name, known)}')
     return run_flags.make_config(self.values)
 
   def arguments(self):

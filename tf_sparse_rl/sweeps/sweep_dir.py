@@ -57,7 +57,10 @@ class SweepDir:
     runs = []
     for i, line in enumerate(self.list_path.read_text('utf-8').splitlines()):
       try:
-        runs.append(run_list.Run(**json.loads(line)))
+        run = run_list.Run(**json.loads(line))
+        if not run.id or os.path.basename(run.id) != run.id:
+          raise ValueError('its id is no name of a directory')
+        runs.append(run)
       except (ValueError, TypeError) as error:
         raise SweepDirError(
           'Expected {"id": ..., "flags": {...}} in line '
