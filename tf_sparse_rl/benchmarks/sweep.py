@@ -11,7 +11,7 @@ from tf_sparse_rl.sweeps import driver, local_engine, run_list
 from tf_sparse_rl.sweeps import outcome as outcome_lib
 from tf_sparse_rl.sweeps import sweep_dir as sweep_dir_lib
 
-_RUNS_A_CORE = 2
+_RUNS_A_CORE = 1
 
 
 class OwnProcesses:
@@ -69,7 +69,7 @@ _ENGINES = {
 
 
 def measure(values, rounds):
-  """Works two runs a core off, one kind of engine after the other.
+  """Works a run a core off, one kind of engine after the other.
 
   Args:
     values: `{field: value}` of the runs; each has a seed of its own.

@@ -78,8 +78,9 @@ class Progress:
     for status in statuses:
       self._steps[status.run.id] = status.env_step
     num_running = sum(status.state == 'running' for status in statuses)
+    self._bar.update(sum(self._steps.values()) - self._bar.n)
+    # Draws it, too.
     self._bar.set_postfix_str(
       f'{self._num_finished} of {self._num_runs} runs, '
       f'{num_running} running, {self._num_failed} failed'
     )
-    self._bar.update(sum(self._steps.values()) - self._bar.n)
