@@ -125,8 +125,10 @@ def _asked_runs(options):
   given = run_flags.values_from_flags()
   env_names = options.env_names
   if not env_names:
-    fields = {'agent', 'env_name'} & set(given)
-    of_preset = run_flags.make_config({name: given[name] for name in fields})
+    known = {
+      name: given[name] for name in ('agent', 'env_name') if name in given
+    }
+    of_preset = run_flags.make_config(known)
     env_names = [of_preset.env_name]
   return run_list.make_runs(
     options.methods, sparsities, env_names, options.seeds, given
@@ -162,7 +164,8 @@ def _work_off(options, sweep_dir, runs):
     received = signals.note()
     print(
       f'{sweep_dir.path}: {len(unfinished)} of {len(runs)} runs to do, '
-      f'{engine.num_parallel} at a time'
+      f'{engine.num_parallel} at a time',
+      flush=True,
     )
     try:
       with terminal.Progress(sweep_dir, statuses) as progress:
@@ -178,22 +181,23 @@ def _work_off(options, sweep_dir, runs):
   num_finished = len(runs) - len(unfinished) + len(report.finished)
   counts = f'{num_finished} of {len(runs)} runs are finished'
   if report.stopped:
-    print(
-      f'Stopped: {counts}. To continue: {_command_to_continue(sweep_dir)}',
-      file=sys.stderr,
-    )
+    command = _command_to_continue(sweep_dir)
+    print(f'Stopped: {counts}. To continue: {command}', file=sys.stderr)
     sys.exit(128 + received[0])
   if report.failed:
-    print(f'{counts}, {len(report.failed)} failed:', file=sys.stderr)
-    for run_id, reason in report.failed.items():
-      print(f'  {run_id}  {reason}', file=sys.stderr)
-    print(
-      f'Their logs: {sweep_dir.path}/logs. To try again: '
-      f'{_command_to_continue(sweep_dir)}',
-      file=sys.stderr,
-    )
+    _print_failed(sweep_dir, counts, report.failed)
     sys.exit(1)
   print(f'{counts}.')
+
+
+def _print_failed(sweep_dir, counts, failed):
+  lines = [
+    f'{counts}, {len(failed)} failed:',
+    *(f'  {run_id}  {reason}' for run_id, reason in failed.items()),
+    f'Their logs: {sweep_dir.path}/logs. To try again: '
+    f'{_command_to_continue(sweep_dir)}',
+  ]
+  print('\n'.join(lines), file=sys.stderr)
 
 
 def _make_engine(options, sweep_dir):
