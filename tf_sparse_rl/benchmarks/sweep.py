@@ -47,13 +47,19 @@ class OwnProcesses:
   def wait(self, seconds):
     """See LocalEngine."""
     time.sleep(seconds / 4)
-    ended = [r for r in self._running if r[1].poll() is not None]
-    self._running = [r for r in self._running if r not in ended]
-    self._slots += [cores for _, _, cores in ended]
-    return [
-      (run, outcome_lib.Outcome(process.returncode, 'see its log'))
-      for run, process, _ in ended
-    ]
+    ended, self._running, running = [], [], self._running
+    for run, process, cores in running:
+      pid, status, used = os.wait4(process.pid, os.WNOHANG)
+      if not pid:
+        self._running.append((run, process, cores))
+        continue
+      process.returncode = os.waitstatus_to_exitcode(status)
+      self._slots.append(cores)
+      cpu_seconds = used.ru_utime + used.ru_stime
+      outcome = outcome_lib.Outcome(process.returncode, '', cpu_seconds)
+      self._sweep_dir.note(run, event='end', **outcome._asdict())
+      ended.append((run, outcome))
+    return ended
 
   def stop(self):
     """See LocalEngine."""
@@ -76,29 +82,31 @@ def measure(values, rounds):
     rounds: how often.
 
   Returns:
-    Dict of JSON types: runs an hour and, beside them, the seconds that the run
-    server takes to start, once a sweep, which are not in them.
+    Dict of JSON types. Where others use the machine too, the seconds of CPU
+    can be compared, the runs an hour cannot. What the run server takes to
+    start, once a sweep, is told beside them.
   """
-  result = {name: [] for name in _ENGINES}
-  started = []
+  figures = {name: [] for name in _ENGINES}
   for _ in range(rounds):
     for name, kind in _ENGINES.items():
-      opened, runs_an_hour = _measure(kind, values)
-      result[name].append(round(runs_an_hour, 1))
-      if kind is local_engine.LocalEngine:
-        started.append(round(opened, 2))
+      figures[name].append(_measure(kind, values))
+  forked, alone = figures['run_server'], figures['own_processes']
   return {
     'num_cores': len(local_engine.available_cores()),
-    'runs_an_hour': result,
-    'run_server_is_faster_by': [
-      round(a / b, 3) for a, b in zip(*(result[name] for name in _ENGINES))
-    ],
-    'start_of_run_server_seconds': started,
+    **figures,
+    'run_server_is_faster_by': {
+      'runs_an_hour': _ratios(forked, alone, 'runs_an_hour'),
+      'cpu_seconds_a_run': _ratios(alone, forked, 'cpu_seconds_a_run'),
+    },
   }
 
 
+def _ratios(above, below, figure):
+  return [round(a[figure] / b[figure], 3) for a, b in zip(above, below)]
+
+
 def _measure(kind, values):
-  """(seconds to open, runs an hour) of an engine."""
+  """The figures of one engine."""
   num_runs = _RUNS_A_CORE * len(local_engine.available_cores())
   runs = [
     run_list.Run(f'run{seed}', {**_json(values), 'seed': seed})
@@ -117,9 +125,14 @@ def _measure(kind, values):
     finally:
       seconds = time.perf_counter() - opened
       engine.close()
-  if report.failed:
-    raise local_engine.EngineError(f'Runs failed: {report.failed}.')
-  return opened - begin, 3600 * num_runs / seconds
+    if report.failed:
+      raise local_engine.EngineError(f'Runs failed: {report.failed}.')
+    used = [sweep_dir.events(run)[-1]['cpu_seconds'] for run in runs]
+  return {
+    'runs_an_hour': round(3600 * num_runs / seconds, 1),
+    'cpu_seconds_a_run': round(sum(used) / num_runs, 2),
+    'start_seconds': round(opened - begin, 2),
+  }
 
 
 def _json(values):

@@ -124,7 +124,7 @@ class LocalEngine:
       self._slots.append(cores)
       outcome = outcome_lib.of_status(
         event['status'], self._sweep_dir.log_path(run), log_size
-      )
+      )._replace(cpu_seconds=round(event['seconds'], 2))
       ended.append((run, outcome))
     if self._server.poll() is not None:
       ended += self._lost()

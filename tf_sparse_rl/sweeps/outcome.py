@@ -11,6 +11,7 @@ class Outcome(NamedTuple):
 
   exit_code: int | None  # None if its process was killed or lost
   reason: str  # for a person; '' if it is finished
+  cpu_seconds: float | None = None  # None if not known
 
   @property
   def finished(self):

@@ -41,7 +41,8 @@ def serve(commands, tell):
     commands: file descriptor; each line is `{"start": id, "flags": [...],
       "root_dir": path, "log": path, "cores": [...] or null, "env": {...}}` or
       `{"stop": id}`.
-    tell: function of a dict: `{"ended": id, "status": as of os.waitpid}`.
+    tell: function of a dict: `{"ended": id, "status": as of os.wait4,
+      "seconds": of CPU}`.
   """
   running, pending = {}, b''
   while True:
@@ -57,10 +58,11 @@ def serve(commands, tell):
         else:
           _stop([p for p, i in running.items() if i == command['stop']])
     while running:
-      pid, status = os.waitpid(-1, os.WNOHANG)
+      pid, status, used = os.wait4(-1, os.WNOHANG)
       if not pid:
         break
-      tell({'ended': running.pop(pid), 'status': status})
+      seconds = used.ru_utime + used.ru_stime
+      tell({'ended': running.pop(pid), 'status': status, 'seconds': seconds})
   # The engine is gone: what runs saves itself, then it is over.
   _stop(running)
   for pid in running:
