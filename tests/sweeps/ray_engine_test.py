@@ -58,7 +58,8 @@ def expected_fixture(tmp_path_factory):
   process = processes.start(
     'train', f'--root_dir={path}', '--method=rigl', *_flags()
   )
-  assert process.wait(240) == 0
+  process.communicate(timeout=400)
+  assert process.returncode == 0
   return processes.results(path)
 
 
