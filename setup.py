@@ -48,7 +48,7 @@ _EXTRAS = {
   'test': ['hypothesis', 'pytest', 'ruff', 'scikit-learn'],
 }
 
-_COMMANDS = ['train', 'evaluate', 'summarize', 'benchmark', 'report']
+_COMMANDS = ['train', 'evaluate', 'summarize', 'benchmark', 'sweep', 'report']
 
 setuptools.setup(
   name='tf_sparse_rl',
@@ -69,7 +69,10 @@ setuptools.setup(
   ],
   python_requires='>=3.10,<3.14',
   packages=setuptools.find_packages(include=['tf_sparse_rl*']),
-  package_data={'tf_sparse_rl.report': ['data/*']},
+  package_data={
+    'tf_sparse_rl.native': ['*.cc', '*.h'],
+    'tf_sparse_rl.report': ['data/*'],
+  },
   install_requires=_CORE,
   extras_require=_EXTRAS,
   entry_points={

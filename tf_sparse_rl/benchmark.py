@@ -18,6 +18,10 @@ def main(argv):
   """Measures what the flags ask for."""
   del argv
   options = flags.FLAGS
+  if options.what == 'sweep':
+    # Whole runs, as they come: evaluations are timed too.
+    print(json.dumps(_sweep(options.rounds), indent=2))
+    return
   config = _config(options.warmup_env_steps)
   if options.what == 'mask_update':
     result = _mask_update(options.rounds)
@@ -66,6 +70,17 @@ def _mask_update(rounds):
   return mask_update.measure(rounds)
 
 
+def _sweep(rounds):
+  from tf_sparse_rl.benchmarks import sweep
+  from tf_sparse_rl.sweeps import local_engine
+
+  run_flags.config_from_flags()
+  try:
+    return sweep.measure(run_flags.values_from_flags(), rounds)
+  except local_engine.EngineError as error:
+    raise run_flags.UserError(str(error)) from error
+
+
 def _in_turn(config, options):
   from tf_sparse_rl.benchmarks import in_turn
 
@@ -99,7 +114,7 @@ def run():
   flags.DEFINE_enum(
     'what',
     'training',
-    ['training', 'mask_update', 'checkpoint'],
+    ['training', 'mask_update', 'checkpoint', 'sweep'],
     'What to measure.',
   )
   flags.DEFINE_integer(

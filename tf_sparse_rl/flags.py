@@ -64,13 +64,28 @@ def config_from_flags(**defaults):
     UserError: for anything that does not hold, with the nearest valid name.
   """
   try:
-    values, given = {}, _given_flags()
-    if flags.FLAGS[_CONFIG].value is not None:
-      loaded = config_lib.load_values(flags.FLAGS[_CONFIG].value)
-      values = presets.without_copies(loaded, given)
-    return make_config({**values, **defaults, **given})
+    return make_config(values_from_flags(**defaults))
   except ValueError as error:
     raise UserError(str(error)) from error
+
+
+def values_from_flags(**defaults):
+  """The fields that the command line gives, before presets fill in the rest.
+
+  Args:
+    **defaults: see `config_from_flags`.
+
+  Returns:
+    `{field name: value}`.
+
+  Raises:
+    ValueError: for a value of the wrong kind, or a file that cannot be read.
+  """
+  values, given = {}, _given_flags()
+  if flags.FLAGS[_CONFIG].value is not None:
+    loaded = config_lib.load_values(flags.FLAGS[_CONFIG].value)
+    values = presets.without_copies(loaded, given)
+  return {**values, **defaults, **given}
 
 
 def make_config(values):

@@ -1,13 +1,12 @@
 """Trains one agent: `python -m tf_sparse_rl.train --root_dir=DIR`."""
 
 import shlex
-import signal
 import sys
 
 from absl import flags
 
 from tf_sparse_rl import flags as run_flags
-from tf_sparse_rl import quiet
+from tf_sparse_rl import quiet, signals
 
 
 def main(argv):
@@ -51,7 +50,7 @@ def _train(config, run_dir):
   machine.configure(config)
   if run_dir.read_config() is None:
     run_dir.start(config)
-  received = _note_signals()
+  received = signals.note()
   try:
     with terminal.Progress(config) as progress:
       outcome = loop.train(
@@ -78,20 +77,6 @@ def _train(config, run_dir):
   # Last: from here on the run counts as finished.
   summary = run_dir.finish(outcome.totals)
   print(terminal.closing_table(run_dir, outcome.parts, summary))
-
-
-def _note_signals():
-  """A list that SIGTERM and Ctrl-C are put into; the second Ctrl-C kills."""
-  received = []
-
-  def note(number, frame):
-    del frame
-    received.append(number)
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-
-  for number in (signal.SIGTERM, signal.SIGINT):
-    signal.signal(number, note)
-  return received
 
 
 def run():

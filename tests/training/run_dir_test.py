@@ -8,6 +8,7 @@ import resource
 import signal
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -119,6 +120,36 @@ def test_a_lock_ends_with_its_process_even_by_kill_9(tmp_path, holder):
   holder.wait()
   with directory.locked():
     pass
+
+
+def test_in_use_is_seen_and_nothing_created(tmp_path, holder):
+  assert run_dir.RunDir(tmp_path / 'run').in_use()
+  os.kill(holder.pid, signal.SIGKILL)
+  holder.wait()
+  assert not run_dir.RunDir(tmp_path / 'run').in_use()
+  assert not run_dir.RunDir(tmp_path / 'other').in_use()
+  assert [entry.name for entry in tmp_path.iterdir()] == ['run']
+
+
+def test_who_looks_keeps_nobody_from_training(tmp_path):
+  directory = run_dir.RunDir(tmp_path / 'run')
+  with directory.locked():
+    pass
+  end = threading.Event()
+
+  def look():
+    while not end.is_set():
+      directory.in_use()
+
+  looker = threading.Thread(target=look)
+  looker.start()
+  try:
+    for _ in range(200):
+      with directory.locked():
+        pass
+  finally:
+    end.set()
+    looker.join()
 
 
 @pytest.mark.parametrize('inside', ['', 'deeper/run'])

@@ -18,6 +18,7 @@ _MACHINE = (
   'intra_op_threads',
   'inter_op_threads',
   'jit_compile',
+  'backend',
 )
 _MOVING = ('drop_fraction', 'mask_update_end_train_step')
 _PRUNING = ('prune_begin_train_step', 'prune_end_train_step')

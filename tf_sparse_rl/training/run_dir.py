@@ -9,6 +9,7 @@ import os
 import pathlib
 import shutil
 import subprocess
+import time
 
 from tf_sparse_rl import config as config_lib
 from tf_sparse_rl.version import __version__
@@ -23,6 +24,9 @@ _PACKAGES = (
 )
 # What a run leaves that was stopped before it had written its config.
 _BEFORE_START = ('.lock', 'config.json.tmp')
+
+# Who looks whether a directory is in use holds its lock for an instant.
+_A_LOOK_SECONDS = 0.5
 
 
 class RunDirError(Exception):
@@ -125,15 +129,21 @@ class RunDir:
     except OSError as error:
       raise RunDirError(f'Cannot write to {self.path}: {error}.') from error
     with file:
-      try:
-        # The kernel drops this lock when the process ends, however it ends.
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-      except BlockingIOError:
+      # The kernel drops this lock when the process ends, however it ends.
+      if not _lock(file, fcntl.LOCK_EX, _A_LOOK_SECONDS):
         raise RunDirError(
           f'Another process is training in {self.path}. Wait for it or choose '
           'another --root_dir.'
-        ) from None
+        )
       yield
+
+  def in_use(self):
+    """Whether a process trains here, on this host or another."""
+    try:
+      with open(self.path / '.lock', encoding='utf-8') as file:
+        return not _lock(file, fcntl.LOCK_SH)
+    except FileNotFoundError:
+      return False
 
   def start(self, config):
     """Begins the run: writes the config.
@@ -212,6 +222,19 @@ def final_return(returns):
   """
   last = returns[-max(1, math.floor(0.1 * len(returns))) :]
   return sum(last) / len(last)
+
+
+def _lock(file, how, seconds=0.0):
+  """Whether the file could be locked within some seconds."""
+  end = time.monotonic() + seconds
+  while True:
+    try:
+      fcntl.flock(file, how | fcntl.LOCK_NB)
+      return True
+    except BlockingIOError:
+      if time.monotonic() >= end:
+        return False
+      time.sleep(0.01)
 
 
 def _versions():

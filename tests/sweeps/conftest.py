@@ -1,0 +1,37 @@
+"""Tiny runs, and sweeps of them."""
+
+import pytest
+
+from tf_sparse_rl.sweeps import run_list
+from tf_sparse_rl.sweeps import sweep_dir as sweep_dir_lib
+
+TINY = {
+  'num_env_steps': 600,
+  'initial_collect_env_steps': 100,
+  'hidden_units': (32, 32),
+  'batch_size': 16,
+  'eval_period': 200,
+  'num_eval_episodes': 3,
+  'checkpoint_period': 200,
+  'mask_update_period': 50,
+  'summary_period': 100,
+}
+
+
+@pytest.fixture(name='make_runs')
+def make_runs_fixture():
+  """Function: lists, with short defaults -> tiny Runs."""
+
+  def make(
+    methods=('dense', 'rigl'), sparsities=(0.9,), num_seeds=1, **changes
+  ):
+    return run_list.make_runs(
+      methods, sparsities, ['CartPole-v1'], num_seeds, {**TINY, **changes}
+    )
+
+  return make
+
+
+@pytest.fixture(name='sweep_dir')
+def sweep_dir_fixture(tmp_path):
+  return sweep_dir_lib.SweepDir(tmp_path / 'sweep')

@@ -1,0 +1,273 @@
+"""Trains many agents: `python -m tf_sparse_rl.sweep --sweep_dir=DIR`.
+
+Methods x sparsities x environments x seeds, in parallel; TensorFlow is not
+imported here.
+"""
+
+import contextlib
+import shlex
+import sys
+
+from absl import flags
+
+from tf_sparse_rl import config as config_lib
+from tf_sparse_rl import flags as run_flags
+from tf_sparse_rl import signals
+
+_LISTS = ('methods', 'sparsities', 'env_names', 'seeds')
+_ENGINE = (
+  'engine',
+  'max_parallel',
+  'max_retries',
+  'index',
+  'ray_address',
+  'cpus_per_run',
+  'gpus_per_run',
+)
+# A field of a run that the lists set: the flag that does it.
+_INSTEAD = {
+  'method': '--methods=rigl,static',
+  'sparsity': '--sparsities=0.8,0.9',
+  'match_sparsity': '--methods=small_dense with --sparsities',
+  'env_name': '--env_names=CartPole-v1,Acrobot-v1',
+  'seed': '--seeds=3, their number',
+}
+
+
+def main(argv):
+  """Writes the list of runs and works it off, or shows how far it is."""
+  del argv
+  options = flags.FLAGS
+  if not options.sweep_dir:
+    raise run_flags.UserError(
+      'Expected --sweep_dir, the directory of the sweep. Received none.'
+    )
+  # Imported late: `--help` needs no Gymnasium.
+  from tf_sparse_rl.sweeps import local_engine
+  from tf_sparse_rl.sweeps import sweep_dir as sweep_dir_lib
+  from tf_sparse_rl.training import run_dir as run_dir_lib
+
+  try:
+    _main(options, sweep_dir_lib.SweepDir(options.sweep_dir))
+  except (
+    ValueError,
+    local_engine.EngineError,
+    run_dir_lib.RunDirError,
+    sweep_dir_lib.SweepDirError,
+  ) as error:
+    raise run_flags.UserError(str(error)) from error
+  except OSError as error:
+    raise run_flags.UserError(
+      f'Reading or writing {options.sweep_dir} failed: {error}. What was '
+      'written before stays.'
+    ) from error
+
+
+def _main(options, sweep_dir):
+  from tf_sparse_rl.sweeps import local_engine, run_list
+  from tf_sparse_rl.sweeps import status as status_lib
+
+  asked = _asked_runs(options)
+  there = sweep_dir.read_runs()
+  runs = there + sweep_dir.missing(asked)
+  if not runs:
+    raise run_flags.UserError(
+      f'Expected a sweep in {sweep_dir.path} or flags that say which runs, as '
+      'in --methods=dense,rigl --sparsities=0.9 --seeds=3. Received neither.'
+    )
+  run_list.check(there)
+  if options.dry_run:
+    _print_commands(sweep_dir, runs)
+    return
+  if options.status:
+    statuses = status_lib.read(sweep_dir, runs)
+    num_parallel = (
+      options.max_parallel
+      or sum(status.state == 'running' for status in statuses)
+      or len(local_engine.available_cores())
+    )
+    print(status_lib.table(statuses, num_parallel))
+    return
+  if options.index is not None and options.index >= len(runs):
+    raise run_flags.UserError(
+      f'Expected --index from 0 to {len(runs) - 1}, a line of '
+      f'{sweep_dir.list_path}. Received: {options.index}.'
+    )
+  num_added = len(sweep_dir.add(asked))
+  if there and num_added:
+    print(f'{len(there)} runs were on the list, {num_added} were added.')
+  if options.list_only:
+    print(f'{len(runs)} runs, a line each: {sweep_dir.list_path}')
+    return
+  _work_off(options, sweep_dir, sweep_dir.read_runs())
+
+
+def _asked_runs(options):
+  """The runs that the flags list; none if no flag is about runs."""
+  from tf_sparse_rl.sweeps import run_list
+
+  for name, instead in _INSTEAD.items():
+    if flags.FLAGS[name].present:
+      raise run_flags.UserError(
+        f'Expected {instead}, for a sweep. Received: '
+        f'--{name}={flags.FLAGS[name].value}.'
+      )
+  fields = ('config', *(field.name for field in config_lib.fields()))
+  if not any(flags.FLAGS[name].present for name in (*_LISTS, *fields)):
+    return []
+  try:
+    sparsities = [float(text) for text in options.sparsities]
+  except ValueError:
+    raise ValueError(
+      'Expected numbers with commas, as in --sparsities=0.8,0.9. Received: '
+      f'--sparsities={",".join(options.sparsities)}.'
+    ) from None
+  given = run_flags.values_from_flags()
+  env_names = options.env_names
+  if not env_names:
+    known = {
+      name: given[name] for name in ('agent', 'env_name') if name in given
+    }
+    of_preset = run_flags.make_config(known)
+    env_names = [of_preset.env_name]
+  return run_list.make_runs(
+    options.methods, sparsities, env_names, options.seeds, given
+  )
+
+
+def _print_commands(sweep_dir, runs):
+  for run in runs:
+    root_dir = f'--root_dir={sweep_dir.run_dir(run).path}'
+    command = ['python', '-m', 'tf_sparse_rl.train']
+    print(f'{run.id}:')
+    print(f'  {shlex.join([*command, *run.arguments(), root_dir])}')
+  print(f'{len(runs)} runs. Nothing was written or started.')
+
+
+def _work_off(options, sweep_dir, runs):
+  from tf_sparse_rl.sweeps import driver, terminal
+  from tf_sparse_rl.sweeps import status as status_lib
+
+  held = sweep_dir.worked_on()
+  if options.index is not None:
+    runs = [runs[options.index]]
+    # Others work off other lines; the run itself is held by its process.
+    held = contextlib.nullcontext()
+  statuses = status_lib.read(sweep_dir, runs)
+  unfinished = [s.run for s in statuses if s.state != 'finished']
+  if not unfinished:
+    print(f'All {len(runs)} runs of {sweep_dir.path} are finished.')
+    return
+  with held:
+    engine = _make_engine(options, sweep_dir)
+    # Last: Ray takes SIGTERM for itself when it starts.
+    received = signals.note()
+    print(
+      f'{sweep_dir.path}: {len(unfinished)} of {len(runs)} runs to do, '
+      f'{engine.num_parallel} at a time',
+      flush=True,
+    )
+    try:
+      with terminal.Progress(sweep_dir, statuses) as progress:
+        report = driver.work_off(
+          unfinished,
+          engine,
+          options.max_retries,
+          progress.on_event,
+          lambda: received,
+        )
+    finally:
+      engine.close()
+  num_finished = len(runs) - len(unfinished) + len(report.finished)
+  counts = f'{num_finished} of {len(runs)} runs are finished'
+  if report.stopped:
+    command = _command_to_continue(sweep_dir)
+    print(f'Stopped: {counts}. To continue: {command}', file=sys.stderr)
+    sys.exit(128 + received[0])
+  if report.failed:
+    _print_failed(sweep_dir, counts, report.failed)
+    sys.exit(1)
+  print(f'{counts}.')
+
+
+def _print_failed(sweep_dir, counts, failed):
+  lines = [
+    f'{counts}, {len(failed)} failed:',
+    *(f'  {run_id}  {reason}' for run_id, reason in failed.items()),
+    f'Their logs: {sweep_dir.path}/logs. To try again: '
+    f'{_command_to_continue(sweep_dir)}',
+  ]
+  print('\n'.join(lines), file=sys.stderr)
+
+
+def _make_engine(options, sweep_dir):
+  if options.engine == 'ray':
+    from tf_sparse_rl.sweeps import ray_engine
+
+    return ray_engine.RayEngine(
+      sweep_dir,
+      options.max_parallel,
+      options.ray_address,
+      options.cpus_per_run,
+      options.gpus_per_run,
+    )
+  from tf_sparse_rl.sweeps import local_engine
+
+  # One line of an array has all the cores that the array gives it.
+  num_parallel = options.max_parallel if options.index is None else 1
+  return local_engine.LocalEngine(sweep_dir, num_parallel)
+
+
+def _command_to_continue(sweep_dir):
+  given = [
+    f'--{name}={flags.FLAGS[name].value}'
+    for name in _ENGINE
+    if flags.FLAGS[name].present
+  ]
+  command = ['python', '-m', 'tf_sparse_rl.sweep']
+  return shlex.join([*command, f'--sweep_dir={sweep_dir.path}', *given])
+
+
+def run():
+  """Entry point of the command."""
+  run_flags.define_run_flags()
+  flags.DEFINE_string('sweep_dir', None, 'Directory of the sweep.')
+  flags.DEFINE_list(
+    'methods',
+    list(config_lib.METHODS),
+    f'Some of: {", ".join(config_lib.METHODS)}, small_dense.',
+  )
+  flags.DEFINE_list('sparsities', ['0.9'], 'Fractions of zeros, in [0, 1).')
+  flags.DEFINE_list('env_names', None, 'Gymnasium ids. Default: by preset.')
+  flags.DEFINE_integer('seeds', 3, 'Number of seeds: 0, 1, ...', 1)
+  flags.DEFINE_enum(
+    'engine', 'local', ['local', 'ray'], 'What works the runs off.'
+  )
+  flags.DEFINE_integer(
+    'max_parallel', None, 'Runs at a time. Default: one a core.', 1
+  )
+  flags.DEFINE_integer(
+    'max_retries', 2, 'Further attempts of a run that fails.', 0
+  )
+  flags.DEFINE_integer(
+    'index', None, 'Works off this line of runs.jsonl only, from 0.', 0
+  )
+  flags.DEFINE_string(
+    'ray_address',
+    None,
+    "Ray: address of a cluster, or 'auto'. Default: starts one here.",
+  )
+  flags.DEFINE_float('cpus_per_run', 1.0, 'Ray: CPUs set aside for a run.', 0)
+  flags.DEFINE_float('gpus_per_run', 0.0, 'Ray: share of a GPU for a run.', 0)
+  flags.DEFINE_boolean('dry_run', False, 'Print the runs, write nothing.')
+  flags.DEFINE_boolean(
+    'list_only', False, 'Write runs.jsonl, start nothing: for arrays.'
+  )
+  flags.DEFINE_boolean('status', False, 'Print how far the sweep is.')
+  modes = ('dry_run', 'list_only', 'status')
+  run_flags.show_in_help('sweep_dir', *_LISTS, *_ENGINE, *modes)
+  run_flags.run_command(main)
+
+
+if __name__ == '__main__':
+  sys.exit(run())

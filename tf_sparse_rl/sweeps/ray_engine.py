@@ -1,0 +1,172 @@
+"""Works runs off on a Ray cluster, or on a Ray of its own on this machine."""
+
+import math
+import os
+import socket
+import time
+
+from tf_sparse_rl.sweeps import local_engine
+from tf_sparse_rl.sweeps import outcome as outcome_lib
+from tf_sparse_rl.sweeps import sweep_dir as sweep_dir_lib
+
+# What a run may take to save a checkpoint, and some more.
+_STOP_SECONDS = 60
+# One for each worker process of Ray, which does many runs after one another.
+_local_engines = {}
+
+
+class RayEngine:
+  """A Ray task is an attempt of a run; Ray finds a place for it.
+
+  The sweep's directory must be the same for all nodes. A lost worker or node
+  is an attempt that failed; the driver makes another, somewhere else.
+  """
+
+  def __init__(
+    self,
+    sweep_dir,
+    max_parallel=None,
+    address=None,
+    cpus_per_run=1.0,
+    gpus_per_run=0.0,
+  ):
+    """Connects to a cluster or starts one.
+
+    Args:
+      sweep_dir: a SweepDir.
+      max_parallel: runs at a time; None for as many as Ray has room for.
+      address: of a cluster, or 'auto' for one that runs here; None starts one.
+      cpus_per_run: share of CPUs that Ray sets aside for a run.
+      gpus_per_run: share of a GPU likewise; 0.25 has four runs on one.
+
+    Raises:
+      EngineError: if there is no Ray, or no cluster at the address.
+    """
+    # Read when Ray is imported.
+    os.environ['RAY_USAGE_STATS_ENABLED'] = '0'
+    try:
+      import ray
+    except ImportError as error:
+      raise local_engine.EngineError(
+        f"Expected Ray for --engine=ray: pip install 'tf_sparse_rl[sweep]'. "
+        f'Received: {error}.'
+      ) from error
+    self._ray = ray
+    self._sweep_dir = sweep_dir
+    self._max_parallel = max_parallel
+    self._running = {}  # {ObjectRef: Run}
+    try:
+      _check_answer(address)
+      ray.init(
+        address=address or 'local',
+        include_dashboard=None if address else False,
+        logging_level='ERROR',
+        log_to_driver=False,
+      )
+    except (OSError, RuntimeError, ValueError) as error:
+      raise local_engine.EngineError(
+        f'Expected a Ray cluster at {address or "this machine"}; '
+        f'launch/ray_cluster.sh starts one. Received: {error}'
+      ) from error
+    # The driver makes further attempts, and counts them.
+    self._task = ray.remote(
+      num_cpus=cpus_per_run, num_gpus=gpus_per_run, max_retries=0
+    )(_attempt)
+    self._needs = {'CPU': cpus_per_run, 'GPU': gpus_per_run}
+    if not self.num_parallel:
+      # Ray would wait for it without end.
+      ray.shutdown()
+      raise local_engine.EngineError(
+        'Expected a node with room for a run: '
+        f'cpus_per_run={cpus_per_run:g}, gpus_per_run={gpus_per_run:g}. '
+        'Received: no such node. Lower them or add a node.'
+      )
+
+  @property
+  def num_parallel(self):
+    """Runs at a time: what all nodes have room for."""
+    room = 0
+    for node in self._ray.nodes():
+      if node['Alive']:
+        rooms = [
+          # Shares such as 0.1 do not add up exactly.
+          int(node['Resources'].get(name, 0) / needed + 1e-6)
+          for name, needed in self._needs.items()
+          if needed
+        ]
+        room += min(rooms, default=1)
+    return min(room, self._max_parallel or room)
+
+  @property
+  def num_free(self):
+    """Runs that can be started now; some wait, so that no node does."""
+    limit = self._max_parallel or 2 * self.num_parallel
+    return max(0, limit - len(self._running))
+
+  def start(self, run):
+    """See LocalEngine."""
+    self._running[self._task.remote(str(self._sweep_dir.path), run)] = run
+
+  def wait(self, seconds):
+    """See LocalEngine."""
+    refs = list(self._running)
+    if refs and self._ray.wait(refs, timeout=seconds)[0]:
+      refs, _ = self._ray.wait(refs, num_returns=len(refs), timeout=0)
+      return [self._ended(ref) for ref in refs]
+    return []
+
+  def _ended(self, ref):
+    run = self._running.pop(ref)
+    try:
+      return run, self._ray.get(ref)
+    except self._ray.exceptions.TaskCancelledError:
+      return run, outcome_lib.Outcome(None, 'stopped before it began')
+    except self._ray.exceptions.RayError as error:
+      reason = f'lost its worker or node: {type(error).__name__}'
+    outcome = outcome_lib.Outcome(None, reason)
+    self._sweep_dir.note(run, event='end', **outcome._asdict())
+    return run, outcome
+
+  def stop(self):
+    """See LocalEngine."""
+    for ref in self._running:
+      self._ray.cancel(ref)
+
+  def close(self):
+    """Leaves the cluster, or ends that of its own."""
+    self._ray.shutdown()
+
+
+def _check_answer(address):
+  """Sees whether something answers there; Ray itself would try for minutes."""
+  host, colon, port = (address or '').rpartition(':')
+  if colon and '/' not in host:
+    socket.create_connection((host, int(port)), timeout=10).close()
+
+
+def _attempt(sweep_path, run):
+  """One attempt of a run, in a worker process of Ray; returns its Outcome."""
+  engine = _local_engines.get(sweep_path)
+  if engine is None:
+    # Ray keeps count of the cores and says which GPU.
+    engine = _local_engines[sweep_path] = local_engine.LocalEngine(
+      sweep_dir_lib.SweepDir(sweep_path), max_parallel=1, env=_gpus
+    )
+  engine.start(run)
+  end = math.inf
+  while time.monotonic() < end:
+    # Ray cancels by a KeyboardInterrupt in this thread.
+    try:
+      for _, outcome in engine.wait(0.5):
+        return outcome
+    except KeyboardInterrupt:
+      engine.stop()
+      end = min(end, time.monotonic() + _STOP_SECONDS)
+  del _local_engines[sweep_path]
+  engine.close()
+  return outcome_lib.Outcome(None, 'did not stop in time')
+
+
+def _gpus():
+  names = ('CUDA_VISIBLE_DEVICES',)
+  return {name: os.environ[name] for name in names if name in os.environ}

@@ -1,0 +1,200 @@
+"""How far a sweep is: read from its files, whoever works on it and where."""
+
+import collections
+from typing import NamedTuple
+
+from tf_sparse_rl.sweeps import outcome as outcome_lib
+from tf_sparse_rl.sweeps import run_list
+
+STATES = ('finished', 'running', 'failed', 'missing')
+
+
+class RunStatus(NamedTuple):
+  """How far one run is."""
+
+  run: run_list.Run
+  state: str  # one of STATES
+  reason: str  # why it is in this state
+  env_step: int  # of its last evaluation
+  num_env_steps: int
+  seconds: float  # that the env steps took
+  final_return: float | None
+
+
+def read(sweep_dir, runs):
+  """Looks at the directories of runs.
+
+  Args:
+    sweep_dir: a SweepDir.
+    runs: list of Run.
+
+  Returns:
+    List of RunStatus.
+  """
+  return [_read(sweep_dir, run) for run in runs]
+
+
+def _read(sweep_dir, run):
+  run_dir = sweep_dir.run_dir(run)
+  num_env_steps = run.config().num_env_steps
+  summary = run_dir.read_summary()
+  if summary is not None:
+    return RunStatus(
+      *(run, 'finished', ''),
+      *(num_env_steps, num_env_steps),
+      summary.get('wall_seconds', 0.0),
+      summary.get('final_return'),
+    )
+  results = run_dir.read_results()
+  last = results[-1] if results else {'env_step': 0, 'wall_seconds': 0.0}
+  at = f'at env step {last["env_step"]:,} of {num_env_steps:,}'
+  state, reason = _unfinished(sweep_dir, run, at if results else '')
+  steps = (last['env_step'], num_env_steps, last.get('wall_seconds', 0.0))
+  return RunStatus(run, state, reason, *steps, None)
+
+
+def _unfinished(sweep_dir, run, at):
+  """(state, reason) of a run without a summary."""
+  events = sweep_dir.events(run)
+  num_attempts = sum(event['event'] == 'begin' for event in events)
+  if sweep_dir.run_dir(run).in_use():
+    begun = events and events[-1]['event'] == 'begin'
+    where = f' on {events[-1]["host"]}' if begun else ''
+    return 'running', f'{at or "starting"}{where}'
+  if not events:
+    return 'missing', f'interrupted {at}' if at else 'not started'
+  if events[-1]['event'] == 'begin':
+    where = f'on {events[-1]["host"]}'
+    return (
+      'missing',
+      f'lost {where} {at}' if at else f'starting or lost {where}',
+    )
+  outcome = outcome_lib.Outcome(events[-1]['exit_code'], events[-1]['reason'])
+  if outcome.stopped:
+    return 'missing', f'stopped {at}' if at else 'stopped before it began'
+  attempts = f'attempt {num_attempts}' + (f', {at}' if at else '')
+  return 'failed', f'{outcome.reason} ({attempts})'
+
+
+def seconds_left(statuses, num_parallel):
+  """Estimates the time that a sweep still takes.
+
+  Args:
+    statuses: list of RunStatus.
+    num_parallel: runs at a time.
+
+  Returns:
+    Seconds, or None as long as nothing has been measured.
+  """
+  steps, seconds = collections.Counter(), collections.Counter()
+  for status in statuses:
+    if status.env_step and status.seconds:
+      for kind in (_kind(status), None):
+        steps[kind] += status.env_step
+        seconds[kind] += status.seconds
+  if not steps:
+    return None
+  left = 0.0
+  for status in statuses:
+    if status.state != 'finished':
+      # By runs of the same kind, if there are any; else by all.
+      kind = _kind(status) if _kind(status) in steps else None
+      todo = status.num_env_steps - status.env_step
+      left += todo * seconds[kind] / steps[kind]
+  num_unfinished = sum(status.state != 'finished' for status in statuses)
+  return left / max(1, min(num_parallel, num_unfinished))
+
+
+def _kind(status):
+  """Runs of one kind take about the same time for an env step."""
+  flags = status.run.flags
+  return tuple(str(flags.get(n)) for n in ('agent', 'env_name', 'method'))
+
+
+def table(statuses, num_parallel):
+  """The table of a sweep for people.
+
+  Args:
+    statuses: list of RunStatus.
+    num_parallel: runs at a time.
+
+  Returns:
+    str of several lines.
+  """
+  groups = collections.defaultdict(collections.Counter)
+  for status in statuses:
+    groups[_group(status.run)][status.state] += 1
+  rows = [
+    [*group, *(str(counts[state]) for state in STATES)]
+    for group, counts in groups.items()
+  ]
+  total = collections.Counter(status.state for status in statuses)
+  rows.append(['total', '', '', *(str(total[state]) for state in STATES)])
+  lines = _aligned([('env_name', 'method', 'sparsity', *STATES), *rows])
+  lines.insert(1, '-' * len(lines[0]))
+  lines.insert(-1, lines[1])
+  for state in ('running', 'failed'):
+    lines += _listed(state, statuses)
+  lines += _missing(statuses)
+  lines += ['', _time_left(statuses, num_parallel)]
+  return '\n'.join(lines)
+
+
+def _group(run):
+  """Environment, method and sparsity of a run, as text."""
+  matched = run.flags.get('match_sparsity')
+  method = run_list.SMALL_DENSE if matched else run.flags.get('method', '')
+  sparsity = matched or run.flags.get('sparsity')
+  if run.flags.get('method') == 'dense' and not matched:
+    sparsity = None
+  text = '' if sparsity is None else f'{sparsity:g}'
+  return str(run.flags.get('env_name') or ''), method, text
+
+
+def _aligned(rows):
+  """Lines with the first three columns to the left, numbers to the right."""
+  widths = [max(len(cell) for cell in column) for column in zip(*rows)]
+  return [
+    '  '.join(
+      cell.ljust(width) if i < 3 else cell.rjust(width)
+      for i, (cell, width) in enumerate(zip(row, widths))
+    )
+    for row in rows
+  ]
+
+
+def _listed(state, statuses):
+  rows = [(s.run.id, s.reason) for s in statuses if s.state == state]
+  width = max((len(run_id) for run_id, _ in rows), default=0)
+  lines = [f'  {run_id.ljust(width)}  {reason}' for run_id, reason in rows]
+  return ['', state, *lines] if lines else []
+
+
+def _missing(statuses):
+  """Those that never began are counted, the others listed."""
+  begun = [s for s in statuses if s.reason != 'not started']
+  lines = _listed('missing', begun)
+  num_not_started = len(statuses) - len(begun)
+  if num_not_started:
+    lines = lines or ['', 'missing']
+    lines.append(f'  {num_not_started} not started')
+  return lines
+
+
+def _time_left(statuses, num_parallel):
+  if all(status.state == 'finished' for status in statuses):
+    return 'All runs are finished.'
+  seconds = seconds_left(statuses, num_parallel)
+  if seconds is None:
+    return 'Time left: not known before the first evaluation after training.'
+  return f'Time left: about {duration(seconds)} with {num_parallel} at a time.'
+
+
+def duration(seconds):
+  """Seconds as text for people: 45 s, 12 min, 3 h 20 min."""
+  minutes = round(seconds / 60)
+  if seconds < 90:
+    return f'{round(seconds)} s'
+  if minutes < 90:
+    return f'{minutes} min'
+  return f'{minutes // 60} h {minutes % 60} min'

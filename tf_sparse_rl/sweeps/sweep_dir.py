@@ -1,0 +1,190 @@
+"""A sweep's directory: its list of runs, and what became of each attempt.
+
+runs.jsonl            one run a line: {"id": ..., "flags": {...}}
+runs/ID               the directory of the run
+logs/ID.log           what its attempts printed
+attempts/ID.jsonl     a line at the begin and the end of each attempt
+"""
+
+import collections
+import contextlib
+import fcntl
+import json
+import os
+import pathlib
+import time
+
+from tf_sparse_rl.sweeps import run_list
+from tf_sparse_rl.training import run_dir as run_dir_lib
+
+
+class SweepDirError(Exception):
+  """The directory cannot be used; the message says why and what to do."""
+
+
+class SweepDir:
+  """Files of one sweep, shared by all processes and hosts that work on it."""
+
+  def __init__(self, path):
+    """Names the directory; nothing is created yet.
+
+    Args:
+      path: the sweep's `sweep_dir`.
+    """
+    self.path = pathlib.Path(path).absolute()
+
+  @property
+  def list_path(self):
+    """Where the list of runs is."""
+    return self.path / 'runs.jsonl'
+
+  def run_dir(self, run):
+    """The RunDir of a run."""
+    return run_dir_lib.RunDir(self.path / 'runs' / run.id)
+
+  def log_path(self, run):
+    """What the attempts of a run printed."""
+    return self.path / 'logs' / f'{run.id}.log'
+
+  def read_runs(self):
+    """The runs on the list, in order; none if there is no list.
+
+    Raises:
+      SweepDirError: if a line is not one of a run.
+    """
+    if not self.list_path.exists():
+      return []
+    runs = []
+    for i, line in enumerate(self.list_path.read_text('utf-8').splitlines()):
+      try:
+        run = run_list.Run(**json.loads(line))
+        if not run.id or os.path.basename(run.id) != run.id:
+          raise ValueError('its id is no name of a directory')
+        runs.append(run)
+      except (ValueError, TypeError) as error:
+        raise SweepDirError(
+          'Expected {"id": ..., "flags": {...}} in line '
+          f'{i} of {self.list_path}. Received: {line!r}.'
+        ) from error
+    ids = [run.id for run in runs]
+    twice = [i for i, n in collections.Counter(ids).items() if n > 1]
+    if twice:
+      raise SweepDirError(
+        f'Expected every id once in {self.list_path}. Received twice: '
+        f'{", ".join(twice)}.'
+      )
+    return runs
+
+  def missing(self, runs):
+    """Those of the runs that are not on the list.
+
+    Args:
+      runs: list of Run.
+
+    Returns:
+      List of Run.
+
+    Raises:
+      SweepDirError: if a run is there with other flags.
+    """
+    there = {run.id: run for run in self.read_runs()}
+    for run in runs:
+      if run.id in there and there[run.id] != run:
+        raise SweepDirError(_other_flags(self.path, there[run.id], run))
+    return [run for run in runs if run.id not in there]
+
+  def add(self, runs):
+    """Puts runs on the list; lines that are there keep their number.
+
+    Args:
+      runs: list of Run.
+
+    Returns:
+      Those that were not on it, a list of Run.
+
+    Raises:
+      SweepDirError: if a run is there with other flags, or nothing can be
+        written.
+    """
+    try:
+      self.path.mkdir(parents=True, exist_ok=True)
+      with self._held('.list.lock', fcntl.LOCK_EX):
+        missing = self.missing(runs)
+        text = ''.join(
+          json.dumps(run._asdict()) + '\n'
+          for run in [*self.read_runs(), *missing]
+        )
+        if missing:
+          _replace(self.list_path, text)
+    except OSError as error:
+      raise SweepDirError(f'Cannot write to {self.path}: {error}.') from error
+    return missing
+
+  @contextlib.contextmanager
+  def worked_on(self):
+    """Holds the sweep against a second engine that would do the same runs.
+
+    Raises:
+      SweepDirError: if another process works on it.
+    """
+    try:
+      with self._held('.lock', fcntl.LOCK_EX | fcntl.LOCK_NB):
+        yield
+    except BlockingIOError:
+      raise SweepDirError(
+        f'Another process works on the sweep in {self.path}. Wait for it, or '
+        'look at it with --status.'
+      ) from None
+
+  @contextlib.contextmanager
+  def _held(self, name, how):
+    with open(self.path / name, 'a', encoding='utf-8') as file:
+      fcntl.flock(file, how)
+      yield
+
+  def note(self, run, **event):
+    """Adds a line to what is known of the attempts of a run.
+
+    Args:
+      run: a Run.
+      **event: JSON types.
+    """
+    line = {**event, 'time': round(time.time(), 3), 'host': os.uname().nodename}
+    path = self._attempts_path(run)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, 'a', encoding='utf-8') as file:
+      file.write(json.dumps(line) + '\n')
+
+  def events(self, run):
+    """The lines about attempts of a run, dicts; torn ones are left out."""
+    path = self._attempts_path(run)
+    events = []
+    for line in path.read_text('utf-8').split('\n') if path.exists() else []:
+      with contextlib.suppress(ValueError):
+        events.append(json.loads(line))
+    return events
+
+  def _attempts_path(self, run):
+    return self.path / 'attempts' / f'{run.id}.jsonl'
+
+
+def _other_flags(path, there, asked):
+  differ = [
+    f'{name}: {there.flags.get(name)!r} there, {asked.flags.get(name)!r} asked'
+    for name in sorted({*there.flags, *asked.flags})
+    if there.flags.get(name) != asked.flags.get(name)
+  ]
+  return (
+    f'{path} has a run {asked.id} with other flags. Choose another '
+    '--sweep_dir. Flags that differ:\n  ' + '\n  '.join(differ)
+  )
+
+
+def _replace(path, text):
+  """Writes a file whole: an interrupted write leaves no half list."""
+  temporary = path.with_name(f'{path.name}.tmp')
+  with open(temporary, 'w', encoding='utf-8') as file:
+    file.write(text)
+    file.flush()
+    os.fsync(file.fileno())
+  os.replace(temporary, path)

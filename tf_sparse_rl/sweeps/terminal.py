@@ -1,0 +1,86 @@
+"""What a sweep shows while it works: a bar on a terminal, else lines."""
+
+import sys
+import time
+
+import tqdm
+
+from tf_sparse_rl.sweeps import status as status_lib
+
+# Looking at the directories of all running runs takes time.
+_LOOK_SECONDS = 2.0
+
+
+class Progress:
+  """A line for each run that ends; on a terminal a bar of env steps besides."""
+
+  def __init__(self, sweep_dir, statuses):
+    """Starts the bar.
+
+    Args:
+      sweep_dir: a SweepDir.
+      statuses: RunStatus of all runs of the sweep, before it starts.
+    """
+    self._sweep_dir = sweep_dir
+    self._steps = {s.run.id: s.env_step for s in statuses}
+    self._num_runs = len(statuses)
+    self._num_finished = sum(s.state == 'finished' for s in statuses)
+    self._running, self._num_failed = {}, 0
+    self._looked = 0.0
+    self._bar = None
+    if sys.stderr.isatty():
+      self._bar = tqdm.tqdm(
+        total=sum(s.num_env_steps for s in statuses),
+        initial=sum(self._steps.values()),
+        unit='step',
+        unit_scale=True,
+        dynamic_ncols=True,
+      )
+
+  def __enter__(self):
+    return self
+
+  def __exit__(self, *args):
+    if self._bar is not None:
+      self._bar.close()
+
+  def on_event(self, run, event, text):
+    """Shows what the driver tells; see `driver.work_off`."""
+    if event == 'waiting':
+      self._look()
+      return
+    if event == 'started':
+      self._running[run.id] = run
+      return
+    del self._running[run.id]
+    self._num_finished += event == 'finished'
+    self._num_failed += event == 'failed'
+    if event == 'finished':
+      [status] = status_lib.read(self._sweep_dir, [run])
+      self._steps[run.id] = status.num_env_steps
+      text = (
+        f'final return {status.final_return:.1f}, '
+        f'{status_lib.duration(status.seconds)}'
+      )
+    counts = f'[{self._num_finished}/{self._num_runs}]'
+    tqdm.tqdm.write(f'{counts} {run.id} {event}: {text}')
+    sys.stdout.flush()
+    self._look(at_once=True)
+
+  def _look(self, at_once=False):
+    now = time.monotonic()
+    if self._bar is None or (
+      not at_once and now - self._looked < _LOOK_SECONDS
+    ):
+      return
+    self._looked = now
+    statuses = status_lib.read(self._sweep_dir, self._running.values())
+    for status in statuses:
+      self._steps[status.run.id] = status.env_step
+    num_running = sum(status.state == 'running' for status in statuses)
+    self._bar.update(sum(self._steps.values()) - self._bar.n)
+    # Draws it, too.
+    self._bar.set_postfix_str(
+      f'{self._num_finished} of {self._num_runs} runs, '
+      f'{num_running} running, {self._num_failed} failed'
+    )
