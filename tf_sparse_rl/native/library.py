@@ -133,9 +133,7 @@ def _cached():
 def _build(path):
   """Compiles the sources side by side; writes the library whole or not."""
   compiler = _compiler()
-  print(
-    'Building the native kernels, once for this machine.', file=sys.stderr
-  )
+  print('Building the native kernels, once for this machine.', file=sys.stderr)
   common = [compiler, '-std=c++17', '-fPIC', '-c']
   sets = [_PORTABLE]
   if platform.machine() in ('x86_64', 'AMD64'):
@@ -151,9 +149,7 @@ def _build(path):
       *(f'-DTF_SPARSE_RL_CPU={name}', f'-DTF_SPARSE_RL_LANES={lanes}'),
     ]
   with tempfile.TemporaryDirectory(dir=path.parent) as temporary:
-    objects = {
-      name: os.path.join(temporary, f'{name}.o') for name in commands
-    }
+    objects = {name: os.path.join(temporary, f'{name}.o') for name in commands}
     _run_all([[*c, '-o', objects[n]] for n, c in commands.items()])
     made = os.path.join(temporary, path.name)
     link = [compiler, '-shared', *objects.values(), '-o', made]

@@ -1,4 +1,4 @@
-"""Measures which is faster for given layers: native kernels or dense matrices."""
+"""Measures for given layers which is faster: native kernels or masked ones."""
 
 import time
 

@@ -130,14 +130,18 @@ def _bias(dense):
 
 def _emit(run):
   """Puts a run into the graph; returns its output."""
-  return library.load().tf_sparse_rl_run(
-    run.inputs,
-    [tf.convert_to_tensor(layer.dense.kernel) for layer in run.layers],
-    [_bias(layer.dense) for layer in run.layers],
-    [_mask(layer.mask) for layer in run.layers],
-    sizes=_sizes(run.layers),
-    activations=[_activation(layer) or 'linear' for layer in run.layers],
-  ).output
+  return (
+    library.load()
+    .tf_sparse_rl_run(
+      run.inputs,
+      [tf.convert_to_tensor(layer.dense.kernel) for layer in run.layers],
+      [_bias(layer.dense) for layer in run.layers],
+      [_mask(layer.mask) for layer in run.layers],
+      sizes=_sizes(run.layers),
+      activations=[_activation(layer) or 'linear' for layer in run.layers],
+    )
+    .output
+  )
 
 
 @tf.RegisterGradient('TfSparseRlRun')

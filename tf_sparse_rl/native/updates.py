@@ -50,7 +50,10 @@ def adam(optimizer, updates):
   """
   if isinstance(optimizer, tf.keras.optimizers.legacy.Optimizer):
     learning_rate = optimizer._decayed_lr(tf.float32)  # pylint: disable=protected-access
-    beta_1, beta_2 = optimizer._get_hyper('beta_1'), optimizer._get_hyper('beta_2')  # pylint: disable=protected-access
+    beta_1, beta_2 = (
+      optimizer._get_hyper('beta_1'),
+      optimizer._get_hyper('beta_2'),
+    )  # pylint: disable=protected-access
   else:
     learning_rate = optimizer.learning_rate
     beta_1, beta_2 = optimizer.beta_1, optimizer.beta_2
