@@ -25,6 +25,10 @@ def main(argv):
   config = _config(options.warmup_env_steps)
   if options.what == 'mask_update':
     result = _mask_update(options.rounds)
+  elif options.what == 'sparsity':
+    result = _sparsities(config, options)
+  elif options.what == 'dense_layer':
+    result = _dense_layer(config, options.rounds)
   elif options.what == 'training' and (options.methods or options.peers):
     result = _in_turn(config, options)
   else:
@@ -92,6 +96,18 @@ def _in_turn(config, options):
   ]
   methods = options.methods or [config.method]
   commands = {m: in_turn.our_command(arguments, m) for m in methods}
+  commands.update(_peer_commands(config, options))
+  try:
+    return in_turn.measure(commands, options.rounds)
+  except in_turn.CandidateError as error:
+    raise run_flags.UserError(str(error)) from error
+
+
+def _peer_commands(config, options):
+  """{name: command} of --peers."""
+  from tf_sparse_rl.benchmarks import in_turn
+
+  commands = {}
   for peer in options.peers or []:
     name, _, python = peer.partition('=')
     if name not in ('sb3', 'sbx') or not python:
@@ -102,10 +118,40 @@ def _in_turn(config, options):
     commands[name] = in_turn.peer_command(
       name, python, config, options.warmup_env_steps
     )
+  return commands
+
+
+def _sparsities(config, options):
+  """Times train steps at several sparsities, and draws them."""
+  peers = _peer_commands(config, options)
+  quiet.silence()
+  from tf_sparse_rl.benchmarks import in_turn, sparsities
+  from tf_sparse_rl.training import machine
+
+  if config.method == 'dense':
+    raise run_flags.UserError(
+      'Expected a sparse --method with --what=sparsity. Received: dense.'
+    )
   try:
-    return in_turn.measure(commands, options.rounds)
-  except in_turn.CandidateError as error:
+    machine.configure(dataclasses.replace(config, backend='native'))
+    result = sparsities.measure(config, peers, options.rounds)
+  except (ValueError, in_turn.CandidateError) as error:
     raise run_flags.UserError(str(error)) from error
+  if options.figure:
+    sparsities.draw(result, options.figure)
+  return result
+
+
+def _dense_layer(config, rounds):
+  quiet.silence()
+  from tf_sparse_rl.benchmarks import dense_layer
+  from tf_sparse_rl.training import machine
+
+  try:
+    machine.configure(dataclasses.replace(config, backend='native'))
+  except ValueError as error:
+    raise run_flags.UserError(str(error)) from error
+  return dense_layer.measure(rounds)
 
 
 def run():
@@ -114,7 +160,14 @@ def run():
   flags.DEFINE_enum(
     'what',
     'training',
-    ['training', 'mask_update', 'checkpoint', 'sweep'],
+    [
+      'training',
+      'sparsity',
+      'dense_layer',
+      'mask_update',
+      'checkpoint',
+      'sweep',
+    ],
     'What to measure.',
   )
   flags.DEFINE_integer(
@@ -127,8 +180,11 @@ def run():
   flags.DEFINE_integer(
     'rounds', 5, 'Rounds in turn, updates or checkpoints.', 1
   )
+  flags.DEFINE_string(
+    'figure', None, 'With --what=sparsity: picture to draw, PNG or SVG.'
+  )
   run_flags.show_in_help(
-    'what', 'warmup_env_steps', 'methods', 'peers', 'rounds'
+    'what', 'warmup_env_steps', 'methods', 'peers', 'rounds', 'figure'
   )
   run_flags.run_command(main)
 

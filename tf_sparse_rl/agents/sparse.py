@@ -166,7 +166,8 @@ def update_target(online, target, tau, masks_may_differ):
   """
   pairs = list(zip(online.trainable_variables, target.trainable_variables))
   masks = [sparsity.mask_of(source) for source, _ in pairs]
-  if backend.may_be_native() and not masks_may_differ:
+  is_sparse = any(mask is not None for mask in masks)
+  if is_sparse and not masks_may_differ and backend.may_be_native():
     native_updates.soft_update(
       [(target, source, mask) for (source, target), mask in zip(pairs, masks)],
       tau,

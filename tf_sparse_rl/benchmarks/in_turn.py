@@ -31,12 +31,12 @@ def measure(commands, rounds):
   speeds = {name: [] for name in commands}
   for _ in range(rounds):
     for name, command in commands.items():
-      speeds[name].append(_run(name, command)['env_steps_per_sec'])
+      speeds[name].append(run(name, command)['env_steps_per_sec'])
   first = next(iter(commands))
   return {
     name: {
       'env_steps_per_sec': values,
-      f'{first}_is_faster_by': _spread(
+      f'{first}_is_faster_by': spread(
         [ours / theirs for ours, theirs in zip(speeds[first], values)]
       ),
     }
@@ -83,14 +83,16 @@ def our_command(arguments, method):
   return [*module, *arguments, f'--method={method}']
 
 
-def _run(name, command):
+def run(name, command):
+  """What a candidate prints as JSON; see `measure` for what it raises."""
   result = subprocess.run(command, capture_output=True, text=True, check=False)
   if result.returncode:
     raise CandidateError(f'{name} failed: {result.stderr.strip()[-2000:]}')
   return json.loads(result.stdout)
 
 
-def _spread(values):
+def spread(values):
+  """Least, median and greatest of some values; a dict."""
   return {
     'min': round(min(values), 3),
     'median': round(statistics.median(values), 3),

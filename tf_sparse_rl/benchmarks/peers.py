@@ -7,6 +7,7 @@ import argparse
 import importlib
 import json
 import os
+import statistics
 import tempfile
 import time
 
@@ -104,15 +105,27 @@ def time_model(model, args: argparse.Namespace) -> float:
   return times[end] - times[args.warmup_env_steps]
 
 
+def time_train_step(model, args: argparse.Namespace, calls=200) -> float:
+  """Returns the median milliseconds of a train step alone."""
+  times = []
+  for _ in range(calls):
+    begin = time.perf_counter()
+    model.train(gradient_steps=1, batch_size=args.batch_size)
+    times.append(time.perf_counter() - begin)
+  return 1000 * statistics.median(times)
+
+
 def main(argv=None) -> None:
   """Times the peer and prints the figures."""
   args = parse_args(argv)
   os.chdir(tempfile.gettempdir())  # MuJoCo logs its warnings where it is.
   package = import_peer(args.peer, args.threads)
-  seconds = time_model(make_model(package, args), args)
+  model = make_model(package, args)
+  seconds = time_model(model, args)
   speed = round(args.num_env_steps / seconds, 1)
   result = {'peer': args.peer, 'version': package.__version__}
   result.update(env_steps_per_sec=speed, env_steps=args.num_env_steps)
+  result['train_step_ms'] = round(time_train_step(model, args), 4)
   print(json.dumps({**result, 'seconds': round(seconds, 3)}))
 
 

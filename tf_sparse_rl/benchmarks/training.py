@@ -61,7 +61,7 @@ def _stages(config, calls=300):
   size = env.spec.observation_size
   buffer = replay.Replay(config.replay_capacity, size, env.spec.action_size)
   rng = np.random.default_rng(config.seed)
-  observation = _fill(buffer, env, rng, num_env_steps=2000)
+  observation = fill(buffer, env, rng, num_env_steps=2000)
   learn = learner.Learner(
     parts, config.batch_size, buffer.row_size, size, config.jit_compile
   )
@@ -94,7 +94,7 @@ def _env_step(env, rng):
     env.reset(seed=0)
 
 
-def _fill(buffer, env, rng, num_env_steps):
+def fill(buffer, env, rng, num_env_steps):
   """Fills the replay at random; returns observations `[1, size]`."""
   observation = env.reset(seed=0)
   for _ in range(num_env_steps):

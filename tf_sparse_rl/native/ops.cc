@@ -272,17 +272,35 @@ Connections ToInputs(const Structure& s, const float* weight) {
   return {s.inputs, s.outputs, s.input_begin.data(), s.output.data(), weight};
 }
 
-// Calls `work(first example, examples)` on blocks of the batch.
-void OverBlocks(OpKernelContext* ctx, int64_t batch, int64_t connections,
-                const std::function<void(int64_t, int64_t)>& work) {
+// A part of a layer's work: some examples of the batch, or some of its units.
+struct Part {
+  int64_t example, examples;  // the first, and how many
+  int64_t unit, units;
+};
+
+// Calls `work(part)` on parts of one pass through a layer.
+void OverLayer(OpKernelContext* ctx, int64_t batch, int64_t units,
+               int64_t connections, const std::function<void(Part)>& work) {
   const int64_t width = BlockWidth(batch), blocks = NumBlocks(batch);
+  const int64_t parts = NumParts(connections * blocks * width);
+  if (parts < 2 || blocks < 1) return work({0, batch, 0, units});
+  if (blocks == 1) {
+    return InParts(ctx, units, 2, [&](int64_t begin, int64_t end) {
+      work({0, batch, begin, end - begin});
+    });
+  }
   // Whole blocks of full width, so that a part is a batch of its own.
-  const int64_t parts =
-      std::min(blocks, NumParts(connections * blocks * width));
-  if (parts < 2) return work(0, batch);
-  InParts(ctx, blocks, parts, [&](int64_t begin, int64_t end) {
-    work(begin * width, (end - begin) * width);
-  });
+  InParts(ctx, blocks, std::min(blocks, parts),
+          [&](int64_t begin, int64_t end) {
+            work({begin * width, (end - begin) * width, 0, units});
+          });
+}
+
+// The connections of some units.
+Connections Of(Connections all, int64_t unit, int64_t units) {
+  all.begin += unit;
+  all.units = static_cast<int32_t>(units);
+  return all;
 }
 
 class RunOp : public RunKernel {
@@ -333,11 +351,13 @@ class RunOp : public RunKernel {
       } else {
         OP_REQUIRES_OK(ctx, ctx->allocate_output("last", shape, &next));
       }
-      OverBlocks(ctx, batch, s->nonzero(), [&](int64_t begin, int64_t size) {
-        kernels.forward(ToOutputs(*s, Data(weight.by_output)),
-                        Data(biases[l]), activation(l), size,
-                        Data(*state) + begin * s->inputs,
-                        Data(next) + begin * s->outputs);
+      const Connections all = ToOutputs(*s, Data(weight.by_output));
+      OverLayer(ctx, batch, s->outputs, s->nonzero(), [&](Part p) {
+        kernels.forward(Of(all, p.unit, p.units), Data(biases[l]) + p.unit,
+                        activation(l), p.examples,
+                        Data(*state) + p.example * s->inputs,
+                        Data(next) + p.example * s->outputs +
+                            p.unit * BlockWidth(batch));
       });
       state = next;
     }
@@ -381,11 +401,13 @@ class DeltasOp : public RunKernel {
       const auto s = structure(masks[l], l);
       OP_REQUIRES_OK(ctx,
                      deltas.allocate(l - 1, {padded * sizes()[l]}, &below));
-      OverBlocks(ctx, batch, s->nonzero(), [&](int64_t begin, int64_t size) {
-        kernels.backward(ToInputs(*s, Data(packed[l])), activation(l - 1), size,
-                         Data(*delta) + begin * s->outputs,
-                         Data(states[l]) + begin * s->inputs,
-                         Data(below) + begin * s->inputs);
+      const Connections all = ToInputs(*s, Data(packed[l]));
+      OverLayer(ctx, batch, s->inputs, s->nonzero(), [&](Part p) {
+        const int64_t at =
+            p.example * s->inputs + p.unit * BlockWidth(batch);
+        kernels.backward(Of(all, p.unit, p.units), activation(l - 1),
+                         p.examples, Data(*delta) + p.example * s->outputs,
+                         Data(states[l]) + at, Data(below) + at);
       });
       delta = below;
     }
@@ -407,8 +429,14 @@ class InputGradientOp : public RunKernel {
         ctx, ctx->allocate_temp(tensorflow::DT_FLOAT,
                                 {PaddedBatch(batch) * s->inputs}, &blocks));
     OP_REQUIRES_OK(ctx, ctx->allocate_output(0, {batch, s->inputs}, &gradient));
-    kernels.backward(ToInputs(*s, Data(ctx->input(1))), Activation::kLinear,
-                     batch, Data(delta), nullptr, Data(&blocks));
+    const Connections all = ToInputs(*s, Data(ctx->input(1)));
+    OverLayer(ctx, batch, s->inputs, s->nonzero(), [&](Part p) {
+      kernels.backward(Of(all, p.unit, p.units), Activation::kLinear,
+                       p.examples, Data(delta) + p.example * s->outputs,
+                       nullptr,
+                       Data(&blocks) + p.example * s->inputs +
+                           p.unit * BlockWidth(batch));
+    });
     kernels.from_blocks(Data(&blocks), batch, s->inputs, Data(gradient));
   }
 };

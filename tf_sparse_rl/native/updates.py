@@ -32,7 +32,8 @@ def is_plain_adam(optimizer):
     options.append('gradient_transformers')
   elif type(optimizer) is tf.keras.optimizers.Adam:
     options += ['weight_decay', 'use_ema']
-    if not isinstance(optimizer.learning_rate, tf.Variable):
+    # Its `learning_rate` hides a schedule behind the value of the moment.
+    if not isinstance(optimizer._learning_rate, tf.Variable):  # pylint: disable=protected-access
       return False
   else:
     return False

@@ -1,0 +1,150 @@
+"""Times a train step at several sparsities: masked, native, dense, peers."""
+
+import contextlib
+import dataclasses
+import statistics
+import time
+
+import numpy as np
+import tensorflow as tf
+
+from tf_sparse_rl import envs
+from tf_sparse_rl.agents import registry
+from tf_sparse_rl.benchmarks import in_turn, training
+from tf_sparse_rl.native import backend
+from tf_sparse_rl.training import replay
+
+SPARSITIES = (0.5, 0.8, 0.9, 0.95, 0.98)
+_BACKENDS = ('masked', 'native')
+
+
+def measure(config, peers, rounds, calls=100):
+  """Times all candidates in turn, round by round.
+
+  Args:
+    config: a Config; of its method, at each of SPARSITIES.
+    peers: `{name: command}`, see `in_turn.peer_command`.
+    rounds: how often.
+    calls: train steps of a candidate in a round.
+
+  Returns:
+    Dict of JSON types: milliseconds of a train step without mask update, the
+    median of a round's calls, for each round; and by what factor native was
+    faster than masked, and than dense, in the same round.
+
+  Raises:
+    in_turn.CandidateError: if a peer fails.
+  """
+  steps = {'dense': _train_step(config, 'dense', 0.0, 'masked')}
+  for sparsity in SPARSITIES:
+    for name in _BACKENDS:
+      steps[f'{name} {sparsity:g}'] = _train_step(
+        config, config.method, sparsity, name
+      )
+  times = {name: [] for name in [*steps, *peers]}
+  for _ in range(rounds):
+    for name, step in steps.items():
+      times[name].append(_median_ms(step, calls))
+    for name, command in peers.items():
+      times[name].append(in_turn.run(name, command)['train_step_ms'])
+  ratios = {}
+  for sparsity in SPARSITIES:
+    native = times[f'native {sparsity:g}']
+    ratios[f'{sparsity:g}'] = {
+      f'than {name}': in_turn.spread(
+        [other / ours for other, ours in zip(times[key], native)]
+      )
+      for name, key in [
+        ('masked', f'masked {sparsity:g}'),
+        *((name, name) for name in ('dense', *peers)),
+      ]
+    }
+  return {
+    'agent': config.agent,
+    'method': config.method,
+    'train_step_ms': times,
+    'native_is_faster_by': ratios,
+  }
+
+
+def _train_step(config, method, sparsity, backend_name):
+  """A function that makes one train step."""
+  config = dataclasses.replace(config, method=method, sparsity=sparsity)
+  if config.agent == 'sac':
+    config = dataclasses.replace(
+      config, actor_sparsity=sparsity, critic_sparsity=sparsity
+    )
+  backend.set_backend(backend_name)
+  env = envs.make(config)
+  parts = registry.build(config, env.spec)
+  buffer = replay.Replay(2000, env.spec.observation_size, env.spec.action_size)
+  rng = np.random.default_rng(config.seed)
+  training.fill(buffer, env, rng, num_env_steps=2000)
+  rows = tf.constant(buffer.sample(config.batch_size, rng))
+
+  def train(rows):
+    return parts.agent.train(parts.to_experience(rows)).loss
+
+  with contextlib.ExitStack() as stack:
+    for optimizer in parts.optimizers.values():
+      stack.enter_context(optimizer.hold_masks())
+    function = tf.function(train, autograph=False).get_concrete_function(rows)
+  for _ in range(20):
+    function(rows)
+  return lambda: function(rows)
+
+
+def _median_ms(step, calls):
+  times = []
+  for _ in range(calls):
+    begin = time.perf_counter()
+    step()
+    times.append(time.perf_counter() - begin)
+  return round(statistics.median(times) * 1000, 4)
+
+
+def draw(result, path):
+  """Draws a train step's time against sparsity.
+
+  Args:
+    result: what `measure` returned.
+    path: of the picture; its ending is its format.
+  """
+  import matplotlib
+
+  matplotlib.use('Agg')
+  from matplotlib import pyplot as plt
+
+  times = result['train_step_ms']
+  figure, axis = plt.subplots(figsize=(6.4, 3.6))
+  at = [100 * sparsity for sparsity in SPARSITIES]
+  for name, color, marker in (
+    ('masked', '#777777', 's'),
+    ('native', '#d55e00', 'o'),
+  ):
+    rounds = [times[f'{name} {sparsity:g}'] for sparsity in SPARSITIES]
+    middle = [statistics.median(values) for values in rounds]
+    axis.plot(at, middle, color=color, marker=marker, label=f'ours, {name}')
+    axis.fill_between(
+      at, list(map(min, rounds)), list(map(max, rounds)), color=color, alpha=0.2
+    )
+  flat = [name for name in times if ' ' not in name]
+  for name, style in zip(flat, ('-', '--', ':')):
+    label = {'dense': 'ours, dense', 'sb3': 'Stable-Baselines3, dense'}
+    label = label.get(name, f'{name.upper()}, dense')
+    axis.axhline(
+      statistics.median(times[name]),
+      color='black',
+      linestyle=style,
+      linewidth=1,
+      label=label,
+    )
+  axis.set_ylim(bottom=0)
+  axis.set_xlabel('sparsity of every network in %')
+  axis.set_ylabel('ms a train step')
+  axis.set_title(f'{result["agent"].upper()}, {result["method"]}')
+  axis.spines[['top', 'right']].set_visible(False)
+  axis.legend(frameon=False, fontsize='small')
+  figure.tight_layout()
+  figure.savefig(path, dpi=110)
+  plt.close(figure)
