@@ -1,6 +1,8 @@
 """Runs of layers by native kernels against NumPy in double precision."""
 
+import gc
 import threading
+import weakref
 
 import hypothesis
 import numpy as np
@@ -274,3 +276,67 @@ def test_l2_is_that_of_the_active_entries():
   loss, gradient = step()
   assert float(loss) == pytest.approx(0.3 * 4 * mask.sum())
   np.testing.assert_allclose(gradient, 0.3 * 2 * 2 * mask, rtol=1e-6)
+
+
+def test_a_run_is_of_the_weights_at_the_time_of_each_call():
+  first, second = _layers((3, 3, 2), (0.3, 0.3), ['linear'] * 2, seed=5)
+  inputs = np.float32([[1, 2, 3]])
+  expected = _expected([first, second], inputs, np.zeros([1, 2]))[0]
+
+  @tf.function(autograph=False)
+  def call(inputs):
+    hidden = first(inputs)
+    first.kernel.assign(first.kernel * 7)
+    outputs = second(hidden)
+    first.kernel.assign(first.kernel / 7)
+    return outputs
+
+  _assert_close(call(tf.constant(inputs)), expected)
+
+
+def test_a_loop_does_not_repeat_what_is_before_it():
+  first, second = _layers((3, 3, 3), (0.3, 0.3), ['relu'] * 2, seed=5)
+  inputs = np.float32([[1, 2, 3]])
+  expected = _expected([first, second, second], inputs, np.zeros([1, 3]))[0]
+  sizes = []
+
+  @tf.function(autograph=False)
+  def call(inputs):
+    hidden = first(inputs)
+
+    def body(i, outputs):
+      outputs = second(outputs)
+      sizes.append(outputs.op.get_attr('N'))
+      return i + 1, outputs
+
+    return tf.while_loop(lambda i, _: i < 2, body, [0, hidden])[1]
+
+  _assert_close(call(tf.constant(inputs)), expected)
+  assert set(sizes) == {1}
+
+
+def test_identity_gives_what_is_between_layers_a_gradient():
+  first, second = _layers((3, 4, 2), (0.3, 0.3), ['relu'] * 2, seed=5)
+
+  @tf.function(autograph=False)
+  def gradient(inputs):
+    with tf.GradientTape() as tape:
+      hidden = tf.identity(first(inputs))
+      tape.watch(hidden)
+      outputs = second(hidden)
+    return hidden, tape.gradient(outputs, hidden)
+
+  hidden, found = gradient(tf.constant([[1.0, 2.0, 3.0]]))
+  expected = _expected([second], hidden.numpy(), np.ones([1, 2]))[1][0]
+  _assert_close(found, expected)
+
+
+def test_graphs_are_forgotten_with_their_functions():
+  [layer] = _layers((3, 2), (0.3,), ['relu'], seed=5)
+  function = tf.function(layer, autograph=False)
+  graph = weakref.ref(
+    function.get_concrete_function(tf.TensorSpec([1, 3])).graph
+  )
+  del function
+  gc.collect()
+  assert graph() is None

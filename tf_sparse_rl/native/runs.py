@@ -7,20 +7,18 @@ asks for it. The same goes for gradients: a kernel's gradient is the dense one,
 in the graph, but who knows of `parts_of` gets at what it is made of, packed,
 and the dense one is not computed.
 
+So what lies between two layers of a run has no gradient on a tape, as it is not
+what the output was computed from. Who wants one puts a `tf.identity` there.
+
 "Packed" are tensors `[connections]`, one entry for each 1 of a mask, in order.
 """
 
-import weakref
 from collections.abc import Callable
 from typing import NamedTuple
 
 import tensorflow as tf
 
 from tf_sparse_rl.native import backend, library
-
-# {graph: {name of a tensor: what is known of it}}.
-_runs = weakref.WeakKeyDictionary()
-_parts = weakref.WeakKeyDictionary()
 
 _ACTIVATIONS = {
   tf.keras.activations.linear: 'linear',
@@ -54,11 +52,35 @@ class Part(NamedTuple):
   dense: Callable[[], tf.Tensor]  # the whole of it, `[inputs, outputs]`
 
 
+class _Operands(NamedTuple):
+  """What a layer computes with, as it was when the layer was called."""
+
+  kernel: tf.Tensor
+  bias: tf.Tensor
+  mask: tf.Tensor
+  activation: str
+  sparsity: float
+
+
 class _Run(NamedTuple):
   """Layers that follow one another, and what goes into the first."""
 
   inputs: tf.Tensor
-  layers: tuple
+  layers: tuple  # of _Operands
+
+  @property
+  def sizes(self):
+    """Units of the input and of each layer."""
+    units = (layer.kernel.shape[1] for layer in self.layers)
+    return (self.layers[0].kernel.shape[0], *units)
+
+
+def _known(graph, what):
+  """{name of a tensor: what is known of it}; lives as long as the graph."""
+  name = f'_tf_sparse_rl_{what}'
+  if not hasattr(graph, name):
+    setattr(graph, name, {})
+  return getattr(graph, name)
 
 
 def call(layer, inputs, *args, **kwargs):
@@ -75,21 +97,21 @@ def call(layer, inputs, *args, **kwargs):
   """
   if not _fits(layer, inputs):
     return layer.dense(inputs, *args, **kwargs)
-  known = _runs.setdefault(inputs.graph, {})
-  run = known.get(inputs.name, _Run(inputs, ()))
-  run = run._replace(layers=(*run.layers, layer))
-  activation = _activation(layer)
+  known = _known(tf.compat.v1.get_default_graph(), 'runs')
+  run = _Run(inputs, ())
+  # What comes from around a loop or a branch is not computed again inside.
+  if inputs.graph is tf.compat.v1.get_default_graph():
+    run = known.get(inputs.name, run)
+  run = run._replace(layers=(*run.layers, _operands(layer)))
   if backend.is_native(
-    run.inputs.shape[0],
-    _sizes(run.layers),
-    tuple(layer.sparsity for layer in run.layers),
+    inputs.shape[0], run.sizes, tuple(x.sparsity for x in run.layers)
   ):
     outputs = _emit(run)
-    if activation is None:
-      outputs = layer.dense.activation(outputs)
+    if not _is_fused(layer):
+      return layer.dense.activation(outputs)
   else:
     outputs = layer.dense(inputs)
-  if activation is not None:
+  if _is_fused(layer):
     known[outputs.name] = run
   return outputs
 
@@ -107,41 +129,35 @@ def _fits(layer, inputs):
   )
 
 
-def _activation(layer):
-  """Name of an activation that the kernels have, or None."""
-  return _ACTIVATIONS.get(layer.dense.activation)
+def _is_fused(layer):
+  """Whether the kernels have the layer's activation."""
+  return layer.dense.activation in _ACTIVATIONS
 
 
-def _sizes(layers):
-  """Units of the input and of each layer."""
-  inputs = layers[0].dense.kernel.shape[0]
-  return (inputs, *(layer.dense.units for layer in layers))
-
-
-def _mask(mask):
-  return tf.zeros([0]) if mask is None else tf.convert_to_tensor(mask)
-
-
-def _bias(dense):
-  if dense.use_bias:
-    return tf.convert_to_tensor(dense.bias)
-  return tf.zeros([dense.units])
+def _operands(layer):
+  dense = layer.dense
+  return _Operands(
+    tf.convert_to_tensor(dense.kernel),
+    tf.convert_to_tensor(dense.bias)
+    if dense.use_bias
+    else tf.zeros([dense.units]),
+    tf.zeros([0]) if layer.mask is None else tf.convert_to_tensor(layer.mask),
+    _ACTIVATIONS.get(dense.activation, 'linear'),
+    layer.sparsity,
+  )
 
 
 def _emit(run):
   """Puts a run into the graph; returns its output."""
-  return (
-    library.load()
-    .tf_sparse_rl_run(
-      run.inputs,
-      [tf.convert_to_tensor(layer.dense.kernel) for layer in run.layers],
-      [_bias(layer.dense) for layer in run.layers],
-      [_mask(layer.mask) for layer in run.layers],
-      sizes=_sizes(run.layers),
-      activations=[_activation(layer) or 'linear' for layer in run.layers],
-    )
-    .output
+  outputs = library.load().tf_sparse_rl_run(
+    run.inputs,
+    [layer.kernel for layer in run.layers],
+    [layer.bias for layer in run.layers],
+    [layer.mask for layer in run.layers],
+    sizes=run.sizes,
+    activations=[layer.activation for layer in run.layers],
   )
+  return outputs.output
 
 
 @tf.RegisterGradient('TfSparseRlRun')
@@ -219,7 +235,7 @@ def _sum_of_squares_gradient(op, gradient):
 
 
 def _note(gradient, part):
-  _parts.setdefault(gradient.graph, {})[gradient.name] = part
+  _known(gradient.graph, 'parts')[gradient.name] = part
 
 
 def parts_of(gradient):
@@ -233,7 +249,7 @@ def parts_of(gradient):
   """
   if tf.executing_eagerly() or not isinstance(gradient, tf.Tensor):
     return None
-  known = _parts.get(gradient.graph, {})
+  known = _known(gradient.graph, 'parts')
   summands = [gradient]
   if gradient.op.type == 'AddN':
     summands = gradient.op.inputs

@@ -6,6 +6,7 @@ keras_check.check_legacy_keras()
 
 # The check must precede whatever builds on Keras.
 # ruff: noqa: E402
+from tf_sparse_rl.native.backend import set_backend
 from tf_sparse_rl.sparsity import (
   counting,
   distributions,
@@ -37,6 +38,7 @@ __all__ = [
   'mask_of',
   'mask_ops',
   'schedules',
+  'set_backend',
   'sparse_layers',
   'sparsify',
   'strip',

@@ -84,8 +84,10 @@ class SparseLayer(pruning_wrapper.PruneLowMagnitude):
   of the kernel is the dense one that RigL grows by.
 
   In a graph on a CPU, consecutive SparseLayers of Dense become one operation
-  that skips the zeros (see `native.runs`), if that is faster. It takes the
-  kernel to be 0 outside the mask. Who averages weights softly into a target
+  that skips the zeros, if that is faster (`native.runs` says how, and that a
+  tensor between two of them then needs a `tf.identity` to have a gradient;
+  `set_backend('masked')` turns it off). It takes the kernel to be 0 outside
+  the mask. Who averages weights softly into a target
   network therefore masks them there, as our agents do: TF-Agents by itself
   copies masks at once and lets weights outside them fade.
 
