@@ -106,7 +106,7 @@ _WRONG_TYPE_CASES = _cases(
   {
     field.name: _WRONG_TYPES[config_lib.field_kind(field)[0]]
     for field in config_lib.fields()
-    if field.name not in ('agent', 'method', 'distribution')
+    if field.name not in ('agent', 'method', 'distribution', 'backend')
   }
 )
 
@@ -118,7 +118,7 @@ def test_the_agents_of_a_field():
 
 
 def test_every_field_has_a_range_a_choice_or_no_limits():
-  others = {'agent', 'env_name', 'method', 'distribution'}  # Names.
+  others = {'agent', 'env_name', 'method', 'distribution', 'backend'}  # Names.
   others |= {'sparsity_aware_init', 'mask_images', 'jit_compile'}  # Booleans.
   assert {*_OUT_OF_RANGE, *others} == set(_NAMES)
 
@@ -149,7 +149,7 @@ def test_a_value_of_another_type_is_refused_by_name(agent, name, value):
     (agent, field.name)
     for field in config_lib.fields()
     if not config_lib.field_kind(field)[1]
-    and field.name not in ('agent', 'method', 'distribution')
+    and field.name not in ('agent', 'method', 'distribution', 'backend')
     for agent in _agents(field.name)
   ],
 )
@@ -182,7 +182,7 @@ def test_a_field_of_another_agent_stays_at_its_default(agent, name):
   assert getattr(config, name) == default
 
 
-@pytest.mark.parametrize('name', ['agent', 'method', 'distribution'])
+@pytest.mark.parametrize('name', ['agent', 'method', 'distribution', 'backend'])
 @pytest.mark.parametrize('value', [1, None, True, (), {}, 'nothing like it'])
 def test_a_choice_of_another_kind_is_refused_by_name(name, value):
   with pytest.raises(ValueError, match=f'Unknown {name} .*Valid: '):
@@ -504,3 +504,9 @@ def test_configs_and_flags_come_without_tensorflow():
     [sys.executable, '-c', code], capture_output=True, text=True, check=False
   )
   assert (result.returncode, result.stderr) == (0, '')
+
+
+def test_xla_and_native_kernels_exclude_each_other():
+  with pytest.raises(ValueError, match='XLA cannot compile.*backend=native'):
+    flags.make_config({'jit_compile': True, 'backend': 'native'})
+  assert flags.make_config({'jit_compile': True}).backend == 'auto'
