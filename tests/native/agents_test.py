@@ -77,7 +77,7 @@ def _networks(parts):
 
 _CASES = [
   *(('dqn', m) for m in ('dense', 'static', 'set', 'rigl', 'prune')),
-  *(('sac', m) for m in ('dense', 'rigl', 'prune')),
+  ('sac', 'rigl'),
 ]
 
 
@@ -99,10 +99,9 @@ def test_masks_weights_losses_and_actions_agree(agent, method):
       np.testing.assert_allclose(a, b, rtol=1e-2, atol=1e-4)
 
 
-@pytest.mark.parametrize('agent', ['dqn', 'sac'])
-def test_a_native_run_repeats_itself_bit_by_bit(agent):
-  first = _trained(agent, 'rigl', 'native')
-  second = _trained(agent, 'rigl', 'native')
+def test_a_native_run_repeats_itself_bit_by_bit():
+  first = _trained('dqn', 'rigl', 'native')
+  second = _trained('dqn', 'rigl', 'native')
   np.testing.assert_array_equal(first[1], second[1])
   np.testing.assert_array_equal(first[2], second[2])
   for ours, theirs in zip(_networks(first[0]), _networks(second[0])):

@@ -116,7 +116,7 @@ def draw(result, path):
   from matplotlib import pyplot as plt
 
   times = result['train_step_ms']
-  figure, axis = plt.subplots(figsize=(6.4, 3.6))
+  figure, axis = plt.subplots(figsize=(7.6, 3.4))
   at = [100 * sparsity for sparsity in SPARSITIES]
   for name, color, marker in (
     ('masked', '#777777', 's'),
@@ -144,7 +144,9 @@ def draw(result, path):
   axis.set_ylabel('ms a train step')
   axis.set_title(f'{result["agent"].upper()}, {result["method"]}')
   axis.spines[['top', 'right']].set_visible(False)
-  axis.legend(frameon=False, fontsize='small')
+  axis.legend(
+    frameon=False, fontsize='small', loc='center left', bbox_to_anchor=(1, 0.5)
+  )
   figure.tight_layout()
   figure.savefig(path, dpi=110)
   plt.close(figure)

@@ -16,8 +16,8 @@ import tensorflow as tf
 _SOURCES = pathlib.Path(__file__).parent
 
 # Name, floats of a register and compiler flags of each instruction set.
-_PORTABLE = ('portable', 4, ())
-_X86 = (
+SETS = (
+  ('portable', 4, ()),
   ('avx2', 8, ('-mavx2', '-mfma')),
   (
     'avx512',
@@ -78,18 +78,18 @@ def cache_dir():
   digest = hashlib.sha256()
   for path in sorted([*_SOURCES.glob('*.cc'), *_SOURCES.glob('*.h')]):
     digest.update(path.read_bytes())
-  compiler = _compiler()
+  cxx = compiler()
   for part in (
-    *(compiler, _version(compiler), _cpu(), platform.machine()),
+    *(cxx, _version(cxx), _cpu(), platform.machine()),
     *(tf.version.VERSION, tf.version.GIT_VERSION, platform.python_version()),
-    *(_KERNEL_FLAGS, _X86, tf.sysconfig.get_compile_flags()),
+    *(_KERNEL_FLAGS, SETS, tf.sysconfig.get_compile_flags()),
   ):
     digest.update(repr(part).encode())
   return pathlib.Path(base) / 'tf_sparse_rl' / digest.hexdigest()[:16]
 
 
-def _compiler():
-  """The C++ compiler of this machine."""
+def compiler():
+  """Path of the C++ compiler of this machine; BuildError if there is none."""
   for name in (os.environ.get('CXX'), 'g++', 'clang++', 'c++'):
     if name and shutil.which(name):
       return shutil.which(name)
@@ -99,8 +99,8 @@ def _compiler():
   )
 
 
-def _version(compiler):
-  return _output_of([compiler, '-dumpfullversion', '-dumpversion'])
+def _version(cxx):
+  return _output_of([cxx, '-dumpfullversion', '-dumpversion'])
 
 
 def _cpu():
@@ -132,12 +132,10 @@ def _cached():
 
 def _build(path):
   """Compiles the sources side by side; writes the library whole or not."""
-  compiler = _compiler()
+  cxx = compiler()
   print('Building the native kernels, once for this machine.', file=sys.stderr)
-  common = [compiler, '-std=c++17', '-fPIC', '-c']
-  sets = [_PORTABLE]
-  if platform.machine() in ('x86_64', 'AMD64'):
-    sets.extend(_X86)
+  common = [cxx, '-std=c++17', '-fPIC', '-c']
+  sets = SETS if platform.machine() == 'x86_64' else SETS[:1]
   tensorflow_flags = [*tf.sysconfig.get_compile_flags(), '-O2', '-w']
   commands = {
     'ops': [*common, *tensorflow_flags, 'ops.cc'],
@@ -152,7 +150,7 @@ def _build(path):
     objects = {name: os.path.join(temporary, f'{name}.o') for name in commands}
     _run_all([[*c, '-o', objects[n]] for n, c in commands.items()])
     made = os.path.join(temporary, path.name)
-    link = [compiler, '-shared', *objects.values(), '-o', made]
+    link = [cxx, '-shared', *objects.values(), '-o', made]
     _run_all([[*link, *tf.sysconfig.get_link_flags()]])
     os.replace(made, path)
 

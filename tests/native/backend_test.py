@@ -1,0 +1,181 @@
+"""Who decides between native kernels and the masked path, and when."""
+
+import json
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.sparsity import networks
+from tf_sparse_rl import sparsity
+from tf_sparse_rl.native import backend, library, measure
+
+
+@pytest.fixture(autouse=True)
+def native_backend():
+  if library.load() is None:
+    pytest.skip(library.problem())
+  backend.set_backend('native')
+  backend._faster.cache_clear()
+  yield
+  backend._faster.cache_clear()
+
+
+def _model():
+  return sparsity.sparsify(networks.dense_network(), 'static', 0.5)
+
+
+def _kinds(graph):
+  return {op.type for op in graph.get_operations()}
+
+
+def _is_native(graph):
+  return 'TfSparseRlRun' in _kinds(graph)
+
+
+def _traced(layer, *shape, dtype=tf.float32, **options):
+  function = tf.function(layer, autograph=False, **options)
+  return function.get_concrete_function(tf.TensorSpec(shape, dtype)).graph
+
+
+def test_a_wrong_name_is_refused():
+  with pytest.raises(ValueError, match="auto, masked, native.*'fast'"):
+    backend.set_backend('fast')
+  assert backend.current_backend() == 'native'
+
+
+def test_graphs_are_native_if_asked_for():
+  model = _model()
+  assert _is_native(_traced(model, 4, 6))
+  backend.set_backend('masked')
+  assert not _is_native(_traced(model, 4, 6))
+
+
+def test_xla_gets_no_native_kernels():
+  model = _model()
+  inputs, _ = networks.batch(model)
+  compiled = tf.function(model, jit_compile=True)
+  np.testing.assert_allclose(
+    compiled(inputs), model(inputs), rtol=1e-4, atol=1e-6
+  )
+  assert not _is_native(compiled.get_concrete_function(inputs).graph)
+
+
+def test_keras_compiled_by_xla_trains():
+  model = _model()
+  optimizer = sparsity.SparseOptimizer(
+    tf.keras.optimizers.Adam(), sparsity.Static(), model
+  )
+  model.compile(optimizer, 'mse', jit_compile=True)
+  model.fit(*networks.batch(model), verbose=0)
+  assert int(optimizer.iterations) == 1
+
+
+@pytest.mark.parametrize('how', ['tf', 'keras'])
+def test_saved_models_have_no_native_operations(tmp_path, how):
+  model = _model()
+  inputs, _ = networks.batch(model)
+  expected = model.predict(inputs, verbose=0)  # Traces a native graph.
+  path = str(tmp_path / 'model')
+  if how == 'tf':
+    tf.saved_model.save(model, path)
+  else:
+    model.save(path, save_format='tf')
+  assert b'TfSparseRl' not in (tmp_path / 'model/saved_model.pb').read_bytes()
+  loaded = tf.saved_model.load(path).signatures['serving_default']
+  [found] = loaded(inputs).values()
+  np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
+
+
+def test_tflite_takes_a_sparse_model():
+  converter = tf.lite.TFLiteConverter.from_keras_model(_model())
+  assert b'TfSparseRl' not in converter.convert()
+
+
+def test_what_the_kernels_do_not_have_is_masked():
+  dense = tf.keras.layers.Dense
+  for layer, shape, dtype in (
+    (dense(3, dtype='float64'), (4, 6), tf.float64),
+    (dense(3, dtype='mixed_bfloat16'), (4, 6), tf.bfloat16),
+    (dense(3), (4, 5, 6), tf.float32),
+    (tf.keras.layers.Conv1D(3, 2), (4, 5, 6), tf.float32),
+  ):
+    sparse = sparsity.SparseLayer(layer, 0.5)
+    sparse.build([None, *shape[1:]])
+    assert not _is_native(_traced(sparse, *shape, dtype=dtype))
+
+
+def _built(activation, units, inputs, **options):
+  layer = sparsity.SparseLayer(
+    tf.keras.layers.Dense(units, activation, **options), 0.5
+  )
+  layer.build([None, inputs])
+  mask = np.float32(np.arange(inputs * units).reshape(inputs, units) % 3 == 0)
+  layer.mask.assign(mask)
+  layer.kernel.assign(layer.kernel * mask)
+  return layer
+
+
+@pytest.mark.parametrize('middle', ['swish', 'softplus', 'softmax'])
+def test_an_activation_that_the_kernels_lack_divides_a_run(middle):
+  layers = [_built('relu', 8, 6), _built(middle, 7, 8), _built(None, 3, 7)]
+
+  def call(inputs):
+    for layer in layers:
+      inputs = layer(inputs)
+    return inputs
+
+  inputs = tf.random.normal([5, 6])
+  expected = call(inputs)
+  function = tf.function(call, autograph=False)
+  np.testing.assert_allclose(function(inputs), expected, rtol=1e-4, atol=1e-6)
+  graph = function.get_concrete_function(inputs).graph
+  runs = [op for op in graph.get_operations() if op.type == 'TfSparseRlRun']
+  assert [op.get_attr('N') for op in runs] == [1, 2, 1]
+
+
+def test_branches_and_layers_used_twice():
+  first, left = _built('relu', 6, 6), _built('tanh', 6, 6)
+  right = _built(None, 6, 6, use_bias=False)
+
+  def call(inputs):
+    hidden = first(first(inputs))
+    return left(hidden) * right(hidden) + hidden
+
+  inputs = tf.random.normal([5, 6])
+  variables = [v for x in (first, left, right) for v in x.trainable_variables]
+
+  def gradients(inputs):
+    with tf.GradientTape() as tape:
+      outputs = call(inputs)
+    return [outputs, *tape.gradient(outputs, variables)]
+
+  expected = gradients(inputs)
+  found = tf.function(gradients, autograph=False)(inputs)
+  for ours, theirs in zip(found, expected):
+    np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize('answer', [True, False])
+def test_auto_measures_once_and_remembers(tmp_path, monkeypatch, answer):
+  asked = []
+
+  def native_is_faster(*args):
+    asked.append(args)
+    return answer
+
+  monkeypatch.setattr(measure, 'native_is_faster', native_is_faster)
+  monkeypatch.setattr(library, 'cache_dir', lambda: tmp_path)
+  backend.set_backend('auto')
+  for _ in range(2):
+    assert _is_native(_traced(_built('relu', 4, 6), 32, 6)) == answer
+    # As in another process.
+    backend._faster.cache_clear()
+  assert asked == [(32, (6, 4), (0.5,))]
+  known = json.loads((tmp_path / 'faster.json').read_text('utf-8'))
+  assert list(known.values()) == [answer]
+
+
+def test_what_is_measured_is_true_of_layers_far_from_the_break_even():
+  # Nearly all of a wide layer is zeros: nothing that is close.
+  assert measure.native_is_faster(128, (512, 512), (0.99,))

@@ -1,0 +1,64 @@
+"""Compiles kernels_test.cc with sanitizers, for each instruction set."""
+
+import pathlib
+import platform
+import subprocess
+
+import pytest
+
+from tf_sparse_rl.native import library
+
+_HERE = pathlib.Path(__file__).parent
+_SOURCES = pathlib.Path(library.__file__).parent
+_SETS = {name: (lanes, flags) for name, lanes, flags in library.SETS}
+
+
+def _cpu_has(name):
+  """Whether this CPU runs an instruction set."""
+  flags = pathlib.Path('/proc/cpuinfo').read_text('utf-8').split()
+  needed = {
+    'portable': (),
+    'avx2': ('avx2', 'fma'),
+    'avx512': ('avx512f', 'avx512vl', 'avx512dq', 'avx512bw', 'fma'),
+  }
+  return set(needed[name]) <= set(flags)
+
+
+@pytest.fixture(scope='module', name='programs')
+def programs_fixture(tmp_path_factory):
+  """{name: path of the test program}, compiled side by side."""
+  try:
+    compiler = library.compiler()
+  except library.BuildError as error:
+    pytest.skip(str(error))
+  path = tmp_path_factory.mktemp('kernels')
+  running = {}
+  for name, (lanes, flags) in _SETS.items():
+    if name != 'portable' and platform.machine() != 'x86_64':
+      continue
+    command = [
+      *(compiler, '-std=c++17', '-O1', '-g', '-Wall', '-Wextra', '-Wno-psabi'),
+      *('-Werror', '-ffp-contract=fast', '-fno-math-errno', *flags),
+      *('-fsanitize=address,undefined', '-fno-sanitize-recover=all'),
+      *(f'-DTF_SPARSE_RL_CPU={name}', f'-DTF_SPARSE_RL_LANES={lanes}'),
+      *('-I', str(_SOURCES), str(_SOURCES / 'kernels.cc')),
+      *(str(_HERE / 'kernels_test.cc'), '-o', str(path / name)),
+    ]
+    running[name] = subprocess.Popen(
+      command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+  for name, process in running.items():
+    output = process.communicate()[0]
+    assert process.returncode == 0, f'{name}: {output}'
+  return {name: path / name for name in running}
+
+
+@pytest.mark.parametrize('name', _SETS)
+def test_kernels_agree_with_plain_loops_and_stay_in_bounds(programs, name):
+  if name not in programs or not _cpu_has(name):
+    pytest.skip(f'This CPU does not run {name}.')
+  result = subprocess.run(
+    [str(programs[name])], capture_output=True, text=True, check=False
+  )
+  assert result.returncode == 0, result.stdout + result.stderr[-3000:]
+  assert result.stdout == f'{name}: all good\n'
