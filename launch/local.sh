@@ -13,7 +13,7 @@ default_flags=(
   --method=rigl
   --sparsity=0.9
   --root_dir=runs/cartpole_rigl_0.9
-  --num_env_steps=25000
+  --num_env_steps=50000
 )
 
 if (($# == 0)); then
