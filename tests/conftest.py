@@ -36,9 +36,3 @@ def backend_of_now():
   before = backend.current_backend()
   yield
   backend.set_backend(before)
-
-
-@pytest.fixture
-def masked_path():
-  """For what must be the same bit by bit, whatever the ways of computing."""
-  backend.set_backend('masked')

@@ -20,15 +20,15 @@ def native_kernels():
     pytest.skip(library.problem())
 
 
-def _trained(backend_name, optimizer, method='static', num_train_steps=7):
+def _trained(backend_name, optimizer, method='static', network='dense'):
   """(model, SparseOptimizer, operations of its graph) after some steps."""
   backend.set_backend(backend_name)
-  model = sparsity.sparsify(networks.dense_network(), method, 0.6, seed=4)
+  model = sparsity.sparsify(networks.NETWORKS[network](), method, 0.6, seed=4)
   optimizer = sparsity.SparseOptimizer(
     optimizer, networks.updater(method), model
   )
   step = tf.function(networks.train_step(model, optimizer), autograph=False)
-  for i in range(num_train_steps):
+  for i in range(7):
     step(*networks.batch(model, seed=i))
   graph = step.get_concrete_function(*networks.batch(model)).graph
   return model, optimizer, {op.type for op in graph.get_operations()}
@@ -36,10 +36,13 @@ def _trained(backend_name, optimizer, method='static', num_train_steps=7):
 
 @pytest.mark.parametrize('method', ['static', 'set', 'rigl', 'prune'])
 @pytest.mark.parametrize('generation', _GENERATIONS)
-def test_native_and_masked_train_steps_agree(generation, method):
+@pytest.mark.parametrize('network', networks.NETWORKS)
+def test_native_and_masked_train_steps_agree(generation, method, network):
   make = _GENERATIONS[generation]
-  model, optimizer, kinds = _trained('native', make(0.01), method)
-  other, other_optimizer, other_kinds = _trained('masked', make(0.01), method)
+  model, optimizer, kinds = _trained('native', make(0.01), method, network)
+  other, other_optimizer, other_kinds = _trained(
+    'masked', make(0.01), method, network
+  )
   assert 'TfSparseRlAdam' in kinds
   assert not any(kind.startswith('TfSparseRl') for kind in other_kinds)
   assert int(optimizer.iterations) == int(other_optimizer.iterations) == 7
@@ -146,6 +149,25 @@ def test_soft_update_moves_active_entries_alone():
   updates.soft_update([(target, source, tf.constant(mask))], 1.0)
   np.testing.assert_allclose(read, [[7.75, 0, 8.25], [0, 0, 9]])
   np.testing.assert_allclose(target, source)
+
+
+def test_soft_update_takes_a_convolution():
+  rng = np.random.default_rng(0)
+  mask = np.float32(rng.random((3, 3, 2, 5)) < 0.4)
+  source = tf.Variable(mask * np.float32(rng.normal(size=mask.shape)))
+  target = tf.Variable(mask * 10)
+  updates.soft_update([(target, source, tf.constant(mask))], 0.25)
+  np.testing.assert_allclose(target, 7.5 * mask + 0.25 * source, rtol=1e-6)
+
+
+def test_a_mask_of_another_shape_is_refused():
+  kernel, mask = tf.Variable(tf.ones([2, 3])), tf.ones([2, 2])
+  with pytest.raises(tf.errors.InvalidArgumentError, match='Expected a mask'):
+    updates.soft_update([(kernel, kernel, mask)], 0.5)
+  with pytest.raises(tf.errors.InvalidArgumentError, match='Expected a mask'):
+    updates.keep_packed(kernel, mask)
+  with pytest.raises(tf.errors.InvalidArgumentError, match='Expected a mask'):
+    updates.pack(kernel.read_value(), mask)
 
 
 def test_packed_weights_at_hand_never_outlive_the_kernel_they_are_of():

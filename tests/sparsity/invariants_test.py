@@ -123,7 +123,7 @@ def _run(method, network, mode):
   ('method', 'network'),
   [('set', 'dense'), ('rigl', 'dense'), ('rigl', 'conv'), ('prune', 'dense')],
 )
-def test_same_masks_eager_in_a_graph_and_compiled(method, network, masked_path):
+def test_same_masks_eager_in_a_graph_and_compiled(method, network):
   expected_masks, expected_kernels = _run(method, network, 'eager')
   for mode in ('graph', 'compiled'):
     masks, kernels = _run(method, network, mode)

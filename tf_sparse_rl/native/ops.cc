@@ -100,6 +100,22 @@ class Structures {
   std::unordered_map<int64_t, std::shared_ptr<const Structure>> of_ones_;
 };
 
+// The structure of a variable's mask. Of a convolution's kernel all dimensions
+// but the last count as inputs: entry by entry it is a matrix like any other.
+tensorflow::Status StructureOf(const Tensor& mask, const Tensor& variable,
+                               std::shared_ptr<const Structure>* structure) {
+  if (variable.dims() == 0 || mask.shape() != variable.shape()) {
+    return InvalidArgument("Expected a mask of shape ",
+                           variable.shape().DebugString(), ". Received: ",
+                           mask.shape().DebugString());
+  }
+  const int64_t outputs = variable.dim_size(variable.dims() - 1);
+  const int64_t inputs =
+      variable.NumElements() / std::max<int64_t>(outputs, 1);
+  *structure = Structures::Of(mask, inputs, outputs);
+  return tensorflow::OkStatus();
+}
+
 // The active weights of a kernel, by input and by output.
 struct Packed {
   std::shared_ptr<const Structure> structure;
@@ -490,30 +506,32 @@ class DenseGradientOp : public RunKernel {
 };
 
 // The active entries of a kernel or of its gradient.
-class PackOp : public RunKernel {
+class PackOp : public OpKernel {
  public:
-  using RunKernel::RunKernel;
+  using OpKernel::OpKernel;
 
   void Compute(OpKernelContext* ctx) override {
-    const float* dense = Data(ctx->input(0));
-    const auto s = structure(ctx->input(1), 0);
+    const Tensor& dense = ctx->input(0);
+    std::shared_ptr<const Structure> s;
+    OP_REQUIRES_OK(ctx, StructureOf(ctx->input(1), dense, &s));
     Tensor* result;
     OP_REQUIRES_OK(ctx, ctx->allocate_output(0, {s->nonzero()}, &result));
-    PackFrom(dense, *s, Data(result));
+    PackFrom(Data(dense), *s, Data(result));
   }
 };
 
 // The sum of the squares of a kernel's active entries.
-class SumOfSquaresOp : public RunKernel {
+class SumOfSquaresOp : public OpKernel {
  public:
-  using RunKernel::RunKernel;
+  using OpKernel::OpKernel;
 
   void Compute(OpKernelContext* ctx) override {
-    const float* kernel = Data(ctx->input(0));
-    const auto s = structure(ctx->input(1), 0);
+    const Tensor& kernel = ctx->input(0);
+    std::shared_ptr<const Structure> s;
+    OP_REQUIRES_OK(ctx, StructureOf(ctx->input(1), kernel, &s));
     double total = 0;
     for (int64_t i = 0; i < s->inputs; ++i) {
-      const float* row = kernel + i * s->outputs;
+      const float* row = Data(kernel) + i * s->outputs;
       float sum = 0;
       for (int64_t k = s->input_begin[i]; k < s->input_begin[i + 1]; ++k) {
         sum += row[s->output[k]] * row[s->output[k]];
@@ -607,8 +625,8 @@ class AdamOp : public OpKernel {
                            Data(gradients[i]), variable, m, v);
         continue;
       }
-      const auto s =
-          Structures::Of(masks[i], value.dim_size(0), value.dim_size(1));
+      std::shared_ptr<const Structure> s;
+      OP_REQUIRES_OK(ctx, StructureOf(masks[i], value, &s));
       OP_REQUIRES(ctx, gradients[i].NumElements() == s->nonzero(),
                   InvalidArgument("Packed gradient ", i, " does not fit."));
       Packed packed;
@@ -638,12 +656,10 @@ class KeepPackedOp : public OpKernel {
     Variables variables;
     OP_REQUIRES_OK(ctx, variables.Open(ctx, 0, 1));
     const Tensor& kernel = variables[0];
+    std::shared_ptr<const Structure> s;
+    OP_REQUIRES_OK(ctx, StructureOf(ctx->input(1), kernel, &s));
     Packed packed;
-    OP_REQUIRES_OK(
-        ctx, Allocate(ctx,
-                      Structures::Of(ctx->input(1), kernel.dim_size(0),
-                                     kernel.dim_size(1)),
-                      &packed));
+    OP_REQUIRES_OK(ctx, Allocate(ctx, s, &packed));
     PackFrom(Data(kernel), *packed.structure, Data(&packed.by_input));
     FillByOutput(&packed);
     PackedKernels::All().Keep(kernel, std::move(packed));
@@ -678,8 +694,8 @@ class SoftUpdateOp : public OpKernel {
         }
         continue;
       }
-      const auto s =
-          Structures::Of(masks[i], value.dim_size(0), value.dim_size(1));
+      std::shared_ptr<const Structure> s;
+      OP_REQUIRES_OK(ctx, StructureOf(masks[i], value, &s));
       Packed source, mixed;
       OP_REQUIRES_OK(ctx, Allocate(ctx, s, &mixed));
       float* packed = Data(&mixed.by_input);
@@ -809,14 +825,12 @@ REGISTER_OP("TfSparseRlPack")
     .Input("dense: float")
     .Input("mask: float")
     .Output("packed: float")
-    .Attr("sizes: list(int)")
     .SetShapeFn(BlocksShape);
 
 REGISTER_OP("TfSparseRlSumOfSquares")
     .Input("kernel: float")
     .Input("mask: float")
     .Output("sum: float")
-    .Attr("sizes: list(int)")
     .SetShapeFn(tensorflow::shape_inference::ScalarShape);
 
 REGISTER_OP("TfSparseRlAdam")

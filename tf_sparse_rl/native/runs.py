@@ -141,10 +141,15 @@ def _operands(layer):
     tf.convert_to_tensor(dense.bias)
     if dense.use_bias
     else tf.zeros([dense.units]),
-    tf.zeros([0]) if layer.mask is None else tf.convert_to_tensor(layer.mask),
+    mask_tensor(layer.mask),
     _ACTIVATIONS.get(dense.activation, 'linear'),
     layer.sparsity,
   )
+
+
+def mask_tensor(mask):
+  """A mask as the operations take it: None, for ones, has no entries."""
+  return tf.zeros([0]) if mask is None else tf.convert_to_tensor(mask)
 
 
 def _emit(run):
@@ -217,7 +222,7 @@ def l2(kernel, mask, factor):
   ):
     return None
   return factor * library.load().tf_sparse_rl_sum_of_squares(
-    kernel, tf.convert_to_tensor(mask), sizes=kernel.shape.as_list()
+    kernel, tf.convert_to_tensor(mask)
   )
 
 

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from tf_sparse_rl.native import library
+from tf_sparse_rl.native import library, runs
 
 
 class Update(NamedTuple):
@@ -51,10 +51,8 @@ def adam(optimizer, updates):
   """
   if isinstance(optimizer, tf.keras.optimizers.legacy.Optimizer):
     learning_rate = optimizer._decayed_lr(tf.float32)  # pylint: disable=protected-access
-    beta_1, beta_2 = (
-      optimizer._get_hyper('beta_1'),
-      optimizer._get_hyper('beta_2'),
-    )  # pylint: disable=protected-access
+    hyper = optimizer._get_hyper  # pylint: disable=protected-access
+    beta_1, beta_2 = hyper('beta_1'), hyper('beta_2')
   else:
     learning_rate = optimizer.learning_rate
     beta_1, beta_2 = optimizer.beta_1, optimizer.beta_2
@@ -63,7 +61,7 @@ def adam(optimizer, updates):
     [u.slots[0].handle for u in updates],
     [u.slots[1].handle for u in updates],
     [u.gradient for u in updates],
-    [_mask(u.mask) for u in updates],
+    [runs.mask_tensor(u.mask) for u in updates],
     [tf.convert_to_tensor(u.decay, tf.float32) for u in updates],
     learning_rate,
     beta_1,
@@ -84,7 +82,7 @@ def soft_update(updates, tau):
   library.load().tf_sparse_rl_soft_update(
     [target.handle for target, _, _ in updates],
     [tf.convert_to_tensor(source) for _, source, _ in updates],
-    [_mask(mask) for _, _, mask in updates],
+    [runs.mask_tensor(mask) for _, _, mask in updates],
     keep=1 - tau,
     take=tau,
   )
@@ -108,16 +106,10 @@ def pack(dense, mask):
   """The active entries of a kernel or of its gradient.
 
   Args:
-    dense: float32 tensor `[inputs, outputs]`.
+    dense: float32 tensor, of any shape.
     mask: of the same shape.
 
   Returns:
     Tensor `[connections]`.
   """
-  return library.load().tf_sparse_rl_pack(
-    dense, mask, sizes=dense.shape.as_list()
-  )
-
-
-def _mask(mask):
-  return tf.zeros([0]) if mask is None else tf.convert_to_tensor(mask)
+  return library.load().tf_sparse_rl_pack(dense, tf.convert_to_tensor(mask))

@@ -112,7 +112,7 @@ class SparseOptimizer(tf.keras.optimizers.Optimizer):
     optimizer_slots.build(self._optimizer, var_list)
     found = optimizer_slots.find(self._optimizer, var_list)
     if native_updates.is_plain_adam(self._optimizer) and not any(
-      _has_own_constraint(v) for v in var_list
+      _has_own_constraint(v) or v.dtype != tf.float32 for v in var_list
     ):
       slots = {self._var_key(v): s for v, s in zip(var_list, found)}
       self._slots = self._no_dependency(slots)
@@ -183,14 +183,12 @@ class SparseOptimizer(tf.keras.optimizers.Optimizer):
     """
     if self._slots is None or tf.distribute.has_strategy():
       return {}
-    parts = {}
-    for kernel in self._sparse_kernels:
-      for gradient, variable in grads_and_vars:
-        if variable is kernel.kernel:
-          found = runs.parts_of(gradient)
-          if found:
-            parts[self._var_key(variable)] = found
-    return parts
+    parts = {
+      self._var_key(variable): runs.parts_of(gradient)
+      for gradient, variable in grads_and_vars
+      if layers_lib.mask_of(variable) is not None
+    }
+    return {key: found for key, found in parts.items() if found}
 
   def _apply_native(self, grads_and_vars, parts):
     """One train step in which only active entries are touched.
@@ -232,15 +230,12 @@ class SparseOptimizer(tf.keras.optimizers.Optimizer):
       due = self.updater.is_due(tf.cast(self.iterations, tf.int64))
       packed = tf.cond(due, update, keep)
     packed = {self._var_key(k.kernel): p for k, p in zip(kernels, packed)}
-    masks = {self._var_key(k.kernel): k.mask for k in kernels}
     all_updates = []
     for gradient, variable in grads_and_vars:
-      key = self._var_key(variable)
+      key, mask = self._var_key(variable), layers_lib.mask_of(variable)
       entries, decay = packed.get(key, (gradient, 0.0))
       all_updates.append(
-        native_updates.Update(
-          variable, self._slots[key], entries, masks.get(key), decay
-        )
+        native_updates.Update(variable, self._slots[key], entries, mask, decay)
       )
     return native_updates.adam(self._optimizer, all_updates)
 
