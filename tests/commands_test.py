@@ -343,6 +343,22 @@ def test_benchmark_prints_json():
 
 
 @pytest.mark.parametrize(
+  'flags, message',
+  [
+    (['--method=dense', '--what=sparsity'], 'a sparse --method'),
+    (['--figure=speed.png'], 'with --what=sparsity only'),
+    (['--what=sparsity', '--figure=speed.txt'], 'FILE.png or .svg'),
+    (['--what=sparsity', '--figure=none/speed.png'], 'none/speed.png'),
+  ],
+)
+def test_benchmark_refuses_before_it_measures(flags, message, tmp_path):
+  process = _run('benchmark', *flags, cwd=tmp_path)
+  assert process.returncode == 2
+  assert message in process.stderr
+  assert 'Traceback' not in process.stderr
+
+
+@pytest.mark.parametrize(
   'name, flag',
   [
     ('train', '--root_dir'),

@@ -5,7 +5,9 @@ describe. With them: all named candidates in turn, for --rounds rounds.
 """
 
 import dataclasses
+import importlib.util
 import json
+import pathlib
 import sys
 
 from absl import flags
@@ -23,12 +25,11 @@ def main(argv):
     print(json.dumps(_sweep(options.rounds), indent=2))
     return
   config = _config(options.warmup_env_steps)
+  _check_figure(config, options)
   if options.what == 'mask_update':
     result = _mask_update(options.rounds)
-  elif options.what == 'sparsity':
-    result = _sparsities(config, options)
-  elif options.what == 'dense_layer':
-    result = _dense_layer(config, options.rounds)
+  elif options.what in ('sparsity', 'dense_layer'):
+    result = _native(config, options)
   elif options.what == 'training' and (options.methods or options.peers):
     result = _in_turn(config, options)
   else:
@@ -121,37 +122,45 @@ def _peer_commands(config, options):
   return commands
 
 
-def _sparsities(config, options):
-  """Times train steps at several sparsities, and draws them."""
-  peers = _peer_commands(config, options)
-  quiet.silence()
-  from tf_sparse_rl.benchmarks import in_turn, sparsities
-  from tf_sparse_rl.training import machine
-
-  if config.method == 'dense':
+def _check_figure(config, options):
+  """Refuses, before anything is measured, what could not be drawn."""
+  if options.what == 'sparsity' and config.method == 'dense':
     raise run_flags.UserError(
       'Expected a sparse --method with --what=sparsity. Received: dense.'
     )
+  if options.figure is None:
+    return
+  if options.what != 'sparsity':
+    raise run_flags.UserError('--figure goes with --what=sparsity only.')
+  path = pathlib.Path(options.figure)
+  if path.suffix not in ('.png', '.svg') or not path.parent.is_dir():
+    raise run_flags.UserError(
+      f'Expected --figure=FILE.png or .svg in a directory that exists. '
+      f'Received: {path}.'
+    )
+  if importlib.util.find_spec('matplotlib') is None:
+    raise run_flags.UserError(
+      '--figure needs matplotlib: pip install "tf_sparse_rl[report]".'
+    )
+
+
+def _native(config, options):
+  """Times what the C++ kernels do, against the masked path."""
+  peers = _peer_commands(config, options)
+  quiet.silence()
+  from tf_sparse_rl.benchmarks import dense_layer, in_turn, sparsities
+  from tf_sparse_rl.training import machine
+
   try:
     machine.configure(dataclasses.replace(config, backend='native'))
+    if options.what == 'dense_layer':
+      return dense_layer.measure(options.rounds)
     result = sparsities.measure(config, peers, options.rounds)
   except (ValueError, in_turn.CandidateError) as error:
     raise run_flags.UserError(str(error)) from error
   if options.figure:
     sparsities.draw(result, options.figure)
   return result
-
-
-def _dense_layer(config, rounds):
-  quiet.silence()
-  from tf_sparse_rl.benchmarks import dense_layer
-  from tf_sparse_rl.training import machine
-
-  try:
-    machine.configure(dataclasses.replace(config, backend='native'))
-  except ValueError as error:
-    raise run_flags.UserError(str(error)) from error
-  return dense_layer.measure(rounds)
 
 
 def run():

@@ -1,8 +1,5 @@
 """Times the Nature CNN's dense layer: a train step, masked and native."""
 
-import statistics
-import time
-
 import numpy as np
 import tensorflow as tf
 
@@ -30,10 +27,10 @@ def measure(rounds, calls=20):
   extra = []
   for _ in range(rounds):
     for name, (step, _) in steps.items():
-      times[name].append(statistics.median(_ms(step) for _ in range(calls)))
+      times[name].append(in_turn.median_ms(step, calls))
     step, layer = steps['native']
     layer.mask.assign(layer.mask + 0.0)  # The same, in another buffer.
-    extra.append(_ms(step) - times['native'][-1])
+    extra.append(in_turn.median_ms(step, 1) - times['native'][-1])
   return {
     'layer': [_INPUTS, _UNITS],
     'batch_size': _BATCH,
@@ -73,9 +70,3 @@ def _train_step(backend_name):
   for _ in range(5):
     function(inputs)
   return (lambda: function(inputs)), layer
-
-
-def _ms(step):
-  begin = time.perf_counter()
-  step()
-  return (time.perf_counter() - begin) * 1000

@@ -5,6 +5,7 @@ import pathlib
 import statistics
 import subprocess
 import sys
+import time
 
 _PEERS = pathlib.Path(__file__).with_name('peers.py')
 
@@ -89,6 +90,16 @@ def run(name, command):
   if result.returncode:
     raise CandidateError(f'{name} failed: {result.stderr.strip()[-2000:]}')
   return json.loads(result.stdout)
+
+
+def median_ms(step, calls):
+  """Median milliseconds of a call of `step`, a function."""
+  times = []
+  for _ in range(calls):
+    begin = time.perf_counter()
+    step()
+    times.append(time.perf_counter() - begin)
+  return round(statistics.median(times) * 1000, 4)
 
 
 def spread(values):

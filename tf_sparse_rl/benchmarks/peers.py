@@ -26,6 +26,9 @@ def parse_args(argv=None) -> argparse.Namespace:
   parser.add_argument('--warmup_env_steps', type=int, default=1000)
   parser.add_argument('--hidden', default='512,512', help='units a layer')
   parser.add_argument('--batch_size', type=int, default=128)
+  parser.add_argument(
+    '--train_step_calls', type=int, default=0, help='train steps timed alone'
+  )
   # Unset: every core, faster than 1 for both peers on 2 quiet cores. Beside
   # other work torch's threads spin and can lose to 1 manyfold: time both then.
   parser.add_argument('--threads', type=int, default=None)
@@ -105,10 +108,10 @@ def time_model(model, args: argparse.Namespace) -> float:
   return times[end] - times[args.warmup_env_steps]
 
 
-def time_train_step(model, args: argparse.Namespace, calls=200) -> float:
+def time_train_step(model, args: argparse.Namespace) -> float:
   """Returns the median milliseconds of a train step alone."""
   times = []
-  for _ in range(calls):
+  for _ in range(args.train_step_calls):
     begin = time.perf_counter()
     model.train(gradient_steps=1, batch_size=args.batch_size)
     times.append(time.perf_counter() - begin)
@@ -125,7 +128,8 @@ def main(argv=None) -> None:
   speed = round(args.num_env_steps / seconds, 1)
   result = {'peer': args.peer, 'version': package.__version__}
   result.update(env_steps_per_sec=speed, env_steps=args.num_env_steps)
-  result['train_step_ms'] = round(time_train_step(model, args), 4)
+  if args.train_step_calls:
+    result['train_step_ms'] = round(time_train_step(model, args), 4)
   print(json.dumps({**result, 'seconds': round(seconds, 3)}))
 
 

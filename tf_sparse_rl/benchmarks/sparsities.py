@@ -3,16 +3,11 @@
 import contextlib
 import dataclasses
 import statistics
-import time
 
-import numpy as np
 import tensorflow as tf
 
-from tf_sparse_rl import envs
-from tf_sparse_rl.agents import registry
 from tf_sparse_rl.benchmarks import in_turn, training
 from tf_sparse_rl.native import backend
-from tf_sparse_rl.training import replay
 
 SPARSITIES = (0.5, 0.8, 0.9, 0.95, 0.98)
 _BACKENDS = ('masked', 'native')
@@ -42,9 +37,10 @@ def measure(config, peers, rounds, calls=100):
         config, config.method, sparsity, name
       )
   times = {name: [] for name in [*steps, *peers]}
+  peers = {k: [*v, f'--train_step_calls={calls}'] for k, v in peers.items()}
   for _ in range(rounds):
     for name, step in steps.items():
-      times[name].append(_median_ms(step, calls))
+      times[name].append(in_turn.median_ms(step, calls))
     for name, command in peers.items():
       times[name].append(in_turn.run(name, command)['train_step_ms'])
   ratios = {}
@@ -69,17 +65,15 @@ def measure(config, peers, rounds, calls=100):
 
 def _train_step(config, method, sparsity, backend_name):
   """A function that makes one train step."""
-  config = dataclasses.replace(config, method=method, sparsity=sparsity)
+  config = dataclasses.replace(
+    config, method=method, sparsity=sparsity, replay_capacity=2000
+  )
   if config.agent == 'sac':
     config = dataclasses.replace(
       config, actor_sparsity=sparsity, critic_sparsity=sparsity
     )
   backend.set_backend(backend_name)
-  env = envs.make(config)
-  parts = registry.build(config, env.spec)
-  buffer = replay.Replay(2000, env.spec.observation_size, env.spec.action_size)
-  rng = np.random.default_rng(config.seed)
-  training.fill(buffer, env, rng, num_env_steps=2000)
+  _, parts, buffer, rng, _ = training.prepare(config)
   rows = tf.constant(buffer.sample(config.batch_size, rng))
 
   def train(rows):
@@ -92,15 +86,6 @@ def _train_step(config, method, sparsity, backend_name):
   for _ in range(20):
     function(rows)
   return lambda: function(rows)
-
-
-def _median_ms(step, calls):
-  times = []
-  for _ in range(calls):
-    begin = time.perf_counter()
-    step()
-    times.append(time.perf_counter() - begin)
-  return round(statistics.median(times) * 1000, 4)
 
 
 def draw(result, path):

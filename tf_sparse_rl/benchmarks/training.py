@@ -56,12 +56,8 @@ def _stages(config, calls=300):
     Mean milliseconds of each; those of each kind of operation in the train
     step; bytes of a full replay.
   """
-  env = envs.make(config)
-  parts = registry.build(config, env.spec)
+  env, parts, buffer, rng, observation = prepare(config)
   size = env.spec.observation_size
-  buffer = replay.Replay(config.replay_capacity, size, env.spec.action_size)
-  rng = np.random.default_rng(config.seed)
-  observation = fill(buffer, env, rng, num_env_steps=2000)
   learn = learner.Learner(
     parts, config.batch_size, buffer.row_size, size, config.jit_compile
   )
@@ -94,8 +90,23 @@ def _env_step(env, rng):
     env.reset(seed=0)
 
 
-def fill(buffer, env, rng, num_env_steps):
-  """Fills the replay at random; returns observations `[1, size]`."""
+def prepare(config, num_env_steps=2000):
+  """What training has before its first train step.
+
+  Args:
+    config: a Config.
+    num_env_steps: at random, into the replay.
+
+  Returns:
+    The environment, AgentParts, the Replay, a generator of random numbers and
+    observations `[1, observation_size]`.
+  """
+  env = envs.make(config)
+  parts = registry.build(config, env.spec)
+  buffer = replay.Replay(
+    config.replay_capacity, env.spec.observation_size, env.spec.action_size
+  )
+  rng = np.random.default_rng(config.seed)
   observation = env.reset(seed=0)
   for _ in range(num_env_steps):
     action = env.random_action(rng)
@@ -103,4 +114,4 @@ def fill(buffer, env, rng, num_env_steps):
     buffer.add(observation, action, step)
     over = step.terminated or step.truncated
     observation = env.reset(seed=0) if over else step.observation
-  return observation[np.newaxis]
+  return env, parts, buffer, rng, observation[np.newaxis]
