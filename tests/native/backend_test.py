@@ -176,6 +176,18 @@ def test_auto_measures_once_and_remembers(tmp_path, monkeypatch, answer):
   assert list(known.values()) == [answer]
 
 
+def test_auto_goes_on_where_nothing_can_be_written(
+  tmp_path, monkeypatch, capsys
+):
+  monkeypatch.setattr(measure, 'native_is_faster', lambda *_: True)
+  monkeypatch.setattr(library, 'cache_dir', lambda: tmp_path)
+  backend.set_backend('auto')
+  (tmp_path / 'lock').mkdir()
+  assert _is_native(_traced(_built('relu', 4, 6), 32, 6))
+  [line] = capsys.readouterr().err.splitlines()
+  assert 'cannot be kept' in line and str(tmp_path / 'lock') in line
+
+
 def test_what_is_measured_is_true_of_layers_far_from_the_break_even():
   # Nearly all of a wide layer is zeros: nothing that is close.
   assert measure.native_is_faster(128, (512, 512), (0.99,))

@@ -167,7 +167,8 @@ def update_target(online, target, tau, masks_may_differ):
   pairs = list(zip(online.trainable_variables, target.trainable_variables))
   masks = [sparsity.mask_of(source) for source, _ in pairs]
   is_sparse = any(mask is not None for mask in masks)
-  if is_sparse and not masks_may_differ and backend.may_be_native():
+  is_native = is_sparse and backend.may_be_native()
+  if is_native and not masks_may_differ:
     native_updates.soft_update(
       [(target, source, mask) for (source, target), mask in zip(pairs, masks)],
       tau,
@@ -182,6 +183,6 @@ def update_target(online, target, tau, masks_may_differ):
     if mask is not None and masks_may_differ:
       mixed = mixed * mask
     target.assign(mixed)
-    if mask is not None and target.shape.rank == 2 and backend.may_be_native():
+    if is_native and mask is not None and target.shape.rank == 2:
       native_updates.keep_packed(target, mask)
   return tf.group()

@@ -7,6 +7,7 @@ path: eager execution, other devices, XLA, what is being saved.
 import fcntl
 import functools
 import json
+import sys
 
 import tensorflow as tf
 from tensorflow.python.ops import control_flow_util
@@ -89,19 +90,34 @@ _USUAL_BATCH = 128
 
 @functools.cache
 def _faster(batch, sizes, sparsities):
-  """Whether the native kernels were faster, from a file if it is known."""
+  """Whether the native kernels were faster, from a file if it is known.
+
+  Where nothing can be written, every process measures anew.
+  """
   key = json.dumps([batch, sizes, [round(s, 4) for s in sparsities]])
-  directory = library.cache_dir()
-  with open(directory / 'lock', 'w', encoding='utf-8') as lock:
-    fcntl.flock(lock, fcntl.LOCK_EX)
-    known = _read(directory / 'faster.json')
+  path = library.cache_dir() / 'faster.json'
+  known = _read(path)
+  if key in known:
+    return known[key]
+  try:
+    with open(path.with_name('lock'), 'w', encoding='utf-8') as lock:
+      fcntl.flock(lock, fcntl.LOCK_EX)
+      known = _read(path)
+      if key not in known:
+        known[key] = _measure(batch, sizes, sparsities)
+        temporary = path.with_suffix('.tmp')
+        temporary.write_text(json.dumps(known), 'utf-8')
+        temporary.replace(path)
+  except OSError as error:
+    print(f'Which backend is faster cannot be kept: {error}', file=sys.stderr)
     if key not in known:
-      with tf.init_scope():
-        known[key] = measure.native_is_faster(batch, sizes, sparsities)
-      temporary = directory / 'faster.tmp'
-      temporary.write_text(json.dumps(known), 'utf-8')
-      temporary.replace(directory / 'faster.json')
+      known[key] = _measure(batch, sizes, sparsities)
   return known[key]
+
+
+def _measure(batch, sizes, sparsities):
+  with tf.init_scope():
+    return measure.native_is_faster(batch, sizes, sparsities)
 
 
 def _read(path):

@@ -60,9 +60,9 @@ def _load():
   try:
     return tf.load_op_library(str(_cached())), None
   except (BuildError, tf.errors.NotFoundError) as error:
-    problem = f'No native kernels, so sparse is as slow as dense: {error}'
-    print(problem, file=sys.stderr)
-    return None, problem
+    line = f'No native kernels, so sparse is as slow as dense: {error}'
+    print(line, file=sys.stderr)
+    return None, line
 
 
 def cache_dir():
@@ -99,6 +99,7 @@ def compiler():
   )
 
 
+@functools.cache
 def _version(cxx):
   return _output_of([cxx, '-dumpfullversion', '-dumpversion'])
 

@@ -33,7 +33,7 @@ def inference_flops(parts):
 def train_step_flops(parts, batch_size):
   """FLOPs of one train step with the masks as they are, zeros left out.
 
-  What the algorithm needs, not what is computed: a zero is still multiplied.
+  What the algorithm needs: the masked path multiplies the zeros too.
   The dense gradients of RigL's mask updates, one in hundreds of train steps,
   are left out, as are optimizers and losses.
 
