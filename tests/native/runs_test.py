@@ -96,7 +96,7 @@ def _assert_close(found, expected):
   np.testing.assert_allclose(found, expected, rtol=0, atol=2e-5 * scale)
 
 
-def _check(layers, batch, seed=0):
+def _assert_as_dense(layers, batch, seed=0):
   rng = np.random.default_rng(seed)
   inputs = rng.normal(size=(batch, layers[0].kernel.shape[0]))
   gradient = rng.normal(size=(batch, layers[-1].kernel.shape[1]))
@@ -144,14 +144,14 @@ def test_any_run_agrees_with_numpy(sizes, batch, data):
     seed=data.draw(st.integers(0, 1000)),
     use_bias=data.draw(st.booleans()),
   )
-  _check(layers, batch)
+  _assert_as_dense(layers, batch)
 
 
 @pytest.mark.parametrize('batch', [1, 30, 128, 256])
 def test_a_wide_run_in_parts_agrees_with_numpy(batch):
   # Enough work to be shared with a second thread.
   layers = _layers((20, 300, 260, 4), (0.5, 0.6, 0.3), ['relu'] * 3, seed=0)
-  _check(layers, batch)
+  _assert_as_dense(layers, batch)
 
 
 def test_three_layers_are_one_operation():
@@ -192,7 +192,7 @@ def test_what_is_not_finite_spreads_as_in_dense(bad):
 
 def test_a_changed_mask_or_kernel_is_seen_at_once():
   [layer] = layers = _layers((12, 10), (0.5,), ['linear'], seed=2)
-  step = _check(layers, 8)
+  step = _assert_as_dense(layers, 8)
   rng = np.random.default_rng(0)
   inputs, gradient = np.float32(rng.normal(size=(2, 8, 12)))
   gradient = gradient[:, :10]

@@ -9,37 +9,24 @@ from tf_sparse_rl.report import (
 )
 
 
-def _column(table, title):
-  index = [c.title for c in table.columns].index(title)
-  return [row[index] for row in table.rows]
-
-
-def _write(root, env_name, value, seeds=(0, 1), **fields):
-  for seed in seeds:
-    name = f'{env_name}-{fields.get("method")}-{seed}'
-    studies.make_run(
-      root / name, [value], env_name=env_name, seed=seed, **fields
-    )
-
-
 def test_returns_and_aggregates(dqn_study):
   table = result_tables.returns(dqn_study)
   assert len(table.rows) == 2 * (1 + 3 * 2 + 1)
-  assert set(_column(table, 'seeds')) == {'2'}
+  assert set(studies.column(table, 'seeds')) == {'2'}
   # Nothing is set apart: the column is left out.
   assert 'set apart by' not in [c.title for c in table.columns]
   table = result_tables.aggregate_scores(dqn_study)
-  assert _column(table, 'allocation').count('uniform') == 1
-  assert set(_column(table, 'envs')) == {2}
+  assert studies.column(table, 'allocation').count('uniform') == 1
+  assert set(studies.column(table, 'envs')) == {2}
   assert 'Acrobot-v1, CartPole-v1' in table.note
 
 
 def test_unfinished_conditions_say_so(tmp_path, read_study):
-  _write(tmp_path, 'CartPole-v1', 400.0, method='rigl')
+  studies.make_seeds(tmp_path, 'CartPole-v1', 400.0, method='rigl')
   studies.make_run(tmp_path / 'set', [9.0], method='set', finished=False)
   study = read_study(tmp_path)
   table = result_tables.returns(study)
-  assert _column(table, 'seeds') == ['0 of 2', '2']
+  assert studies.column(table, 'seeds') == ['0 of 2', '2']
   assert 'no finished run' in tables.to_markdown(table)
   assert result_tables.aggregate_scores(study).note.endswith(': SET 0.9.')
 
@@ -50,12 +37,12 @@ def test_cost(tmp_path, read_study):
   text = summary.read_text('utf-8')
   table = result_tables.cost(read_study(tmp_path))
   # A tenth of 265,216 weights, two FLOPs each.
-  assert _column(table, 'non-zeros') == [26_522]
-  assert _column(table, 'inference kFLOPs') == [2 * 26.522]
+  assert studies.column(table, 'non-zeros') == [26_522]
+  assert studies.column(table, 'inference kFLOPs') == [2 * 26.522]
   # Batches of 128, 99,000 train steps, four passes.
-  [tera] = _column(table, 'train TFLOPs')
+  [tera] = studies.column(table, 'train TFLOPs')
   assert tera == pytest.approx(8 * 128 * 26_522 * 99_000 / 1e12)
-  assert _column(table, 'peak MiB') == [840.5]
+  assert studies.column(table, 'peak MiB') == [840.5]
   assert tables.NOT_RECORDED not in tables.to_markdown(table)
   summary.write_text(text.replace('peak_memory_mib', 'x'), 'utf-8')
   table = result_tables.cost(read_study(tmp_path))
@@ -64,7 +51,7 @@ def test_cost(tmp_path, read_study):
 
 def test_variants_are_told(sac_study):
   table = result_tables.returns(sac_study)
-  assert sorted(filter(None, _column(table, 'set apart by'))) == [
+  assert sorted(filter(None, studies.column(table, 'set apart by'))) == [
     'actor_parameter_share=0.1 parameter_budget=0.2',
     'actor_parameter_share=0.5 parameter_budget=0.2',
     'sparsity_aware_init=False',

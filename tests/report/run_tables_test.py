@@ -6,27 +6,22 @@ from tests.report import studies
 from tf_sparse_rl.report import conditions, run_tables, runs
 
 
-def _column(table, title):
-  index = [c.title for c in table.columns].index(title)
-  return [row[index] for row in table.rows]
-
-
 def test_runs_lead_to_their_directories(tmp_path):
   studies.make_run(tmp_path / 'a run', [7.0], method='static')
   studies.make_run(tmp_path / 'late', [7.0], seed=1, finished=False)
   every = conditions.group(runs.read(tmp_path))
   out = tmp_path / 'reports' / 'one'
   table = run_tables.runs(every, out)
-  links = _column(table, 'run')
+  links = studies.column(table, 'run')
   assert [(link.text, link.target) for link in links] == [
     ('a run', '../../a run'),
     ('late', '../../late'),
   ]
-  for link in _column(table, 'settings'):
+  for link in studies.column(table, 'settings'):
     assert pathlib.Path(out, link.target).resolve().is_file()
-  assert _column(table, 'status') == ['finished', 'unfinished']
-  assert _column(table, 'final return') == [7.0, None]
-  assert _column(table, 'commit') == ['c0ffeec0ff'] * 2
+  assert studies.column(table, 'status') == ['finished', 'unfinished']
+  assert studies.column(table, 'final return') == [7.0, None]
+  assert studies.column(table, 'commit') == ['c0ffeec0ff'] * 2
 
 
 def test_settings_and_versions(tmp_path):

@@ -67,6 +67,21 @@ def make_run(path, returns=None, finished=True, noise=None, **fields):
   return config
 
 
+def make_seeds(root, env_name, value, seeds=(0, 1), **fields):
+  """Writes a run of one return for each seed; see make_run."""
+  for seed in seeds:
+    name = f'{env_name}-{fields.get("method")}-{seed}'
+    make_run(
+      pathlib.Path(root) / name, [value], env_name=env_name, seed=seed, **fields
+    )
+
+
+def column(table, title):
+  """The entries of a report's table under a title."""
+  index = [c.title for c in table.columns].index(title)
+  return [row[index] for row in table.rows]
+
+
 def make_grid(root, env_names, methods, sparsities, seeds, **fields):
   """Writes a run for each combination, dense ones once.
 

@@ -2,20 +2,11 @@
 
 import pytest
 
+from tests import tiny
 from tf_sparse_rl.sweeps import run_list
 from tf_sparse_rl.sweeps import sweep_dir as sweep_dir_lib
 
-TINY = {
-  'num_env_steps': 600,
-  'initial_collect_env_steps': 100,
-  'hidden_units': (32, 32),
-  'batch_size': 16,
-  'eval_period': 200,
-  'num_eval_episodes': 3,
-  'checkpoint_period': 200,
-  'mask_update_period': 50,
-  'summary_period': 100,
-}
+TINY = {**tiny.RUN, 'checkpoint_period': 200}
 
 
 @pytest.fixture(name='make_runs')

@@ -154,17 +154,16 @@ def test_a_killed_node(sweep_dir, ray_dir, expected):
   assert processes.results(sweep_dir.path / 'runs' / _RUNS[0]) == expected
 
 
-def test_no_cluster_at_the_address(sweep_dir, ray_dir):
+@pytest.mark.parametrize(
+  ('flag', 'message'),
+  [
+    ('--ray_address=127.0.0.1:6379', 'a Ray cluster at 127.0.0.1:6379'),
+    ('--gpus_per_run=0.5', 'a node with room for a run: cpus_per_run=1'),
+  ],
+)
+def test_what_ray_does_not_have_is_told(sweep_dir, ray_dir, flag, message):
   pytest.importorskip('ray')
-  process = _start(_ALONE, sweep_dir, ray_dir, '--ray_address=127.0.0.1:6379')
+  process = _start(_ALONE, sweep_dir, ray_dir, flag)
   _, stderr = process.communicate(timeout=400)
   assert process.returncode == 2
-  assert 'Expected a Ray cluster at 127.0.0.1:6379' in stderr
-
-
-def test_no_node_with_room(sweep_dir, ray_dir):
-  pytest.importorskip('ray')
-  process = _start(_ALONE, sweep_dir, ray_dir, '--gpus_per_run=0.5')
-  _, stderr = process.communicate(timeout=400)
-  assert process.returncode == 2
-  assert 'Expected a node with room for a run: cpus_per_run=1' in stderr
+  assert f'Expected {message}' in stderr

@@ -4,20 +4,10 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from tests import tiny
 from tf_sparse_rl import config as config_lib
 from tf_sparse_rl import flags
 from tf_sparse_rl.training import loop, run_dir
-
-TINY = {
-  'num_env_steps': 600,
-  'initial_collect_env_steps': 100,
-  'hidden_units': (32, 32),
-  'batch_size': 16,
-  'eval_period': 200,
-  'num_eval_episodes': 3,
-  'mask_update_period': 50,
-  'summary_period': 100,
-}
 
 
 class TinyRun(NamedTuple):
@@ -35,7 +25,7 @@ def tiny_config():
   """Function: changes -> the Config of a tiny run."""
 
   def make(**changes: Any):
-    return flags.make_config({**TINY, **changes})
+    return flags.make_config({**tiny.RUN, **changes})
 
   return make
 
