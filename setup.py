@@ -45,7 +45,7 @@ _EXTRAS = {
   'mujoco': ['gymnasium[mujoco]'],
   'report': ['matplotlib', 'pandas<3', 'rliable'],
   'sweep': ['ray'],
-  'test': ['hypothesis', 'pytest', 'ruff', 'scikit-learn'],
+  'test': ['hypothesis', 'pytest', 'pytest-xdist', 'ruff', 'scikit-learn'],
 }
 
 _COMMANDS = ['train', 'evaluate', 'summarize', 'benchmark', 'sweep', 'report']

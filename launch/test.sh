@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs the tests: launch/test.sh [flags and paths of pytest]
+# Runs the tests, on up to 8 cores: launch/test.sh [flags and paths of pytest]
 # The first use installs everything into .venv.
 set -euo pipefail
 
@@ -8,4 +8,5 @@ source "$(dirname -- "${BASH_SOURCE[0]}")/env.sh"
 
 ensure_environment
 cd -- "$root"
-exec "$python" -m pytest -ra --strict-markers -o testpaths=tests "$@"
+exec "$python" -m pytest -ra --strict-markers -o testpaths=tests \
+  --numprocesses=auto --maxprocesses=8 --dist=worksteal "$@"
