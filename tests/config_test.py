@@ -217,8 +217,8 @@ _SOLVED = ('actor_sparsity', 'critic_sparsity', 'actor_width', 'critic_width')
       'prune_begin_train_step < prune_end_train_step',
     ),
     (
-      {'method': 'prune', 'prune_end_train_step': 99_001},
-      '99000 train steps.*prune_end_train_step=99001',
+      {'method': 'prune', 'prune_end_train_step': 99_000},
+      '99000 train steps.*prune_end_train_step=99000',
     ),
     ({'method': 'rigl', 'match_sparsity': 0.9}, 'method=dense'),
     (
@@ -230,9 +230,9 @@ _SOLVED = ('actor_sparsity', 'critic_sparsity', 'actor_width', 'critic_width')
         'agent': 'sac',
         'env_name': 'Hopper-v5',
         'method': 'prune',
-        'prune_end_train_step': 999_001,
+        'prune_end_train_step': 999_000,
       },
-      '999000 train steps.*prune_end_train_step=999001',
+      '999000 train steps.*prune_end_train_step=999000',
     ),
     (
       {'agent': 'sac', 'actor_parameter_share': 0.3},
@@ -268,7 +268,7 @@ def test_fields_that_disagree_are_refused(values, expected):
     {'sparsity': 0},
     {'sparsity': 0.999},
     {'method': 'static', 'drop_fraction': 0},
-    {'method': 'prune', 'prune_end_train_step': 99_000},
+    {'method': 'prune', 'prune_end_train_step': 98_999},
     {'method': 'dense', 'match_sparsity': 0.9},
     {'gamma': 1, 'epsilon': 0, 'weight_decay': 0},
     {'seed': 2**31 - 1},
@@ -280,7 +280,7 @@ def test_fields_that_disagree_are_refused(values, expected):
     {'agent': 'sac', 'initial_log_alpha': 20, 'target_entropy_per_action': 0},
     {**_BY_SHARE, 'actor_parameter_share': 0.999, 'parameter_budget': 10},
     {**_DENSE_SAC, 'match_sparsity': 0.9, 'width': 0.5},
-    {'agent': 'sac', 'method': 'prune', 'prune_end_train_step': 990_000},
+    {'agent': 'sac', 'method': 'prune', 'prune_end_train_step': 989_999},
     {'agent': 'sac', 'initial_collect_env_steps': 999_999},
   ],
 )

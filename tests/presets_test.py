@@ -218,8 +218,8 @@ def test_the_default_is_rigl_at_90_percent_by_erk():
     (1_000_000, 1, 800_000, 200_000),
     (100_000, 1, 80_000, 20_000),
     (100_000, 4, 20_000, 5_000),
-    # 80 % of 2000 is past the 1000 train steps that there are.
-    (2_000, 1, 1_000, 400),
+    # 80 % of 2000 is past the 1000 train steps, 0 to 999.
+    (2_000, 1, 999, 400),
   ],
 )
 def test_shares_of_sac_follow_the_length_of_the_run(
@@ -246,8 +246,8 @@ def test_shares_of_sac_follow_the_length_of_the_run(
     (20_000, 1, 15_000, 4_000),
     (1_000_000, 1, 750_000, 200_000),
     (100_000, 4, 18_750, 5_000),
-    # 75 % of 2000 is past the 1000 train steps that there are.
-    (2_000, 1, 1_000, 400),
+    # 75 % of 2000 is past the 1000 train steps, 0 to 999.
+    (2_000, 1, 999, 400),
   ],
 )
 def test_shares_follow_the_length_of_the_run(

@@ -377,11 +377,11 @@ def _check_mask_schedule(config):
       f'{config.prune_begin_train_step} and {config.prune_end_train_step}.'
     )
   if config.method == 'prune' and (
-    config.prune_end_train_step > config.num_train_steps
+    config.prune_end_train_step >= config.num_train_steps
   ):
     raise ValueError(
       'Expected pruning to end within the run, which has '
-      f'{config.num_train_steps} train steps. Received: '
+      f'{config.num_train_steps} train steps, from 0 on. Received: '
       f'prune_end_train_step={config.prune_end_train_step}.'
     )
 

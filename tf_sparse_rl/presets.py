@@ -66,9 +66,10 @@ class Share(NamedTuple):
 
   def resolve(self, config):
     """See Value."""
-    # A short run ends before: its initial collection is not trained on.
+    # A short run ends before, for its initial collection is not trained on:
+    # at its last train step then, which is counted from 0.
     step = round(self.share * (config.num_env_steps // config.train_period))
-    return min(step, config.num_train_steps)
+    return min(step, max(1, config.num_train_steps - 1))
 
 
 # Values that others are computed from stand before them.

@@ -78,6 +78,18 @@ def test_train_period_and_an_uneven_end(tmp_path, tiny_config):
   assert outcome.totals['train_steps'] == config.num_train_steps == 38
 
 
+def test_pruning_that_ends_with_the_run_is_done(tmp_path, tiny_config):
+  config = tiny_config(
+    method='prune', num_env_steps=160, prune_begin_train_step=20
+  )
+  assert config.num_train_steps == 60
+  assert config.prune_end_train_step == 59  # 0.75 of 160 is after the end.
+  directory = run_dir.RunDir(tmp_path)
+  directory.start(config)
+  totals = loop.train(config, directory).totals
+  assert totals['sparsity'] == pytest.approx(0.9, abs=0.01)
+
+
 @pytest.mark.parametrize('jit_compile', [False, True])
 def test_a_diverging_run_stops_at_its_train_step(
   tmp_path, tiny_config, jit_compile
