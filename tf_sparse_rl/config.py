@@ -5,9 +5,13 @@ import json
 import math
 import typing
 
-AGENTS = ('dqn', 'sac')
+AGENTS = ('dqn', 'sac', 'ppo')
 # Gymnasium's kinds of actions that an agent takes.
-ACTION_SPACES = {'dqn': ('Discrete',), 'sac': ('Box',)}
+ACTION_SPACES = {
+  'dqn': ('Discrete',),
+  'sac': ('Box',),
+  'ppo': ('Box', 'Discrete'),
+}
 METHODS = ('dense', 'static', 'set', 'rigl', 'prune')
 DISTRIBUTIONS = ('uniform', 'er', 'erk')
 BACKENDS = ('auto', 'masked', 'native')
@@ -20,7 +24,9 @@ def _field(default, meaning, agents=AGENTS):
   )
 
 
-_DQN, _SAC = ('dqn',), ('sac',)
+_DQN, _SAC, _PPO = ('dqn',), ('sac',), ('ppo',)
+_REPLAY = ('dqn', 'sac')  # They learn from a replay,
+_ACTOR = ('sac', 'ppo')  # and these have an actor beside what values.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,10 +49,13 @@ class Config:
   sparsity: float = _field(0.9, 'fraction of zeros of each network, in [0, 1)')
   distribution: str = _field('erk', f'one of: {", ".join(DISTRIBUTIONS)}')
   actor_sparsity: float | None = _field(
-    None, 'fraction of zeros of the actor; 0 is dense', _SAC
+    None, 'fraction of zeros of the actor; 0 is dense', _ACTOR
   )
   critic_sparsity: float | None = _field(
     None, 'fraction of zeros of each critic; 0 is dense', _SAC
+  )
+  value_sparsity: float | None = _field(
+    None, 'fraction of zeros of the value network; 0 is dense', _PPO
   )
   actor_parameter_share: float = _field(
     0.0,
@@ -92,8 +101,9 @@ class Config:
   width: float = _field(
     1.0, 'multiplies hidden_units; for small dense networks'
   )
-  actor_width: float | None = _field(None, 'width of the actor', _SAC)
+  actor_width: float | None = _field(None, 'width of the actor', _ACTOR)
   critic_width: float | None = _field(None, 'width of each critic', _SAC)
+  value_width: float | None = _field(None, 'width of the value network', _PPO)
   match_sparsity: float = _field(
     0.0, 'dense: width as large as this sparsity leaves'
   )
@@ -102,7 +112,9 @@ class Config:
   )
 
   # Learning.
-  learning_rate: float | None = _field(None, 'learning rate of Adam')
+  learning_rate: float | None = _field(
+    None, 'learning rate of Adam; ppo: falls to 0 by the end of the run'
+  )
   actor_learning_rate: float | None = _field(
     None, 'learning rate of the actor', _SAC
   )
@@ -122,23 +134,50 @@ class Config:
   )
   batch_size: int | None = _field(None, 'transitions of a batch')
   gamma: float | None = _field(None, 'discount of future rewards')
-  reward_scale: float | None = _field(None, 'multiplies rewards in the loss')
+  reward_scale: float | None = _field(
+    None, 'multiplies rewards in the loss', _REPLAY
+  )
   epsilon: float | None = _field(
     None, 'share of random actions in collection', _DQN
   )
   target_update_period: int | None = _field(
-    None, 'train steps between target updates'
+    None, 'train steps between target updates', _REPLAY
   )
   target_update_tau: float | None = _field(
-    None, 'share of the online weights that the target takes over; 1 copies'
+    None,
+    'share of the online weights that the target takes over; 1 copies',
+    _REPLAY,
   )
   replay_capacity: int | None = _field(
-    None, 'transitions that the replay holds'
+    None, 'transitions that the replay holds', _REPLAY
   )
   initial_collect_env_steps: int | None = _field(
-    None, 'env steps at random before training'
+    None, 'env steps at random before training', _REPLAY
   )
-  train_period: int | None = _field(None, 'env steps for each train step')
+  train_period: int | None = _field(
+    None, 'env steps for each train step', _REPLAY
+  )
+  rollout_env_steps: int | None = _field(
+    None, 'env steps collected by one policy, then trained on', _PPO
+  )
+  num_epochs: int | None = _field(
+    None, 'passes over the env steps of a rollout', _PPO
+  )
+  gae_lambda: float | None = _field(
+    None, 'lambda of the generalized advantage estimation', _PPO
+  )
+  clip_ratio: float | None = _field(
+    None, 'how far from 1 the ratio of probabilities counts', _PPO
+  )
+  value_loss_weight: float | None = _field(
+    None, 'weight of the squared error of the value network', _PPO
+  )
+  entropy_weight: float | None = _field(
+    None, 'weight of the entropy of the policy in nats', _PPO
+  )
+  max_gradient_norm: float | None = _field(
+    None, 'norm to which masked gradients are clipped; 0 clips nothing', _PPO
+  )
 
   # Evaluation and logging.
   eval_period: int | None = _field(None, 'env steps between evaluations')
@@ -166,9 +205,23 @@ class Config:
   @property
   def num_train_steps(self):
     """Train steps of the whole run."""
+    if self.agent == 'ppo':
+      batches = self.rollout_env_steps // self.batch_size
+      rollouts = self.num_env_steps // self.rollout_env_steps
+      return rollouts * self.num_epochs * batches
     period = self.train_period
     untrained = self.initial_collect_env_steps // period
     return max(0, self.num_env_steps // period - untrained)
+
+  @property
+  def num_random_env_steps(self):
+    """Env steps at the start whose actions are drawn at random."""
+    return self.initial_collect_env_steps or 0
+
+  @property
+  def env_steps_between_training(self):
+    """Env steps from one call of the agent's training to the next."""
+    return self.rollout_env_steps or self.train_period
 
   @property
   def label(self):
@@ -183,10 +236,10 @@ class Config:
         f'{label}, {100 * self.parameter_budget:.3g}% of the parameters, '
         f'{100 * self.actor_parameter_share:.3g}% of them for the actor'
       )
-    sparsities = f'{self.actor_sparsity:g}/{self.critic_sparsity:g}'
-    if self.actor_sparsity == self.critic_sparsity:
-      sparsities = f'{self.actor_sparsity:g}'
-    return f'{label} {sparsities}'
+    other = self.critic_sparsity if self.agent == 'sac' else self.value_sparsity
+    if self.actor_sparsity == other:
+      return f'{label} {self.actor_sparsity:g}'
+    return f'{label} {self.actor_sparsity:g}/{other:g}'
 
 
 def field_kind(field):
@@ -229,8 +282,9 @@ def check(config):
     if config.agent not in field.metadata['agents']:
       if value != field.default:
         raise ValueError(
-          f'Expected {field.name} with agent={field.metadata["agents"][0]} '
-          f'only. Received: {field.name}={value}, agent={config.agent}.'
+          f'Expected {field.name} with agent='
+          f'{" or ".join(field.metadata["agents"])} only. '
+          f'Received: {field.name}={value}, agent={config.agent}.'
         )
     elif value is not None or field.name not in solved_fields(config):
       _check_type(field, value)
@@ -276,6 +330,7 @@ _RANGES = {
   'sparsity': _SPARSITY,
   'actor_sparsity': _SPARSITY,
   'critic_sparsity': _SPARSITY,
+  'value_sparsity': _SPARSITY,
   'match_sparsity': _SPARSITY,
   'actor_parameter_share': (0, _BELOW_1, 'a share in (0, 1), or 0 for none'),
   'parameter_budget': (0, 10, 'a share in (0, 10], or 0 for none'),
@@ -288,6 +343,7 @@ _RANGES = {
   'width': _WIDTH,
   'actor_width': _WIDTH,
   'critic_width': _WIDTH,
+  'value_width': _WIDTH,
   'weight_decay': (0, 1e6, 'a weight decay of at least 0'),
   'learning_rate': _RATE,
   'actor_learning_rate': _RATE,
@@ -304,6 +360,13 @@ _RANGES = {
   'replay_capacity': (1, 10**9, 'a capacity from 1 to 1000000000'),
   'initial_collect_env_steps': _COUNT,
   'train_period': _COUNT,
+  'rollout_env_steps': _COUNT,
+  'num_epochs': _COUNT,
+  'gae_lambda': (0, 1, 'a lambda in [0, 1]'),
+  'clip_ratio': (_ABOVE_0, 1e6, 'a clip ratio above 0'),
+  'value_loss_weight': (0, 1e6, 'a weight of at least 0'),
+  'entropy_weight': (0, 1e6, 'a weight of at least 0'),
+  'max_gradient_norm': (0, 1e6, 'a norm of at least 0'),
   'eval_period': _COUNT,
   'num_eval_episodes': (1, 10000, 'from 1 to 10000 episodes'),
   'checkpoint_period': _COUNT,
@@ -339,7 +402,9 @@ def _check_together(config):
       'Expected hidden_units from 1 to 1000000, as in 512,512. '
       f'Received: hidden_units={config.hidden_units}.'
     )
-  if config.initial_collect_env_steps >= config.num_env_steps:
+  if config.agent == 'ppo':
+    _check_rollouts(config)
+  if config.num_random_env_steps >= config.num_env_steps:
     raise ValueError(
       'Expected fewer initial_collect_env_steps than num_env_steps, or nothing '
       'is learned. Received: initial_collect_env_steps='
@@ -356,12 +421,30 @@ def _check_together(config):
   custom_sparsities(config)
 
 
+def _check_rollouts(config):
+  """What PPO collects, and how it is cut into batches."""
+  if config.rollout_env_steps > config.num_env_steps:
+    raise ValueError(
+      'Expected at least one rollout, or nothing is learned. Received: '
+      f'rollout_env_steps={config.rollout_env_steps}, '
+      f'num_env_steps={config.num_env_steps}.'
+    )
+  if config.rollout_env_steps % config.batch_size or config.batch_size < 2:
+    raise ValueError(
+      'Expected a batch_size of at least 2 that divides rollout_env_steps: '
+      'advantages are normalised in each batch. Received: '
+      f'batch_size={config.batch_size}, '
+      f'rollout_env_steps={config.rollout_env_steps}.'
+    )
+
+
 def _check_mask_schedule(config):
   """When masks change, and whether they do."""
   if config.method in ('set', 'rigl') and not config.drop_fraction > 0:
     raise ValueError(
       f'Expected drop_fraction > 0 for {config.method}; a mask that never '
-      'changes is --method=static. Received: '
+      "changes is --method=static, as the paper's PPO with SET in fact was: "
+      'its drop fraction is 0. Received: '
       f'drop_fraction={config.drop_fraction}.'
     )
   if config.method in ('set', 'rigl') and config.mask_update_end_train_step < 1:
@@ -395,13 +478,15 @@ def _check_matching(config):
     )
   if config.match_sparsity and (
     config.actor_parameter_share
-    or not {config.actor_width, config.critic_width} <= {None, config.width}
+    or not {config.actor_width, config.critic_width, config.value_width}
+    <= {None, config.width}
   ):
     raise ValueError(
-      'Expected match_sparsity without actor_parameter_share, actor_width or '
-      'critic_width: it sets all widths. Received: '
+      'Expected match_sparsity without actor_parameter_share or widths of '
+      'single networks: it sets all widths. Received: '
       f'actor_parameter_share={config.actor_parameter_share}, '
-      f'actor_width={config.actor_width}, critic_width={config.critic_width}.'
+      f'actor_width={config.actor_width}, critic_width={config.critic_width}, '
+      f'value_width={config.value_width}.'
     )
   if bool(config.actor_parameter_share) != bool(config.parameter_budget):
     raise ValueError(

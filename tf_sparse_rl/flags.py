@@ -117,7 +117,14 @@ def make_config(values):
 
 def _check_arithmetic_fields(config):
   """What presets compute with must be whole numbers before they do."""
-  for name in ('num_env_steps', 'train_period', 'initial_collect_env_steps'):
+  for name in (
+    'num_env_steps',
+    'train_period',
+    'initial_collect_env_steps',
+    'rollout_env_steps',
+    'num_epochs',
+    'batch_size',
+  ):
     value = getattr(config, name)
     if value is not None and (type(value) is not int or value < 1):
       raise ValueError(

@@ -72,6 +72,17 @@ class Share(NamedTuple):
     return min(step, max(1, config.num_train_steps - 1))
 
 
+class ShareOfTraining(NamedTuple):
+  """A train step, as a share of the run's train steps."""
+
+  share: float
+  source: str
+
+  def resolve(self, config):
+    """See Value."""
+    return max(1, round(self.share * config.num_train_steps))
+
+
 # Values that others are computed from stand before them.
 
 # Classic control. Table 1 has the same values for all five methods.
@@ -143,7 +154,47 @@ _SAC = {
   'prune_end_train_step': Share(0.80, 'code: 800,000'),
 }
 
-_PRESETS = {'dqn': _DQN_CLASSIC, 'sac': _SAC}
+# MuJoCo. Values that a method does not use are those of RigL.
+_PPO = {
+  'env_name': Value('HalfCheetah-v5', 'ours: the first thing to try'),
+  'num_env_steps': Value(1_001_472, 'code: 489 rollouts'),
+  'actor_sparsity': Same('sparsity', 'section 3: each network by itself'),
+  'value_sparsity': Same('sparsity', 'section 3: each network by itself'),
+  'actor_width': Same('width', 'code: one width unless two are given'),
+  'value_width': Same('width', 'code: one width unless two are given'),
+  'hidden_units': Value((64, 64), 'table 9'),
+  'weight_decay': ByMethod(
+    1e-6, {'static': 0.0, 'rigl': 1e-4}, 'table 3; all kernels'
+  ),
+  'learning_rate': Value(3e-4, 'table 9; falls to 0 as in the code'),
+  'batch_size': Value(64, 'table 9'),
+  'gamma': Value(0.99, 'table 9'),
+  'rollout_env_steps': Value(2048, 'table 9'),
+  'num_epochs': Value(10, 'table 9'),
+  'gae_lambda': Value(0.95, 'table 9'),
+  'clip_ratio': Value(0.2, 'table 9'),
+  'value_loss_weight': Value(0.5, 'table 9'),
+  'entropy_weight': Value(0.0, 'table 9'),
+  'max_gradient_norm': Value(0.5, 'table 9'),
+  'eval_period': Value(14_336, 'code: every 7 rollouts'),
+  'num_eval_episodes': Value(20, 'code'),
+  'sparsity_aware_init': ByMethod(True, {'prune': False}, 'table 3'),
+  'drop_fraction': Value(
+    0.3, "table 3; ours for SET, where 0 makes the paper's static"
+  ),
+  'mask_update_period': ByMethod(250, {'set': 100, 'prune': 500}, 'table 3'),
+  'mask_update_end_train_step': ShareOfTraining(
+    120_000 / 156_480, 'code: 120,000 of 156,480'
+  ),
+  'prune_begin_train_step': ShareOfTraining(
+    32_000 / 156_480, 'code: 32,000 of 156,480'
+  ),
+  'prune_end_train_step': ShareOfTraining(
+    120_000 / 156_480, 'code: 120,000 of 156,480'
+  ),
+}
+
+_PRESETS = {'dqn': _DQN_CLASSIC, 'sac': _SAC, 'ppo': _PPO}
 
 
 def resolve(config):

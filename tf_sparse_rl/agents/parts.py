@@ -36,6 +36,8 @@ class AgentParts:
   scalars: Callable
   # (NumPy generator, num_envs) -> noise.
   sample_noise: Callable
+  # How a rollout is prepared for training; None for agents with a replay.
+  rollouts: object | None = None
 
 
 def to_transition(env_spec):

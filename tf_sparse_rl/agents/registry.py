@@ -1,8 +1,12 @@
 """The agents by name."""
 
-from tf_sparse_rl.agents import dqn, sac
+from tf_sparse_rl.agents import dqn, ppo, sac
 
-_BUILDERS = {'dqn': dqn.build_dqn, 'sac': sac.build_sac}
+_BUILDERS = {
+  'dqn': dqn.build_dqn,
+  'sac': sac.build_sac,
+  'ppo': ppo.build_ppo,
+}
 
 
 def build(config, env_spec):

@@ -40,7 +40,11 @@ def sparse_layers(
   )
 
 
-_NETWORKS = {'dqn': ('q_network',), 'sac': ('actor', 'critic')}
+_NETWORKS = {
+  'dqn': ('q_network',),
+  'sac': ('actor', 'critic'),
+  'ppo': ('actor', 'value'),
+}
 
 
 def _custom(config, network):
@@ -85,19 +89,20 @@ def _num_parameters(config, sizes):
   )
 
 
-def optimizer(config, network, learning_rate):
+def optimizer(config, network, learning_rate, **options):
   """Adam for one network, wrapped if the network is sparse.
 
   Args:
     config: a Config.
     network: what it will train, or a list of networks.
     learning_rate: of Adam.
+    **options: of Adam, which sees masked gradients.
 
   Returns:
     A Keras optimizer.
   """
   # The legacy generation: TensorFlow has one fused kernel for it.
-  adam = tf.keras.optimizers.legacy.Adam(learning_rate)
+  adam = tf.keras.optimizers.legacy.Adam(learning_rate, **options)
   if not any(
     layer.target_sparsity > 0 for layer in sparsity.sparse_layers(network)
   ):

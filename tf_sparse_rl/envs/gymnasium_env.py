@@ -85,7 +85,7 @@ class Environment:
 
     Args:
       action: int from 0 to `num_actions` - 1, or float array
-        `[action_size]` within the bounds.
+        `[action_size]`, which is clipped to the bounds.
 
     Returns:
       A Step.
@@ -96,6 +96,8 @@ class Environment:
     self._actions.append(np.array(action))
     if self.spec.num_actions is not None:
       action = self._first_action + int(action)
+    else:
+      action = np.clip(action, self._low, self._high)
     observation, reward, terminated, truncated, _ = self.gym.step(action)
     observation = np.asarray(observation, np.float32)
     # Asked here, for TensorFlow's fused kernels turn a NaN into 0 unseen.

@@ -90,10 +90,10 @@ def load(path):
 # file. These are what our policies are made of, and what loads their variables.
 _OPERATIONS = frozenset(
   'AddV2 ArgMax AssignVariableOp BiasAdd Const DisableCopyOnRead Identity '
-  'MatMul MergeV2Checkpoints Mul NoOp Pack PartitionedCall Placeholder '
-  'ReadVariableOp Relu RestoreV2 SaveV2 Select ShardedFilename Split '
-  'StatefulPartitionedCall StaticRegexFullMatch StringJoin Tanh '
-  'VarHandleOp'.split()
+  'MatMul Maximum MergeV2Checkpoints Minimum Mul NoOp Pack PartitionedCall '
+  'Placeholder ReadVariableOp Relu RestoreV2 Rsqrt SaveV2 Select '
+  'ShardedFilename Split StatefulPartitionedCall StaticRegexFullMatch '
+  'StringJoin Sub Tanh VarHandleOp'.split()
 )
 
 

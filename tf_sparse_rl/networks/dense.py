@@ -1,4 +1,4 @@
-"""Networks of Dense layers: DQN's Q-network, SAC's actor and critics."""
+"""Networks of Dense layers, for flat observations."""
 
 import tensorflow as tf
 
@@ -63,6 +63,35 @@ def glorot_layers(units, num_outputs, weight_decay=0.0):
       (num_outputs, None, 'output'),
     ]
   ]
+
+
+def orthogonal_layers(units, num_outputs, activation, output_initializer):
+  """Layers of PPO's actor or of its value network.
+
+  Args:
+    units: units of each hidden layer.
+    num_outputs: number of outputs.
+    activation: of the hidden layers.
+    output_initializer: of the last kernel.
+
+  Returns:
+    List of Dense layers, not built; the hidden ones are orthogonal.
+
+  Reference: paper's code, PPO.
+  """
+  hidden = [
+    tf.keras.layers.Dense(
+      size,
+      activation=activation,
+      kernel_initializer=tf.keras.initializers.Orthogonal(),
+      name=f'hidden_{i}',
+    )
+    for i, size in enumerate(units)
+  ]
+  output = tf.keras.layers.Dense(
+    num_outputs, kernel_initializer=output_initializer, name='output'
+  )
+  return [*hidden, output]
 
 
 def _l2(weight_decay):

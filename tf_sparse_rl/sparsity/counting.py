@@ -34,7 +34,7 @@ class LayerCount:
   @property
   def sparsity(self):
     """Fraction of inactive kernel entries."""
-    return 1 - self.nonzero / self.size
+    return 1 - self.nonzero / self.size if self.size else 0.0
 
   @property
   def parameters(self):
@@ -134,7 +134,8 @@ def _count_layer(layer):
   sparse = isinstance(layer, layers_lib.SparseLayer)
   plain = layer.layer if sparse else layer
   kernel = getattr(plain, 'kernel', plain.weights[0])
-  size = math.prod(kernel.shape)
+  # A vector is a bias or a scale, whatever it is called.
+  size = math.prod(kernel.shape) if kernel.shape.rank > 1 else 0
   nonzero = int(np.count_nonzero(layer.mask.numpy())) if sparse else size
   return LayerCount(
     name=plain.name,

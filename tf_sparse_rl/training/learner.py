@@ -21,11 +21,12 @@ class Learner:
     Args:
       parts: AgentParts.
       batch_size: transitions of a batch.
-      row_size: entries of a replay row.
+      row_size: entries of a row that is trained on.
       observation_size: entries of an observation.
       jit: whether XLA compiles them.
     """
     self._parts = parts
+    self._batch_size = batch_size
     observations = tf.TensorSpec([None, observation_size], tf.float32)
     noise = tf.TensorSpec([None, parts.noise_size], tf.float32)
     rows = tf.TensorSpec([batch_size, row_size], tf.float32)
@@ -70,11 +71,19 @@ class Learner:
     """The best actions as the network sees it; see `act`."""
     return self._greedy(tf.constant(observations)).numpy()
 
-  def train_and_act(self, rows, observations, noise):
+  @property
+  def train_step(self):
+    """Train steps so far."""
+    if self._train_step is None:
+      self._train_step = int(self._parts.agent.train_step_counter)
+    return self._train_step
+
+  def train_and_act(self, buffer, rng, observations, noise):
     """One train step, then actions for collection by the new weights.
 
     Args:
-      rows: float32 `[batch_size, row_size]`.
+      buffer: a Replay.
+      rng: NumPy generator, of the batch.
       observations: see `act`.
       noise: see `act`.
 
@@ -85,9 +94,12 @@ class Learner:
     Raises:
       FloatingPointError: if the loss is NaN or infinite.
     """
-    if self._train_step is None:
-      self._train_step = int(self._parts.agent.train_step_counter)
-    due = self._train_step in self._due_train_steps
+    rows = buffer.sample(self._batch_size, rng)
+    return self._train_on(rows, observations, noise)
+
+  def _train_on(self, rows, observations, noise):
+    """See `train_and_act`; rows are `[batch_size, row_size]`."""
+    due = self.train_step in self._due_train_steps
     train = self._train if due else self._train_without_mask_update
     try:
       actions, scalars = train(
@@ -99,10 +111,10 @@ class Learner:
       if not found:
         raise
       raise FloatingPointError(found[0]) from error
-    self._train_step += 1
     total_loss = float(scalars['Losses/total_loss'])
     if not math.isfinite(total_loss):
       raise FloatingPointError(f'Loss is {total_loss}')
+    self._train_step += 1
     return actions.numpy(), scalars
 
   def _greedy_action(self, observations):
@@ -112,9 +124,84 @@ class Learner:
     return self._parts.greedy_action(output)
 
   def _train_and_act(self, rows, observations, noise):
-    info = self._parts.agent.train(self._parts.to_experience(rows))
-    scalars = {'Losses/total_loss': info.loss, **self._parts.scalars(info)}
+    scalars = self._train_once(rows)
     return self._parts.explore(observations, noise), scalars
+
+  def _train_once(self, rows):
+    info = self._parts.agent.train(self._parts.to_experience(rows))
+    return {'Losses/total_loss': info.loss, **self._parts.scalars(info)}
+
+
+class RolloutLearner(Learner):
+  """The same for PPO: a call trains on a whole rollout, in several epochs."""
+
+  def __init__(self, parts, config, observation_size):
+    """Compiles the functions.
+
+    Args:
+      parts: AgentParts with `rollouts`.
+      config: a Config.
+      observation_size: entries of an observation.
+    """
+    super().__init__(
+      parts,
+      config.batch_size,
+      parts.rollouts.row_size,
+      observation_size,
+      config.jit_compile,
+    )
+    self._num_epochs = config.num_epochs
+
+  def _train_and_act(self, rows, observations, noise):
+    # It acts when all epochs are over.
+    return observations, self._train_once(rows)
+
+  def train_and_act(self, buffer, rng, observations, noise):
+    """Trains on a rollout, batch by batch; see Learner.
+
+    Args:
+      buffer: a Rollout that is full.
+      rng: NumPy generator, of the order in each epoch.
+      observations: see Learner.
+      noise: see Learner.
+
+    Returns:
+      See Learner; scalars are of the last batch.
+
+    Raises:
+      FloatingPointError: see Learner.
+    """
+    collected = buffer.latest()
+    rows = self._parts.rollouts.prepare(collected)
+    for _ in range(self._num_epochs):
+      order = rng.permutation(len(rows)).reshape(-1, self._batch_size)
+      for batch in order:
+        _, scalars = self._train_on(rows[batch], observations, noise)
+    self._parts.rollouts.learn_scales(collected)
+    return self.act(observations, noise), scalars
+
+
+def make(config, parts, buffer, observation_size):
+  """The learner of an agent.
+
+  Args:
+    config: a Config.
+    parts: AgentParts.
+    buffer: what it will train on, a Replay or a Rollout.
+    observation_size: entries of an observation.
+
+  Returns:
+    A Learner.
+  """
+  if parts.rollouts is not None:
+    return RolloutLearner(parts, config, observation_size)
+  return Learner(
+    parts,
+    config.batch_size,
+    buffer.row_size,
+    observation_size,
+    config.jit_compile,
+  )
 
 
 class _DueTrainSteps:

@@ -4,7 +4,6 @@ Read it from top to bottom. Where sparsity comes in is not seen here: masks
 move inside the agent's optimizer.
 """
 
-import dataclasses
 from typing import NamedTuple
 
 import numpy as np
@@ -66,16 +65,8 @@ def train(
   """
   env = envs.make(config)
   parts = registry.build(config, env.spec)
-  buffer = replay.Replay(
-    config.replay_capacity, env.spec.observation_size, env.spec.action_size
-  )
-  learn = learner.Learner(
-    parts,
-    config.batch_size,
-    buffer.row_size,
-    env.spec.observation_size,
-    config.jit_compile,
-  )
+  buffer = replay.make(config, env.spec)
+  learn = learner.make(config, parts, buffer, env.spec.observation_size)
   evaluator = evaluation.Evaluator(
     config.env_name, config.num_eval_episodes, state.evaluation_seed(config)
   )
@@ -87,8 +78,11 @@ def train(
   observation = env.restore(now.position)
   if saved:
     log(f'Continuing at env step {now.env_step:,}.')
-  else:
+  elif config.num_random_env_steps:
     now.action = env.random_action(now.rng)
+  else:
+    noise = parts.sample_noise(now.rng, 1)
+    now.action = learn.act(observation[np.newaxis], noise)[0]
 
   now.clock.start(now.env_step)
   while True:
@@ -118,20 +112,19 @@ def train(
     if step.terminated or step.truncated:
       observation = env.reset(state.episode_seed(config, now.episodes.count))
 
-    if now.env_step <= config.initial_collect_env_steps:
+    if now.env_step <= config.num_random_env_steps:
       now.action = env.random_action(now.rng)
-    elif now.env_step % config.train_period:
+    elif now.env_step % config.env_steps_between_training:
       noise = parts.sample_noise(now.rng, 1)
       now.action = learn.act(observation[np.newaxis], noise)[0]
     else:
       noise = parts.sample_noise(now.rng, 1)
-      rows = buffer.sample(config.batch_size, now.rng)
       try:
         actions, now.scalars = learn.train_and_act(
-          rows, observation[np.newaxis], noise
+          buffer, now.rng, observation[np.newaxis], noise
         )
       except FloatingPointError as error:
-        raise _diverged(config, now.env_step, error) from error
+        raise _diverged(now.env_step, learn.train_step, error) from error
       now.action = actions[0]
 
     if now.env_step % config.summary_period == 0:
@@ -157,12 +150,10 @@ def _evaluation_is_due(config, now):
   return last or now.env_step % config.eval_period == 0
 
 
-def _diverged(config, env_step, error):
-  train_step = dataclasses.replace(
-    config, num_env_steps=env_step
-  ).num_train_steps
+def _diverged(env_step, train_step, error):
   return TrainingError(
-    f'The loss is not finite at train step {train_step} (env step {env_step}): '
+    f'The loss is not finite at train step {train_step + 1} (env step '
+    f'{env_step}): '
     f'{error}. Try a lower --learning_rate.'
   )
 

@@ -1,6 +1,22 @@
-"""A uniform replay buffer: a ring of transitions in one NumPy array."""
+"""What was collected: a replay, or a rollout, in one NumPy array."""
 
 import numpy as np
+
+
+def make(config, env_spec):
+  """The buffer that a run collects into.
+
+  Args:
+    config: a Config.
+    env_spec: an EnvSpec.
+
+  Returns:
+    A Rollout for PPO, else a Replay.
+  """
+  sizes = env_spec.observation_size, env_spec.action_size
+  if config.agent == 'ppo':
+    return Rollout(config.rollout_env_steps, *sizes)
+  return Replay(config.replay_capacity, *sizes)
 
 
 class Replay:
@@ -11,6 +27,8 @@ class Replay:
   transition, taken as it fills.
   """
 
+  _NUM_MORE = 0  # Entries of a row after those of the transition.
+
   def __init__(self, capacity, observation_size, action_size):
     """Allocates the ring.
 
@@ -19,8 +37,9 @@ class Replay:
       observation_size: entries of an observation.
       action_size: entries of an action; 1 for a discrete one.
     """
-    self._size = observation_size
-    row_size = 2 * observation_size + action_size + 2
+    sizes = (observation_size, action_size, 1, 1, observation_size)
+    self._ends = np.cumsum(sizes).tolist()
+    row_size = self._ends[-1] + self._NUM_MORE
     # Zeros are not touched until written, so memory comes as needed.
     self._rows = np.zeros((capacity, row_size), np.float32)
     self._added = 0
@@ -56,15 +75,19 @@ class Replay:
       action: int or float array.
       step: the Step it led to; the discount is 0 if it is terminated, and 1
         if it is merely truncated.
+
+    Returns:
+      The row.
     """
     row = self._rows[self._added % len(self._rows)]
-    size = self._size
-    row[:size] = observation
-    row[size : -size - 2] = action
-    row[-size - 2] = step.reward
-    row[-size - 1] = 0.0 if step.terminated else 1.0
-    row[-size:] = step.observation
+    a, b, c, d, e = self._ends
+    row[:a] = observation
+    row[a:b] = action
+    row[b] = step.reward
+    row[c] = 0.0 if step.terminated else 1.0
+    row[d:e] = step.observation
     self._added += 1
+    return row
 
   def sample(self, batch_size, rng):
     """Draws transitions uniformly, with replacement.
@@ -114,3 +137,22 @@ class Replay:
       raise ValueError(
         f'Expected {len(self)} transitions. Received: {held.sum()}.'
       )
+
+
+class Rollout(Replay):
+  """The latest env steps in order; rows also say where an episode is over.
+
+  The last entry of a row is 1 if no env step of the same episode follows.
+  """
+
+  _NUM_MORE = 1
+
+  def add(self, observation, action, step):
+    """See Replay."""
+    row = super().add(observation, action, step)
+    row[-1] = step.terminated or step.truncated
+    return row
+
+  def latest(self):
+    """All of its rows, the oldest first; it must be full."""
+    return self.rows(self.num_added - self.capacity, self.num_added)

@@ -19,9 +19,12 @@ TAGS = {
   'Metrics/NumberOfEpisodes': 'collection episodes so far',
   'Losses/{loss}': 'a loss of the agent at this train step',
   'Agent/alpha': 'SAC: temperature',
-  'Agent/entropy': 'SAC: entropy of the policy on the batch, in nats',
+  'Agent/entropy': 'SAC, PPO: entropy of the policy on the batch, in nats',
   'Agent/q_value_1': 'SAC: mean Q-value of the batch by critic 1',
   'Agent/q_value_2': 'SAC: the same by critic 2',
+  'Agent/clip_fraction': 'PPO: share of the batch whose ratio of '
+  'probabilities was clipped',
+  'Agent/learning_rate': 'PPO: learning rate at this train step',
   'Sparsity/{network}/{layer}': 'fraction of zeros of a kernel',
   'Params/{network}/nonzero': 'active kernel entries of a network',
   'MaskUpdate/{network}/drop_fraction': 'share to replace at a mask update now',

@@ -1,0 +1,69 @@
+"""Scales inputs by the mean and the variance of what has been seen."""
+
+import tensorflow as tf
+
+
+@tf.keras.utils.register_keras_serializable('tf_sparse_rl')
+class Normalizer(tf.keras.layers.Layer):
+  """`(x - mean) / sqrt(variance + 1e-3)`, clipped; 0 and 1 at first.
+
+  Mean and variance are those of all examples given to `learn`, each entry by
+  itself, and change in no other way.
+
+  Reference: TF-Agents' StreamingTensorNormalizer, whose constants these are.
+  """
+
+  _EPSILON = 1e-3
+
+  def __init__(self, clip, center=True, **kwargs):
+    """Makes the layer.
+
+    Args:
+      clip: bound of what comes out, above and below 0.
+      center: whether the mean is subtracted.
+      **kwargs: see Keras.
+    """
+    super().__init__(**kwargs)
+    self.clip = clip
+    self.center = center
+
+  def build(self, input_shape):
+    """Creates the statistics, each of the size of one example."""
+
+    def add(name, shape, initializer):
+      return self.add_weight(
+        name, shape, tf.float32, initializer, trainable=False
+      )
+
+    self.count = add('count', [], 'zeros')
+    self.mean = add('mean', input_shape[1:], 'zeros')
+    self.variance = add('variance', input_shape[1:], 'ones')
+    super().build(input_shape)
+
+  def call(self, inputs):
+    """Scales examples `[batch, ...]`; changes nothing."""
+    if self.center:
+      inputs = inputs - self.mean
+    scaled = inputs * tf.math.rsqrt(self.variance + self._EPSILON)
+    return tf.clip_by_value(scaled, -self.clip, self.clip)
+
+  def learn(self, inputs):
+    """Takes examples `[batch, ...]` into mean and variance.
+
+    Reference: Chan, Golub & LeVeque 1979, for two sets at a time.
+    """
+    batch = tf.cast(tf.shape(inputs)[0], tf.float32)
+    mean, variance = tf.nn.moments(inputs, axes=[0])
+    total = self.count + batch
+    share = batch / total
+    distance = mean - self.mean
+    spread = self.count / total * share * distance**2
+    self.variance.assign(
+      self.variance * (1 - share) + variance * share + spread
+    )
+    self.mean.assign(self.mean + share * distance)
+    self.count.assign(total)
+
+  def get_config(self):
+    """Returns the arguments of the constructor."""
+    return {**super().get_config(), 'clip': self.clip, 'center': self.center}
