@@ -15,21 +15,47 @@ from tf_sparse_rl import flags
 
 _NAMES = [field.name for field in config_lib.fields()]
 
-# Fields that one agent alone has, and a value that it would take.
-_OF_DQN = {'epsilon': 0.1}
-_OF_SAC = {
-  'actor_sparsity': 0.5,
-  'critic_sparsity': 0.5,
-  'actor_parameter_share': 0.3,
-  'parameter_budget': 0.1,
-  'actor_width': 0.5,
-  'critic_width': 0.5,
-  'actor_learning_rate': 1e-4,
-  'critic_learning_rate': 1e-4,
-  'alpha_learning_rate': 1e-4,
-  'initial_log_alpha': -1.0,
-  'target_entropy_per_action': -1.0,
+# Fields that some agents have, and a value that they would take.
+_OF = {
+  ('dqn',): {'epsilon': 0.1},
+  ('sac',): {
+    'critic_sparsity': 0.5,
+    'actor_parameter_share': 0.3,
+    'parameter_budget': 0.1,
+    'critic_width': 0.5,
+    'actor_learning_rate': 1e-4,
+    'critic_learning_rate': 1e-4,
+    'alpha_learning_rate': 1e-4,
+    'initial_log_alpha': -1.0,
+    'target_entropy_per_action': -1.0,
+  },
+  ('ppo',): {
+    'value_sparsity': 0.5,
+    'value_width': 0.5,
+    'rollout_env_steps': 128,
+    'num_epochs': 3,
+    'gae_lambda': 0.9,
+    'clip_ratio': 0.1,
+    'value_loss_weight': 1.0,
+    'entropy_weight': 0.01,
+    'max_gradient_norm': 1.0,
+  },
+  ('sac', 'ppo'): {'actor_sparsity': 0.5, 'actor_width': 0.5},
+  ('dqn', 'sac'): {
+    'reward_scale': 0.5,
+    'target_update_period': 2,
+    'target_update_tau': 0.5,
+    'replay_capacity': 100,
+    'initial_collect_env_steps': 100,
+    'train_period': 2,
+  },
 }
+_FOREIGN = [
+  (agent, owners, name, value)
+  for owners, fields in _OF.items()
+  for name, value in fields.items()
+  for agent in sorted({'dqn', 'sac', 'ppo'} - {*owners})
+]
 
 # Written out by hand: for each field values past either end of its range.
 _OUT_OF_RANGE = {
@@ -38,6 +64,7 @@ _OUT_OF_RANGE = {
   'sparsity': (-0.1, 1.0, 1, math.nan),
   'actor_sparsity': (-0.1, 1.0, 1, math.nan),
   'critic_sparsity': (-0.1, 1.0, 1, math.nan),
+  'value_sparsity': (-0.1, 1.0, 1, math.nan),
   'actor_parameter_share': (-0.1, 1.0, 1, math.nan, math.inf),
   'parameter_budget': (-0.1, 10.1, math.nan, math.inf),
   'erk_power': (0, -1.0, 101, math.inf),
@@ -50,6 +77,7 @@ _OUT_OF_RANGE = {
   'width': (0, -1.0, 1001, math.inf),
   'actor_width': (0, -1.0, 1001, math.inf),
   'critic_width': (0, -1.0, 1001, math.inf),
+  'value_width': (0, -1.0, 1001, math.inf),
   'match_sparsity': (-0.1, 1.0),
   'weight_decay': (-1e-9, math.inf, math.nan),
   'learning_rate': (0, -1e-3, math.inf, math.nan),
@@ -67,6 +95,13 @@ _OUT_OF_RANGE = {
   'replay_capacity': (0, 10**9 + 1),
   'initial_collect_env_steps': (0, 1_000_000),
   'train_period': (0, -1),
+  'rollout_env_steps': (0, -1),
+  'num_epochs': (0, -1),
+  'gae_lambda': (-0.1, 1.1, math.nan),
+  'clip_ratio': (0, -0.1, math.inf),
+  'value_loss_weight': (-0.1, math.inf, math.nan),
+  'entropy_weight': (-0.1, math.inf, math.nan),
+  'max_gradient_norm': (-0.1, math.inf, math.nan),
   'eval_period': (0,),
   'num_eval_episodes': (0, 10_001),
   'checkpoint_period': (0, -1, 10**12 + 1),
@@ -88,9 +123,8 @@ _WRONG_TYPES = {
 
 def _agents(name):
   """The agents that have a field."""
-  if name in _OF_DQN:
-    return ['dqn']
-  return ['sac'] if name in _OF_SAC else ['dqn', 'sac']
+  owners = [list(agents) for agents, fields in _OF.items() if name in fields]
+  return owners[0] if owners else ['dqn', 'sac', 'ppo']
 
 
 def _cases(table):
@@ -112,7 +146,7 @@ _WRONG_TYPE_CASES = _cases(
 
 
 def test_the_agents_of_a_field():
-  assert config_lib.AGENTS == ('dqn', 'sac')
+  assert config_lib.AGENTS == ('dqn', 'sac', 'ppo')
   for field in config_lib.fields():
     assert list(field.metadata['agents']) == _agents(field.name), field.name
 
@@ -158,22 +192,18 @@ def test_none_is_refused_where_there_is_a_default(agent, name):
     flags.make_config({'agent': agent, name: None})
 
 
-@pytest.mark.parametrize(
-  'agent, owner, name, value',
-  [('sac', 'dqn', name, value) for name, value in _OF_DQN.items()]
-  + [('dqn', 'sac', name, value) for name, value in _OF_SAC.items()],
-)
-def test_a_field_of_another_agent_is_refused(agent, owner, name, value):
+@pytest.mark.parametrize('agent, owners, name, value', _FOREIGN)
+def test_a_field_of_another_agent_is_refused(agent, owners, name, value):
   with pytest.raises(ValueError) as error:
     flags.make_config({'agent': agent, name: value})
   assert str(error.value) == (
-    f'Expected {name} with agent={owner} only. '
+    f'Expected {name} with agent={" or ".join(owners)} only. '
     f'Received: {name}={value}, agent={agent}.'
   )
 
 
 @pytest.mark.parametrize(
-  'agent, name', [('sac', n) for n in _OF_DQN] + [('dqn', n) for n in _OF_SAC]
+  'agent, name', [(agent, name) for agent, _, name, _ in _FOREIGN]
 )
 def test_a_field_of_another_agent_stays_at_its_default(agent, name):
   [default] = {f.default for f in config_lib.fields() if f.name == name}
@@ -241,6 +271,22 @@ _SOLVED = ('actor_sparsity', 'critic_sparsity', 'actor_width', 'critic_width')
     (
       {'agent': 'sac', 'parameter_budget': 0.1},
       'parameter_budget together.*Received: 0.0 and 0.1',
+    ),
+    (
+      {'agent': 'ppo', 'rollout_env_steps': 100, 'batch_size': 32},
+      'divides rollout_env_steps.*batch_size=32, rollout_env_steps=100',
+    ),
+    (
+      {'agent': 'ppo', 'batch_size': 1},
+      'at least 2.*batch_size=1, rollout_env_steps=2048',
+    ),
+    (
+      {'agent': 'ppo', 'num_env_steps': 2000},
+      'one rollout.*rollout_env_steps=2048, num_env_steps=2000',
+    ),
+    (
+      {'agent': 'ppo', 'method': 'set', 'drop_fraction': 0.0},
+      "paper's PPO with SET.*drop_fraction=0.0",
     ),
     (
       {**_DENSE_SAC, 'match_sparsity': 0.9, 'actor_width': 0.5},
@@ -404,11 +450,14 @@ def test_what_an_agent_does_not_have_is_null_in_config_json():
     written = json.loads(json.dumps(config_lib.to_dict(config)))
     return {name for name, value in written.items() if value is None}
 
-  # These two have a default of 0 instead.
-  of_sac = set(_OF_SAC) - {'actor_parameter_share', 'parameter_budget'}
-  assert null({}) == of_sac
-  assert null({'agent': 'sac'}) == {'epsilon'}
-  assert null(_BY_SHARE) == {'epsilon', *_SOLVED}
+  def foreign(agent):
+    # These two have a default of 0 instead.
+    names = {name for other, _, name, _ in _FOREIGN if other == agent}
+    return names - {'actor_parameter_share', 'parameter_budget'}
+
+  for agent in ('dqn', 'sac', 'ppo'):
+    assert null({'agent': agent}) == foreign(agent)
+  assert null(_BY_SHARE) == {*foreign('sac'), *_SOLVED}
 
 
 @pytest.mark.parametrize(

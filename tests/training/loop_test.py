@@ -187,6 +187,56 @@ def test_a_stopped_run_ends_like_one_left_alone(
     np.testing.assert_array_equal(ours, theirs)
 
 
+@pytest.mark.parametrize('env_name', ['Pendulum-v1', 'CartPole-v1'])
+def test_ppo_stopped_in_a_rollout_ends_like_one_left_alone(tmp_path, env_name):
+  config = flags.make_config(
+    {
+      'agent': 'ppo',
+      'env_name': env_name,
+      'num_env_steps': 200,
+      'rollout_env_steps': 64,
+      'num_epochs': 2,
+      'batch_size': 16,
+      'hidden_units': (16, 16),
+      'mask_update_period': 3,
+      'eval_period': 100,
+      'num_eval_episodes': 2,
+      'checkpoint_period': 30,
+    }
+  )
+  results, variables = [], []
+  for name, stops in (('alone', []), ('stopped', [33, 100, 150])):
+    directory = run_dir.RunDir(tmp_path / name)
+    directory.start(config)
+    for env_step in stops:
+      reached = [0]
+
+      def progress(now, result, reached=reached):
+        del result
+        reached[0] = now
+
+      with pytest.raises(loop.StoppedError, match=f'env step {env_step}$'):
+        loop.train(config, directory, progress, lambda: reached[0] == env_step)
+    agent = loop.train(config, directory).parts.agent
+    assert int(agent.train_step_counter) == config.num_train_steps == 24
+    results.append(_without_clock(directory.read_results()))
+    # Scales of rewards and observations are among them.
+    values = tf.train.Checkpoint(agent=agent)
+    path = values.write(str(tmp_path / f'{name}_agent'))
+    variables.append(
+      {
+        key: tf.train.load_variable(path, key)
+        for key, _ in tf.train.list_variables(path)
+        if key != '_CHECKPOINTABLE_OBJECT_GRAPH' and 'save_counter' not in key
+      }
+    )
+  assert results[0] == results[1]
+  assert any('normalizer/mean' in key for key in variables[0])
+  assert any('reward_normalizer/variance' in key for key in variables[0])
+  for key, value in variables[0].items():
+    np.testing.assert_array_equal(value, variables[1][key], err_msg=key)
+
+
 def test_checkpoints_come_at_their_period_and_at_the_end(tmp_path, tiny_config):
   config = tiny_config(
     num_env_steps=250, checkpoint_period=40, eval_period=50, method='static'
