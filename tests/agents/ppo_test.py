@@ -221,7 +221,10 @@ def test_loss_and_gradient_are_those_of_tf_agents():
   variables = [
     v for n in parts.networks.values() for v in n.trainable_variables
   ]
-  before = [v.numpy() for v in variables]
+  # Other than when it collected: ratios of probabilities are not all 1.
+  before = [1.2 * v.numpy() for v in variables]
+  for variable, value in zip(variables, before):
+    variable.assign(value)
   ours = agent.train(experience)
   adam = parts.optimizers['actor'].inner_optimizer
   gradients = [adam.get_slot(v, 'm').numpy() / 0.1 for v in variables]
@@ -235,6 +238,15 @@ def test_loss_and_gradient_are_those_of_tf_agents():
   # SGD at rate 1 goes by the gradient, and constraints mask what comes out.
   for variable, value, gradient in zip(variables, before, gradients):
     np.testing.assert_allclose(value - variable, gradient, rtol=1e-3, atol=1e-6)
+
+
+def test_every_variable_has_a_name_of_its_own():
+  parts = registry.build(_config(), _BOX)
+  names = [
+    v.name for n in parts.networks.values() for v in n.trainable_variables
+  ]
+  assert len(set(names)) == len(names) == 13
+  assert 'actor/hidden_0/kernel:0' in names
 
 
 def test_clipping_sees_masked_gradients_of_both_networks():

@@ -207,16 +207,17 @@ def test_ppo_stopped_in_a_rollout_ends_like_one_left_alone(tmp_path, env_name):
   results, variables = [], []
   for name, stops in (('alone', []), ('stopped', [33, 100, 150])):
     directory = run_dir.RunDir(tmp_path / name)
+    directory.path.mkdir()
     directory.start(config)
     for env_step in stops:
-      reached = [0]
-
-      def progress(now, result, reached=reached):
-        del result
-        reached[0] = now
-
+      told = [0]
       with pytest.raises(loop.StoppedError, match=f'env step {env_step}$'):
-        loop.train(config, directory, progress, lambda: reached[0] == env_step)
+        loop.train(
+          config,
+          directory,
+          lambda now, _, told=told: told.append(now),
+          lambda told=told, env_step=env_step: told[-1] == env_step,
+        )
     agent = loop.train(config, directory).parts.agent
     assert int(agent.train_step_counter) == config.num_train_steps == 24
     results.append(_without_clock(directory.read_results()))

@@ -373,17 +373,23 @@ def _layers(config, env_spec):
       *(config.value_sparsity, _VALUE, 'value'),
     ),
   )
-  return [
-    sparse.sparse_layers(
-      config,
-      dense.orthogonal_layers(*plan),
-      size,
-      sparsity,
-      seed=seeds.derive(config.seed, index),
-      network=name,
-    )
-    for *plan, sparsity, index, name in plans
-  ]
+  networks = []
+  for *plan, sparsity, index, name in plans:
+    layers = dense.orthogonal_layers(*plan)
+    # TF-Agents orders the variables of both networks by name, and those of
+    # one name by their address: clipping would not add up the same twice.
+    with tf.name_scope(name):
+      networks.append(
+        sparse.sparse_layers(
+          config,
+          layers,
+          size,
+          sparsity,
+          seed=seeds.derive(config.seed, index),
+          network=name,
+        )
+      )
+  return networks
 
 
 def _falling(config):

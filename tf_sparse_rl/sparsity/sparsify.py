@@ -176,7 +176,8 @@ def _clone_list(layers, convert_layer, input_shape):
         f'[None, 4]. Received: input_shape=None and {layer.name!r}.'
       )
     copy = convert_layer(layer, layer.name)
-    copy.build(shape)
+    with tf.name_scope(layer.name):  # As where Keras builds it in a call.
+      copy.build(shape)
     shape = copy.compute_output_shape(shape)
     clones.append(copy)
   return clones
