@@ -39,9 +39,12 @@ def main(argv):
 
 def _config(warmup):
   """The run, long enough to measure; collection at random is warm-up."""
-  config = run_flags.config_from_flags(
-    initial_collect_env_steps=min(200, warmup - 1), num_env_steps=warmup + 4000
-  )
+  defaults = {'num_env_steps': warmup + 4000}
+  if run_flags.config_from_flags().num_random_env_steps:
+    defaults['initial_collect_env_steps'] = min(200, warmup - 1)
+  else:  # Whole rollouts: as many are trained on as are collected.
+    defaults['num_env_steps'] = warmup + 6 * 2048
+  config = run_flags.config_from_flags(**defaults)
   if config.num_env_steps < warmup + 10:
     raise run_flags.UserError(
       f'Expected num_env_steps >= warmup_env_steps + 10. Received: '

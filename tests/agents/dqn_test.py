@@ -60,7 +60,7 @@ class _Trained:
     observation = np.zeros((1, 4), np.float32)
     for _ in range(num_train_steps):
       noise = self.parts.sample_noise(rng, 1)
-      _, scalars = learn.train_and_act(_rows(rng), observation, noise)
+      _, scalars = learn.train_on(_rows(rng), observation, noise)
       self.losses.append(float(scalars['Losses/total_loss']))
       self.history.append(self._state())
 
@@ -222,13 +222,13 @@ def test_the_loss_of_a_batch_by_hand(method):
   rng = np.random.default_rng(1)
   observation = np.zeros((1, 4), np.float32)
   for _ in range(3):  # Until online and target differ.
-    learn.train_and_act(_rows(rng), observation, parts.sample_noise(rng, 1))
+    learn.train_on(_rows(rng), observation, parts.sample_noise(rng, 1))
   online = _weights(parts.networks['q_network'])
   target = _weights(parts.agent._target_q_network)
   assert not np.array_equal(online[0][0], target[0][0])
   rows = _rows(rng)
   noise = parts.sample_noise(rng, 1)
-  _, scalars = learn.train_and_act(rows, observation, noise)
+  _, scalars = learn.train_on(rows, observation, noise)
 
   action = rows[:, 4].astype(int)
   q = _q_values(online, rows[:, :4])[np.arange(_BATCH), action]

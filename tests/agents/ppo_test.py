@@ -289,13 +289,13 @@ def test_each_epoch_has_every_env_step_once(monkeypatch):
   learn = learner.RolloutLearner(parts, config, 5)
   buffer = _collect(parts, _BOX, np.random.default_rng(1))
   seen = []
-  train = learn._train_on
+  train = learn.train_on
 
   def spy(rows, *args):
     seen.append(rows)
     return train(rows, *args)
 
-  monkeypatch.setattr(learn, '_train_on', spy)
+  monkeypatch.setattr(learn, 'train_on', spy)
   expected = parts.rollouts.prepare(buffer.latest())
   noise = np.zeros((1, 2), np.float32)
   rng = np.random.default_rng(0)

@@ -71,7 +71,7 @@ def _train(parts, learn, num_train_steps, after=lambda scalars: None):
   observation = np.zeros((1, _SPEC.observation_size), np.float32)
   for _ in range(num_train_steps):
     noise = parts.sample_noise(rng, 1)
-    _, scalars = learn.train_and_act(_rows(rng), observation, noise)
+    _, scalars = learn.train_on(_rows(rng), observation, noise)
     after({tag: float(value) for tag, value in scalars.items()})
 
 
@@ -349,7 +349,7 @@ def test_the_losses_of_a_batch_by_hand(method):
   targets = [_state(network) for network in _targets(agent).values()]
   rng = np.random.default_rng(1)
   rows, noise = _rows(rng), parts.sample_noise(rng, 1)
-  _, found = learn.train_and_act(rows, np.zeros((1, 5), np.float32), noise)
+  _, found = learn.train_on(rows, np.zeros((1, 5), np.float32), noise)
   # The actor's loss is that of the critics just updated.
   updated = [_state(parts.networks[name]) for name in _CRITICS]
 
@@ -535,7 +535,7 @@ def test_nan_in_a_batch_names_the_loss():
   rows, noise = _rows(rng), parts.sample_noise(rng, 1)
   rows[3, 7] = np.nan  # A reward.
   with pytest.raises(FloatingPointError, match='Critic loss is inf or nan'):
-    _learner(parts).train_and_act(rows, np.zeros((1, 5), np.float32), noise)
+    _learner(parts).train_on(rows, np.zeros((1, 5), np.float32), noise)
 
 
 def test_a_custom_sparsity_of_no_network_is_refused():

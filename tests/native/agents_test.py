@@ -57,7 +57,7 @@ def _trained(agent, method, backend_name):
     if agent == 'dqn':
       rows[:, 4] = rng.integers(2, size=32)
     rows[:, spec.observation_size + spec.action_size + 1] = rng.random(32) < 0.9
-    action, scalars = learn.train_and_act(
+    action, scalars = learn.train_on(
       rows, np.float32(rng.normal(size=(1, 4))), parts.sample_noise(rng, 1)
     )
     losses.append(float(scalars['Losses/total_loss']))

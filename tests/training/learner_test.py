@@ -20,7 +20,7 @@ def _train(config, num_train_steps):
     rows[:, 4] = rng.integers(2, size=16)
     noise = parts.sample_noise(rng, 3)
     observations = rng.normal(size=(3, 4)).astype(np.float32)
-    action, scalars = learn.train_and_act(rows, observations, noise)
+    action, scalars = learn.train_on(rows, observations, noise)
     losses.append(float(scalars['Losses/total_loss']))
     actions.append(action)
   weights = [w.numpy() for w in parts.networks['q_network'].variables]
@@ -48,7 +48,7 @@ def test_it_acts_by_the_weights_it_has_just_trained(tiny_config):
   rows = rng.normal(size=(16, 11)).astype(np.float32)
   rows[:, 4] = 1
   noise = parts.sample_noise(rng, 64)
-  trained, _ = learn.train_and_act(rows, observations, noise)
+  trained, _ = learn.train_on(rows, observations, noise)
   np.testing.assert_array_equal(trained, learn.act(observations, noise))
   np.testing.assert_array_equal(trained, learn.act_greedily(observations))
   assert trained.dtype == np.int32

@@ -1,4 +1,4 @@
-"""Times a peer's DQN or SAC at our benchmark's work; prints a line of JSON.
+"""Times a peer's agent at our benchmark's work; prints a line of JSON.
 
 A script for the peer's own interpreter: it imports neither TensorFlow nor us.
 """
@@ -20,7 +20,7 @@ def parse_args(argv=None) -> argparse.Namespace:
   """Returns the flags; `hidden` as a list of units."""
   parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
   parser.add_argument('--peer', choices=sorted(_INSTALL), required=True)
-  parser.add_argument('--agent', choices=['dqn', 'sac'], default='dqn')
+  parser.add_argument('--agent', choices=['dqn', 'sac', 'ppo'], default='dqn')
   parser.add_argument('--env_name', default='CartPole-v1')
   parser.add_argument('--num_env_steps', type=int, default=4000)
   parser.add_argument('--warmup_env_steps', type=int, default=1000)
@@ -63,7 +63,7 @@ def import_peer(peer: str, threads: int | None):
 
 
 def make_model(package, args: argparse.Namespace):
-  """Returns the peer's agent, one train step of `batch_size` an env step."""
+  """Returns the peer's agent, with our presets; PPO's rollouts are 2048."""
   total_env_steps = args.warmup_env_steps + args.num_env_steps
   if args.agent == 'dqn':
     kind = package.DQN
@@ -75,17 +75,20 @@ def make_model(package, args: argparse.Namespace):
       'exploration_fraction': 0.5 * args.warmup_env_steps / total_env_steps,
       'exploration_final_eps': 0.01,
     }
-  else:
+  elif args.agent == 'sac':
     kind = package.SAC
     options = {'learning_rate': 3e-4, 'buffer_size': 1_000_000, 'tau': 0.005}
+  else:
+    kind = package.PPO
+    options = {'learning_rate': 3e-4, 'n_steps': 2048, 'n_epochs': 10}
+  if args.agent != 'ppo':
+    options['learning_starts'] = _LEARNING_STARTS
+    options.update(train_freq=1, gradient_steps=1)
   return kind(
     'MlpPolicy',
     args.env_name,
-    learning_starts=_LEARNING_STARTS,
     batch_size=args.batch_size,
     gamma=0.99,
-    train_freq=1,
-    gradient_steps=1,
     policy_kwargs={'net_arch': args.hidden},
     device='cpu',
     verbose=0,

@@ -54,20 +54,21 @@ def _stages(config, calls=300):
 
   Returns:
     Mean milliseconds of each; those of each kind of operation in the train
-    step; bytes of a full replay.
+    step; bytes of a full buffer.
   """
   env, parts, buffer, rng, observation = prepare(config)
-  size = env.spec.observation_size
-  learn = learner.Learner(
-    parts, config.batch_size, buffer.row_size, size, config.jit_compile
-  )
-  rows = buffer.sample(config.batch_size, rng)
+  learn = learner.make(config, parts, buffer, env.spec.observation_size)
   noise = parts.sample_noise(rng, 1)
+  if parts.rollouts is None:
+    sample = lambda: buffer.sample(config.batch_size, rng)  # noqa: E731
+  else:
+    sample = lambda: parts.rollouts.prepare(buffer.latest())  # noqa: E731
+  rows = sample()[: config.batch_size]
   stages = {
     'act': lambda: learn.act(observation, noise),
     'environment': lambda: _env_step(env, rng),
-    'sample': lambda: buffer.sample(config.batch_size, rng),
-    'train_and_act': lambda: learn.train_and_act(rows, observation, noise),
+    'sample': sample,
+    'train_and_act': lambda: learn.train_on(rows, observation, noise),
   }
   result = {name: _mean_ms(stage, calls) for name, stage in stages.items()}
   result['train'] = result['train_and_act'] - result['act']
@@ -90,7 +91,7 @@ def _env_step(env, rng):
     env.reset(seed=0)
 
 
-def prepare(config, num_env_steps=2000):
+def prepare(config, num_env_steps=2048):
   """What training has before its first train step.
 
   Args:
@@ -98,14 +99,13 @@ def prepare(config, num_env_steps=2000):
     num_env_steps: at random, into the replay.
 
   Returns:
-    The environment, AgentParts, the Replay, a generator of random numbers and
-    observations `[1, observation_size]`.
+    The environment, AgentParts, the Replay or Rollout, a generator of random
+    numbers and observations `[1, observation_size]`.
   """
   env = envs.make(config)
   parts = registry.build(config, env.spec)
-  buffer = replay.Replay(
-    config.replay_capacity, env.spec.observation_size, env.spec.action_size
-  )
+  buffer = replay.make(config, env.spec)
+  num_env_steps = max(num_env_steps, config.rollout_env_steps or 0)
   rng = np.random.default_rng(config.seed)
   observation = env.reset(seed=0)
   for _ in range(num_env_steps):

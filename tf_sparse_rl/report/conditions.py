@@ -28,6 +28,7 @@ _UNUSED = {
     'sparsity',
     'actor_sparsity',
     'critic_sparsity',
+    'value_sparsity',
     'custom_sparsity',
     'sparsity_aware_init',
     'mask_update_period',
@@ -182,7 +183,10 @@ def _cell(run, variant):
 
 
 def _narrow(config):
-  widths = (config.width, config.actor_width, config.critic_width)
+  widths = (
+    *(config.width, config.actor_width),
+    *(config.critic_width, config.value_width),
+  )
   return any(width not in (None, 1.0) for width in widths)
 
 

@@ -89,7 +89,10 @@ def _warnings(every, studies):
 def _off_target(condition):
   """A sentence if networks ended with another sparsity than asked for."""
   cell, config = condition.cell, condition.runs[0].config
-  parts = (config.actor_sparsity, config.critic_sparsity)
+  parts = (
+    *(config.actor_sparsity, config.critic_sparsity),
+    config.value_sparsity,
+  )
   asked_apart = any(p not in (None, config.sparsity) for p in parts)
   if config.method == 'dense' or config.custom_sparsity or asked_apart:
     return None

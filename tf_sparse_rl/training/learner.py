@@ -88,17 +88,29 @@ class Learner:
       noise: see `act`.
 
     Returns:
+      See `train_on`.
+
+    Raises:
+      FloatingPointError: if the loss is NaN or infinite.
+    """
+    rows = buffer.sample(self._batch_size, rng)
+    return self.train_on(rows, observations, noise)
+
+  def train_on(self, rows, observations, noise):
+    """One train step on given rows; see `train_and_act`.
+
+    Args:
+      rows: float32 `[batch_size, row_size]`.
+      observations: see `act`.
+      noise: see `act`.
+
+    Returns:
       (actions, scalars): see `act`; `{TensorBoard tag: float32 scalar
       tensor}`, with 'Losses/total_loss' among them.
 
     Raises:
       FloatingPointError: if the loss is NaN or infinite.
     """
-    rows = buffer.sample(self._batch_size, rng)
-    return self._train_on(rows, observations, noise)
-
-  def _train_on(self, rows, observations, noise):
-    """See `train_and_act`; rows are `[batch_size, row_size]`."""
     due = self.train_step in self._due_train_steps
     train = self._train if due else self._train_without_mask_update
     try:
@@ -169,14 +181,14 @@ class RolloutLearner(Learner):
       See Learner; scalars are of the last batch.
 
     Raises:
-      FloatingPointError: see Learner.
+      FloatingPointError: if a loss is NaN or infinite.
     """
     collected = buffer.latest()
     rows = self._parts.rollouts.prepare(collected)
     for _ in range(self._num_epochs):
       order = rng.permutation(len(rows)).reshape(-1, self._batch_size)
       for batch in order:
-        _, scalars = self._train_on(rows[batch], observations, noise)
+        _, scalars = self.train_on(rows[batch], observations, noise)
     self._parts.rollouts.learn_scales(collected)
     return self.act(observations, noise), scalars
 
