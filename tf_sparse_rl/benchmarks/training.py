@@ -59,20 +59,27 @@ def _stages(config, calls=300):
   env, parts, buffer, rng, observation = prepare(config)
   learn = learner.make(config, parts, buffer, env.spec.observation_size)
   noise = parts.sample_noise(rng, 1)
-  if parts.rollouts is None:
-    sample = lambda: buffer.sample(config.batch_size, rng)  # noqa: E731
-  else:
-    sample = lambda: parts.rollouts.prepare(buffer.latest())  # noqa: E731
+
+  def sample():
+    if parts.rollouts is None:
+      return buffer.sample(config.batch_size, rng)
+    return parts.rollouts.prepare(buffer.latest())
+
   rows = sample()[: config.batch_size]
+  # A rollout is prepared once, then trained on without acting.
+  sampled, trained = ('sample', 'train_and_act')
+  if parts.rollouts is not None:
+    sampled, trained = ('prepare_rollout', 'train')
   stages = {
     'act': lambda: learn.act(observation, noise),
     'environment': lambda: _env_step(env, rng),
-    'sample': sample,
-    'train_and_act': lambda: learn.train_on(rows, observation, noise),
+    sampled: sample,
+    trained: lambda: learn.train_on(rows, observation, noise),
   }
   result = {name: _mean_ms(stage, calls) for name, stage in stages.items()}
-  result['train'] = result['train_and_act'] - result['act']
-  kinds = operations.milliseconds(stages['train_and_act'], calls)
+  if parts.rollouts is None:
+    result['train'] = result[trained] - result['act']
+  kinds = operations.milliseconds(stages[trained], calls)
   return result, kinds, buffer.num_bytes
 
 
