@@ -10,14 +10,14 @@ from tf_sparse_rl import quiet
 
 
 def test_native_chatter_is_held_back(capfd):
-  with quiet._native_stderr_held_back():
+  with quiet.native_stderr_held_back():
     os.write(2, b'chatter of a library\n')
   os.write(2, b'after\n')
   assert capfd.readouterr().err == 'after\n'
 
 
 def test_what_was_held_back_is_shown_when_loading_fails(capfd):
-  with pytest.raises(ImportError), quiet._native_stderr_held_back():
+  with pytest.raises(ImportError), quiet.native_stderr_held_back():
     os.write(2, b'no such symbol\n')
     raise ImportError('libsomething')
   assert capfd.readouterr().err == 'no such symbol\n'

@@ -24,12 +24,7 @@ def main(argv):
 
   run_dir = run_dir_lib.RunDir(options.root_dir)
   try:
-    values = run_dir.read_config()
-    if values is None or run_dir.read_summary() is None:
-      raise run_flags.UserError(
-        f'Expected the directory of a finished run. Received: {run_dir.path}, '
-        f'{"no run" if values is None else "not finished"}.'
-      )
+    values = run_dir.read_finished_config()
     # Imported late: a wrong directory is told at once.
     quiet.silence()
     from tf_sparse_rl.exporting import policy

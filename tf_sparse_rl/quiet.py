@@ -26,7 +26,7 @@ def silence():
     warnings.simplefilter('ignore', SyntaxWarning)
     warnings.simplefilter('ignore', DeprecationWarning)
   _drop_gym_notice()
-  with _native_stderr_held_back():
+  with native_stderr_held_back():
     import tensorflow  # noqa: F401
     import tf_agents  # noqa: F401
 
@@ -41,7 +41,7 @@ def _drop_gym_notice():
 
 
 @contextlib.contextmanager
-def _native_stderr_held_back():
+def native_stderr_held_back():
   """Holds back what TensorFlow's libraries print while they are loaded.
 
   They do so before they look at any log level. If loading fails, it is shown.

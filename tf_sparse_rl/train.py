@@ -56,7 +56,7 @@ def _train(config, run_dir):
       outcome = loop.train(
         config, run_dir, progress.update, lambda: received, progress.log
       )
-    policy.export(outcome.parts, run_dir.policy_path)
+    policy.save(policy.of_agent(outcome.parts), run_dir.policy_path)
   except loop.StoppedError as stopped:
     config_path = shlex.quote(f'{run_dir.path}/config.json')
     print(

@@ -51,7 +51,7 @@ def test_policy_runs_with_tensorflow_alone(parts, tmp_path):
   bias = parts.policy_layers[-1].layer.bias
   old = bias.numpy()
   bias.assign([0.0, 0.0])
-  policy.export(parts, tmp_path / 'policy')
+  policy.save(policy.of_agent(parts), tmp_path / 'policy')
   bias.assign(old)
   np.save(tmp_path / 'observations.npy', _observations())
   environment = {
@@ -84,7 +84,7 @@ def test_policy_runs_with_tensorflow_alone(parts, tmp_path):
 
 
 def test_policy_agrees_with_the_network(parts, tmp_path):
-  policy.export(parts, tmp_path / 'policy')
+  policy.save(policy.of_agent(parts), tmp_path / 'policy')
   network = parts.networks['q_network']
   q_values, _ = network(_observations())
   expected = np.argmax(q_values.numpy(), -1)
@@ -97,14 +97,14 @@ def test_export_replaces_an_older_one(parts, tmp_path):
   path = tmp_path / 'policy'
   path.mkdir()
   (path / 'stale').write_text('')
-  policy.export(parts, path)
+  policy.save(policy.of_agent(parts), path)
   assert not (path / 'stale').exists()
   assert [p.name for p in tmp_path.iterdir()] == ['policy']
 
 
 def test_export_leaves_the_agent_alone(parts, tmp_path):
   before = [w.numpy() for w in parts.networks['q_network'].variables]
-  policy.export(parts, tmp_path / 'policy')
+  policy.save(policy.of_agent(parts), tmp_path / 'policy')
   after = [w.numpy() for w in parts.networks['q_network'].variables]
   for old, new in zip(before, after):
     np.testing.assert_array_equal(old, new)
@@ -127,7 +127,7 @@ def test_a_program_that_reads_files_is_no_policy(tmp_path):
 
 
 def test_a_damaged_policy_is_told(parts, tmp_path):
-  policy.export(parts, tmp_path / 'policy')
+  policy.save(policy.of_agent(parts), tmp_path / 'policy')
   model = tmp_path / 'policy' / 'saved_model.pb'
   model.write_bytes(model.read_bytes()[:-100])
   with pytest.raises(ValueError, match='Received a damaged one'):
@@ -139,7 +139,9 @@ def test_a_policy_for_continuous_actions_keeps_to_the_bounds(tmp_path):
     {'agent': 'sac', 'hidden_units': (16, 16), 'sparsity': 0.5}
   )
   spec = envs.EnvSpec('Arm-v0', 4, None, 100, (-1.0, -3.0), (1.0, 0.5))
-  policy.export(registry.build(config, spec), tmp_path / 'policy')
+  policy.save(
+    policy.of_agent(registry.build(config, spec)), tmp_path / 'policy'
+  )
   actions = policy.load(tmp_path / 'policy')(100 * _observations())
   assert actions.shape == (50, 2)
   assert (actions >= [-1, -3]).all() and (actions <= [1, 0.5]).all()

@@ -1,55 +1,120 @@
 """The greedy policy as a SavedModel that needs nothing but TensorFlow."""
 
+import dataclasses
 import os
 import shutil
+from collections.abc import Callable
 
 import tensorflow as tf
 from google.protobuf import message
 from tensorflow.core.protobuf import saved_model_pb2
 
-from tf_sparse_rl import sparsity
+from tf_sparse_rl import envs, flags, sparsity
+from tf_sparse_rl.agents import registry
 
 
-class _Policy(tf.Module):
-  """Owns plain variables only: no Keras or TF-Agents object is saved."""
+@dataclasses.dataclass(frozen=True)
+class GreedyPolicy:
+  """Plain Keras layers, and what makes an action of their output."""
 
-  def __init__(self, layers, greedy_action, observation_size):
-    super().__init__(name='policy')
-    plain = sparsity.strip(layers)
-    self.weights = [w for layer in plain for w in layer.weights]
-    self._apply = self._make_function(plain, greedy_action, observation_size)
+  layers: list  # built, from an observation to `output`; zeros baked in
+  # `output` -> actions, of tensors.
+  greedy_action: Callable[[tf.Tensor], tf.Tensor]
+  observation_size: int
+  # (low, high), float32 `[action_size]`; None for discrete actions.
+  action_bounds: tuple | None
 
-  @staticmethod
-  def _make_function(layers, greedy_action, observation_size):
-    observations = tf.TensorSpec(
-      [None, observation_size], tf.float32, 'observation'
-    )
+  def __call__(self, observation):
+    """Acts.
 
-    @tf.function(input_signature=[observations], autograph=False)
-    def action(observation):
-      output = observation
-      for layer in layers:
-        output = layer(output)
-      return {'action': greedy_action(output), 'output': output}
+    Args:
+      observation: float32 `[batch, observation_size]`.
 
-    return action
-
-  @property
-  def action(self):
-    return self._apply
+    Returns:
+      Dict of tensors: `action`, int32 `[batch]` or float32 `[batch,
+      action_size]`, and `output`, what the last layer said.
+    """
+    output = observation
+    for layer in self.layers:
+      output = layer(output)
+    return {'action': self.greedy_action(output), 'output': output}
 
 
-def export(parts, path):
-  """Writes the policy, whole or not at all.
+def of_agent(parts):
+  """The greedy policy of an agent as it is now.
 
   Args:
     parts: AgentParts.
+
+  Returns:
+    A GreedyPolicy with weights of its own.
+  """
+  [_, size] = parts.policy_layers[0].get_build_config()['input_shape']
+  actions = parts.agent.action_spec
+  return GreedyPolicy(
+    sparsity.strip(parts.policy_layers),
+    parts.greedy_action,
+    size,
+    None if actions.dtype.is_integer else (actions.minimum, actions.maximum),
+  )
+
+
+def of_run(values, path):
+  """The greedy policy of a finished run, as Keras layers.
+
+  Args:
+    values: of the run's config.json.
+    path: directory of its exported policy.
+
+  Returns:
+    A GreedyPolicy.
+
+  Raises:
+    ValueError: if there is no policy, or it is not one of this config.
+  """
+  weights = load(path).model.weights
+  config = flags.make_config(values)
+  env = envs.make(config)
+  policy = of_agent(registry.build(config, env.spec))
+  env.close()
+  variables = [v for layer in policy.layers for v in layer.weights]
+  expected = [tuple(v.shape) for v in variables]
+  received = [tuple(w.shape) for w in weights]
+  if expected != received:
+    raise ValueError(
+      f'Expected a policy in {path} with weights of the shapes {expected}, as '
+      f'its config.json says. Received: {received}.'
+    )
+  for variable, weight in zip(variables, weights):
+    variable.assign(weight)
+  return policy
+
+
+class _Module(tf.Module):
+  """Owns plain variables only: no Keras or TF-Agents object is saved."""
+
+  def __init__(self, policy):
+    super().__init__(name='policy')
+    self.weights = [w for layer in policy.layers for w in layer.weights]
+    observation = tf.TensorSpec(
+      [None, policy.observation_size], tf.float32, 'observation'
+    )
+    # Not the policy itself, whose layers would be saved.
+    self.action = tf.function(
+      policy.__call__, input_signature=[observation], autograph=False
+    )
+
+
+def save(policy, path):
+  """Writes the policy, whole or not at all.
+
+  Args:
+    policy: a GreedyPolicy.
     path: directory of the SavedModel; replaced if it exists. Its signature
       `serving_default` maps `observation`, float32 `[batch, size]`, to
       `action` and to `output`, what the network said.
   """
-  [_, size] = parts.policy_layers[0].get_build_config()['input_shape']
-  module = _Policy(parts.policy_layers, parts.greedy_action, size)
+  module = _Module(policy)
   temporary = path.with_name(path.name + '.tmp')
   shutil.rmtree(temporary, ignore_errors=True)
   tf.saved_model.save(
@@ -66,7 +131,8 @@ def load(path):
     path: directory of the SavedModel.
 
   Returns:
-    Function from observations, float32 `[batch, size]`, to NumPy actions.
+    Function from observations, float32 `[batch, size]`, to NumPy actions. Its
+    `model` is what was saved, `weights` and `signatures` included.
 
   Raises:
     ValueError: if there is none, a damaged one, or one with operations that

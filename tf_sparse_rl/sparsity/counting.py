@@ -101,15 +101,19 @@ def summary(network):
       )
       for c in [*counts, total(counts)]
     ],
+    left=2,
+    total=True,
   )
 
 
-def format_table(header, rows):
-  """Aligns a table: the first two columns to the left, numbers to the right.
+def format_table(header, rows, left=1, total=False):
+  """Aligns a table: names to the left, numbers to the right.
 
   Args:
     header: sequence of strings.
-    rows: list of sequences of strings; the last one is set apart by a rule.
+    rows: list of sequences of strings.
+    left: how many columns, from the first, are names.
+    total: whether the last row is set apart by a rule.
 
   Returns:
     str of several lines.
@@ -120,14 +124,16 @@ def format_table(header, rows):
 
   def line(row):
     cells = [
-      cell.ljust(w) if i < 2 else cell.rjust(w)
+      cell.ljust(w) if i < left else cell.rjust(w)
       for i, (cell, w) in enumerate(zip(row, widths))
     ]
     return '  '.join(cells).rstrip()
 
   rule = '-' * (sum(widths) + 2 * (len(widths) - 1))
   body = [line(row) for row in rows]
-  return '\n'.join([line(header), rule, *body[:-1], rule, body[-1]])
+  if total:
+    body.insert(-1, rule)
+  return '\n'.join([line(header), rule, *body])
 
 
 def _count_layer(layer):

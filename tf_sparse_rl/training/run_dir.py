@@ -73,6 +73,20 @@ class RunDir:
     path = self.path / 'summary.json'
     return json.loads(path.read_text('utf-8')) if path.exists() else None
 
+  def read_finished_config(self):
+    """The values of config.json of a finished run.
+
+    Raises:
+      RunDirError: if there is no run, or it is not finished.
+    """
+    values = self.read_config()
+    if values is None or self.read_summary() is None:
+      raise RunDirError(
+        f'Expected the directory of a finished run. Received: {self.path}, '
+        f'{"no run" if values is None else "not finished"}.'
+      )
+    return values
+
   def read_results(self):
     """The evaluations so far, a list of dicts; a torn last line is left out."""
     path = self.path / 'results.jsonl'

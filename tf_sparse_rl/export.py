@@ -1,0 +1,143 @@
+"""Exports a policy: `python -m tf_sparse_rl.export --root_dir=DIR --out=DIR`.
+
+It needs the saved policy and config.json of a finished run only.
+"""
+
+import os
+import pathlib
+import shutil
+import sys
+import tempfile
+
+from absl import flags
+
+from tf_sparse_rl import flags as run_flags
+from tf_sparse_rl import names, quiet
+
+_FORMATS = ('saved_model', 'tflite', 'npz')
+_NUM_OBSERVATIONS = 500
+
+
+def main(argv):
+  """Writes every format that agrees with Keras; prints what it came to."""
+  del argv
+  options = flags.FLAGS
+  for name in ('root_dir', 'out'):
+    if not options[name].value:
+      raise run_flags.UserError(
+        'Expected --root_dir, the directory of a finished run, and --out, that '
+        f'of the exported files. Received no --{name}.'
+      )
+  for name in options.format:
+    if name not in _FORMATS:
+      raise run_flags.UserError(names.unknown('format', name, _FORMATS))
+  from tf_sparse_rl.training import run_dir as run_dir_lib
+
+  try:
+    run_dir = run_dir_lib.RunDir(options.root_dir)
+    values = run_dir.read_finished_config()
+    # Imported late: a wrong directory is told at once.
+    quiet.silence()
+    rows = _export(values, run_dir.policy_path, pathlib.Path(options.out))
+  except (ValueError, run_dir_lib.RunDirError) as error:
+    raise run_flags.UserError(str(error)) from error
+  except OSError as error:
+    raise run_flags.UserError(
+      f'Writing to {options.out} failed: {error}.'
+    ) from error
+  _print(rows)
+
+
+def _export(values, policy_path, out):
+  """Exports all formats or none.
+
+  Returns:
+    List of report.Row.
+  """
+  from tf_sparse_rl import sparsity
+  from tf_sparse_rl.exporting import acceptance, formats, policy
+
+  sparsity.set_backend('masked')
+  greedy = policy.of_run(values, policy_path)
+  observations = acceptance.play(
+    values['env_name'], greedy, _NUM_OBSERVATIONS, seed=0
+  )
+  out.mkdir(parents=True, exist_ok=True)
+  # Beside the files that it is to become: renamed, never half there.
+  with tempfile.TemporaryDirectory(dir=out, prefix='.') as staging:
+    rows = [
+      _export_one(
+        name,
+        formats.FORMATS[name],
+        greedy,
+        observations,
+        pathlib.Path(staging),
+      )
+      for name in dict.fromkeys(flags.FLAGS.format)
+    ]
+    for row in rows:
+      _replace(pathlib.Path(staging) / formats.FORMATS[row.name].file_name, out)
+  return rows
+
+
+def _export_one(name, kind, policy, observations, staging):
+  """Writes, compares and measures one format; a report.Row."""
+  import numpy as np
+
+  from tf_sparse_rl.exporting import acceptance, report
+
+  path = staging / kind.file_name
+  kind.save(policy, path)
+  try:
+    off = acceptance.difference(policy, kind.load(path), observations)
+  except ValueError as error:
+    raise ValueError(f'{name}: {error}') from error
+  calls, size = [kind.call(path, observations[:1])], report.num_bytes(path)
+  dense_size = None
+  if kind.save_dense:
+    dense_path = staging / f'dense_{kind.file_name}'
+    kind.save_dense(policy, dense_path)
+    dense_size = report.num_bytes(dense_path)
+    calls.append(kind.call_dense(dense_path, observations[:1]))
+  microseconds = report.latencies(calls)
+  return report.Row(
+    name=name,
+    dense_bytes=dense_size or size,
+    sparse_bytes=size if kind.save_dense else None,
+    gzip_bytes=report.num_bytes(path, compress=True),
+    nonzero=sum(int(np.count_nonzero(layer.kernel)) for layer in policy.layers),
+    dense_microseconds=microseconds[-1],
+    sparse_microseconds=microseconds[0] if kind.save_dense else None,
+    difference=off,
+  )
+
+
+def _replace(path, directory):
+  """Moves a file or a directory to where an older one may be."""
+  target = directory / path.name
+  if target.is_dir():
+    shutil.rmtree(target)
+  os.replace(path, target)
+
+
+def _print(rows):
+  from tf_sparse_rl.exporting import report
+
+  print(f'Agrees with Keras on {_NUM_OBSERVATIONS} observations.\n')
+  print(report.table(rows))
+  print()
+  for row in rows:
+    print(report.conclusion(row))
+
+
+def run():
+  """Entry point of the command."""
+  flags.DEFINE_string('root_dir', None, 'Directory of a finished run.')
+  flags.DEFINE_list('format', list(_FORMATS), f'Any of: {", ".join(_FORMATS)}.')
+  flags.DEFINE_string('out', None, 'Directory of what is written.')
+  run_flags.show_in_help('root_dir', 'format', 'out')
+  run_flags.run_command(main)
+
+
+if __name__ == '__main__':
+  sys.exit(run())

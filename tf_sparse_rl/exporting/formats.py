@@ -1,0 +1,79 @@
+"""The formats that a policy is exported to."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow as tf
+
+from tf_sparse_rl.exporting import npz, npz_reader, tflite
+from tf_sparse_rl.exporting import policy as policy_lib
+
+
+@dataclasses.dataclass(frozen=True)
+class Format:
+  """How a policy is written, read again and timed.
+
+  `save` and `save_dense` take (policy, path). `load` takes a path and returns
+  a function from observations, float32 `[batch, size]`, to a dict of arrays,
+  `action` and `output`. `call` and `call_dense` take (path, observation), the
+  latter `[1, size]`, and return a function without arguments that is one
+  inference. There is no dense variant where zeros are stored anyway.
+  """
+
+  file_name: str
+  save: Callable[..., None]
+  load: Callable[..., Callable[..., dict[str, Any]]]
+  call: Callable[..., Callable[[], Any]]
+  save_dense: Callable[..., None] | None = None
+  call_dense: Callable[..., Callable[[], Any]] | None = None
+
+
+def _load_saved_model(path):
+  model = policy_lib.load(path).model
+
+  def act(observations):
+    # The signature lives as long as the model it is of.
+    signature = model.signatures['serving_default']
+    outputs = signature(observation=tf.constant(observations))
+    return {name: value.numpy() for name, value in outputs.items()}
+
+  return act
+
+
+def _call_saved_model(path, observation):
+  act = _load_saved_model(path)
+  return lambda: act(observation)
+
+
+def _call_npz(path, observation):
+  act = npz_reader.load(path)
+  return lambda: act(observation)
+
+
+def _call_dense_npz(path, observation):
+  forward = npz.dense_forward(path)
+  return lambda: forward(observation)
+
+
+FORMATS = {
+  'saved_model': Format(
+    'policy', policy_lib.save, _load_saved_model, _call_saved_model
+  ),
+  'tflite': Format(
+    'policy.tflite',
+    tflite.save,
+    tflite.load,
+    tflite.one_call,
+    lambda policy, path: tflite.save(policy, path, sparse=False),
+    tflite.one_call,
+  ),
+  'npz': Format(
+    'policy.npz',
+    npz.save,
+    npz_reader.load,
+    _call_npz,
+    lambda policy, path: npz.save(policy, path, sparse=False),
+    _call_dense_npz,
+  ),
+}

@@ -1,0 +1,99 @@
+"""What an export came to: sizes, latency, and how near it is to Keras."""
+
+import gzip
+import pathlib
+import time
+from typing import NamedTuple
+
+import numpy as np
+
+from tf_sparse_rl.sparsity import counting
+
+_ROUNDS = 1000
+# Medians of the same program differ by less.
+_FASTER = 1.05
+
+
+class Row(NamedTuple):
+  """One format; what it has no dense variant of is None."""
+
+  name: str
+  dense_bytes: int
+  sparse_bytes: int | None
+  gzip_bytes: int  # of what was written
+  nonzero: int  # kernel entries
+  dense_microseconds: float
+  sparse_microseconds: float | None
+  difference: float  # from Keras, the largest
+
+
+def num_bytes(path, compress=False):
+  """Bytes of a file, or of all files of a directory.
+
+  Args:
+    path: of either.
+    compress: whether each file counts as gzip would leave it.
+  """
+  files = [path] if path.is_file() else sorted(path.rglob('*'))
+  contents = [pathlib.Path(f).read_bytes() for f in files if f.is_file()]
+  return sum(len(gzip.compress(c) if compress else c) for c in contents)
+
+
+def latencies(calls):
+  """Times functions in turn, so that each meets the same machine.
+
+  Args:
+    calls: functions without arguments.
+
+  Returns:
+    List of medians, microseconds.
+  """
+  seconds = np.zeros([_ROUNDS, len(calls)])
+  for row in seconds:
+    for i, call in enumerate(calls):
+      begin = time.perf_counter()
+      call()
+      row[i] = time.perf_counter() - begin
+  return [float(m) for m in 1e6 * np.median(seconds, axis=0)]
+
+
+def table(rows):
+  """The rows for people.
+
+  Args:
+    rows: list of Row.
+
+  Returns:
+    str of several lines.
+  """
+  header = (
+    *('format', 'dense bytes', 'sparse bytes', 'gzip bytes', 'non-zeros'),
+    *('dense us', 'sparse us', 'off by'),
+  )
+  cells = [
+    (
+      row.name,
+      f'{row.dense_bytes:,}',
+      '-' if row.sparse_bytes is None else f'{row.sparse_bytes:,}',
+      f'{row.gzip_bytes:,}',
+      f'{row.nonzero:,}',
+      f'{row.dense_microseconds:.1f}',
+      '-' if row.sparse_bytes is None else f'{row.sparse_microseconds:.1f}',
+      f'{row.difference:.1e}',
+    )
+    for row in rows
+  ]
+  return counting.format_table(header, cells)
+
+
+def conclusion(row):
+  """One row in a sentence."""
+  if row.sparse_bytes is None:
+    return f'{row.name}: zeros are stored; gzip leaves them out.'
+  smaller = row.dense_bytes / row.sparse_bytes
+  faster = row.dense_microseconds / row.sparse_microseconds
+  size = f'{smaller:.1f} times smaller' if smaller > 1 else 'not smaller'
+  speed = 'not faster'
+  if faster > _FASTER:
+    speed = f'{faster:.1f} times as fast'
+  return f'{row.name}: {size} than dense and {speed}.'
