@@ -1,0 +1,131 @@
+"""The command `export` as a user runs it, on runs that were never trained."""
+
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from tf_sparse_rl import envs, flags
+from tf_sparse_rl.agents import registry
+from tf_sparse_rl.exporting import npz, npz_reader, policy
+from tf_sparse_rl.training import run_dir as run_dir_lib
+
+_ROOT = pathlib.Path(__file__).parents[2]
+
+
+def _make_run(path, **values):
+  """A directory like that of a finished run."""
+  config = flags.make_config({'hidden_units': (30, 30), **values})
+  env = envs.make(config)
+  parts = registry.build(config, env.spec)
+  run_dir = run_dir_lib.RunDir(path)
+  with run_dir.locked():
+    run_dir.start(config)
+    run_dir.append_result({'return_mean': 0.0})
+    policy.save(policy.of_agent(parts), run_dir.policy_path)
+    run_dir.finish({})
+  return parts
+
+
+def _export(*arguments):
+  quieting = ('TF_USE_LEGACY_KERAS', 'TF_CPP_MIN_LOG_LEVEL')
+  kept = {k: v for k, v in os.environ.items() if k not in quieting}
+  return subprocess.run(
+    [sys.executable, '-m', 'tf_sparse_rl.export', *arguments],
+    env={**kept, 'PYTHONPATH': str(_ROOT)},
+    capture_output=True,
+    text=True,
+    check=False,
+  )
+
+
+@pytest.fixture(scope='module')
+def dqn(tmp_path_factory):
+  path = tmp_path_factory.mktemp('dqn') / 'run'
+  return path, _make_run(path)
+
+
+def test_all_formats_of_dqn(dqn, tmp_path):
+  path, parts = dqn
+  out = tmp_path / 'out'
+  out.mkdir()
+  (out / 'policy').mkdir()
+  (out / 'policy' / 'stale').write_text('')
+  (out / 'mine.txt').write_text('')
+  process = _export(f'--root_dir={path}', f'--out={out}')
+  assert process.returncode == 0, process.stderr
+  assert process.stderr == ''
+  assert {entry.name for entry in out.iterdir()} == {
+    *('policy', 'policy.tflite', 'policy.npz', 'mine.txt')
+  }
+  assert not (out / 'policy' / 'stale').exists()
+  agreed, _, header, _, *rows = process.stdout.splitlines()[:7]
+  assert agreed == 'Agrees with Keras on 500 observations.'
+  assert header.startswith('format') and header.endswith('off by')
+  nonzero = sum(int(layer.mask.numpy().sum()) for layer in parts.policy_layers)
+  assert [row.split()[0] for row in rows] == ['saved_model', 'tflite', 'npz']
+  assert {row.split()[4] for row in rows} == {str(nonzero)}
+  assert process.stdout.count('than dense and') == 2
+
+
+@pytest.mark.parametrize(
+  ('name', 'message'),
+  [('summary.json', 'not finished'), ('config.json', 'no run')],
+)
+def test_runs_that_are_not_finished_are_told(name, message, dqn, tmp_path):
+  path, out = tmp_path / 'run', tmp_path / 'out'
+  shutil.copytree(dqn[0], path)
+  (path / name).unlink()
+  process = _export(f'--root_dir={path}', f'--out={out}')
+  assert process.returncode == 2
+  assert process.stderr == (
+    'error: Expected the directory of a finished run. Received: '
+    f'{path}, {message}.\n'
+  )
+  assert not out.exists()
+
+
+def test_the_mean_action_of_sac(tmp_path):
+  parts = _make_run(
+    tmp_path / 'run', agent='sac', env_name='Pendulum-v1', seed=1
+  )
+  run_dir = run_dir_lib.RunDir(tmp_path / 'run')
+  greedy = policy.of_run(run_dir.read_finished_config(), run_dir.policy_path)
+  npz.save(greedy, tmp_path / 'policy.npz')
+  observations = np.random.default_rng(0).normal(size=[9, 3]).astype('float32')
+  output = observations
+  for layer in parts.policy_layers:
+    output = layer(output)
+  np.testing.assert_allclose(
+    npz_reader.load(tmp_path / 'policy.npz')(observations)['action'],
+    parts.greedy_action(output),
+    rtol=1e-4,
+    atol=1e-5,
+  )
+
+
+def test_a_missing_policy_or_that_of_another_run_is_told(dqn, tmp_path):
+  run_dir = run_dir_lib.RunDir(dqn[0])
+  values = run_dir.read_finished_config()
+  with pytest.raises(ValueError, match='Expected an exported policy in'):
+    policy.of_run(values, tmp_path)
+  with pytest.raises(ValueError, match=r'\(4, 60\).* Received: .*\(4, 30\)'):
+    policy.of_run({**values, 'width': 2.0}, run_dir.policy_path)
+
+
+@pytest.mark.parametrize(
+  ('arguments', 'message'),
+  [
+    (['--out=x'], 'Received no --root_dir'),
+    (['--root_dir=x'], 'Received no --out'),
+    (['--root_dir=x', '--out=x', '--format=tflit'], "Did you mean 'tflite'"),
+  ],
+)
+def test_bad_flags_are_told(arguments, message):
+  process = _export(*arguments)
+  assert process.returncode == 2
+  assert message in process.stderr

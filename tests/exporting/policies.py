@@ -1,0 +1,47 @@
+"""Policies with known kernels that the tests of exporting share."""
+
+import numpy as np
+import tensorflow as tf
+
+from tf_sparse_rl.exporting import policy
+
+
+def _kernel(rng, inputs, units, sparsity, block_inputs):
+  """Normal weights; whole blocks of consecutive inputs are zero."""
+  active = rng.random([-(-inputs // block_inputs), units]) >= sparsity
+  mask = np.repeat(active, block_inputs, axis=0)[:inputs]
+  return rng.normal(size=[inputs, units]) * mask
+
+
+def make(sizes, sparsity=0.9, block_inputs=4, activation='relu', seed=0):
+  """A GreedyPolicy of discrete actions.
+
+  Args:
+    sizes: units of the input and of each layer.
+    sparsity: share of zero blocks of each kernel, nearly.
+    block_inputs: consecutive inputs of one unit that are zero together.
+    activation: of the hidden layers.
+    seed: of the weights.
+  """
+  rng = np.random.default_rng(seed)
+  layers = []
+  for i, (inputs, units) in enumerate(zip(sizes, sizes[1:])):
+    last = i == len(sizes) - 2
+    layer = tf.keras.layers.Dense(
+      units, None if last else activation, name=f'layer_{i}'
+    )
+    layer.build([None, inputs])
+    kernel = _kernel(rng, inputs, units, sparsity, block_inputs)
+    layer.set_weights([kernel, 0.1 * rng.normal(size=[units])])
+    layers.append(layer)
+  return policy.GreedyPolicy(
+    layers,
+    lambda output: tf.argmax(output, -1, output_type=tf.int32),
+    sizes[0],
+    None,
+  )
+
+
+def observations(num, size):
+  """Normal observations, float32 `[num, size]`."""
+  return np.random.default_rng(1).normal(size=[num, size]).astype(np.float32)
