@@ -1,6 +1,7 @@
 """`SparseLayer`: a Keras layer whose kernel is masked."""
 
 import contextlib
+import math
 
 import tensorflow as tf
 from tensorflow_model_optimization.python.core.sparsity.keras import (
@@ -9,6 +10,7 @@ from tensorflow_model_optimization.python.core.sparsity.keras import (
 )
 
 from tf_sparse_rl.native import runs
+from tf_sparse_rl.sparsity import structures
 
 _keras_layers = tf.keras.layers
 
@@ -37,10 +39,11 @@ class MaskConstraint(tf.keras.constraints.Constraint):
   how `SparseOptimizer` finds the mask that belongs to a kernel.
   """
 
-  def __init__(self, target_sparsity, seed=0, inner=None):
+  def __init__(self, target_sparsity, seed, structure, inner=None):
     """Keeps the layer's own constraint, if any, to be applied first."""
     self.target_sparsity = target_sparsity
     self.seed = seed
+    self.structure = structure
     self.mask = None  # Set by SparseLayer.build, once the mask exists.
     self.inner = inner
     self._redundant = False
@@ -95,7 +98,15 @@ class SparseLayer(pruning_wrapper.PruneLowMagnitude):
   schedule, threshold and step counter are there and unused.
   """
 
-  def __init__(self, layer, target_sparsity=0.0, seed=0, **kwargs):
+  def __init__(
+    self,
+    layer,
+    target_sparsity=0.0,
+    seed=0,
+    block_shape=None,
+    n_of_m=None,
+    **kwargs,
+  ):
     """Wraps an unbuilt layer.
 
     Args:
@@ -105,11 +116,15 @@ class SparseLayer(pruning_wrapper.PruneLowMagnitude):
       seed: int, of what is random in updates of the mask. It goes with the
         layer, for the order in which an optimizer meets variables can change
         from process to process (TF-Agents' SacAgent).
+      block_shape: (inputs, units) of the blocks that are active or not as
+        one, as in (4, 1); None for single entries.
+      n_of_m: (n, m), as in (2, 4): of each m consecutive inputs of a unit n
+        are active. Then target_sparsity is 1 - n / m, or 0.
       **kwargs: of `tf.keras.layers.Layer`, without `name`.
 
     Raises:
       ValueError: for a layer of another kind or one that is built already,
-        or a sparsity out of range.
+        a sparsity out of range, or a structure that contradicts it.
     """
     if not can_be_sparse(layer):
       names = ', '.join(kind.__name__ for kind in KERNEL_LAYERS)
@@ -129,6 +144,10 @@ class SparseLayer(pruning_wrapper.PruneLowMagnitude):
       )
     self.target_sparsity = float(target_sparsity)
     self.seed = int(seed)
+    self.block_shape = tuple(block_shape) if block_shape else None
+    self.n_of_m = tuple(n_of_m) if n_of_m else None
+    structures.make(self.block_shape, self.n_of_m)  # Checks the numbers.
+    _check_pattern(self.n_of_m, self.target_sparsity)
     kwargs.setdefault('dtype', layer.dtype_policy)
     schedule = pruning_schedule.ConstantSparsity(self.target_sparsity, 0)
     super().__init__(layer, pruning_schedule=schedule, **kwargs)
@@ -139,13 +158,17 @@ class SparseLayer(pruning_wrapper.PruneLowMagnitude):
       super().build(input_shape)
       return
     constraint = MaskConstraint(
-      self.target_sparsity, self.seed, self.layer.kernel_constraint
+      self.target_sparsity,
+      self.seed,
+      self.structure,
+      self.layer.kernel_constraint,
     )
     own = {'kernel_constraint': constraint}
     if type(self.layer.kernel_regularizer) is tf.keras.regularizers.L2:
       own['kernel_regularizer'] = _L2(self.layer.kernel_regularizer)
     with _replaced(self.layer, own):
       super().build(input_shape)
+    self.structure.check(self.layer.name, self.kernel.shape)
     for replacement in own.values():
       replacement.mask = self.mask
 
@@ -171,13 +194,23 @@ class SparseLayer(pruning_wrapper.PruneLowMagnitude):
     transposed = (_keras_layers.Conv2DTranspose, _keras_layers.Conv3DTranspose)
     return -2 if isinstance(self.layer, transposed) else -1
 
+  @property
+  def structure(self):
+    """Which masks the kernel may have, out of `structures`."""
+    return structures.make(self.block_shape, self.n_of_m, self.unit_axis)
+
   def get_config(self):
-    """Returns the config: the wrapped layer, its target sparsity and seed."""
+    """Returns the config: the wrapped layer, and what its mask is to be."""
     # Past TFMOT's, whose entries are constants here.
     config = super(pruning_wrapper.PruneLowMagnitude, self).get_config()
     config.pop('name')
-    own = {'target_sparsity': self.target_sparsity, 'seed': self.seed}
-    return {**config, **own}
+    return {
+      **config,
+      'target_sparsity': self.target_sparsity,
+      'seed': self.seed,
+      'block_shape': self.block_shape,
+      'n_of_m': self.n_of_m,
+    }
 
   @classmethod
   def from_config(cls, config, custom_objects=None):
@@ -196,6 +229,18 @@ class SparseLayer(pruning_wrapper.PruneLowMagnitude):
         new.assign(old)
     memo[id(self)] = copy
     return copy
+
+
+def _check_pattern(n_of_m, target_sparsity):
+  """A pattern leaves no choice of sparsities."""
+  if n_of_m and target_sparsity:
+    given = 1 - n_of_m[0] / n_of_m[1]
+    if not math.isclose(target_sparsity, given):
+      raise ValueError(
+        f'Expected sparsity {given:g}, or 0, with n_of_m={n_of_m}; the '
+        "distribution 'uniform' gives all layers the same. Received: "
+        f'target_sparsity={target_sparsity}.'
+      )
 
 
 @contextlib.contextmanager

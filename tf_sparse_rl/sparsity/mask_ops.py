@@ -78,16 +78,49 @@ def drop_and_grow(mask, drop_scores, grow_scores, drop_fraction):
 
   Reference: Evci et al. 2020, algorithm 1.
   """
-  mask = tf.convert_to_tensor(mask, tf.float32)
-  active = mask > 0
+  stays = kept(mask, drop_scores, drop_fraction)
+  num_dropped = _count(tf.convert_to_tensor(mask) > 0) - _count(stays)
+  grown = top_k_mask(grow_scores, num_dropped, eligible=~stays)
+  return tf.cast(stays | grown, tf.float32)
+
+
+def kept(mask, drop_scores, drop_fraction):
+  """The active connections that `drop_and_grow` does not drop.
+
+  Args:
+    mask: float32 tensor of 0 and 1.
+    drop_scores: float32 tensor of the same shape.
+    drop_fraction: float scalar in [0, 1].
+
+  Returns:
+    bool tensor of the same shape.
+  """
+  active = tf.convert_to_tensor(mask, tf.float32) > 0
   num_active = _count(active)
   num_dropped = tf.cast(
     tf.cast(num_active, tf.float32) * tf.cast(drop_fraction, tf.float32),
     tf.int32,
   )
-  kept = top_k_mask(drop_scores, num_active - num_dropped, eligible=active)
-  grown = top_k_mask(grow_scores, num_dropped, eligible=~kept)
-  return tf.cast(kept | grown, tf.float32)
+  return top_k_mask(drop_scores, num_active - num_dropped, eligible=active)
+
+
+def top_of_group(scores, k, eligible):
+  """Marks the highest scores of each group; of equals the lowest index wins.
+
+  Args:
+    scores: float32 tensor `[groups, size]`; NaN counts as the lowest.
+    k: int32 scalar, or tensor `[groups, 1]`: how many of a group.
+    eligible: bool tensor `[groups, size]`, which entries may be marked.
+
+  Returns:
+    bool tensor `[groups, size]`.
+  """
+  keys = tf.where(eligible, _ordered_int32(scores), _INT32_MIN)
+  index = np.arange(keys.shape[-1])
+  one, other = keys[:, :, tf.newaxis], keys[:, tf.newaxis, :]
+  is_before = (other > one) | ((other == one) & (index < index[:, np.newaxis]))
+  rank = tf.reduce_sum(tf.cast(is_before, tf.int32), -1)
+  return eligible & (rank < k)
 
 
 def _count(condition):

@@ -218,8 +218,7 @@ class SparseOptimizer(tf.keras.optimizers.Optimizer):
           dense,
           step,
           *kernel.slots,
-          target_sparsity=kernel.constraint.target_sparsity,
-          seed=kernel.constraint.seed,
+          constraint=kernel.constraint,
         )
         packed.append((native_updates.pack(dense, kernel.mask), tf.zeros([])))
       return packed
@@ -286,10 +285,7 @@ class SparseOptimizer(tf.keras.optimizers.Optimizer):
             kernel.kernel,
             self._update_mask,
             args=(kernel.mask, gradient, train_step, *kernel.slots),
-            kwargs={
-              'target_sparsity': kernel.constraint.target_sparsity,
-              'seed': kernel.constraint.seed,
-            },
+            kwargs={'constraint': kernel.constraint},
             group=False,
           )
         return tf.constant(True)
@@ -309,17 +305,19 @@ class SparseOptimizer(tf.keras.optimizers.Optimizer):
     gradient,
     train_step,
     *slots,
-    target_sparsity,
-    seed,
+    constraint,
   ):
     """Gives one kernel its new mask; what goes inactive is set to 0."""
     state = updaters.KernelState(
       *(
         tf.cast(tf.convert_to_tensor(value), tf.float32)
         for value in (kernel, mask, gradient)
-      )
+      ),
+      constraint.structure,
     )
-    new_mask = self.updater.new_mask(state, target_sparsity, train_step, seed)
+    new_mask = self.updater.new_mask(
+      state, constraint.target_sparsity, train_step, constraint.seed
+    )
     stays = tf.cast(state.mask * new_mask, kernel.dtype)
     for variable in (kernel, *slots):
       variable.assign(variable * stays)

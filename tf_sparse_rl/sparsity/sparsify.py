@@ -3,11 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from tf_sparse_rl.sparsity import (
-  distributions,
-  initializers,
-  mask_ops,
-)
+from tf_sparse_rl.sparsity import distributions, initializers
 from tf_sparse_rl.sparsity import layers as layers_lib
 
 METHODS = ('dense', 'static', 'set', 'rigl', 'prune')
@@ -23,6 +19,8 @@ def sparsify(
   erk_power=1.0,
   custom=None,
   sparsity_aware_init=True,
+  block_shape=None,
+  n_of_m=None,
   input_shape=None,
 ):
   """A copy of a network whose Dense and Conv kernels are sparse.
@@ -41,6 +39,10 @@ def sparsify(
       in a nested model is named 'model/layer'.
     sparsity_aware_init: whether the weights that stay are scaled up to the
       fan-in that is left. Nothing to do for 'prune'.
+    block_shape: (inputs, units) of the blocks that are dropped and grown as
+      one, as in (4, 1); budgets are rounded to whole blocks.
+    n_of_m: (n, m), as in (2, 4): of each m consecutive inputs of a unit n are
+      active. Then target_sparsity is 1 - n / m and the distribution uniform.
     input_shape: with a list of layers that are not built: shape of the input,
       `[None, features]` or `[None, height, width, channels]`.
 
@@ -49,7 +51,8 @@ def sparsify(
 
   Raises:
     ValueError: for a model that cannot be cloned or is not built, one without
-      layers that can be sparse, or numbers out of range.
+      layers that can be sparse, kernels that do not divide into blocks, or
+      numbers out of range.
   """
   if method not in METHODS:
     raise ValueError(
@@ -69,7 +72,9 @@ def sparsify(
     copy = _plain_copy(layer, path)
     if path not in sparsities:
       return copy
-    return layers_lib.SparseLayer(copy, sparsities[path], seeds[path])
+    return layers_lib.SparseLayer(
+      copy, sparsities[path], seeds[path], block_shape, n_of_m
+    )
 
   clone = _clone(built, wrap)
   if method != 'prune':
@@ -218,8 +223,9 @@ def _draw_masks(network, seed, sparsity_aware_init):
     if layer.target_sparsity == 0:
       continue
     shape = tuple(layer.kernel.shape)
-    zeros = distributions.num_zeros(shape, layer.target_sparsity)
-    mask = mask_ops.random_mask(shape, zeros, [seed, index])
+    mask = layer.structure.random_mask(
+      shape, layer.target_sparsity, [seed, index]
+    )
     kernel = layer.kernel.numpy()
     if sparsity_aware_init:
       kernel = initializers.rescale_for_fan_in(kernel, mask, layer.unit_axis)

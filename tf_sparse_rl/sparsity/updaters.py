@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from tf_sparse_rl.sparsity import distributions, mask_ops, schedules
+from tf_sparse_rl.sparsity import schedules, structures
 
 _serializable = tf.keras.utils.register_keras_serializable('tf_sparse_rl')
 
@@ -19,6 +19,7 @@ class KernelState(NamedTuple):
   weight: tf.Tensor
   mask: tf.Tensor
   gradient: tf.Tensor  # Dense: also where the mask is 0.
+  structure: structures.Blocks | structures.NOfM = structures.ANY
 
 
 class MaskUpdater:
@@ -176,7 +177,7 @@ class SET(MaskUpdater):
   def new_mask(self, kernel, target_sparsity, train_step, seed):
     """See base class."""
     del target_sparsity
-    return mask_ops.drop_and_grow(
+    return kernel.structure.drop_and_grow(
       kernel.mask,
       self.drop_scores(kernel),
       self.grow_scores(kernel, train_step, seed),
@@ -253,8 +254,9 @@ class MagnitudePruning(MaskUpdater):
   def new_mask(self, kernel, target_sparsity, train_step, seed):
     """See base class."""
     del seed
-    size = kernel.mask.shape.num_elements()
-    budget = distributions.num_zeros([size], target_sparsity)
+    shape = kernel.mask.shape
+    size = shape.num_elements()
+    budget = kernel.structure.num_zeros(shape, target_sparsity)
     # Rounded as in TFMOT on the way, but never past the layer's budget, which
     # float32 would miss at the end in a layer of many millions.
     ramp = self._ramp(target_sparsity)(train_step)
@@ -263,7 +265,4 @@ class MagnitudePruning(MaskUpdater):
       tf.minimum(tf.cast(tf.round(ramp * size), tf.int32), budget),
       budget,
     )
-    kept = mask_ops.top_k_mask(
-      tf.abs(kernel.weight), size - zeros, eligible=kernel.mask > 0
-    )
-    return tf.cast(kept, tf.float32)
+    return kernel.structure.prune(kernel.mask, tf.abs(kernel.weight), zeros)

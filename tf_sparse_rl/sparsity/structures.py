@@ -1,0 +1,250 @@
+"""Which masks a kernel may have: any, whole blocks, or N of M inputs.
+
+A kernel is `[..., inputs, units]`, or `[..., units, inputs]` where its layer
+says so. Mask updates and random masks keep the structure; where it is any,
+they are plainly those of `mask_ops`.
+"""
+
+import functools
+import math
+import operator
+
+import numpy as np
+import tensorflow as tf
+
+from tf_sparse_rl.sparsity import distributions, mask_ops
+
+
+class Blocks:
+  """Entries of a block are active together; a block of one is an entry.
+
+  A block's score is the sum of its entries' scores.
+  """
+
+  def __init__(self, inputs=1, units=1, unit_axis=-1):
+    """Keeps the size of a block.
+
+    Args:
+      inputs: consecutive inputs of a block.
+      units: consecutive units of a block.
+      unit_axis: axis of the kernel that runs over units, -1 or -2.
+    """
+    self._rows, self._columns = (inputs, units)[:: 1 if unit_axis == -1 else -1]
+    self._size = inputs * units
+
+  def check(self, name, shape):
+    """Refuses a kernel that does not divide into blocks.
+
+    Args:
+      name: of the layer.
+      shape: of its kernel.
+
+    Raises:
+      ValueError: if so.
+    """
+    if shape[-2] % self._rows or shape[-1] % self._columns:
+      raise _does_not_divide(name, shape, f'{self._rows} x {self._columns}')
+
+  def num_zeros(self, shape, layer_sparsity):
+    """Zeros of a layer: its budget, rounded down to whole blocks."""
+    budget = distributions.num_zeros(shape, layer_sparsity)
+    return budget // self._size * self._size
+
+  def random_mask(self, shape, layer_sparsity, seed):
+    """A mask with `num_zeros` zeros; see `mask_ops.random_mask`."""
+    *lead, rows, columns = shape
+    blocks = mask_ops.random_mask(
+      (*lead, rows // self._rows, columns // self._columns),
+      self.num_zeros(shape, layer_sparsity) // self._size,
+      seed,
+    )
+    return blocks.repeat(self._rows, -2).repeat(self._columns, -1)
+
+  def drop_and_grow(self, mask, drop_scores, grow_scores, drop_fraction):
+    """See `mask_ops.drop_and_grow`."""
+    return self._spread(
+      mask_ops.drop_and_grow(
+        self._firsts(mask),
+        self._sums(drop_scores),
+        self._sums(grow_scores),
+        drop_fraction,
+      )
+    )
+
+  def prune(self, mask, scores, num_zeros):
+    """Deactivates what has the lowest scores.
+
+    Args:
+      mask: float32 tensor of 0 and 1.
+      scores: float32 tensor of the same shape.
+      num_zeros: int scalar, zeros that the new mask is to have.
+
+    Returns:
+      The new mask, float32; nothing in it that `mask` has not.
+    """
+    blocks = self._firsts(mask)
+    kept = mask_ops.top_k_mask(
+      self._sums(scores),
+      blocks.shape.num_elements() - num_zeros // self._size,
+      eligible=blocks > 0,
+    )
+    return self._spread(tf.cast(kept, tf.float32))
+
+  def _tiles(self, values):
+    *lead, rows, columns = values.shape
+    a, b = self._rows, self._columns
+    return tf.reshape(values, [*lead, rows // a, a, columns // b, b])
+
+  def _firsts(self, mask):
+    """One entry of each block of a mask."""
+    return mask if self._size == 1 else self._tiles(mask)[..., 0, :, 0]
+
+  def _sums(self, scores):
+    """Score of each block."""
+    if self._size == 1:
+      return scores
+    tiles = self._tiles(scores)
+    # One after the other: reduce_sum rounds differently when compiled.
+    return functools.reduce(
+      operator.add,
+      (
+        tiles[..., i, :, j]
+        for i in range(self._rows)
+        for j in range(self._columns)
+      ),
+    )
+
+  def _spread(self, blocks):
+    """The entries of each block."""
+    if self._size == 1:
+      return blocks
+    return tf.repeat(tf.repeat(blocks, self._rows, -2), self._columns, -1)
+
+
+class NOfM:
+  """N of M consecutive inputs of each unit are active.
+
+  Connections are dropped wherever they are weak and grown where some were
+  dropped, so that every group keeps its N.
+  """
+
+  def __init__(self, n, m, unit_axis=-1):
+    """Keeps the pattern.
+
+    Args:
+      n: active entries of a group.
+      m: entries of a group.
+      unit_axis: axis of the kernel that runs over units, -1 or -2.
+    """
+    self._n, self._m = n, m
+    self._input_axis = -3 - unit_axis
+
+  def check(self, name, shape):
+    """Refuses a kernel that does not divide; see `Blocks.check`."""
+    if shape[self._input_axis] % self._m:
+      raise _does_not_divide(name, shape, f'groups of {self._m} inputs')
+
+  def num_zeros(self, shape, layer_sparsity):
+    """Zeros of a layer: those of the pattern."""
+    del layer_sparsity
+    return math.prod(shape) // self._m * (self._m - self._n)
+
+  def random_mask(self, shape, layer_sparsity, seed):
+    """A mask of the pattern; see `mask_ops.random_mask`."""
+    del layer_sparsity
+    pattern = np.arange(self._m) < self._n
+    groups = np.tile(pattern, (math.prod(shape) // self._m, 1))
+    mask = np.random.default_rng(seed).permuted(groups, axis=1)
+    swapped = np.swapaxes(np.empty(shape), self._input_axis, -1).shape
+    mask = mask.reshape(swapped).swapaxes(self._input_axis, -1)
+    return mask.astype(np.float32)
+
+  def drop_and_grow(self, mask, drop_scores, grow_scores, drop_fraction):
+    """See `mask_ops.drop_and_grow`."""
+    kept = mask_ops.kept(mask, drop_scores, drop_fraction)
+    groups = self._groups(tf.cast(kept, tf.int32))
+    room = self._n - tf.reduce_sum(groups, -1, keepdims=True)
+    grown = mask_ops.top_of_group(
+      self._groups(grow_scores), room, eligible=groups == 0
+    )
+    return tf.cast(kept | self._ungroup(grown, mask.shape), tf.float32)
+
+  def prune(self, mask, scores, num_zeros):
+    """See `Blocks.prune`."""
+    active = mask > 0
+    best = mask_ops.top_of_group(
+      self._groups(scores), self._n, eligible=self._groups(active)
+    )
+    best = self._ungroup(best, mask.shape)
+    size = mask.shape.num_elements()
+    others = mask_ops.top_k_mask(
+      scores, size // self._m * (self._m - self._n) - num_zeros, active & ~best
+    )
+    return tf.cast(best | others, tf.float32)
+
+  def _groups(self, values):
+    """`[groups, m]`."""
+    return tf.reshape(self._inputs_last(values), [-1, self._m])
+
+  def _ungroup(self, groups, shape):
+    swapped = np.swapaxes(np.empty(shape), self._input_axis, -1).shape
+    return self._inputs_last(tf.reshape(groups, swapped))
+
+  def _inputs_last(self, values):
+    """Swaps the last axis and that of the inputs; its own inverse."""
+    if self._input_axis == -1:
+      return values
+    order = list(range(values.shape.rank))
+    order[-1], order[-2] = order[-2], order[-1]
+    return tf.transpose(values, order)
+
+
+ANY = Blocks()
+
+
+def make(block_shape=None, n_of_m=None, unit_axis=-1):
+  """The structure that a user asks for.
+
+  Args:
+    block_shape: (inputs, units) of a block, or None.
+    n_of_m: (n, m), or None.
+    unit_axis: axis of the kernel that runs over units, -1 or -2.
+
+  Returns:
+    Blocks or NOfM.
+
+  Raises:
+    ValueError: for both, or numbers out of range.
+  """
+  if block_shape and n_of_m:
+    raise ValueError(
+      'Expected block_shape or n_of_m, not both. Received: '
+      f'block_shape={block_shape}, n_of_m={n_of_m}.'
+    )
+  if n_of_m:
+    if not (_are_two_counts(n_of_m) and n_of_m[0] < n_of_m[1]):
+      raise ValueError(
+        'Expected n_of_m as in (2, 4), two of four inputs active. Received: '
+        f'n_of_m={n_of_m}.'
+      )
+    return NOfM(*n_of_m, unit_axis)
+  if block_shape and not _are_two_counts(block_shape):
+    raise ValueError(
+      'Expected block_shape as in (4, 1), four inputs of one unit. Received: '
+      f'block_shape={block_shape}.'
+    )
+  return Blocks(*(block_shape or (1, 1)), unit_axis)
+
+
+def _are_two_counts(values):
+  return len(values) == 2 and all(
+    isinstance(value, int) and value >= 1 for value in values
+  )
+
+
+def _does_not_divide(name, shape, into):
+  return ValueError(
+    f'Expected a kernel that divides into {into}. Received: {name!r} of shape '
+    f'{tuple(shape)}. Leave it dense, with sparsity 0 in `custom` or '
+    '--custom_sparsity.'
+  )
