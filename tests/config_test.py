@@ -108,6 +108,8 @@ _OUT_OF_RANGE = {
   'summary_period': (0,),
   'intra_op_threads': (-1, 1025),
   'inter_op_threads': (-1, 1025),
+  'block_shape': ((4,), (4, 1, 1), (0, 1), (4, -1)),
+  'n_of_m': ((2,), (2, 4, 8), (0, 4), (4, 4), (2, 4)),
   'custom_sparsity': ('a', 'a=', '=0.5', 'a=1', 'a=-0.1', 'a=nan', 'a=0.5,b'),
 }
 
@@ -143,6 +145,21 @@ _WRONG_TYPE_CASES = _cases(
     if field.name not in ('agent', 'method', 'distribution', 'backend')
   }
 )
+
+
+def test_a_pattern_leaves_no_other_sparsity():
+  pattern = {'n_of_m': (2, 4), 'distribution': 'uniform'}
+  assert flags.make_config({**pattern, 'sparsity': 0.5}).n_of_m == (2, 4)
+  sac = {**pattern, 'agent': 'sac', 'sparsity': 0.5}
+  flags.make_config({**sac, 'actor_sparsity': 0.0})
+  for values in (
+    {**pattern, 'sparsity': 0.75},
+    {**pattern, 'sparsity': 0.5, 'distribution': 'erk'},
+    {**pattern, 'sparsity': 0.5, 'block_shape': (4, 1)},
+    {**sac, 'critic_sparsity': 0.6},
+  ):
+    with pytest.raises(ValueError, match='Expected .* with|and no block_shape'):
+      flags.make_config(values)
 
 
 def test_the_agents_of_a_field():

@@ -41,7 +41,8 @@ def test_every_flag_is_listed_with_its_default():
     default = field.default
     if isinstance(default, bool):
       default = str(default).lower()
-    text = 'by preset' if default is None else str(default) or 'none'
+    text = 'none' if default in ('', ()) else str(default)
+    text = 'by preset' if default is None else text
     assert row.endswith(f'| {text} |'), row
 
 

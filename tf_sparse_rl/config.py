@@ -75,6 +75,14 @@ class Config:
     "layers kept as given: 'hidden_0=0.5,output=0', or of one network: "
     "'actor/output=0'",
   )
+  block_shape: tuple[int, ...] = _field(
+    (),
+    'inputs and units of the blocks that are dropped and grown as one, as in '
+    '4,1',
+  )
+  n_of_m: tuple[int, ...] = _field(
+    (), 'active of so many consecutive inputs of a unit, as in 2,4'
+  )
   sparsity_aware_init: bool | None = _field(
     None, 'scale initial weights up to the fan-in that is left'
   )
@@ -417,6 +425,7 @@ def _check_together(config):
       'native kernels. Received: backend=native.'
     )
   _check_mask_schedule(config)
+  _check_structure(config)
   _check_matching(config)
   custom_sparsities(config)
 
@@ -466,6 +475,35 @@ def _check_mask_schedule(config):
       'Expected pruning to end within the run, which has '
       f'{config.num_train_steps} train steps, from 0 on. Received: '
       f'prune_end_train_step={config.prune_end_train_step}.'
+    )
+
+
+def _check_structure(config):
+  """Blocks and patterns, as far as they do not depend on the kernels."""
+  for name in ('block_shape', 'n_of_m'):
+    value = getattr(config, name)
+    if value and not (len(value) == 2 and min(value) >= 1):
+      raise ValueError(
+        f'Expected {name} as two numbers of at least 1, as in 2,4. Received: '
+        f'{name}={value}.'
+      )
+  if not config.n_of_m:
+    return
+  active, group = config.n_of_m
+  sparsities = {config.sparsity, config.actor_sparsity, config.critic_sparsity}
+  if active >= group or config.block_shape:
+    raise ValueError(
+      'Expected n_of_m as in 2,4, two of four inputs active, and no '
+      f'block_shape. Received: n_of_m={config.n_of_m}, '
+      f'block_shape={config.block_shape}.'
+    )
+  if config.distribution != 'uniform' or not sparsities <= {
+    *(None, 0, 1 - active / group)
+  }:
+    raise ValueError(
+      f'Expected sparsity={1 - active / group:g} and distribution=uniform with '
+      f'n_of_m={config.n_of_m}: it leaves no other. Received: '
+      f'sparsity={config.sparsity}, distribution={config.distribution}.'
     )
 
 

@@ -23,7 +23,7 @@ def native_kernels():
     pytest.skip(library.problem())
 
 
-def _config(agent, method):
+def _config(agent, method, **changes):
   return flags.make_config(
     {
       'agent': agent,
@@ -39,14 +39,15 @@ def _config(agent, method):
       'target_update_period': 3 if agent == 'dqn' else 1,
       'sparsity': 0.8,
       'weight_decay': 1e-3,
+      **changes,
     }
   )
 
 
-def _trained(agent, method, backend_name):
+def _trained(agent, method, backend_name, **changes):
   """(AgentParts, losses, actions, operations of the train step)."""
   backend.set_backend(backend_name)
-  spec, config = _SPECS[agent], _config(agent, method)
+  spec, config = _SPECS[agent], _config(agent, method, **changes)
   parts = registry.build(config, spec)
   size = 2 * spec.observation_size + spec.action_size + 2
   learn = learner.Learner(parts, 32, size, spec.observation_size)
@@ -76,15 +77,22 @@ def _networks(parts):
 
 
 _CASES = [
-  *(('dqn', m) for m in ('dense', 'static', 'set', 'rigl', 'prune')),
-  ('sac', 'rigl'),
+  *(('dqn', m, {}) for m in ('dense', 'static', 'set', 'rigl', 'prune')),
+  ('dqn', 'rigl', {'block_shape': (4, 1)}),
+  (
+    *('dqn', 'rigl'),
+    {'n_of_m': (2, 4), 'sparsity': 0.5, 'distribution': 'uniform'},
+  ),
+  ('sac', 'rigl', {}),
 ]
 
 
-@pytest.mark.parametrize(('agent', 'method'), _CASES)
-def test_masks_weights_losses_and_actions_agree(agent, method):
-  parts, losses, actions, kinds = _trained(agent, method, 'native')
-  other, other_losses, other_actions, _ = _trained(agent, method, 'masked')
+@pytest.mark.parametrize(('agent', 'method', 'changes'), _CASES)
+def test_masks_weights_losses_and_actions_agree(agent, method, changes):
+  parts, losses, actions, kinds = _trained(agent, method, 'native', **changes)
+  other, other_losses, other_actions, _ = _trained(
+    agent, method, 'masked', **changes
+  )
   native = {kind for kind in kinds if kind.startswith('TfSparseRl')}
   assert bool(native) == (method != 'dense')
   np.testing.assert_allclose(losses, other_losses, rtol=1e-3, atol=1e-4)

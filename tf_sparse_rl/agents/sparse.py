@@ -36,6 +36,8 @@ def sparse_layers(
     erk_power=config.erk_power,
     custom=_custom(config, network),
     sparsity_aware_init=config.sparsity_aware_init,
+    block_shape=config.block_shape,
+    n_of_m=config.n_of_m,
     input_shape=[None, input_size],
   )
 
