@@ -1,5 +1,6 @@
 """Counts by hand, and the paper's parameter counts."""
 
+import numpy as np
 import pytest
 import tensorflow as tf
 
@@ -156,3 +157,12 @@ def test_nature_cnn_as_in_the_paper(target, expected):
     layers, 'static', target, input_shape=(None, 84, 84, 4)
   )
   assert counting.total(counting.count(sparse)).parameters == expected
+
+
+def test_changed_fraction_by_hand():
+  before = [np.array([1, 1, 0, 0]), np.array([1, 1])]
+  assert counting.changed_fraction(before, before) == 0
+  replaced = [np.array([1, 0, 1, 0]), np.array([1, 1])]
+  assert counting.changed_fraction(before, replaced) == 0.25
+  removed = [np.array([1, 0, 0, 0]), np.array([0, 1])]
+  assert counting.changed_fraction(before, removed) == 0.5

@@ -114,9 +114,17 @@ def test_learning_rate_is_the_inner_one():
   assert optimizer.inner_optimizer is inner
 
 
-@pytest.mark.parametrize('module', [_CURRENT, _LEGACY])
-@pytest.mark.parametrize('method', ['set', 'rigl', 'prune'])
-def test_save_and_load_continues_identically(method, module, tmp_path):
+@pytest.mark.parametrize(
+  ('method', 'module', 'suffix'),
+  [
+    *((method, _CURRENT, 'keras') for method in ('set', 'rigl', 'prune')),
+    *((method, _LEGACY, 'keras') for method in ('set', 'rigl', 'prune')),
+    ('rigl', _CURRENT, 'h5'),
+    ('set', _LEGACY, 'h5'),
+  ],
+)
+@pytest.mark.filterwarnings('ignore:You are saving your model as an HDF5')
+def test_save_and_load_continues_identically(method, module, suffix, tmp_path):
   model = sparsity.sparsify(
     networks.dense_network(), method, target_sparsity=0.8
   )
@@ -130,8 +138,9 @@ def test_save_and_load_continues_identically(method, module, tmp_path):
     model.fit(inputs, targets, 16, shuffle=False, verbose=0)
 
   fit(model)
-  model.save(tmp_path / 'model.keras')
-  loaded = tf.keras.models.load_model(tmp_path / 'model.keras')
+  path = str(tmp_path / f'model.{suffix}')
+  model.save(path)
+  loaded = tf.keras.models.load_model(path)
   assert isinstance(loaded.optimizer, sparsity.SparseOptimizer)
   assert type(loaded.optimizer.updater) is type(optimizer.updater)
   for _ in range(2):
@@ -144,6 +153,33 @@ def test_save_and_load_continues_identically(method, module, tmp_path):
     fit(model)
     fit(loaded)
   assert int(optimizer.iterations) == 9
+
+
+def test_a_saved_model_keeps_masks_and_the_updater(tmp_path):
+  """Train steps and slots not: Keras restores no optimizer's from it."""
+  model = _model()
+  optimizer = sparsity.SparseOptimizer(
+    _CURRENT.Adam(0.02), networks.updater('rigl'), model
+  )
+  model.compile(optimizer, 'mse')
+  data = networks.batch(model)
+  model.fit(*data, epochs=3, verbose=0)
+  model.save(tmp_path / 'model')
+  loaded = tf.keras.models.load_model(tmp_path / 'model')
+  assert loaded.optimizer.updater.get_config() == optimizer.updater.get_config()
+  assert int(loaded.optimizer.iterations) == 0
+  for ours, theirs in zip(model.variables, loaded.variables):
+    np.testing.assert_array_equal(ours.numpy(), theirs.numpy())
+  loaded.fit(*data, epochs=1, verbose=0)
+  for new, old, kernel in zip(
+    networks.masks(loaded), networks.masks(model), networks.kernels(loaded)
+  ):
+    assert new.sum() == old.sum()
+    assert np.all(kernel[new == 0] == 0)
+  assert any(
+    np.any(new != old)
+    for new, old in zip(networks.masks(loaded), networks.masks(model))
+  )
 
 
 def test_checkpoint_restores_masks_and_slots(tmp_path):

@@ -55,6 +55,7 @@ def may_be_native():
   graph = tf.compat.v1.get_default_graph()
   return (
     graph.name != 'keras_graph'  # Where Keras finds out shapes only.
+    and not tf.distribute.has_strategy()  # Variables of it have no handle.
     and not save_context.in_save_context()
     and not control_flow_util.GraphOrParentsInXlaContext(graph)
     and not _accelerators()

@@ -13,10 +13,12 @@ from tf_sparse_rl.sparsity import (
   mask_ops,
   schedules,
 )
+from tf_sparse_rl.sparsity.callback import SparsityCallback
 from tf_sparse_rl.sparsity.counting import summary
 from tf_sparse_rl.sparsity.layers import SparseLayer, mask_of, sparse_layers
 from tf_sparse_rl.sparsity.optimizer import SparseOptimizer
 from tf_sparse_rl.sparsity.sparsify import sparsify, strip
+from tf_sparse_rl.sparsity.tfmot_models import take_over
 from tf_sparse_rl.sparsity.updaters import (
   SET,
   MagnitudePruning,
@@ -32,6 +34,7 @@ __all__ = [
   'SET',
   'SparseLayer',
   'SparseOptimizer',
+  'SparsityCallback',
   'Static',
   'counting',
   'distributions',
@@ -43,4 +46,5 @@ __all__ = [
   'sparsify',
   'strip',
   'summary',
+  'take_over',
 ]

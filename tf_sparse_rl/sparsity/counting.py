@@ -78,6 +78,21 @@ def total(counts):
   )
 
 
+def changed_fraction(before, now):
+  """Share of the active connections that were replaced or removed.
+
+  Args:
+    before: list of masks, NumPy arrays.
+    now: list of the same masks later.
+
+  Returns:
+    float; above 1 if more came than there were.
+  """
+  new = sum(np.sum(n > b) for n, b in zip(now, before))
+  gone = sum(np.sum(n < b) for n, b in zip(now, before))
+  return float(max(new, gone) / sum(np.sum(b) for b in before))
+
+
 def summary(network):
   """A table of the layers: shape, sparsity, non-zeros, FLOPs.
 

@@ -91,6 +91,11 @@ class SparseOptimizer(tf.keras.optimizers.Optimizer):
     inner = self._optimizer.variables
     return inner() if callable(inner) else inner
 
+  def set_weights(self, weights):
+    """See Keras, which restores `variables` from HDF5 files by this."""
+    for variable, value in zip(self.variables, weights):
+      variable.assign(value)
+
   @property
   def learning_rate(self):
     """The learning rate of the wrapped optimizer."""
@@ -334,7 +339,9 @@ class SparseOptimizer(tf.keras.optimizers.Optimizer):
 
   def get_config(self):
     """Returns the config: the inner optimizer, the updater and the name."""
-    serialize = tf.keras.utils.serialize_keras_object
+    # Keras' older form, which it reads in every format: in HDF5 files it does
+    # not find what the newer one registers.
+    serialize = tf.keras.utils.legacy.serialize_keras_object
     return {
       'optimizer': tf.keras.optimizers.serialize(self._optimizer),
       'updater': serialize(self.updater),

@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from tf_sparse_rl.sparsity import distributions, initializers
+from tf_sparse_rl.sparsity import cloning, distributions, initializers
 from tf_sparse_rl.sparsity import layers as layers_lib
 
 METHODS = ('dense', 'static', 'set', 'rigl', 'prune')
@@ -59,24 +59,24 @@ def sparsify(
       f'Expected method to be one of {METHODS}. Received: method={method!r}.'
     )
   if method == 'dense':
-    return _clone(model_or_layers, _plain_copy, input_shape)
+    return cloning.clone(model_or_layers, cloning.plain_copy, input_shape)
   built = model_or_layers
   if not isinstance(built, tf.keras.Model):
-    built = _clone(built, _plain_copy, input_shape)
+    built = cloning.clone(built, cloning.plain_copy, input_shape)
   sparsities = distributions.layer_sparsities(
     _kernel_shapes(built), target_sparsity, distribution, erk_power, custom
   )
   seeds = _layer_seeds(sparsities, seed)
 
   def wrap(layer, path):
-    copy = _plain_copy(layer, path)
+    copy = cloning.plain_copy(layer, path)
     if path not in sparsities:
       return copy
     return layers_lib.SparseLayer(
       copy, sparsities[path], seeds[path], block_shape, n_of_m
     )
 
-  clone = _clone(built, wrap)
+  clone = cloning.clone(built, wrap)
   if method != 'prune':
     _draw_masks(clone, seed, sparsity_aware_init)
   return clone
@@ -94,104 +94,14 @@ def strip(network):
     An independent copy without any SparseLayer.
   """
   if isinstance(network, (tf.keras.Model, list, tuple)):
-    return _clone(network, _plain_copy)
-  return network.copy(layers=_clone(network.layers, _plain_copy))
-
-
-def _plain_copy(layer, path):
-  """A layer of the same config, not built, without its SparseLayer."""
-  del path
-  if isinstance(layer, layers_lib.SparseLayer):
-    layer = layer.layer
-  return type(layer).from_config(layer.get_config())
-
-
-def _clone(network, convert, input_shape=None):
-  """Clones a network with its weights.
-
-  Args:
-    network: a Keras model or a list of layers.
-    convert: function (layer, path) that returns a new layer, not built, that
-      stands in for it.
-    input_shape: see `sparsify`.
-
-  Returns:
-    A model or a list of built layers.
-  """
-  pairs = []
-
-  def convert_layer(layer, path):
-    copy = convert(layer, path)
-    pairs.append((layer, copy))
-    return copy
-
-  if isinstance(network, tf.keras.Model):
-    clone = _clone_model(network, convert_layer)
-  else:
-    clone = _clone_list(network, convert_layer, input_shape)
-  for layer, copy in pairs:
-    if layer.built and layer.weights:
-      # get_weights() of a SparseLayer leaves out the mask.
-      copy.set_weights(layer.get_weights())
-  return clone
-
-
-def _check_model(model):
-  """Only these can be cloned, and only once they are built."""
-  # pylint: disable-next=protected-access
-  if not (isinstance(model, tf.keras.Sequential) or model._is_graph_network):
-    raise ValueError(
-      'Expected a Sequential or functional model. Received: '
-      f'{type(model).__name__}; give it as a list of layers, or put '
-      'SparseLayers into it yourself.'
-    )
-  if not model.built or not model.inputs:
-    raise ValueError(
-      'Expected a built model: kernel shapes decide the sparsities. Give its '
-      f'first layer an input_shape. Received: {model.name!r}, not built.'
-    )
-
-
-def _clone_model(model, convert_layer, prefix=''):
-  _check_model(model)
-
-  def clone_layer(layer):
-    path = prefix + layer.name
-    if isinstance(layer, tf.keras.Model):
-      return _clone_model(layer, convert_layer, prefix=path + '/')
-    return convert_layer(layer, path)
-
-  return tf.keras.models.clone_model(model, clone_function=clone_layer)
-
-
-def _clone_list(layers, convert_layer, input_shape):
-  if not isinstance(layers, (list, tuple)) or not all(
-    isinstance(layer, tf.keras.layers.Layer) for layer in layers
-  ):
-    raise ValueError(
-      f'Expected a Keras model or a list of Keras layers. Received: {layers!r}.'
-    )
-  clones, shape = [], input_shape
-  for layer in layers:
-    if layer.built and shape is None:
-      shape = layer.get_build_config()['input_shape']
-    if shape is None:
-      raise ValueError(
-        'Expected input_shape with layers that are not built, such as '
-        f'[None, 4]. Received: input_shape=None and {layer.name!r}.'
-      )
-    copy = convert_layer(layer, layer.name)
-    with tf.name_scope(layer.name):  # As where Keras builds it in a call.
-      copy.build(shape)
-    shape = copy.compute_output_shape(shape)
-    clones.append(copy)
-  return clones
+    return cloning.clone(network, cloning.plain_copy)
+  return network.copy(layers=cloning.clone(network.layers, cloning.plain_copy))
 
 
 def _kernel_shapes(network, prefix=''):
   """{path: kernel shape} of the layers that can be sparse."""
   if isinstance(network, tf.keras.Model):
-    _check_model(network)
+    cloning.check_model(network)
   shapes = {}
   for layer in getattr(network, 'layers', network):
     path = prefix + layer.name

@@ -117,7 +117,7 @@ class SET(MaskUpdater):
     """See base class."""
     given = self._given_drop_fraction
     if callable(given):
-      given = tf.keras.utils.serialize_keras_object(given)
+      given = tf.keras.utils.legacy.serialize_keras_object(given)
     return {
       'drop_fraction': given,
       'mask_update_period': self.mask_update_period,

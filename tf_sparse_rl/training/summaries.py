@@ -133,14 +133,10 @@ class Summaries:
       tf.summary.scalar(
         f'MaskUpdate/{name}/drop_fraction', fraction(optimizer.iterations)
       )
-    before, now = self._masks[name], self._read_masks()[name]
-    new = sum(np.sum(n > b) for n, b in zip(now, before))
-    gone = sum(np.sum(n < b) for n, b in zip(now, before))
-    active = sum(np.sum(b) for b in before)
-    if new or gone:  # Between two mask updates there is nothing to say.
-      tf.summary.scalar(
-        f'MaskUpdate/{name}/changed_fraction', max(new, gone) / active
-      )
+    now = self._read_masks()[name]
+    changed = sparsity.counting.changed_fraction(self._masks[name], now)
+    if changed:  # Between two mask updates there is nothing to say.
+      tf.summary.scalar(f'MaskUpdate/{name}/changed_fraction', changed)
     self._masks[name] = now
 
   def _read_masks(self):

@@ -1,0 +1,58 @@
+"""`SparsityCallback`: what `model.fit` tells about masks."""
+
+import tensorflow as tf
+
+from tf_sparse_rl.sparsity import counting
+from tf_sparse_rl.sparsity import layers as layers_lib
+
+
+class SparsityCallback(tf.keras.callbacks.Callback):
+  """Writes sparsities to TensorBoard each epoch, and prints the summary.
+
+  The tags are `Sparsity/<model>/<layer>`, the fraction of zeros;
+  `Params/<model>/nonzero`, active kernel entries; and
+  `MaskUpdate/<model>/changed_fraction`, the share of the active connections
+  replaced or removed in the epoch. The horizontal axis is the epoch, as in
+  Keras' own TensorBoard callback.
+  """
+
+  def __init__(self, log_dir, print_fn=print):
+    """Keeps the directory.
+
+    Args:
+      log_dir: of the event files, made if needed; another one than that of
+        Keras' TensorBoard callback, or the same.
+      print_fn: function of a string, which gets the table of the layers when
+        training begins and when it ends.
+    """
+    super().__init__()
+    self._log_dir = str(log_dir)
+    self._print_fn = print_fn
+    self._writer = None
+    self._masks = None
+
+  def on_train_begin(self, logs=None):
+    """Opens the event file; prints the table."""
+    self._writer = tf.summary.create_file_writer(self._log_dir)
+    self._masks = self._read_masks()
+    self._print_fn(counting.summary(self.model))
+
+  def on_epoch_end(self, epoch, logs=None):
+    """Writes one point of each tag."""
+    name, counts = self.model.name, counting.count(self.model)
+    before, self._masks = self._masks, self._read_masks()
+    with self._writer.as_default(step=epoch):
+      for layer in counts:
+        tf.summary.scalar(f'Sparsity/{name}/{layer.name}', layer.sparsity)
+      nonzero = counting.total(counts).nonzero
+      tf.summary.scalar(f'Params/{name}/nonzero', nonzero)
+      changed = counting.changed_fraction(before, self._masks)
+      tf.summary.scalar(f'MaskUpdate/{name}/changed_fraction', changed)
+
+  def on_train_end(self, logs=None):
+    """Closes the event file; prints the table."""
+    self._writer.close()
+    self._print_fn(counting.summary(self.model))
+
+  def _read_masks(self):
+    return [x.mask.numpy() for x in layers_lib.sparse_layers(self.model)]
