@@ -1,0 +1,87 @@
+"""The examples run, are short, and end with sparse networks."""
+
+import ast
+import json
+import pathlib
+import runpy
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from tf_sparse_rl import sparsity
+
+_ROOT = pathlib.Path(__file__).parents[1]
+_NETWORKS = {
+  'keras_fit': {'model': 0.9},
+  'custom_loop': {'model': 0.8},
+  'tf_agents_dqn': {'layers': 0.8},
+  'prune_dense_checkpoint': {'model': 0.9},
+  'custom_sparsities': {'blocks': 0.9, 'two_of_four': 0.5},
+}
+
+
+def test_every_example_has_a_line():
+  there = {path.stem for path in (_ROOT / 'examples').glob('*.py')}
+  assert there == set(_NETWORKS)
+
+
+@pytest.mark.parametrize('name', _NETWORKS)
+def test_example_runs(name, capsys):
+  path = _ROOT / 'examples' / f'{name}.py'
+  assert len(path.read_text('utf-8').splitlines()) < 60
+  values = runpy.run_path(str(path))
+  assert 'FLOPs' in capsys.readouterr().out
+  for network, target in _NETWORKS[name].items():
+    size = zeros = 0
+    for layer in sparsity.sparse_layers(values[network]):
+      mask, kernel = layer.mask.numpy(), layer.kernel.numpy()
+      assert not kernel[mask == 0].any()
+      size, zeros = size + mask.size, zeros + np.sum(mask == 0)
+    assert zeros / size == pytest.approx(target, abs=0.005)
+
+
+def _code_cells():
+  """(source, tags) of the notebook's code cells, in order."""
+  text = (_ROOT / 'launch' / 'colab.ipynb').read_text('utf-8')
+  return [
+    (''.join(cell['source']), cell['metadata'].get('tags', []))
+    for cell in json.loads(text)['cells']
+    if cell['cell_type'] == 'code'
+  ]
+
+
+def _execute(code, cwd):
+  return subprocess.run(
+    [sys.executable, '-c', code],
+    cwd=cwd,
+    capture_output=True,
+    text=True,
+    check=False,
+  )
+
+
+def test_notebook_runs_up_to_its_install_cell(tmp_path):
+  cells = _code_cells()
+  [install] = [i for i, (_, tags) in enumerate(cells) if 'install' in tags]
+  before = '\n'.join(source for source, _ in cells[:install])
+  result = _execute(before, _ROOT / 'launch')
+  assert result.returncode == 0, result.stderr
+  assert result.stdout == f'repository: {_ROOT}\n'
+  result = _execute(before, tmp_path)
+  assert 'The repository is not here' in result.stderr
+
+
+def test_the_rest_of_the_notebook():
+  """What is installed is there; its Keras cell runs; flags are real ones."""
+  cells = _code_cells()
+  for source, _ in cells:
+    ast.parse(source)
+  sources = [source for source, _ in cells]
+  for name in ('requirements.lock', 'setup.py'):
+    assert (_ROOT / name).exists() and any(name in s for s in sources)
+  names = {}
+  exec(sources[-1].replace('verbose=2', 'verbose=0'), names)
+  [first, last] = sparsity.sparse_layers(names['model'])
+  assert first.mask.numpy().mean() < 0.2 and last.target_sparsity > 0
