@@ -32,6 +32,7 @@ _CORE = [
   'moviepy==2.2.1',
   'numpy>=2',
   'pillow<12',
+  'scipy',
   'tensorboard==2.21.0',
   'tensorflow==2.21.0',
   'tensorflow-model-optimization==0.8.1',
@@ -48,7 +49,15 @@ _EXTRAS = {
   'test': ['hypothesis', 'pytest', 'pytest-xdist', 'ruff', 'scikit-learn'],
 }
 
-_COMMANDS = ['train', 'evaluate', 'summarize', 'benchmark', 'sweep', 'report']
+_COMMANDS = [
+  'train',
+  'evaluate',
+  'summarize',
+  'export',
+  'benchmark',
+  'sweep',
+  'report',
+]
 
 setuptools.setup(
   name='tf_sparse_rl',

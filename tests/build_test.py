@@ -31,7 +31,7 @@ _ROWS = (
   ('sweeps',),
   ('benchmarks',),
   ('report',),
-  ('train', 'evaluate', 'summarize', 'benchmark', 'sweep'),
+  ('train', 'evaluate', 'summarize', 'export', 'benchmark', 'sweep'),
 )
 
 

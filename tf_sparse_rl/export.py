@@ -36,6 +36,9 @@ def main(argv):
   try:
     run_dir = run_dir_lib.RunDir(options.root_dir)
     values = run_dir.read_finished_config()
+    # NumPy's products with one thread, like TFLite's: two fight over a busy
+    # machine. It looks at this when it is imported.
+    os.environ.setdefault('OPENBLAS_NUM_THREADS', '1')
     # Imported late: a wrong directory is told at once.
     quiet.silence()
     rows = _export(values, run_dir.policy_path, pathlib.Path(options.out))

@@ -9,7 +9,8 @@ import numpy as np
 
 from tf_sparse_rl.sparsity import counting
 
-_ROUNDS = 1000
+_MIN_ROUNDS = 1000
+_MIN_SECONDS = 1.0
 # Medians of the same program differ by less.
 _FASTER = 1.05
 
@@ -48,13 +49,16 @@ def latencies(calls):
   Returns:
     List of medians, microseconds.
   """
-  seconds = np.zeros([_ROUNDS, len(calls)])
-  for row in seconds:
-    for i, call in enumerate(calls):
-      begin = time.perf_counter()
-      call()
-      row[i] = time.perf_counter() - begin
-  return [float(m) for m in 1e6 * np.median(seconds, axis=0)]
+  rounds, end = [], time.perf_counter() + _MIN_SECONDS
+  while len(rounds) < _MIN_ROUNDS or time.perf_counter() < end:
+    rounds.append([_seconds(call) for call in calls])
+  return [float(m) for m in 1e6 * np.median(rounds, axis=0)]
+
+
+def _seconds(call):
+  begin = time.perf_counter()
+  call()
+  return time.perf_counter() - begin
 
 
 def table(rows):

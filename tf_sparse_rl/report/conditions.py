@@ -30,6 +30,8 @@ _UNUSED = {
     'critic_sparsity',
     'value_sparsity',
     'custom_sparsity',
+    'block_shape',
+    'n_of_m',
     'sparsity_aware_init',
     'mask_update_period',
     *_MOVING,
