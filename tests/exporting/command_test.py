@@ -22,6 +22,9 @@ def _make_run(path, **values):
   config = flags.make_config({'hidden_units': (30, 30), **values})
   env = envs.make(config)
   parts = registry.build(config, env.spec)
+  # Not what the config's seed alone would give.
+  bias = parts.policy_layers[0].layer.bias
+  bias.assign(bias + 0.3)
   run_dir = run_dir_lib.RunDir(path)
   with run_dir.locked():
     run_dir.start(config)

@@ -223,6 +223,19 @@ def test_deepcopy_of_a_model_is_independent(network):
     np.testing.assert_array_equal(ours, theirs)
 
 
+def test_keras_clones_have_new_weights_and_masks_of_ones():
+  model, step = _trained()
+  clone = tf.keras.models.clone_model(model)
+  assert clone.get_config() == model.get_config()
+  for mask, kernel in zip(networks.masks(clone), networks.kernels(clone)):
+    assert mask.all() and kernel.all()
+  # None of it is shared.
+  before = networks.kernels(clone)
+  step(*networks.batch(model, seed=1))
+  for ours, theirs in zip(before, networks.kernels(clone)):
+    np.testing.assert_array_equal(ours, theirs)
+
+
 def test_deepcopy_of_a_layer_uses_its_own_mask():
   layer, inputs, mask = _sparse('Dense')
   twin = copy.deepcopy(layer)
