@@ -296,6 +296,18 @@ def test_summarize_prints_the_budgets():
   assert rows[-1][:3] == ['total', '0.9000', '26,523']
 
 
+def test_networks_that_cannot_be_built_leave_no_config(tmp_path):
+  path = tmp_path / 'run'
+  process = _run('train', f'--root_dir={path}', '--custom_sparsity=none=0.5')
+  assert process.returncode == 2
+  assert process.stderr.startswith('error: Expected the names of custom')
+  # Blocks of five do not divide 512 units, which ERK does not leave dense.
+  process = _run('train', f'--root_dir={path}', '--block_shape=5,1')
+  assert process.returncode == 2
+  assert "'hidden_1' of shape (512, 512)" in process.stderr
+  assert [entry.name for entry in path.iterdir()] == ['.lock']
+
+
 def test_summarize_prints_each_network_of_sac(tmp_path):
   flags = ('--agent=sac', '--env_name=HalfCheetah-v5')
   process = _run('summarize', *flags, cwd=tmp_path)

@@ -48,8 +48,6 @@ def _train(config, run_dir):
   from tf_sparse_rl.training import checkpoints, loop, machine, terminal
 
   machine.configure(config)
-  if run_dir.read_config() is None:
-    run_dir.start(config)
   received = signals.note()
   try:
     with terminal.Progress(config) as progress:

@@ -65,6 +65,7 @@ def train(
   """
   env = envs.make(config)
   parts = registry.build(config, env.spec)
+  run_dir.start(config)  # Not before: what cannot be built leaves no config.
   buffer = replay.make(config, env.spec)
   learn = learner.make(config, parts, buffer, env.spec.observation_size)
   evaluator = evaluation.Evaluator(

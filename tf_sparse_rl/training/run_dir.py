@@ -160,13 +160,14 @@ class RunDir:
       return False
 
   def start(self, config):
-    """Begins the run: writes the config.
+    """Begins the run, if it has not begun: writes the config.
 
     Args:
       config: a Config.
     """
-    values = {**config_lib.to_dict(config), 'versions': _versions()}
-    self._write('config.json', values)
+    if self.read_config() is None:
+      values = {**config_lib.to_dict(config), 'versions': _versions()}
+      self._write('config.json', values)
 
   def set_results(self, results):
     """Sets the evaluations so far, whatever an interrupted run left.
