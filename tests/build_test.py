@@ -26,6 +26,7 @@ _ROWS = (
   ('envs',),
   ('networks',),
   ('agents',),
+  ('diagnostics',),
   ('training',),
   ('exporting',),
   ('sweeps',),

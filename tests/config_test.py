@@ -576,3 +576,11 @@ def test_xla_and_native_kernels_exclude_each_other():
   with pytest.raises(ValueError, match='XLA cannot compile.*backend=native'):
     flags.make_config({'jit_compile': True, 'backend': 'native'})
   assert flags.make_config({'jit_compile': True}).backend == 'auto'
+
+
+def test_diagnostics_are_checked_by_name():
+  config = flags.make_config({'diagnostics': 'snr,churn'})
+  assert config.diagnostics_kinds == ('snr', 'churn')
+  assert flags.make_config({}).diagnostics_kinds == ()
+  with pytest.raises(ValueError, match="'srn'. Did you mean 'snr'"):
+    flags.make_config({'diagnostics': 'srn'})

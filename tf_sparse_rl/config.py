@@ -5,6 +5,8 @@ import json
 import math
 import typing
 
+from tf_sparse_rl import names
+
 AGENTS = ('dqn', 'sac', 'ppo')
 # Gymnasium's kinds of actions that an agent takes.
 ACTION_SPACES = {
@@ -14,6 +16,8 @@ ACTION_SPACES = {
 }
 METHODS = ('dense', 'static', 'set', 'rigl', 'prune')
 DISTRIBUTIONS = ('uniform', 'er', 'erk')
+# What can be looked at while a run trains.
+DIAGNOSTICS = ('snr', 'dormant', 'rank', 'norms', 'churn')
 BACKENDS = ('auto', 'masked', 'native')
 
 
@@ -197,6 +201,12 @@ class Config:
     500, 'env steps from one TensorBoard point to the next'
   )
   mask_images: bool = _field(False, 'write masks as images to TensorBoard')
+  diagnostics: str = _field(
+    '', f'what to look into, of: {", ".join(DIAGNOSTICS)}'
+  )
+  diagnostics_period: int = _field(
+    1000, 'env steps from one diagnosis to the next; ppo: of whole rollouts'
+  )
 
   # Machine. On a CPU, two single-threaded operations at a time were fastest.
   intra_op_threads: int = _field(
@@ -230,6 +240,11 @@ class Config:
   def env_steps_between_training(self):
     """Env steps from one call of the agent's training to the next."""
     return self.rollout_env_steps or self.train_period
+
+  @property
+  def diagnostics_kinds(self):
+    """The names in `diagnostics`, a tuple."""
+    return tuple(filter(None, self.diagnostics.split(',')))
 
   @property
   def label(self):
@@ -303,6 +318,9 @@ def check(config):
         f'Expected one of {", ".join(allowed)}. '
         f'Received: {name}={getattr(config, name)!r}.'
       )
+  for kind in config.diagnostics_kinds:
+    if kind not in DIAGNOSTICS:
+      raise ValueError(names.unknown('diagnostics', kind, DIAGNOSTICS))
   _check_together(config)
 
 
@@ -379,6 +397,7 @@ _RANGES = {
   'num_eval_episodes': (1, 10000, 'from 1 to 10000 episodes'),
   'checkpoint_period': _COUNT,
   'summary_period': _COUNT,
+  'diagnostics_period': _COUNT,
   'intra_op_threads': (0, 1024, 'from 0 to 1024 threads'),
   'inter_op_threads': (0, 1024, 'from 0 to 1024 threads'),
 }

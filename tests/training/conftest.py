@@ -38,10 +38,33 @@ def tiny_run(tmp_path_factory, tiny_config):
 
 @pytest.fixture(scope='session')
 def tiny_sac_run(tmp_path_factory, tiny_config):
-  """The same of SAC."""
+  """The same of SAC, with diagnostics."""
   return _run(
     tmp_path_factory,
-    tiny_config(agent='sac', env_name='Pendulum-v1', mask_images=True),
+    tiny_config(
+      agent='sac',
+      env_name='Pendulum-v1',
+      mask_images=True,
+      diagnostics=','.join(config_lib.DIAGNOSTICS),
+      diagnostics_period=150,
+    ),
+  )
+
+
+@pytest.fixture(scope='session')
+def tiny_ppo_run(tmp_path_factory, tiny_config):
+  """The same of PPO, with diagnostics."""
+  return _run(
+    tmp_path_factory,
+    tiny_config(
+      agent='ppo',
+      env_name='Pendulum-v1',
+      initial_collect_env_steps=None,
+      rollout_env_steps=64,
+      num_epochs=2,
+      diagnostics=','.join(config_lib.DIAGNOSTICS),
+      diagnostics_period=150,
+    ),
   )
 
 

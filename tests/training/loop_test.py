@@ -187,6 +187,22 @@ def test_a_stopped_run_ends_like_one_left_alone(
     np.testing.assert_array_equal(ours, theirs)
 
 
+def test_diagnostics_leave_training_alone(tmp_path, tiny_config):
+  results = []
+  for name, kinds in (('without', ''), ('with', 'snr,rank,churn')):
+    directory = run_dir.RunDir(tmp_path / name)
+    directory.path.mkdir()
+    config = tiny_config(
+      num_env_steps=200, diagnostics=kinds, diagnostics_period=20
+    )
+    directory.start(config)
+    loop.train(config, directory)
+    results.append(_without_clock(directory.read_results()))
+  assert all(result.pop('diagnosis') for result in results[1][1:])
+  assert results[1][0].pop('diagnosis') == {}  # Before the first train step.
+  assert results[0] == results[1]
+
+
 @pytest.mark.parametrize('env_name', ['Pendulum-v1', 'CartPole-v1'])
 def test_ppo_stopped_in_a_rollout_ends_like_one_left_alone(tmp_path, env_name):
   config = flags.make_config(
@@ -202,6 +218,8 @@ def test_ppo_stopped_in_a_rollout_ends_like_one_left_alone(tmp_path, env_name):
       'eval_period': 100,
       'num_eval_episodes': 2,
       'checkpoint_period': 30,
+      'diagnostics': 'snr,churn',
+      'diagnostics_period': 50,
     }
   )
   results, variables = [], []

@@ -56,15 +56,49 @@ def sac_events_fixture(tiny_sac_run):
   return _read(tiny_sac_run.run_dir.path / 'train')
 
 
+@pytest.fixture(name='ppo_events', scope='module')
+def ppo_events_fixture(tiny_ppo_run):
+  """The same of PPO."""
+  return _read(tiny_ppo_run.run_dir.path / 'train')
+
+
 def test_every_tag_stands_in_the_table_and_every_row_is_written(
-  events, sac_events
+  events, sac_events, ppo_events
 ):
   written = {*_tags(events['train']), *_tags(events['eval'])} - {_HPARAMS_TAG}
-  written.update(_tags(sac_events))
+  written.update(_tags(sac_events), _tags(ppo_events))
   for tag in written:
     assert any(re.match(_pattern(row), tag) for row in summaries.TAGS), tag
   for row in summaries.TAGS:
     assert any(re.match(_pattern(row), tag) for tag in written), row
+
+
+@pytest.mark.parametrize(
+  'run, tags, env_steps',
+  [
+    ('sac', 'sac_events', [150, 300, 450, 600]),
+    # The ends of rollouts of 64 env steps: the next ones.
+    ('ppo', 'ppo_events', [192, 320, 512]),
+  ],
+)
+def test_diagnoses_come_at_their_period(request, run, tags, env_steps):
+  events = request.getfixturevalue(tags)
+  finished = request.getfixturevalue(f'tiny_{run}_run')
+  last = finished.run_dir.read_results()[-1]['diagnosis']
+  groups = {tag.split('/')[0] for tag in last}
+  assert groups >= {'SNR', 'DeadGradients', 'Dormant', 'Rank', 'Churn'}
+  assert {tag.split('/')[1] for tag in last} == set(
+    finished.outcome.parts.networks
+  )
+  for tag, value in last.items():
+    points = _points(events, tag)
+    assert [step for step, _ in points] == env_steps, tag
+    assert points[-1][1] == pytest.approx(value, rel=1e-5), tag
+
+
+def test_without_diagnostics_there_is_nothing_of_them(events, tiny_run):
+  assert not {tag for tag in _tags(events['train']) if 'SNR' in tag}
+  assert 'diagnosis' not in tiny_run.run_dir.read_results()[-1]
 
 
 def test_evaluations_are_those_of_the_results(events, tiny_run):

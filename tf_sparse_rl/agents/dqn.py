@@ -36,6 +36,24 @@ class _OnePassDqnAgent(dqn_agent.DqnAgent):
     )
     return tf.reduce_max(q_values, -1)
 
+  def probe(self, transition):
+    """What the Q-network learns from each sample; see `parts.Probe`."""
+    time_steps, (actions, _, _), next_time_steps = transition
+    targets = dqn_agent.compute_td_targets(
+      self._compute_next_q_values(next_time_steps, None),
+      self._reward_scale_factor * next_time_steps.reward,
+      self._gamma * next_time_steps.discount,
+    )
+
+    def values(outputs):
+      return tf.gather(outputs, actions, batch_dims=1)
+
+    return parts.Probe(
+      time_steps.observation,
+      lambda outputs: self._td_errors_loss_fn(targets, values(outputs)),
+      values,
+    )
+
 
 def build_dqn(config, env_spec):
   """Builds a DQN agent; masks are drawn before the target is copied.
@@ -69,6 +87,7 @@ def build_dqn(config, env_spec):
     train_step_counter=tf.Variable(0, dtype=tf.int64, name='train_step'),
   )
   agent.initialize()
+  to_experience = parts.to_transition(env_spec)
   return parts.AgentParts(
     agent=agent,
     networks={'q_network': network},
@@ -79,10 +98,11 @@ def build_dqn(config, env_spec):
     noise_size=2,
     explore=_epsilon_greedy(network, config.epsilon, env_spec.num_actions),
     greedy_action=_argmax,
-    to_experience=parts.to_transition(env_spec),
+    to_experience=to_experience,
     scalars=lambda info: {'Losses/td_loss': tf.reduce_mean(info.extra.td_loss)},
     # TF-Agents' random policy has a state that no checkpoint holds.
     sample_noise=lambda rng, num_envs: rng.random((num_envs, 2), 'float32'),
+    probes=lambda rows: {'q_network': agent.probe(to_experience(rows))},
   )
 
 

@@ -2,11 +2,26 @@
 
 import dataclasses
 from collections.abc import Callable
+from typing import NamedTuple
 
 import tensorflow as tf
 from tf_agents.agents import tf_agent
 from tf_agents.trajectories import policy_step, trajectory
 from tf_agents.trajectories import time_step as ts
+
+
+class Probe(NamedTuple):
+  """What a diagnosis gives one network, and what it makes of its outputs.
+
+  Outputs are those of the network's last Dense layer, `[batch, outputs]`.
+  """
+
+  inputs: tf.Tensor  # `[batch, inputs]`
+  # outputs -> the loss of each sample, `[batch]`, without weight decay, so
+  # that their mean is what the network is trained on.
+  losses: Callable[[tf.Tensor], tf.Tensor]
+  # outputs -> the value of each sample, `[batch]`; None for an actor.
+  values: Callable[[tf.Tensor], tf.Tensor] | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,6 +51,8 @@ class AgentParts:
   scalars: Callable
   # (NumPy generator, num_envs) -> noise.
   sample_noise: Callable
+  # rows -> {name of a network: Probe}, of the networks as they are.
+  probes: Callable
   # How a rollout is prepared for training; None for agents with a replay.
   rollouts: object | None = None
 

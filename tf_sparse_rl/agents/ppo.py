@@ -111,6 +111,10 @@ class _GaussianHead(tf.keras.layers.Layer):
     loc, scale = tf.split(parameters, 2, axis=-1)
     return {'loc': loc, 'scale_diag': scale}
 
+  def from_kept(self, kept):
+    """The distribution of what `from_parameters` returned."""
+    return tfp.distributions.MultivariateNormalDiag(**kept)
+
 
 class _CategoricalHead(tf.keras.layers.Layer):
   """One probability an action."""
@@ -142,6 +146,10 @@ class _CategoricalHead(tf.keras.layers.Layer):
   def from_parameters(self, parameters):
     """See _GaussianHead."""
     return {'logits': parameters}
+
+  def from_kept(self, kept):
+    """See _GaussianHead."""
+    return tfp.distributions.Categorical(**kept, dtype=tf.int32)
 
 
 class _Rollouts(tf.Module):
@@ -345,6 +353,7 @@ def build_ppo(config, env_spec):
     to_experience=rollouts.to_experience,
     scalars=lambda info: _scalars(agent, info),
     sample_noise=head.sample_noise,
+    probes=lambda rows: _probes(config, rollouts, head, rows),
     rollouts=rollouts,
   )
 
@@ -404,6 +413,37 @@ def _falling(config):
     return config.learning_rate * (1 - done / rollouts)
 
   return schedule
+
+
+def _probes(config, rollouts, head, rows):
+  """What each network learns from each sample; see `parts.Probe`."""
+  experience = rollouts.to_experience(rows)
+  info = tf.nest.map_structure(lambda x: x[:, 0], experience.policy_info)
+  action = experience.action[:, 0]
+  old = head.from_kept(info['dist_params']).log_prob(action)
+  mean, variance = tf.nn.moments(info['advantage'], axes=[0])
+  advantages = (info['advantage'] - mean) * tf.math.rsqrt(variance + 1e-8)
+
+  def actor_losses(outputs):
+    distribution = head(outputs)
+    ratio = tf.exp(distribution.log_prob(action) - old)
+    low, high = 1 - config.clip_ratio, 1 + config.clip_ratio
+    clipped = tf.clip_by_value(ratio, low, high)
+    gain = tf.minimum(ratio * advantages, clipped * advantages)
+    return -gain - config.entropy_weight * distribution.entropy()
+
+  def values(outputs):
+    return outputs[:, 0]
+
+  def value_losses(outputs):
+    errors = info['return'] - values(outputs)
+    return config.value_loss_weight * tf.square(errors)
+
+  observation = experience.observation[:, 0]
+  return {
+    'actor': parts.Probe(observation, actor_losses),
+    'value': parts.Probe(observation, value_losses, values),
+  }
 
 
 def _scalars(agent, info):

@@ -85,15 +85,70 @@ class _SacAgent(sac_agent.SacAgent):
     draws = self._trace.draws
     if len(draws) == 2:
       return draws[1]  # In the temperature's loss.
-    parameters = time_steps.observation
-    for layer in self._actor_network.layers[:-1]:
-      parameters = layer(parameters)
+    parameters = _call(self._actor_network.layers[:-1], time_steps.observation)
+    draws.append(self._sample(parameters, len(draws)))
+    return draws[-1]
+
+  def _sample(self, parameters, index):
+    """The index-th actions and log probabilities of this train step."""
     noise = tf.random.stateless_normal(
       [parameters.shape[0], parameters.shape[1] // 2],
-      seed=tf.stack([self._seed + len(draws), self.train_step_counter]),
+      seed=tf.stack([self._seed + index, self.train_step_counter]),
     )
-    draws.append(self._squash.sample(parameters, noise))
-    return draws[-1]
+    return self._squash.sample(parameters, noise)
+
+  def probes(self, transition):
+    """What each network learns from each sample; see `parts.Probe`.
+
+    With the actions that the next train step will draw. The actor's loss is
+    by the critics as they are, and not, as in a train step, just updated.
+    """
+    time_steps, (actions, _, _), next_time_steps = transition
+    observations, following = (
+      steps.observation for steps in (time_steps, next_time_steps)
+    )
+    alpha = tf.exp(self._log_alpha)
+
+    def q_values(critics, observations, actions):
+      return tf.reduce_min(
+        [critic((observations, actions))[0] for critic in critics], axis=0
+      )
+
+    next_actions, next_log_pi = self._sample(
+      _call(self._actor_network.layers[:-1], following), 0
+    )
+    next_q_values = q_values(
+      (self._target_critic_network_1, self._target_critic_network_2),
+      following,
+      next_actions,
+    )
+    targets = (
+      self._reward_scale_factor * next_time_steps.reward
+      + self._gamma
+      * next_time_steps.discount
+      * (next_q_values - alpha * next_log_pi)
+    )
+    critics = (self._critic_network_1, self._critic_network_2)
+
+    def actor_losses(parameters):
+      chosen, log_pi = self._sample(parameters, 1)
+      return alpha * log_pi - q_values(critics, observations, chosen)
+
+    def critic_losses(outputs):
+      return self._critic_loss_weight * self._td_errors_loss_fn(
+        targets, outputs[:, 0]
+      )
+
+    critic = parts.Probe(
+      tf.concat([observations, actions], axis=-1),
+      critic_losses,
+      lambda outputs: outputs[:, 0],
+    )
+    return {
+      'actor': parts.Probe(observations, actor_losses),
+      'critic_1': critic,
+      'critic_2': critic,
+    }
 
   def _get_target_updater(self, tau=1.0, period=1):
     pairs = (
@@ -230,6 +285,7 @@ def build_sac(config, env_spec):
     seed=seeds.derive(config.seed, _TRAIN),
   )
   agent.initialize()
+  to_experience = parts.to_transition(env_spec)
   return parts.AgentParts(
     agent=agent,
     networks={'actor': actor, 'critic_1': critics[0], 'critic_2': critics[1]},
@@ -247,11 +303,12 @@ def build_sac(config, env_spec):
       _call(actor_layers, observations), noise
     ),
     greedy_action=squash.mode,
-    to_experience=parts.to_transition(env_spec),
+    to_experience=to_experience,
     scalars=lambda info: info.extra,
     sample_noise=lambda rng, num_envs: rng.standard_normal(
       (num_envs, env_spec.action_size), 'float32'
     ),
+    probes=lambda rows: agent.probes(to_experience(rows)),
   )
 
 

@@ -71,6 +71,18 @@ class Learner:
     """The best actions as the network sees it; see `act`."""
     return self._greedy(tf.constant(observations)).numpy()
 
+  def draw(self, buffer, rng):
+    """A batch as the next train step gets one.
+
+    Args:
+      buffer: a Replay.
+      rng: NumPy generator.
+
+    Returns:
+      float32 `[batch_size, row_size]`.
+    """
+    return buffer.sample(self._batch_size, rng)
+
   @property
   def train_step(self):
     """Train steps so far."""
@@ -167,6 +179,11 @@ class RolloutLearner(Learner):
   def _train_and_act(self, rows, observations, noise):
     # It acts when all epochs are over.
     return observations, self._train_once(rows)
+
+  def draw(self, buffer, rng):
+    """See Learner; `buffer` is a Rollout that is full."""
+    rows = self._parts.rollouts.prepare(buffer.latest())
+    return rows[rng.permutation(len(rows))[: self._batch_size]]
 
   def train_and_act(self, buffer, rng, observations, noise):
     """Trains on a rollout, batch by batch; see Learner.

@@ -11,6 +11,7 @@ import numpy as np
 from tf_sparse_rl import envs
 from tf_sparse_rl.agents import parts as agent_parts
 from tf_sparse_rl.agents import registry
+from tf_sparse_rl.diagnostics import diagnoser
 from tf_sparse_rl.training import (
   checkpoints,
   cost,
@@ -71,6 +72,7 @@ def train(
   evaluator = evaluation.Evaluator(
     config.env_name, config.num_eval_episodes, state.evaluation_seed(config)
   )
+  diagnoses = diagnoser.Diagnoser(config, parts)
   keeper = checkpoints.Checkpoints(run_dir.checkpoints, parts.agent, buffer)
   saved = keeper.restore(log)
   now = state.State.from_json(saved) if saved else state.State.begin(config)
@@ -113,6 +115,10 @@ def train(
     if step.terminated or step.truncated:
       observation = env.reset(state.episode_seed(config, now.episodes.count))
 
+    if diagnoses.is_due(now.env_step):
+      rng = state.diagnosis_rng(config, now.env_step)
+      now.diagnosis = diagnoses.diagnose(learn.draw(buffer, rng))
+      writer.diagnosis(now.env_step, now.diagnosis)
     if now.env_step <= config.num_random_env_steps:
       now.action = env.random_action(now.rng)
     elif now.env_step % config.env_steps_between_training:
@@ -162,6 +168,7 @@ def _diverged(env_step, train_step, error):
 def _result(config, now, parts, outcome):
   """One line of results.jsonl."""
   count = cost.total(parts)
+  diagnosis = {'diagnosis': now.diagnosis} if config.diagnostics else {}
   return {
     'env_step': now.env_step,
     'train_step': int(parts.agent.train_step_counter),
@@ -170,6 +177,7 @@ def _result(config, now, parts, outcome):
     'sparsity': count.sparsity,
     'nonzero': count.nonzero,
     'train_step_flops': cost.train_step_flops(parts, config.batch_size),
+    **diagnosis,
     **now.clock.figures(),
   }
 

@@ -8,7 +8,7 @@ from tf_sparse_rl import seeds
 from tf_sparse_rl.training import metrics
 
 # Each use of randomness has a stream of its own, derived from the seed.
-_COLLECT, _EPISODES, _EVALUATIONS = range(3)
+_COLLECT, _EPISODES, _EVALUATIONS, _DIAGNOSES = range(4)
 
 
 @dataclasses.dataclass
@@ -23,6 +23,8 @@ class State:
   episodes: metrics.Episodes
   clock: metrics.Clock
   results: list  # the lines of results.jsonl
+  # {tag: value} of the last diagnosis
+  diagnosis: dict = dataclasses.field(default_factory=dict)
 
   @classmethod
   def begin(cls, config):
@@ -72,6 +74,7 @@ class State:
       'episodes': self.episodes.to_json(),
       'clock': self.clock.to_json(self.env_step),
       'results': self.results,
+      'diagnosis': self.diagnosis,
     }
 
 
@@ -83,3 +86,9 @@ def episode_seed(config, index):
 def evaluation_seed(config):
   """Seed of the evaluations' episodes."""
   return seeds.derive(config.seed, _EVALUATIONS)
+
+
+def diagnosis_rng(config, env_step):
+  """The NumPy generator that draws the batch of a diagnosis."""
+  seed = seeds.derive(config.seed, _DIAGNOSES, env_step)
+  return np.random.default_rng(seed)

@@ -1,0 +1,194 @@
+"""Diagnoses of real agents: gradients are those that they train by."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tf_sparse_rl import envs, flags, sparsity
+from tf_sparse_rl.agents import registry
+from tf_sparse_rl.diagnostics import diagnoser, signal, trace
+
+_BATCH = 16
+_BOX = envs.EnvSpec('HalfCheetah-v5', 5, None, 1000, (-1.0, -2.0), (1.0, 0.5))
+_DISCRETE = envs.EnvSpec('CartPole-v1', 5, 3, 500)
+_AGENTS = {
+  'dqn': (_DISCRETE, {}),
+  # So that critics are as good as unchanged when it comes to the actor.
+  'sac': (_BOX, {'critic_learning_rate': 1e-12, 'reward_scale': 0.3}),
+  'ppo': (_BOX, {'max_gradient_norm': 0.0, 'entropy_weight': 0.01}),
+  'ppo_discrete': (_DISCRETE, {'agent': 'ppo', 'max_gradient_norm': 0.0}),
+}
+
+
+def _agent(name, **changes):
+  """(Config, AgentParts, rows) of an agent that has never trained."""
+  spec, values = _AGENTS[name]
+  config = flags.make_config(
+    {
+      'agent': name,
+      'method': 'static',
+      'sparsity': 0.5,
+      'hidden_units': (12, 8),
+      'batch_size': _BATCH,
+      'weight_decay': 0.0,
+      **values,
+      **changes,
+    }
+  )
+  parts = registry.build(config, spec)
+  rng = np.random.default_rng(0)
+
+  def action():
+    if spec.num_actions:
+      return rng.integers(spec.num_actions, size=(_BATCH, 1))
+    return rng.uniform(-1, 0.5, size=(_BATCH, spec.action_size))
+
+  columns = [rng.normal(size=(_BATCH, 5)), action()]
+  columns += [rng.normal(size=(_BATCH, 1)), rng.random((_BATCH, 1)) < 0.8]
+  columns.append(rng.normal(size=(_BATCH, 5)))
+  if parts.rollouts is None:
+    return config, parts, np.concatenate(columns, axis=1, dtype=np.float32)
+  columns.append(rng.random((_BATCH, 1)) < 0.2)
+  rows = np.concatenate(columns, axis=1, dtype=np.float32)
+  rows = parts.rollouts.prepare(rows)
+  for network in parts.networks.values():
+    # Other than when it collected: ratios of probabilities are not all 1.
+    for variable in network.trainable_variables:
+      variable.assign(1.3 * variable)
+  return config, parts, rows
+
+
+def _traces(parts, rows):
+  """{network: (Dense layers, Trace)}."""
+  found = {}
+  for name, probe in parts.probes(tf.constant(rows)).items():
+    layers = trace.dense_layers(parts.networks[name])
+    found[name] = layers, trace.trace(layers, probe.inputs, probe.losses)
+  return found
+
+
+@pytest.mark.parametrize('name', _AGENTS)
+def test_the_mean_gradient_is_that_of_the_train_step(name):
+  _, parts, rows = _agent(name)
+  traces = _traces(parts, rows)
+  assert set(traces) == set(parts.networks)
+  train = tf.function(
+    lambda rows: parts.agent.train(parts.to_experience(rows)).loss,
+    autograph=False,
+  )
+  train(tf.constant(rows))
+  for network, (layers, traced) in traces.items():
+    adam = parts.optimizers[network].inner_optimizer
+    assert len(layers) == 3
+    for layer, *tensors in zip(layers, traced.inputs, traced.deltas):
+      # After one train step, the first moment is a tenth of the gradient.
+      expected = adam.get_slot(layer.kernel, 'm').numpy() / 0.1
+      assert np.abs(expected).max() > 1e-5
+      found = signal.moments(*tensors).mean * trace.mask(layer)
+      np.testing.assert_allclose(
+        found, expected, rtol=1e-3, atol=1e-4 * np.abs(expected).max()
+      )
+
+
+@pytest.mark.parametrize('name', ['dqn', 'sac'])
+def test_each_gradient_is_that_of_its_sample_alone(name):
+  _, parts, rows = _agent(name)
+  if name == 'sac':
+    parts.networks.pop('actor')  # Its noise is by the place in the batch.
+    probes = parts.probes
+    parts = dataclasses.replace(
+      parts,
+      probes=lambda rows: {
+        key: probe for key, probe in probes(rows).items() if key != 'actor'
+      },
+    )
+    rows[:, -6] = 0  # Nor is there noise without a next value.
+  whole = _traces(parts, rows)
+  squares = {}
+  for i in range(_BATCH):
+    for network, (_, one) in _traces(parts, rows[i : i + 1]).items():
+      for layer, tensors in enumerate(zip(one.inputs, one.deltas)):
+        gradient = signal.moments(*tensors).mean
+        squares[network, layer] = (
+          squares.get((network, layer), 0) + gradient**2 / _BATCH
+        )
+  for (network, layer), expected in squares.items():
+    traced = whole[network][1]
+    found = signal.moments(traced.inputs[layer], traced.deltas[layer]).square
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-7)
+
+
+def _diagnose(parts, config, rows, kinds):
+  config = dataclasses.replace(config, diagnostics=kinds)
+  return diagnoser.Diagnoser(config, parts).diagnose(rows)
+
+
+def test_a_diagnosis_is_made_of_its_parts():
+  config, parts, rows = _agent('dqn')
+  found = _diagnose(parts, config, rows, 'snr,norms,rank')
+  [(layers, traced)] = _traces(parts, rows).values()
+  masks = [trace.mask(layer) for layer in layers]
+  assert 0.4 < 1 - np.concatenate([m.ravel() for m in masks]).mean() < 0.6
+  gradients = [
+    np.einsum('bi,bj->bij', i, d) for i, d in zip(traced.inputs, traced.deltas)
+  ]
+  active = np.concatenate([g[:, m] for g, m in zip(gradients, masks)], axis=1)
+  everything = np.concatenate([g.reshape(_BATCH, -1) for g in gradients], 1)
+  for which, entries in (('active', active), ('all', everything)):
+    dead = (entries == 0).all(axis=0)
+    mean, std = entries[:, ~dead].mean(0), entries[:, ~dead].std(0)
+    ratio = (np.abs(mean) / std).mean()
+    assert found[f'SNR/q_network/{which}'] == pytest.approx(ratio, rel=1e-3)
+    assert found[f'DeadGradients/q_network/{which}'] == pytest.approx(
+      dead.mean(), abs=1e-6
+    )
+  assert found['Norms/q_network/gradients'] == pytest.approx(
+    np.linalg.norm(active.mean(axis=0)), rel=1e-4
+  )
+  kernels = [layer.kernel.numpy().ravel() for layer in layers]
+  assert found['Norms/q_network/weights'] == pytest.approx(
+    np.linalg.norm(np.concatenate(kernels)), rel=1e-5
+  )
+  q_values = parts.networks['q_network'](rows[:, :5])[0].numpy()
+  taken = q_values[np.arange(_BATCH), rows[:, 5].astype(int)]
+  assert found['Values/q_network/max'] == pytest.approx(taken.max(), rel=1e-5)
+  assert found['Values/q_network/std'] == pytest.approx(taken.std(), rel=1e-4)
+  assert 1 <= found['Rank/q_network/effective'] <= 8
+
+
+def test_units_made_dormant_are_counted():
+  config, parts, rows = _agent('dqn')
+  first = sparsity.sparse_layers(parts.networks['q_network'])[0].layer
+  for num_dormant in (0, 5, 12):
+    # All 12 units say something, but the first ones.
+    first.kernel.assign(0 * first.kernel)
+    first.bias.assign([0.0] * num_dormant + [1.0] * (12 - num_dormant))
+    found = _diagnose(parts, config, rows, 'dormant')
+    [(_, traced)] = _traces(parts, rows).values()
+    assert (traced.inputs[1].numpy() == 0).all(axis=0).sum() == num_dormant
+    second = np.abs(traced.inputs[2]).mean(axis=0)
+    expected = num_dormant + (second == 0).sum()
+    assert found['Dormant/q_network/0'] == pytest.approx(expected / 20)
+
+
+def test_only_what_is_asked_for():
+  config, parts, rows = _agent('dqn')
+  assert set(_diagnose(parts, config, rows, 'churn')) == {
+    'Churn/q_network/changed',
+    'Churn/q_network/survived',
+    'Churn/q_network/ever_active',
+  }
+  idle = diagnoser.Diagnoser(config, parts)
+  assert not any(idle.is_due(env_step) for env_step in range(5000))
+
+
+def test_native_kernels_change_nothing():
+  config, parts, rows = _agent('sac')
+  found = {}
+  for name in ('masked', 'native'):
+    sparsity.set_backend(name)
+    found[name] = _diagnose(parts, config, rows, 'snr,norms')
+  for tag, value in found['masked'].items():
+    assert found['native'][tag] == pytest.approx(value, rel=1e-2), tag

@@ -1,0 +1,1 @@
+"""What goes on inside networks while they train; nothing of it trains."""

@@ -1,0 +1,63 @@
+"""How masks change over a run: churn, survival, connections ever active."""
+
+import tensorflow as tf
+
+from tf_sparse_rl import sparsity
+
+
+class MaskHistory(tf.Module):
+  """What is to be known of earlier masks of one network.
+
+  Variables, so that a checkpoint holds them. Masks are looked at when asked
+  and not between: what is grown and dropped from one look to the next is not
+  seen.
+  """
+
+  def __init__(self, network):
+    """Begins with the masks as they are.
+
+    Args:
+      network: see `sparsity.sparse_layers`.
+    """
+    super().__init__(name='mask_history')
+    self._layers = sparsity.sparse_layers(network)
+    masks = [layer.mask.numpy() > 0 for layer in self._layers]
+
+    def remember(name):
+      return [tf.Variable(mask, trainable=False, name=name) for mask in masks]
+
+    self._before = remember('before')
+    self._surviving = remember('surviving')
+    self._ever = remember('ever')
+    self._num_at_first = sum(int(mask.sum()) for mask in masks)
+
+  def look(self):
+    """Compares the masks of now with earlier ones.
+
+    Returns:
+      `{name: share}`, empty for a network without sparse layers. 'changed':
+      of the connections active at the look before, those that are not now.
+      'survived': of the first connections, those active at every look since.
+      'ever_active': of all entries, those active at some look.
+    """
+    before = changed = surviving = ever = size = 0
+    for layer, *past in zip(
+      self._layers, self._before, self._surviving, self._ever
+    ):
+      now = layer.mask.numpy() > 0
+      old, survivors, seen = (variable.numpy() for variable in past)
+      before += old.sum()
+      changed += (old & ~now).sum()
+      survivors, seen = survivors & now, seen | now
+      surviving += survivors.sum()
+      ever += seen.sum()
+      size += now.size
+      for variable, value in zip(past, (now, survivors, seen)):
+        variable.assign(value)
+    if not size:
+      return {}
+    return {
+      'changed': float(changed / before),
+      'survived': float(surviving / self._num_at_first),
+      'ever_active': float(ever / size),
+    }
