@@ -59,13 +59,15 @@ def _config(warmup):
 def _of_this_run(config, options):
   """Measures the run, or its checkpoints, in this process."""
   quiet.silence()
-  from tf_sparse_rl.benchmarks import checkpoint, training
+  from tf_sparse_rl.benchmarks import checkpoint, diagnosis, training
   from tf_sparse_rl.training import machine
 
   machine.configure(config)
   try:
     if options.what == 'checkpoint':
       return checkpoint.measure(config, options.rounds)
+    if options.what == 'diagnostics':
+      return diagnosis.measure(config, options.warmup_env_steps, options.rounds)
     return training.measure(config, options.warmup_env_steps)
   except ValueError as error:
     raise run_flags.UserError(str(error)) from error
@@ -178,6 +180,7 @@ def run():
       'dense_layer',
       'mask_update',
       'checkpoint',
+      'diagnostics',
       'sweep',
     ],
     'What to measure.',
@@ -190,7 +193,7 @@ def run():
     'peers', None, 'Peers to compare with: sb3=PYTHON,sbx=PYTHON.'
   )
   flags.DEFINE_integer(
-    'rounds', 5, 'Rounds in turn, updates or checkpoints.', 1
+    'rounds', 5, 'Rounds in turn, updates, checkpoints or diagnoses.', 1
   )
   flags.DEFINE_string(
     'figure', None, 'With --what=sparsity: picture to draw, PNG or SVG.'

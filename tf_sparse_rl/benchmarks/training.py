@@ -21,7 +21,7 @@ def measure(config, warmup_env_steps):
   Returns:
     Dict of JSON types.
   """
-  speed = _env_steps_per_sec(config, warmup_env_steps)
+  speed = env_steps_per_sec(config, warmup_env_steps)
   stages, kinds, replay_bytes = _stages(config)
   return {
     'method': config.method,
@@ -33,7 +33,8 @@ def measure(config, warmup_env_steps):
   }
 
 
-def _env_steps_per_sec(config, warmup_env_steps):
+def env_steps_per_sec(config, warmup_env_steps):
+  """Speed of the real loop; see `measure`."""
   times = {}
   # The last step's evaluation comes before its call, so it is left out.
   last = config.num_env_steps - 1
