@@ -29,7 +29,9 @@ _RANGE = {
 _DENSE_WEIGHTS = {'dqn': 265_216, 'sac': 216_320}
 
 
-def make_run(path, returns=None, finished=True, noise=None, **fields):
+def make_run(
+  path, returns=None, finished=True, noise=None, diagnoses=None, **fields
+):
   """Writes one run directory.
 
   Args:
@@ -37,6 +39,7 @@ def make_run(path, returns=None, finished=True, noise=None, **fields):
     returns: of its evaluations; drawn from the seed if None.
     finished: whether it has a summary.
     noise: `{noise_std: return}`, or None for none.
+    diagnoses: list of `{tag: value}`, one an evaluation, or None for none.
     **fields: of the config; `method='small_dense'` with `sparsity` matches it.
 
   Returns:
@@ -57,7 +60,10 @@ def make_run(path, returns=None, finished=True, noise=None, **fields):
   if returns is None:
     returns = _draw_returns(config, method)
   directory = run_dir_lib.RunDir(path)
-  directory.set_results(_results(config, returns, method))
+  results = _results(config, returns, method)
+  for result, diagnosis in zip(results, diagnoses or []):
+    result['diagnosis'] = diagnosis
+  directory.set_results(results)
   if finished:
     directory.finish(_totals(config, method))
   if noise:

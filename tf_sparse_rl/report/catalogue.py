@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-from tf_sparse_rl.report import figures, panels
+from tf_sparse_rl.report import diagnoses, figures, panels
 
 
 class Entry(NamedTuple):
@@ -91,5 +91,27 @@ FIGURES = (
     'Robustness to noise',
     'Return with Gaussian noise added to observations at evaluation. ' + _BANDS,
     panels.noise_robustness,
+  ),
+  Entry(
+    'signal_to_noise',
+    'Signal-to-noise of gradients',
+    "Size of the mean over the standard deviation of a batch's gradients, "
+    'averaged over active connections, those whose gradient is always 0 left '
+    "out, after the paper's figure 5. " + _BANDS,
+    diagnoses.signal_to_noise,
+  ),
+  Entry(
+    'dormancy',
+    'Dormant units',
+    'Share of hidden units whose activation is at most 0.025 of the mean of '
+    'their layer. ' + _BANDS,
+    diagnoses.dormancy,
+  ),
+  Entry(
+    'rank',
+    'Rank of features',
+    'Singular values of the last hidden layer that make up 99 % of their sum. '
+    + _BANDS,
+    diagnoses.rank,
   ),
 )

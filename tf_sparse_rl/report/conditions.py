@@ -15,6 +15,8 @@ _MACHINE = (
   'checkpoint_period',
   'summary_period',
   'mask_images',
+  'diagnostics',
+  'diagnostics_period',
   'intra_op_threads',
   'inter_op_threads',
   'jit_compile',
