@@ -105,7 +105,7 @@ class Learner:
     Raises:
       FloatingPointError: if the loss is NaN or infinite.
     """
-    rows = buffer.sample(self._batch_size, rng)
+    rows = self.draw(buffer, rng)
     return self.train_on(rows, observations, noise)
 
   def train_on(self, rows, observations, noise):
