@@ -354,6 +354,30 @@ def test_benchmark_prints_json():
   }
 
 
+def test_benchmark_of_diagnostics():
+  process = _run(
+    'benchmark',
+    '--what=diagnostics',
+    '--agent=sac',
+    '--env_name=HalfCheetah-v5',
+    '--hidden_units=16,16',
+    '--batch_size=16',
+    '--num_env_steps=300',
+    '--warmup_env_steps=150',
+    '--rounds=2',
+  )
+  assert process.returncode == 0, process.stderr
+  told = json.loads(process.stdout)
+  kinds = ['snr', 'dormant', 'rank', 'norms', 'churn']
+  assert set(told['milliseconds']) == {*kinds, ','.join(kinds)}
+  for name, milliseconds in told['milliseconds'].items():
+    share = milliseconds / 1000 * told['env_steps_per_sec'] / 1000
+    assert 0 < told['share_of_training_time'][name] < 1
+    assert told['share_of_training_time'][name] == pytest.approx(
+      share, abs=1e-3
+    )
+
+
 @pytest.mark.parametrize(
   'flags, message',
   [

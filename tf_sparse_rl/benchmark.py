@@ -39,11 +39,14 @@ def main(argv):
 
 def _config(warmup):
   """The run, long enough to measure; collection at random is warm-up."""
-  defaults = {'num_env_steps': warmup + 4000}
-  if run_flags.config_from_flags().num_random_env_steps:
-    defaults['initial_collect_env_steps'] = min(200, warmup - 1)
-  else:  # Whole rollouts: as many are trained on as are collected.
-    defaults['num_env_steps'] = warmup + 6 * 2048
+  if _agent() == 'ppo':
+    # Whole rollouts: as many are trained on as are collected.
+    defaults = {'num_env_steps': warmup + 6 * 2048}
+  else:
+    defaults = {
+      'num_env_steps': warmup + 4000,
+      'initial_collect_env_steps': min(200, warmup - 1),
+    }
   config = run_flags.config_from_flags(**defaults)
   if config.num_env_steps < warmup + 10:
     raise run_flags.UserError(
@@ -54,6 +57,14 @@ def _config(warmup):
   return dataclasses.replace(
     config, eval_period=config.num_env_steps, num_eval_episodes=1
   )
+
+
+def _agent():
+  """The agent that flags or a config file name, or None."""
+  try:
+    return run_flags.values_from_flags().get('agent')
+  except ValueError as error:
+    raise run_flags.UserError(str(error)) from error
 
 
 def _of_this_run(config, options):
