@@ -205,7 +205,7 @@ class Config:
     '', f'what to look into, of: {", ".join(DIAGNOSTICS)}'
   )
   diagnostics_period: int = _field(
-    1000, 'env steps from one diagnosis to the next; ppo: of whole rollouts'
+    5000, 'env steps from one diagnosis to the next; ppo: of whole rollouts'
   )
 
   # Machine. On a CPU, two single-threaded operations at a time were fastest.
