@@ -56,10 +56,8 @@ def measure(config, rounds):
 
 
 def _full_replay(config, spec):
-  buffer = replay.Replay(
-    config.replay_capacity, spec.observation_size, spec.action_size
-  )
-  _add(buffer, config.replay_capacity, np.random.default_rng(1))
+  buffer = replay.make(config, spec)
+  _add(buffer, buffer.capacity, np.random.default_rng(1))
   return buffer
 
 

@@ -11,6 +11,11 @@ from tf_sparse_rl.native import backend
 
 SPARSITIES = (0.5, 0.8, 0.9, 0.95, 0.98)
 _BACKENDS = ('masked', 'native')
+_SPARSITIES_OF_NETWORKS = (
+  'actor_sparsity',
+  'critic_sparsity',
+  'value_sparsity',
+)
 
 
 def measure(config, peers, rounds, calls=100):
@@ -65,16 +70,19 @@ def measure(config, peers, rounds, calls=100):
 
 def _train_step(config, method, sparsity, backend_name):
   """A function that makes one train step."""
+  small = {'replay_capacity': 2000}
+  small.update(dict.fromkeys(_SPARSITIES_OF_NETWORKS, sparsity))
   config = dataclasses.replace(
-    config, method=method, sparsity=sparsity, replay_capacity=2000
+    config,
+    method=method,
+    sparsity=sparsity,
+    # What the agent does not have stays so.
+    **{k: v for k, v in small.items() if getattr(config, k) is not None},
   )
-  if config.agent == 'sac':
-    config = dataclasses.replace(
-      config, actor_sparsity=sparsity, critic_sparsity=sparsity
-    )
   backend.set_backend(backend_name)
   _, parts, buffer, rng, _ = training.prepare(config)
-  rows = tf.constant(buffer.sample(config.batch_size, rng))
+  rows = training.trainable_rows(config, parts, buffer, rng)
+  rows = tf.constant(rows[: config.batch_size])
 
   def train(rows):
     return parts.agent.train(parts.to_experience(rows)).loss

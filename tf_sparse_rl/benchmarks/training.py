@@ -60,13 +60,7 @@ def _stages(config, calls=300):
   env, parts, buffer, rng, observation = prepare(config)
   learn = learner.make(config, parts, buffer, env.spec.observation_size)
   noise = parts.sample_noise(rng, 1)
-
-  def sample():
-    if parts.rollouts is None:
-      return buffer.sample(config.batch_size, rng)
-    return parts.rollouts.prepare(buffer.latest())
-
-  rows = sample()[: config.batch_size]
+  rows = trainable_rows(config, parts, buffer, rng)[: config.batch_size]
   # A rollout is prepared once, then trained on without acting.
   sampled, trained = ('sample', 'train_and_act')
   if parts.rollouts is not None:
@@ -74,7 +68,7 @@ def _stages(config, calls=300):
   stages = {
     'act': lambda: learn.act(observation, noise),
     'environment': lambda: _env_step(env, rng),
-    sampled: sample,
+    sampled: lambda: trainable_rows(config, parts, buffer, rng),
     trained: lambda: learn.train_on(rows, observation, noise),
   }
   result = {name: _mean_ms(stage, calls) for name, stage in stages.items()}
@@ -97,6 +91,13 @@ def _env_step(env, rng):
   step = env.step(env.random_action(rng))
   if step.terminated or step.truncated:
     env.reset(seed=0)
+
+
+def trainable_rows(config, parts, buffer, rng):
+  """What is drawn from the buffer: a batch, or of a rollout all rows."""
+  if parts.rollouts is None:
+    return buffer.sample(config.batch_size, rng)
+  return parts.rollouts.prepare(buffer.latest())
 
 
 def prepare(config, num_env_steps=2048):
