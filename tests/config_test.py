@@ -106,6 +106,7 @@ _OUT_OF_RANGE = {
   'num_eval_episodes': (0, 10_001),
   'checkpoint_period': (0, -1, 10**12 + 1),
   'summary_period': (0,),
+  'diagnostics_period': (0,),
   'intra_op_threads': (-1, 1025),
   'inter_op_threads': (-1, 1025),
   'block_shape': ((4,), (4, 1, 1), (0, 1), (4, -1)),
@@ -170,6 +171,7 @@ def test_the_agents_of_a_field():
 
 def test_every_field_has_a_range_a_choice_or_no_limits():
   others = {'agent', 'env_name', 'method', 'distribution', 'backend'}  # Names.
+  others |= {'diagnostics'}  # Several names.
   others |= {'sparsity_aware_init', 'mask_images', 'jit_compile'}  # Booleans.
   assert {*_OUT_OF_RANGE, *others} == set(_NAMES)
 

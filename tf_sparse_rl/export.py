@@ -108,7 +108,11 @@ def _export_one(name, kind, policy, observations, staging):
     dense_bytes=dense_size or size,
     sparse_bytes=size if kind.save_dense else None,
     gzip_bytes=report.num_bytes(path, compress=True),
-    nonzero=sum(int(np.count_nonzero(layer.kernel)) for layer in policy.layers),
+    nonzero=sum(
+      int(np.count_nonzero(layer.kernel))
+      for layer in policy.layers
+      if hasattr(layer, 'kernel')
+    ),
     dense_microseconds=microseconds[-1],
     sparse_microseconds=microseconds[0] if kind.save_dense else None,
     difference=off,

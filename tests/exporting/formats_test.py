@@ -19,6 +19,7 @@ from tf_sparse_rl.exporting import (
 )
 
 _SIZES = (17, 62, 30, 5)
+_AS_IN_PPO = {'activation': 'tanh', 'is_scaled': True}
 
 
 def _alone(code, tmp_path, *arguments):
@@ -39,8 +40,9 @@ def _alone(code, tmp_path, *arguments):
 
 
 @pytest.mark.parametrize('name', formats.FORMATS)
-def test_agrees_with_keras(name, tmp_path):
-  policy, kind = policies.make(_SIZES), formats.FORMATS[name]
+@pytest.mark.parametrize('options', [{}, _AS_IN_PPO], ids=['relu', 'ppo'])
+def test_agrees_with_keras(name, options, tmp_path):
+  policy, kind = policies.make(_SIZES, **options), formats.FORMATS[name]
   path = tmp_path / kind.file_name
   kind.save(policy, path)
   for batch in (50, 1, 3):
@@ -127,8 +129,8 @@ def test_the_npz_reader_is_short():
 
 
 def test_layers_without_words_are_refused(tmp_path):
-  policy = policies.make((4, 8, 2), activation='tanh')
-  with pytest.raises(ValueError, match="'layer_0' with .*tanh"):
+  policy = policies.make((4, 8, 2), activation='elu')
+  with pytest.raises(ValueError, match="'layer_0' with .*elu"):
     formats.FORMATS['npz'].save(policy, tmp_path / 'policy.npz')
   policy.layers.insert(0, formats.tf.keras.layers.Flatten())
   with pytest.raises(ValueError, match='Received: Flatten'):

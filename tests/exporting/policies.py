@@ -4,6 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_sparse_rl.exporting import policy
+from tf_sparse_rl.networks import normalizer
 
 
 def _kernel(rng, inputs, units, sparsity, block_inputs):
@@ -13,7 +14,22 @@ def _kernel(rng, inputs, units, sparsity, block_inputs):
   return rng.normal(size=[inputs, units]) * mask
 
 
-def make(sizes, sparsity=0.9, block_inputs=4, activation='relu', seed=0):
+def _normalizer(rng, size):
+  """A Normalizer that has seen something, and clips some of it."""
+  layer = normalizer.Normalizer(1.5)
+  layer.build([None, size])
+  layer.learn(tf.constant(rng.normal(0.5, 2, [100, size]), tf.float32))
+  return layer
+
+
+def make(
+  sizes,
+  sparsity=0.9,
+  block_inputs=4,
+  activation='relu',
+  seed=0,
+  is_scaled=False,
+):
   """A GreedyPolicy of discrete actions.
 
   Args:
@@ -22,9 +38,10 @@ def make(sizes, sparsity=0.9, block_inputs=4, activation='relu', seed=0):
     block_inputs: consecutive inputs of one unit that are zero together.
     activation: of the hidden layers.
     seed: of the weights.
+    is_scaled: whether observations are scaled first, as in PPO.
   """
   rng = np.random.default_rng(seed)
-  layers = []
+  layers = [_normalizer(rng, sizes[0])] if is_scaled else []
   for i, (inputs, units) in enumerate(zip(sizes, sizes[1:])):
     last = i == len(sizes) - 2
     layer = tf.keras.layers.Dense(

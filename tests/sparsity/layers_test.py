@@ -320,6 +320,8 @@ class TestInTfAgents:
       ),
       target_update_tau=0.5,
       gamma=0.9,
+      # Its own: TF-Agents' default is the counter of the whole process.
+      train_step_counter=tf.Variable(0, dtype=tf.int64),
     )
     agent.initialize()
     self.check_target_starts_as_online(agent)

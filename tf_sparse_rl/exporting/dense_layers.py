@@ -1,27 +1,37 @@
-"""Policies of Dense layers: which they are, and how to pad their kernels."""
+"""Policies of Dense layers: which they are, and how to pad their kernels.
+
+Before the first of them there may be a Normalizer of observations.
+"""
 
 import dataclasses
 
 import numpy as np
 import tensorflow as tf
 
+from tf_sparse_rl.networks import normalizer
 
-def check(layers):
-  """Refuses layers that are not Dense, one after the other.
+
+def split(layers):
+  """Tells the Normalizer from the Dense layers.
 
   Args:
     layers: the layers of a GreedyPolicy.
 
+  Returns:
+    A list with the Normalizer, empty if there is none; the Dense layers.
+
   Raises:
     ValueError: for another kind of layer, or one without a bias.
   """
-  for layer in layers:
+  first = 1 if isinstance(layers[0], normalizer.Normalizer) else 0
+  for layer in layers[first:]:
     if type(layer) is not tf.keras.layers.Dense or not layer.use_bias:
       raise ValueError(
         'Expected Dense layers with a bias. Received: '
         f'{type(layer).__name__} {layer.name!r}. Export it with '
         '--format=saved_model.'
       )
+  return layers[:first], layers[first:]
 
 
 def padded(policy, multiple):
@@ -37,14 +47,12 @@ def padded(policy, multiple):
   Returns:
     A GreedyPolicy.
   """
-  check(policy.layers)
+  layers, dense = split(policy.layers)
   extra = -policy.observation_size % multiple
   pad = tf.keras.layers.Lambda(lambda x: tf.pad(x, [[0, 0], [0, extra]]))
-  layers = [pad] if extra else []
-  for layer in policy.layers:
-    more_units = (
-      -layer.units % multiple if layer is not policy.layers[-1] else 0
-    )
+  layers = [*layers, pad] if extra else layers
+  for layer in dense:
+    more_units = -layer.units % multiple if layer is not dense[-1] else 0
     layers.append(_padded_layer(layer, multiple, more_units))
   return dataclasses.replace(policy, layers=layers)
 

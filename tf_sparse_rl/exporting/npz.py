@@ -4,11 +4,12 @@ import numpy as np
 import scipy.sparse
 import tensorflow as tf
 
-from tf_sparse_rl.exporting import dense_layers
+from tf_sparse_rl.exporting import dense_layers, npz_reader
 
 _ACTIVATIONS = {
   tf.keras.activations.linear: 'linear',
   tf.keras.activations.relu: 'relu',
+  tf.keras.activations.tanh: 'tanh',
 }
 
 
@@ -20,15 +21,19 @@ def save(policy, path, sparse=True):
     path: of the file. It holds `layers`, their names in order, and of each
       layer its kernel as `data`, `indices`, `indptr` and `shape`, `[units,
       inputs]`, its `bias` and its `activation`; for continuous actions also
-      their bounds, `low` and `high`.
+      their bounds, `low` and `high`; and where observations are scaled first,
+      `mean`, `scale` and `clip`.
     sparse: if not, a `kernel` `[inputs, units]` instead, for comparison.
 
   Raises:
     ValueError: for layers that it has no words for.
   """
-  dense_layers.check(policy.layers)
-  arrays = {'layers': np.array([layer.name for layer in policy.layers])}
-  for layer in policy.layers:
+  scaling, dense = dense_layers.split(policy.layers)
+  arrays = {'layers': np.array([layer.name for layer in dense])}
+  for layer in scaling:
+    arrays['mean'], arrays['scale'] = layer.mean.numpy(), layer.scale.numpy()
+    arrays['clip'] = np.float32(layer.clip)
+  for layer in dense:
     kernel, bias = layer.get_weights()
     arrays[f'{layer.name}/bias'] = bias
     arrays[f'{layer.name}/activation'] = np.array(_activation(layer))
@@ -62,11 +67,9 @@ def dense_forward(path):
   ]
 
   def forward(observations):
-    states = observations
+    states = npz_reader.scaled(arrays, observations)
     for kernel, bias, activation in layers:
-      states = states @ kernel + bias
-      if activation == 'relu':
-        states = np.maximum(states, 0)
+      states = npz_reader.ACTIVATIONS[str(activation)](states @ kernel + bias)
     return states
 
   return forward
@@ -77,6 +80,6 @@ def _activation(layer):
     return _ACTIVATIONS[layer.activation]
   except KeyError:
     raise ValueError(
-      'Expected layers with ReLU or no activation: the reader of NPZ files '
-      f'has no other. Received: {layer.name!r} with {layer.activation}.'
+      'Expected layers with ReLU, tanh or no activation: the reader of NPZ '
+      f'files has no other. Received: {layer.name!r} with {layer.activation}.'
     ) from None

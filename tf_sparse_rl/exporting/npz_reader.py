@@ -3,7 +3,19 @@
 import numpy as np
 import scipy.sparse
 
-_ACTIVATIONS = {'linear': lambda x: x, 'relu': lambda x: np.maximum(x, 0)}
+ACTIVATIONS = {
+  'linear': lambda x: x,
+  'relu': lambda x: np.maximum(x, 0),
+  'tanh': np.tanh,
+}
+
+
+def scaled(arrays, observations):
+  """Observations as the first layer takes them."""
+  if 'mean' not in arrays:
+    return observations
+  centered = (observations - arrays['mean']) * arrays['scale']
+  return np.clip(centered, -arrays['clip'], arrays['clip'])
 
 
 def load(path):
@@ -17,10 +29,10 @@ def load(path):
       for part in ('data', 'indices', 'indptr', 'shape', 'bias', 'activation')
     )
     kernel = scipy.sparse.csr_array((data, indices, indptr), tuple(shape))
-    layers.append((kernel, bias[:, np.newaxis], _ACTIVATIONS[str(activation)]))
+    layers.append((kernel, bias[:, np.newaxis], ACTIVATIONS[str(activation)]))
 
   def act(observations):
-    states = observations.T
+    states = scaled(arrays, observations).T
     for kernel, bias, activation in layers:
       states = activation(kernel @ states + bias)
     if 'low' not in arrays:

@@ -44,8 +44,12 @@ class Normalizer(tf.keras.layers.Layer):
     """Scales examples `[batch, ...]`; changes nothing."""
     if self.center:
       inputs = inputs - self.mean
-    scaled = inputs * tf.math.rsqrt(self.variance + self._EPSILON)
-    return tf.clip_by_value(scaled, -self.clip, self.clip)
+    return tf.clip_by_value(inputs * self.scale, -self.clip, self.clip)
+
+  @property
+  def scale(self):
+    """What each entry is multiplied by."""
+    return tf.math.rsqrt(self.variance + self._EPSILON)
 
   def learn(self, inputs):
     """Takes examples `[batch, ...]` into mean and variance.
