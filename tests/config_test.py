@@ -61,6 +61,7 @@ _FOREIGN = [
 _OUT_OF_RANGE = {
   'seed': (-1, 2**31),
   'num_env_steps': (0, -5),
+  'num_envs': (0, -1, 10_001),
   'sparsity': (-0.1, 1.0, 1, math.nan),
   'actor_sparsity': (-0.1, 1.0, 1, math.nan),
   'critic_sparsity': (-0.1, 1.0, 1, math.nan),
@@ -158,6 +159,7 @@ def test_a_pattern_leaves_no_other_sparsity():
     {**pattern, 'sparsity': 0.5, 'distribution': 'erk'},
     {**pattern, 'sparsity': 0.5, 'block_shape': (4, 1)},
     {**sac, 'critic_sparsity': 0.6},
+    {**pattern, 'agent': 'ppo', 'sparsity': 0.5, 'value_sparsity': 0.6},
   ):
     with pytest.raises(ValueError, match='Expected .* with|and no block_shape'):
       flags.make_config(values)
@@ -251,6 +253,11 @@ _SOLVED = ('actor_sparsity', 'critic_sparsity', 'actor_width', 'critic_width')
   'values, expected',
   [
     ({'num_env_steps': 100}, 'initial_collect_env_steps'),
+    ({'num_env_steps': 5000, 'num_envs': 7}, 'num_env_steps as a multiple of'),
+    (
+      {'agent': 'ppo', 'num_env_steps': 6000, 'num_envs': 3},
+      'rollout_env_steps as a multiple of num_envs',
+    ),
     ({'method': 'set', 'drop_fraction': 0}, 'drop_fraction > 0'),
     ({'method': 'rigl', 'drop_fraction': 0}, 'drop_fraction > 0'),
     (
@@ -586,3 +593,23 @@ def test_diagnostics_are_checked_by_name():
   assert flags.make_config({}).diagnostics_kinds == ()
   with pytest.raises(ValueError, match="'srn'. Did you mean 'snr'"):
     flags.make_config({'diagnostics': 'srn'})
+
+
+@pytest.mark.parametrize('num_envs', [1, 3, 8, 20])
+@pytest.mark.parametrize('period', [1, 3, 8])
+@pytest.mark.parametrize('collected', [100, 101])
+def test_what_is_due_does_not_depend_on_num_envs(num_envs, period, collected):
+  config = flags.make_config(
+    {
+      'num_envs': num_envs,
+      'num_env_steps': 240,
+      'initial_collect_env_steps': collected,
+      'train_period': period,
+    }
+  )
+  steps = range(num_envs, 241, num_envs)
+  trainings = [config.num_trainings(step) for step in steps]
+  assert sum(trainings) == config.num_train_steps
+  assert not any(n for n, step in zip(trainings, steps) if step <= collected)
+  due = [step for step in steps if config.is_due(step, 24)]
+  assert due == [step for step in steps if step // 24 > (step - num_envs) // 24]

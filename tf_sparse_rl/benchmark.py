@@ -48,10 +48,10 @@ def _config(warmup):
       'initial_collect_env_steps': min(200, warmup - 1),
     }
   config = run_flags.config_from_flags(**defaults)
-  if config.num_env_steps < warmup + 10:
+  if config.num_env_steps < warmup + 10 * config.num_envs:
     raise run_flags.UserError(
-      f'Expected num_env_steps >= warmup_env_steps + 10. Received: '
-      f'{config.num_env_steps} and {warmup}.'
+      'Expected num_env_steps >= warmup_env_steps + 10 * num_envs. Received: '
+      f'{config.num_env_steps}, {warmup} and {config.num_envs}.'
     )
   # The only evaluations left are the first and the last: not timed.
   return dataclasses.replace(
@@ -125,6 +125,11 @@ def _peer_commands(config, options):
   from tf_sparse_rl.benchmarks import in_turn
 
   commands = {}
+  if options.peers and config.num_envs > 1:
+    raise run_flags.UserError(
+      'Expected num_envs=1 with --peers: they collect in one environment. '
+      f'Received: num_envs={config.num_envs}.'
+    )
   for peer in options.peers or []:
     name, _, python = peer.partition('=')
     if name not in ('sb3', 'sbx') or not python:

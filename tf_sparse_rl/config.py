@@ -48,6 +48,9 @@ class Config:
   num_env_steps: int | None = _field(
     None, 'env steps, initial collection included'
   )
+  num_envs: int = _field(
+    1, 'environments that collect side by side; an env step is one of one'
+  )
 
   # Sparsity.
   sparsity: float = _field(0.9, 'fraction of zeros of each network, in [0, 1)')
@@ -241,6 +244,33 @@ class Config:
     """Env steps from one call of the agent's training to the next."""
     return self.rollout_env_steps or self.train_period
 
+  def is_due(self, env_step, period):
+    """Whether something periodic is due.
+
+    Args:
+      env_step: env steps so far, a multiple of num_envs.
+      period: in env steps.
+
+    Returns:
+      A bool: whether a multiple of it lies in the last num_envs env steps; for
+      more environments than that at every time.
+    """
+    return env_step % period < self.num_envs
+
+  def num_trainings(self, env_step):
+    """Calls of the agent's training that are due.
+
+    Args:
+      env_step: env steps so far, a multiple of num_envs.
+
+    Returns:
+      How many: the multiples of the period in the last num_envs env steps,
+      those of the initial collection left out.
+    """
+    period = self.env_steps_between_training
+    before = max(env_step - self.num_envs, self.num_random_env_steps)
+    return max(0, env_step // period - before // period)
+
   @property
   def diagnostics_kinds(self):
     """The names in `diagnostics`, a tuple."""
@@ -353,6 +383,7 @@ _RATE = (_ABOVE_0, 1e6, 'a learning rate above 0')
 _RANGES = {
   'seed': (0, 2**31 - 1, 'a seed from 0 to 2147483647'),
   'num_env_steps': _COUNT,
+  'num_envs': (1, 10_000, 'from 1 to 10000 environments'),
   'sparsity': _SPARSITY,
   'actor_sparsity': _SPARSITY,
   'critic_sparsity': _SPARSITY,
@@ -429,6 +460,11 @@ def _check_together(config):
       'Expected hidden_units from 1 to 1000000, as in 512,512. '
       f'Received: hidden_units={config.hidden_units}.'
     )
+  if config.num_env_steps % config.num_envs:
+    raise ValueError(
+      'Expected num_env_steps as a multiple of num_envs. Received: '
+      f'num_env_steps={config.num_env_steps}, num_envs={config.num_envs}.'
+    )
   if config.agent == 'ppo':
     _check_rollouts(config)
   if config.num_random_env_steps >= config.num_env_steps:
@@ -456,6 +492,12 @@ def _check_rollouts(config):
       'Expected at least one rollout, or nothing is learned. Received: '
       f'rollout_env_steps={config.rollout_env_steps}, '
       f'num_env_steps={config.num_env_steps}.'
+    )
+  if config.rollout_env_steps % config.num_envs:
+    raise ValueError(
+      'Expected rollout_env_steps as a multiple of num_envs. Received: '
+      f'rollout_env_steps={config.rollout_env_steps}, '
+      f'num_envs={config.num_envs}.'
     )
   if config.rollout_env_steps % config.batch_size or config.batch_size < 2:
     raise ValueError(
@@ -509,7 +551,12 @@ def _check_structure(config):
   if not config.n_of_m:
     return
   active, group = config.n_of_m
-  sparsities = {config.sparsity, config.actor_sparsity, config.critic_sparsity}
+  sparsities = {
+    config.sparsity,
+    config.actor_sparsity,
+    config.critic_sparsity,
+    config.value_sparsity,
+  }
   if active >= group or config.block_shape:
     raise ValueError(
       'Expected n_of_m as in 2,4, two of four inputs active, and no '

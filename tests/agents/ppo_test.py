@@ -140,9 +140,13 @@ def test_advantages_by_hand():
   np.testing.assert_allclose(found, [2, 2, 5, 4])
 
 
-@pytest.mark.parametrize('spec', [_BOX, _DISCRETE], ids=['box', 'discrete'])
-def test_a_rollout_is_prepared_as_the_definitions_say(spec):
-  config = _config()
+@pytest.mark.parametrize(
+  'spec, num_envs',
+  [(_BOX, 1), (_DISCRETE, 1), (_BOX, 4)],
+  ids=['box', 'discrete', 'four environments'],
+)
+def test_a_rollout_is_prepared_as_the_definitions_say(spec, num_envs):
+  config = _config(num_envs=num_envs)
   parts = registry.build(config, spec)
   rng = np.random.default_rng(3)
   _train(parts, config, spec, num_rollouts=1)  # So that the scales are known.
@@ -170,7 +174,7 @@ def test_a_rollout_is_prepared_as_the_definitions_say(spec):
   advantages = np.zeros(_ROLLOUT)
   for i in range(_ROLLOUT):
     factor = 1.0
-    for j in range(i, _ROLLOUT):
+    for j in range(i, _ROLLOUT, num_envs):
       target = reward[j] + 0.99 * discount[j] * value(following[j : j + 1])[0]
       error = target - value(observation[j : j + 1])[0]
       advantages[i] += factor * error

@@ -9,6 +9,7 @@ import os
 import pathlib
 import pickle
 import shutil
+import types
 
 import numpy as np
 import pytest
@@ -649,30 +650,37 @@ _RESULT = {'env_step': 0, 'return_mean': 0.1 + 0.2, 'returns': [0.1, 1e300]}
 
 
 @pytest.mark.parametrize(
-  'action',
-  [3, np.int64(2), np.float32([0.1, -1 / 3]), np.zeros([0], np.float32)],
+  'actions',
+  [
+    np.array([3]),
+    np.int32([2, 0]),
+    np.float32([[0.1, -1 / 3]]),
+    np.zeros([1, 0], np.float32),
+  ],
 )
-def test_a_state_is_the_same_through_json(tiny_config, action):
+def test_a_state_is_the_same_through_json(tiny_config, actions):
   here = state.State.begin(tiny_config(seed=5))
   here.env_step = 7
   here.rng.integers(3, dtype=np.int32)  # Leaves half a word for the next one.
-  here.action = action
+  here.actions = actions
   here.scalars = {'Losses/loss': tf.constant(1 / 3), 'Agent/alpha': np.nan}
   here.results = [_RESULT]
   here.episodes.add(gymnasium_env.Step(None, 1 / 3, True, False))
   position = {'seed': 2**31 - 1, 'actions': [1, 0]}
-  text = json.dumps(here.to_json(position))
+  environments = [types.SimpleNamespace(position=position)]
+  text = json.dumps(here.to_json(environments))
   there = state.State.from_json(json.loads(text))
   assert there.env_step == 7
-  assert there.position == position
+  assert there.positions == [position]
   assert there.results == [_RESULT]
   assert there.scalars['Losses/loss'] == np.float32(1 / 3)
   assert np.isnan(there.scalars['Agent/alpha'])
   assert there.episodes.to_json() == here.episodes.to_json()
-  np.testing.assert_array_equal(there.action, action)
-  assert there.action.shape == np.shape(action)
-  if isinstance(action, np.ndarray):
-    assert there.action.dtype == np.float32
+  np.testing.assert_array_equal(there.actions, actions)
+  assert there.actions.shape == actions.shape
+  assert there.actions.dtype == (
+    np.float32 if actions.dtype == np.float32 else np.int32
+  )
   for draw in (
     lambda rng: rng.integers(3, size=9, dtype=np.int32),
     lambda rng: rng.normal(size=9),
@@ -683,10 +691,17 @@ def test_a_state_is_the_same_through_json(tiny_config, action):
 
 def test_a_state_says_all_that_it_has(tiny_config):
   here = state.State.begin(tiny_config())
-  here.action = 1
+  here.actions = np.array([1])
   names = [field.name for field in dataclasses.fields(state.State)]
-  assert list(here.to_json({})) == names
+  assert list(here.to_json([])) == names
   assert here.episodes.count == 0 and isinstance(here.clock, metrics.Clock)
+
+
+def test_each_environment_begins_with_an_episode_of_its_own(tiny_config):
+  now = state.State.begin(tiny_config(num_envs=3))
+  seeds = [position['seed'] for position in now.positions]
+  assert seeds == [state.episode_seed(tiny_config(), i) for i in range(3)]
+  assert len(set(seeds)) == 3
 
 
 def test_each_use_of_randomness_has_seeds_of_its_own(tiny_config):

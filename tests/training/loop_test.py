@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 
 from tf_sparse_rl import flags, sparsity
-from tf_sparse_rl.training import checkpoints, loop, run_dir
+from tf_sparse_rl.training import checkpoints, loop, replay, run_dir
 
 _CLOCK = ('wall_seconds', 'env_steps_per_sec')
 
@@ -76,6 +76,58 @@ def test_train_period_and_an_uneven_end(tmp_path, tiny_config):
   # Train steps at 104, 108, ..., 252.
   assert [r['train_step'] for r in results] == [0, 0, 25, 38]
   assert outcome.totals['train_steps'] == config.num_train_steps == 38
+
+
+@pytest.mark.parametrize('num_envs, train_period', [(4, 8), (4, 2), (6, 4)])
+def test_environments_side_by_side(
+  tmp_path, tiny_config, monkeypatch, num_envs, train_period
+):
+  config = tiny_config(
+    num_envs=num_envs,
+    num_env_steps=252,
+    initial_collect_env_steps=102,
+    train_period=train_period,
+    eval_period=100,
+    checkpoint_period=120,
+    method='static',
+  )
+  buffers, progress = [], []
+  make = replay.make
+  monkeypatch.setattr(
+    replay, 'make', lambda *args: buffers.append(make(*args)) or buffers[-1]
+  )
+  directory = run_dir.RunDir(tmp_path)
+  directory.start(config)
+  totals = loop.train(
+    config, directory, lambda *told: progress.append(told)
+  ).totals
+  steps = [env_step for env_step, result in progress if result is None]
+  assert steps == list(range(num_envs, 253, num_envs))
+  results = directory.read_results()
+  # The first at or after 100 and 200.
+  at = [next(s for s in steps if s >= due) for due in (100, 200)]
+  assert [r['env_step'] for r in results] == [0, *at, 252]
+  # As many as with one environment.
+  trained = 252 // train_period - 102 // train_period
+  assert totals['train_steps'] == config.num_train_steps == trained
+  first = next(s for s in steps if s >= 120)
+  names = sorted(p.name for p in directory.checkpoints.glob('env_step_*'))
+  assert names[0] == f'env_step_{first:012d}'
+
+  # Of each environment every num_envs-th transition: one follows the other.
+  [buffer] = buffers
+  rows = buffer.rows(0, 252)
+  starts = set()
+  for i in range(num_envs):
+    own = rows[i::num_envs]
+    follows = (own[:-1, 7:] == own[1:, :4]).all(axis=1)
+    over = own[:-1, 6] == 0
+    assert (follows != over).all() and over.any()
+    starts |= {tuple(row) for row in own[1:][over][:, :4]} | {tuple(own[0, :4])}
+  episodes = int((rows[:, 6] == 0).sum())
+  over_at_the_end = int((rows[-num_envs:, 6] == 0).sum())
+  # No two episodes have the same start.
+  assert len(starts) == num_envs + episodes - over_at_the_end
 
 
 def test_pruning_that_ends_with_the_run_is_done(tmp_path, tiny_config):
@@ -203,12 +255,18 @@ def test_diagnostics_leave_training_alone(tmp_path, tiny_config):
   assert results[0] == results[1]
 
 
-@pytest.mark.parametrize('env_name', ['Pendulum-v1', 'CartPole-v1'])
-def test_ppo_stopped_in_a_rollout_ends_like_one_left_alone(tmp_path, env_name):
+@pytest.mark.parametrize(
+  'env_name, num_envs, stopped',
+  [('Pendulum-v1', 1, (33, 100, 150)), ('CartPole-v1', 4, (36, 100, 148))],
+)
+def test_ppo_stopped_in_a_rollout_ends_like_one_left_alone(
+  tmp_path, env_name, num_envs, stopped
+):
   config = flags.make_config(
     {
       'agent': 'ppo',
       'env_name': env_name,
+      'num_envs': num_envs,
       'num_env_steps': 200,
       'rollout_env_steps': 64,
       'num_epochs': 2,
@@ -223,7 +281,7 @@ def test_ppo_stopped_in_a_rollout_ends_like_one_left_alone(tmp_path, env_name):
     }
   )
   results, variables = [], []
-  for name, stops in (('alone', []), ('stopped', [33, 100, 150])):
+  for name, stops in (('alone', ()), ('stopped', stopped)):
     directory = run_dir.RunDir(tmp_path / name)
     directory.path.mkdir()
     directory.start(config)

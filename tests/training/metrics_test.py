@@ -29,6 +29,22 @@ def test_episodes_by_hand():
   assert list(episodes.lengths) == [3, 1]
 
 
+def test_episodes_of_two_environments_are_kept_apart():
+  episodes = metrics.Episodes(2)
+  for index, reward, over in (
+    *((0, 1.0, False), (1, 10.0, False)),
+    *((0, 2.0, False), (1, 20.0, True)),
+    *((0, 4.0, True), (1, 40.0, True)),
+  ):
+    episodes = metrics.Episodes.from_json(
+      json.loads(json.dumps(episodes.to_json()))
+    )
+    episodes.add(gymnasium_env.Step(None, reward, over, False), index)
+  assert episodes.count == 3
+  assert list(episodes.returns) == [30.0, 7.0, 40.0]
+  assert list(episodes.lengths) == [2, 3, 1]
+
+
 def test_only_the_last_ten_episodes_stay():
   episodes = metrics.Episodes()
   for i in range(13):

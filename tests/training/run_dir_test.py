@@ -72,6 +72,17 @@ def test_another_config_is_refused_with_the_names(started, config):
   assert 'gamma' not in str(error.value)
 
 
+def test_a_field_younger_than_the_run_was_at_its_default(started, config):
+  path = started.path / 'config.json'
+  values = json.loads(path.read_text('utf-8'))
+  del values['num_envs'], values['block_shape']
+  path.write_text(json.dumps(values))
+  started.check_config(config)
+  other = dataclasses.replace(config, num_envs=2)
+  with pytest.raises(run_dir.RunDirError, match='num_envs: 1 there, 2 asked'):
+    started.check_config(other)
+
+
 def test_a_foreign_directory_is_refused_and_left_alone(tmp_path, config):
   (tmp_path / 'thesis.tex').write_text('mine')
   with pytest.raises(run_dir.RunDirError, match='other files'):

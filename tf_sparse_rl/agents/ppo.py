@@ -188,7 +188,8 @@ class _Rollouts(tf.Module):
     """What one rollout trains on.
 
     Args:
-      rows: as `Rollout.latest` returned them, `[env steps, ...]`.
+      rows: as `Rollout.latest` returned them, `[env steps, ...]`, those of
+        `num_envs` environments in turn.
 
     Returns:
       float32 `[env steps, row_size]`: normalised observation, action, return,
@@ -202,10 +203,12 @@ class _Rollouts(tf.Module):
       tensor.numpy()
       for tensor in self._predict(observation, following, reward[:, 0])
     )
+    errors = rewards + config.gamma * discount[:, 0] * next_values - values
+    decays = config.gamma * config.gae_lambda * (1 - over[:, 0])
+    # In each environment by itself.
     advantages = generalized_advantages(
-      rewards + config.gamma * discount[:, 0] * next_values - values,
-      config.gamma * config.gae_lambda * (1 - over[:, 0]),
-    )
+      errors.reshape(-1, config.num_envs), decays.reshape(-1, config.num_envs)
+    ).ravel()
     columns = (advantages + values, advantages, values)
     return np.concatenate(
       [scaled, action, np.stack(columns, axis=1), parameters], axis=1
@@ -255,12 +258,12 @@ def generalized_advantages(errors, decays):
   the end of a rollout the value of the observation before the last.
 
   Args:
-    errors: TD errors `[env steps]`, each with the value of the observation
+    errors: TD errors `[time, ...]`, each with the value of the observation
       that its env step led to.
-    decays: `gamma * lambda` `[env steps]`, 0 where an episode is over.
+    decays: `gamma * lambda` `[time, ...]`, 0 where an episode is over.
 
   Returns:
-    float32 `[env steps]`.
+    float32 `[time, ...]`.
 
   Reference: Schulman et al. 2016, equation 16.
   """

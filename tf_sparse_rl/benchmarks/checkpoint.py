@@ -29,13 +29,13 @@ def measure(config, rounds):
   with tempfile.TemporaryDirectory() as path:
     keeper = checkpoints.Checkpoints(path, agent, buffer)
     now = state.State.begin(config)
-    env.restore(now.position)
-    now.action = env.random_action(rng)
+    env.restore(now.positions[0])
+    now.actions = np.array([env.random_action(rng)])
     seconds, num_bytes = [], []
     for round_ in range(rounds + 1):
       before = _files(path)
       begin = time.perf_counter()
-      keeper.save(round_, now.to_json(env.position))
+      keeper.save(round_, now.to_json([env]))
       seconds.append(round(time.perf_counter() - begin, 4))
       num_bytes.append(
         sum(s for f, s in _files(path).items() if f not in before)

@@ -35,19 +35,19 @@ def measure(config, warmup_env_steps):
 
 def env_steps_per_sec(config, warmup_env_steps):
   """Speed of the real loop; see `measure`."""
-  times = {}
-  # The last step's evaluation comes before its call, so it is left out.
-  last = config.num_env_steps - 1
+  marks = []  # (env step, time): the first and the latest
 
   def on_progress(env_step, result):
-    if result is None and env_step in (warmup_env_steps, last):
-      times[env_step] = time.perf_counter()
+    # The last step's evaluation comes before its call, so it is left out.
+    if result is None and warmup_env_steps <= env_step < config.num_env_steps:
+      marks[1:] = [(env_step, time.perf_counter())]
 
   with tempfile.TemporaryDirectory() as path:
     directory = run_dir.RunDir(path)
     directory.start(config)
     loop.train(config, directory, on_progress)
-  return (last - warmup_env_steps) / (times[last] - times[warmup_env_steps])
+  (first, begin), (last, end) = marks
+  return (last - first) / (end - begin)
 
 
 def _stages(config, calls=300):
@@ -59,17 +59,18 @@ def _stages(config, calls=300):
   """
   env, parts, buffer, rng, observation = prepare(config)
   learn = learner.make(config, parts, buffer, env.spec.observation_size)
-  noise = parts.sample_noise(rng, 1)
+  observations = observation.repeat(config.num_envs, axis=0)
+  noise = parts.sample_noise(rng, config.num_envs)
   rows = trainable_rows(config, parts, buffer, rng)[: config.batch_size]
   # A rollout is prepared once, then trained on without acting.
   sampled, trained = ('sample', 'train_and_act')
   if parts.rollouts is not None:
     sampled, trained = ('prepare_rollout', 'train')
   stages = {
-    'act': lambda: learn.act(observation, noise),
+    'act': lambda: learn.act(observations, noise),
     'environment': lambda: _env_step(env, rng),
     sampled: lambda: trainable_rows(config, parts, buffer, rng),
-    trained: lambda: learn.train_on(rows, observation, noise),
+    trained: lambda: learn.train_on(rows, observations, noise),
   }
   result = {name: _mean_ms(stage, calls) for name, stage in stages.items()}
   if parts.rollouts is None:

@@ -43,11 +43,10 @@ class Diagnoser:
       A bool: at the first training at or after each multiple of the period.
     """
     config = self._config
-    between = config.env_steps_between_training
+    between = max(config.env_steps_between_training, config.num_envs)
     return bool(
       self._kinds
-      and env_step > config.num_random_env_steps
-      and env_step % between == 0
+      and config.num_trainings(env_step)
       and env_step % config.diagnostics_period < between
     )
 

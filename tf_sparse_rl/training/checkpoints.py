@@ -16,7 +16,7 @@ import shutil
 import numpy as np
 import tensorflow as tf
 
-_FORMAT = 1
+_FORMAT = 2
 _KEPT = 3
 
 

@@ -14,10 +14,10 @@ from tf_sparse_rl.agents import registry
 from tf_sparse_rl.diagnostics import diagnoser
 from tf_sparse_rl.training import (
   checkpoints,
-  cost,
   evaluation,
   learner,
   replay,
+  results,
   state,
   summaries,
 )
@@ -64,11 +64,12 @@ def train(
     StoppedError: if `stop` said so.
     CheckpointError: if there are checkpoints and none can be used.
   """
-  env = envs.make(config)
-  parts = registry.build(config, env.spec)
+  environments = [envs.make(config) for _ in range(config.num_envs)]
+  spec = environments[0].spec
+  parts = registry.build(config, spec)
   run_dir.start(config)  # Not before: what cannot be built leaves no config.
-  buffer = replay.make(config, env.spec)
-  learn = learner.make(config, parts, buffer, env.spec.observation_size)
+  buffer = replay.make(config, spec)
+  learn = learner.make(config, parts, buffer, spec.observation_size)
   evaluator = evaluation.Evaluator(
     config.env_name, config.num_eval_episodes, state.evaluation_seed(config)
   )
@@ -78,14 +79,16 @@ def train(
   now = state.State.from_json(saved) if saved else state.State.begin(config)
   run_dir.set_results(now.results)
   writer = summaries.Summaries(run_dir.path, config, parts, now)
-  observation = env.restore(now.position)
+  observations = np.stack(
+    [env.restore(where) for env, where in zip(environments, now.positions)]
+  )
   if saved:
     log(f'Continuing at env step {now.env_step:,}.')
   elif config.num_random_env_steps:
-    now.action = env.random_action(now.rng)
+    now.actions = _random_actions(environments, now.rng)
   else:
-    noise = parts.sample_noise(now.rng, 1)
-    now.action = learn.act(observation[np.newaxis], noise)[0]
+    noise = parts.sample_noise(now.rng, config.num_envs)
+    now.actions = learn.act(observations, noise)
 
   now.clock.start(now.env_step)
   while True:
@@ -94,7 +97,7 @@ def train(
       outcome = evaluator.evaluate(learn.act_greedily, now.env_step, stop)
       if outcome is not None:
         writer.evaluation(now.env_step, *outcome)
-        now.results.append(_result(config, now, parts, outcome))
+        now.results.append(results.line(config, now, parts, outcome))
         run_dir.append_result(now.results[-1])
         keeper.evaluated(now.env_step, now.results[-1]['return_mean'])
         on_progress(now.env_step, now.results[-1])
@@ -102,51 +105,59 @@ def train(
     if stop():
       writer.close()
       if now.env_step:
-        keeper.save(now.env_step, now.to_json(env.position))
+        keeper.save(now.env_step, now.to_json(environments))
       raise StoppedError(f'Stopped at env step {now.env_step:,}')
     if now.env_step == config.num_env_steps:
       break
 
-    step = env.step(now.action)
-    buffer.add(observation, now.action, step)
-    now.episodes.add(step)
-    now.env_step += 1
-    observation = step.observation
-    if step.terminated or step.truncated:
-      observation = env.reset(state.episode_seed(config, now.episodes.count))
+    for i, env in enumerate(environments):
+      step = env.step(now.actions[i])
+      buffer.add(observations[i], now.actions[i], step)
+      now.episodes.add(step, i)
+      observations[i] = step.observation
+      if step.terminated or step.truncated:
+        index = now.episodes.count + config.num_envs - 1
+        observations[i] = env.reset(state.episode_seed(config, index))
+    now.env_step += config.num_envs
 
     if diagnoses.is_due(now.env_step):
       rng = state.diagnosis_rng(config, now.env_step)
       now.diagnosis = diagnoses.diagnose(learn.draw(buffer, rng))
       writer.diagnosis(now.env_step, now.diagnosis)
+    num_trainings = config.num_trainings(now.env_step)
     if now.env_step <= config.num_random_env_steps:
-      now.action = env.random_action(now.rng)
-    elif now.env_step % config.env_steps_between_training:
-      noise = parts.sample_noise(now.rng, 1)
-      now.action = learn.act(observation[np.newaxis], noise)[0]
+      now.actions = _random_actions(environments, now.rng)
+    elif not num_trainings:
+      noise = parts.sample_noise(now.rng, config.num_envs)
+      now.actions = learn.act(observations, noise)
     else:
-      noise = parts.sample_noise(now.rng, 1)
+      noise = parts.sample_noise(now.rng, config.num_envs)
       try:
-        actions, now.scalars = learn.train_and_act(
-          buffer, now.rng, observation[np.newaxis], noise
-        )
+        for _ in range(num_trainings):
+          now.actions, now.scalars = learn.train_and_act(
+            buffer, now.rng, observations, noise
+          )
       except FloatingPointError as error:
         raise _diverged(now.env_step, learn.train_step, error) from error
-      now.action = actions[0]
 
-    if now.env_step % config.summary_period == 0:
+    if config.is_due(now.env_step, config.summary_period):
       speed = now.clock.speed(now.env_step)
       writer.train(now.env_step, now.scalars, now.episodes, speed)
-    if now.env_step % config.checkpoint_period == 0 or (
+    if config.is_due(now.env_step, config.checkpoint_period) or (
       now.env_step == config.num_env_steps
     ):
       writer.flush()
-      keeper.save(now.env_step, now.to_json(env.position))
+      keeper.save(now.env_step, now.to_json(environments))
     on_progress(now.env_step, None)
 
   writer.close()
-  env.close()
-  return Outcome(parts, _totals(now, parts))
+  for env in environments:
+    env.close()
+  return Outcome(parts, results.totals(now, parts))
+
+
+def _random_actions(environments, rng):
+  return np.stack([env.random_action(rng) for env in environments])
 
 
 def _evaluation_is_due(config, now):
@@ -154,7 +165,7 @@ def _evaluation_is_due(config, now):
   if now.results and now.results[-1]['env_step'] == now.env_step:
     return False
   last = now.env_step == config.num_env_steps
-  return last or now.env_step % config.eval_period == 0
+  return last or config.is_due(now.env_step, config.eval_period)
 
 
 def _diverged(env_step, train_step, error):
@@ -163,36 +174,3 @@ def _diverged(env_step, train_step, error):
     f'{env_step}): '
     f'{error}. Try a lower --learning_rate.'
   )
-
-
-def _result(config, now, parts, outcome):
-  """One line of results.jsonl."""
-  count = cost.total(parts)
-  diagnosis = {'diagnosis': now.diagnosis} if config.diagnostics else {}
-  return {
-    'env_step': now.env_step,
-    'train_step': int(parts.agent.train_step_counter),
-    'return_mean': float(np.mean(outcome.returns)),
-    'returns': outcome.returns,
-    'sparsity': count.sparsity,
-    'nonzero': count.nonzero,
-    'train_step_flops': cost.train_step_flops(parts, config.batch_size),
-    **diagnosis,
-    **now.clock.figures(),
-  }
-
-
-def _totals(now, parts):
-  """What summary.json says besides the returns."""
-  count = cost.total(parts)
-  return {
-    'env_steps': now.env_step,
-    'train_steps': int(parts.agent.train_step_counter),
-    'sparsity': count.sparsity,
-    'nonzero': count.nonzero,
-    'parameters': count.parameters,
-    'inference_flops': cost.inference_flops(parts),
-    'train_flops': cost.train_flops(now.results),
-    'peak_memory_mib': cost.peak_memory_mib(),
-    **now.clock.figures(),
-  }

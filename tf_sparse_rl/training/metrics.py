@@ -7,21 +7,27 @@ import time
 class Episodes:
   """The last collection episodes, for the summaries."""
 
-  def __init__(self):
+  def __init__(self, num_envs=1):
     self.count = 0
     self.returns = collections.deque(maxlen=10)
     self.lengths = collections.deque(maxlen=10)
-    self._return, self._length = 0.0, 0
+    self._current = [[0.0, 0] for _ in range(num_envs)]  # return, length
 
-  def add(self, step):
-    """Adds an env step; an episode counts once it is over."""
-    self._return += step.reward
-    self._length += 1
+  def add(self, step, index=0):
+    """Adds an env step; an episode counts once it is over.
+
+    Args:
+      step: a Step.
+      index: number of the environment that took it.
+    """
+    current = self._current[index]
+    current[0] += step.reward
+    current[1] += 1
     if step.terminated or step.truncated:
       self.count += 1
-      self.returns.append(self._return)
-      self.lengths.append(self._length)
-      self._return, self._length = 0.0, 0
+      self.returns.append(current[0])
+      self.lengths.append(current[1])
+      self._current[index] = [0.0, 0]
 
   def to_json(self):
     """All of it, in JSON types."""
@@ -29,7 +35,7 @@ class Episodes:
       'count': self.count,
       'returns': list(self.returns),
       'lengths': list(self.lengths),
-      'current': [self._return, self._length],
+      'current': [list(current) for current in self._current],
     }
 
   @classmethod
@@ -39,7 +45,7 @@ class Episodes:
     episodes.count = values['count']
     episodes.returns.extend(values['returns'])
     episodes.lengths.extend(values['lengths'])
-    episodes._return, episodes._length = values['current']
+    episodes._current = [list(current) for current in values['current']]
     return episodes
 
 

@@ -116,13 +116,16 @@ class RunDir:
         )
       return
     ours = config_lib.to_dict(config)
+    # A field that is younger than the run was at its default.
+    defaults = {field.name: field.default for field in config_lib.fields()}
     there = {
-      n: list(v) if isinstance(v, tuple) else v for n, v in there.items()
+      name: list(value) if isinstance(value, tuple) else value
+      for name, value in {**defaults, **there}.items()
     }
     differ = [
-      f'{name}: {there.get(name)!r} there, {ours[name]!r} asked for'
+      f'{name}: {there[name]!r} there, {ours[name]!r} asked for'
       for name in ours
-      if there.get(name) != ours[name]
+      if there[name] != ours[name]
     ]
     if differ:
       raise RunDirError(

@@ -17,8 +17,8 @@ class State:
 
   env_step: int  # env steps so far
   rng: np.random.Generator  # of collection and of sampling
-  position: dict  # of the environment, see envs.Environment
-  action: np.ndarray | int | None  # the next one; None before the first
+  positions: list  # of each environment, see envs.Environment
+  actions: np.ndarray | None  # the next of each; None before the first
   scalars: dict  # {tag: value} of the last train step
   episodes: metrics.Episodes
   clock: metrics.Clock
@@ -32,10 +32,13 @@ class State:
     return cls(
       env_step=0,
       rng=np.random.default_rng(seeds.derive(config.seed, _COLLECT)),
-      position={'seed': episode_seed(config, 0), 'actions': []},
-      action=None,
+      positions=[
+        {'seed': episode_seed(config, i), 'actions': []}
+        for i in range(config.num_envs)
+      ],
+      actions=None,
       scalars={},
-      episodes=metrics.Episodes(),
+      episodes=metrics.Episodes(config.num_envs),
       clock=metrics.Clock(),
       results=[],
     )
@@ -45,22 +48,24 @@ class State:
     """What `to_json` returned."""
     rng = np.random.default_rng()
     rng.bit_generator.state = values['rng']
-    dtype = np.float32 if isinstance(values['action'], list) else np.int32
+    actions = np.array(values['actions'])
     return cls(
       **{
         **values,
         'rng': rng,
-        'action': np.array(values['action'], dtype),
+        'actions': actions.astype(
+          np.float32 if actions.dtype.kind == 'f' else np.int32
+        ),
         'episodes': metrics.Episodes.from_json(values['episodes']),
         'clock': metrics.Clock(**values['clock']),
       }
     )
 
-  def to_json(self, position):
+  def to_json(self, environments):
     """All of it, in JSON types; exact, as JSON keeps every float.
 
     Args:
-      position: of the environment now.
+      environments: list of Environment, where they are now.
 
     Returns:
       dict.
@@ -68,8 +73,8 @@ class State:
     return {
       'env_step': self.env_step,
       'rng': self.rng.bit_generator.state,
-      'position': position,
-      'action': np.asarray(self.action).tolist(),
+      'positions': [env.position for env in environments],
+      'actions': self.actions.tolist(),
       'scalars': {tag: float(value) for tag, value in self.scalars.items()},
       'episodes': self.episodes.to_json(),
       'clock': self.clock.to_json(self.env_step),
