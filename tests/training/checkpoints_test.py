@@ -152,7 +152,7 @@ def test_a_manifest_tells_all_files_by_their_hashes(path):
   manifest = json.loads((checkpoint / 'manifest.json').read_text('utf-8'))
   names = ['agent.data-00000-of-00001', 'agent.index', 'state.json']
   assert {p.name for p in checkpoint.iterdir()} == {*names, 'manifest.json'}
-  assert (manifest['format'], manifest['env_step']) == (1, 30)
+  assert (manifest['format'], manifest['env_step']) == (2, 30)
   assert manifest['num_added'] == 30
   assert manifest['files'] == {
     name: _digest((checkpoint / name).read_bytes()) for name in names
@@ -518,7 +518,7 @@ def test_without_a_good_checkpoint_it_refuses_and_changes_nothing(path, name):
 
 def _change_format(checkpoint):
   manifest = json.loads((checkpoint / 'manifest.json').read_text('utf-8'))
-  manifest['format'] = 2
+  manifest['format'] = 3
   _write_manifest(checkpoint / 'manifest.json', manifest)
 
 
@@ -528,11 +528,11 @@ def test_another_format_version_is_told(path):
   run = _Run(path)
   assert run.restore() == 20
   assert run.told == [
-    _told(40) + 'its format is 2, where 1 was expected: it is of another '
+    _told(40) + 'its format is 3, where 2 was expected: it is of another '
     'version of tf_sparse_rl.'
   ]
   _change_format(_checkpoint(path, 20))
-  with pytest.raises(checkpoints.CheckpointError, match='its format is 2'):
+  with pytest.raises(checkpoints.CheckpointError, match='its format is 3'):
     _Run(path).restore()
 
 
