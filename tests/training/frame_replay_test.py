@@ -6,7 +6,7 @@ import tensorflow as tf
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tf_sparse_rl.envs import gymnasium_env
+from tf_sparse_rl.envs import atari, gymnasium_env
 from tf_sparse_rl.training import checkpoints, frame_replay
 
 _ENDS = {
@@ -358,3 +358,25 @@ def test_a_checkpoint_holds_it(tmp_path):
   rng, same = np.random.default_rng(0), np.random.default_rng(0)
   for one, other in zip(buffer.sample(50, rng), restored.sample(50, same)):
     np.testing.assert_array_equal(one, other)
+
+
+def test_it_gives_back_what_atari_showed(monkeypatch):
+  monkeypatch.setattr(atari, 'MAX_EPISODE_STEPS', 7)
+  games = [atari.AtariEnvironment('Pong') for _ in range(2)]
+  buffer = frame_replay.FrameReplay(capacity=30, num_envs=2)
+  naive = _Naive(num_envs=2, n_step=1, clip_rewards=False)
+  rng = np.random.default_rng(0)
+  observations = [game.reset(seed=i) for i, game in enumerate(games)]
+  for number in range(50):
+    i = number % 2
+    action = games[i].random_action(rng)
+    step = games[i].step(action)
+    buffer.add(observations[i], action, step)
+    naive.added.append((observations[i], action, step))
+    observations[i] = step.observation
+    if step.truncated:
+      observations[i] = games[i].reset(seed=number)
+  assert sum(step.truncated for *_, step in naive.added[-30:]) >= 4
+  # The first 20 are overwritten; three frames of each game come before.
+  assert buffer.drawable == range(26, 48)
+  _check(buffer, naive, buffer.drawable)

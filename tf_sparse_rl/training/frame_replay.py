@@ -170,13 +170,16 @@ class FrameReplay:
     terminated, ended = steps['terminated'][batch, last], over[batch, last]
     # What the last step led to is of the same episode.
     over[batch, last] = False
-    columns = num_taken[:, np.newaxis] + np.arange(self._num_frames)
+    oldest = np.stack([np.zeros_like(num_taken), num_taken])
+    columns = oldest[..., np.newaxis] + np.arange(self._num_frames)
     rows = batch[:, np.newaxis]
-    next_observation = self._stacks(window[rows, columns], over[rows, columns])
+    observation, next_observation = self._stacks(
+      window[rows, columns], over[rows, columns]
+    )
     for i in np.flatnonzero(ended):
       next_observation[i, ..., -1] = self._last_frames[window[i, last[i]]]
     return Transitions(
-      self._stacks(window[:, : now + 1], over[:, : now + 1]),
+      observation,
       steps['action'][:, now],
       reward,
       self._powers[num_taken - 1] * ~terminated,
@@ -192,15 +195,15 @@ class FrameReplay:
     return np.sum(rewards * taken * self._powers, axis=1), taken.sum(axis=1)
 
   def _stacks(self, numbers, over):
-    """Stacks of the frames `[batch, num_frames]`, 0 where of other episodes."""
+    """Stacks of the frames `[..., num_frames]`, 0 where of other episodes."""
     places = numbers % self.capacity
-    before = np.logical_or.accumulate(over[:, -2::-1], axis=1)[:, ::-1]
-    places[:, :-1][before] = self.capacity
-    shape = (len(places), *self._frames.shape[1:], self._num_frames)
+    before = np.logical_or.accumulate(over[..., -2::-1], axis=-1)[..., ::-1]
+    places[..., :-1][before] = self.capacity
+    shape = (*places.shape[:-1], *self._frames.shape[1:], self._num_frames)
     stacks = np.empty(shape, np.uint8)
     # One by one is faster than all of them and a transposition.
     for i in range(self._num_frames):
-      stacks[..., i] = self._frames[places[:, i]]
+      stacks[..., i] = self._frames[places[..., i]]
     return stacks
 
   def rows(self, begin, end):
