@@ -172,6 +172,11 @@ def test_rows_that_do_not_fit_are_refused(segments, num_added, expected):
   assert expected in str(error.value)
 
 
+def test_rows_of_another_type_are_refused():
+  with pytest.raises(ValueError, match='Expected float32. Received: float64'):
+    _filled(6, 0).restore([(0, np.zeros((3, 5)))], 3)
+
+
 def _row(i):
   return (float(i), float(i % 4), float(-i), 1.0, float(i + 1))
 

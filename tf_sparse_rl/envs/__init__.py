@@ -1,10 +1,14 @@
 """Gymnasium environments as TF-Agents sees them."""
 
-from tf_sparse_rl.envs.gymnasium_env import (
-  Environment,
-  EnvSpec,
-  check_name,
-  make,
-)
+from tf_sparse_rl.envs.atari import AtariEnvironment
+from tf_sparse_rl.envs.gymnasium_env import Environment, EnvSpec
+from tf_sparse_rl.envs.registry import check_name, from_name, make
 
-__all__ = ['EnvSpec', 'Environment', 'check_name', 'make']
+__all__ = [
+  'AtariEnvironment',
+  'EnvSpec',
+  'Environment',
+  'check_name',
+  'from_name',
+  'make',
+]

@@ -19,10 +19,10 @@ def main():
     os.environ.setdefault('MUJOCO_GL', 'egl')
   import gymnasium as gym
 
-  from tf_sparse_rl.envs import gymnasium_env
+  from tf_sparse_rl.envs import registry
 
   episode = json.load(sys.stdin)
-  env = gymnasium_env.Environment(episode['env_name'], render_mode='rgb_array')
+  env = registry.from_name(episode['env_name'], render_mode='rgb_array')
   if env.gym.render_mode != 'rgb_array':
     sys.exit('it renders no images')
   env.gym = gym.wrappers.RecordVideo(

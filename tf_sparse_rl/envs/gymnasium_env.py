@@ -8,7 +8,6 @@ import gymnasium as gym
 import numpy as np
 from absl import logging
 
-from tf_sparse_rl import config as config_lib
 from tf_sparse_rl import names
 
 
@@ -17,11 +16,13 @@ class EnvSpec:
   """Shapes and bounds of an environment, of either kind of actions."""
 
   name: str
-  observation_size: int  # entries of a flat observation
+  observation_size: int  # entries of an observation
   num_actions: int | None  # discrete actions; None if they are continuous
   max_episode_steps: int | None  # env steps until truncation
   action_low: tuple[float, ...] = ()  # bounds of each entry of a continuous
   action_high: tuple[float, ...] = ()  # action
+  # Of a picture, whose entries are uint8; () if it is flat and float32.
+  observation_shape: tuple[int, ...] = ()
 
   @property
   def action_size(self):
@@ -32,7 +33,7 @@ class EnvSpec:
 class Step(NamedTuple):
   """What one env step returned."""
 
-  observation: np.ndarray  # float32 [observation_size], the one reached
+  observation: np.ndarray  # the one reached, see EnvSpec
   reward: float
   terminated: bool  # the episode is over: no future reward
   truncated: bool  # the episode was cut off: the future goes on
@@ -144,46 +145,23 @@ class Environment:
     self.gym.close()
 
 
-def check_name(env_name):
+def check_name(env_name, others=()):
   """Checks that Gymnasium knows an environment.
 
   Args:
     env_name: id such as 'CartPole-v1'.
+    others: names that may have been meant, besides Gymnasium's.
 
   Raises:
-    ValueError: if not; it names the nearest id.
+    ValueError: if not; it names the nearest.
   """
   try:
     known = env_name in gym.registry or gym.spec(env_name) is not None
   except gym.error.Error:
     known = False
   if not known:
-    raise ValueError(names.unknown('environment', env_name, gym.registry))
-
-
-def make(config):
-  """The environment of a run.
-
-  Args:
-    config: a Config.
-
-  Returns:
-    An Environment.
-
-  Raises:
-    ValueError: for an unknown id or spaces that the agent cannot use.
-  """
-  env = Environment(config.env_name)
-  expected = config_lib.ACTION_SPACES[config.agent]
-  kinds = tuple(getattr(gym.spaces, name) for name in expected)
-  if not isinstance(env.gym.action_space, kinds):
-    env.close()
-    raise ValueError(
-      f'Expected an environment with {" or ".join(expected)} actions for '
-      f'{config.agent}. Received: {config.env_name} with '
-      f'{env.gym.action_space}.'
-    )
-  return env
+    valid = [*gym.registry, *others]
+    raise ValueError(names.unknown('environment', env_name, valid))
 
 
 def _quiet_mujoco(env_name):

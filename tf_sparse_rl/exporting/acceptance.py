@@ -20,7 +20,7 @@ def play(env_name, policy, num_observations, seed):
   Returns:
     float32 `[num_observations, size]`.
   """
-  env = envs.Environment(env_name)
+  env = envs.from_name(env_name)
   seen = []
   while len(seen) < num_observations:
     observation, over = env.reset(seed), False

@@ -248,10 +248,7 @@ def _read_manifest(path):
 
 def _read_rows(path):
   with open(path, 'rb') as file:
-    rows = np.lib.format.read_array(file, allow_pickle=False)
-  if rows.dtype != np.float32:
-    raise ValueError(f'Expected float32. Received: {rows.dtype}.')
-  return rows
+    return np.lib.format.read_array(file, allow_pickle=False)
 
 
 def _write_json(path, values):

@@ -29,7 +29,7 @@ class Evaluator:
       seed: of the episodes' starts; evaluation k of a run is the same
         whatever was evaluated before.
     """
-    self._envs = [envs.Environment(env_name) for _ in range(num_episodes)]
+    self._envs = [envs.from_name(env_name) for _ in range(num_episodes)]
     self._seed = seed
 
   def evaluate(self, act, index, stop=lambda: False):
@@ -77,7 +77,7 @@ def film(env_name, act, video_dir, seed):
   Raises:
     ValueError: if the environment cannot be drawn here.
   """
-  env = envs.Environment(env_name)
+  env = envs.from_name(env_name)
   observation, over = env.reset(seed=seed), False
   while not over:
     step = env.step(act(observation[np.newaxis])[0])

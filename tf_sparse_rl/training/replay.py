@@ -125,6 +125,8 @@ class Replay:
     """
     held = np.zeros(len(self._rows), bool)
     for begin, rows in segments:
+      if rows.dtype != self._rows.dtype:
+        raise ValueError(f'Expected float32. Received: {rows.dtype}.')
       if rows.ndim != 2 or rows.shape[1] != self.row_size:
         raise ValueError(
           f'Expected rows of {self.row_size} entries. Received: {rows.shape}.'

@@ -1,0 +1,66 @@
+"""The environment of a name: a game of Atari, or one of Gymnasium's."""
+
+import gymnasium as gym
+
+from tf_sparse_rl import config as config_lib
+from tf_sparse_rl.envs import atari, gymnasium_env
+
+
+def check_name(env_name):
+  """Checks that an environment is known.
+
+  Args:
+    env_name: id such as 'CartPole-v1' or 'ALE/Pong-v5', or a game such as
+      'Pong'.
+
+  Raises:
+    ValueError: if not, with the nearest name, or if Atari is not installed.
+  """
+  if atari.is_atari(env_name):
+    atari.check_name(env_name)
+  else:
+    gymnasium_env.check_name(env_name, others=atari.GAMES)
+
+
+def from_name(env_name, render_mode=None):
+  """Makes an environment.
+
+  Args:
+    env_name: see `check_name`.
+    render_mode: see Gymnasium.
+
+  Returns:
+    An Environment; an AtariEnvironment for a game of Atari.
+
+  Raises:
+    ValueError: for an unknown name or spaces that are not supported.
+  """
+  check_name(env_name)
+  if atari.is_atari(env_name):
+    return atari.AtariEnvironment(env_name, render_mode)
+  return gymnasium_env.Environment(env_name, render_mode)
+
+
+def make(config):
+  """The environment of a run.
+
+  Args:
+    config: a Config.
+
+  Returns:
+    An Environment.
+
+  Raises:
+    ValueError: for an unknown id or spaces that the agent cannot use.
+  """
+  env = from_name(config.env_name)
+  expected = config_lib.ACTION_SPACES[config.agent]
+  kinds = tuple(getattr(gym.spaces, name) for name in expected)
+  if not isinstance(env.gym.action_space, kinds):
+    env.close()
+    raise ValueError(
+      f'Expected an environment with {" or ".join(expected)} actions for '
+      f'{config.agent}. Received: {config.env_name} with '
+      f'{env.gym.action_space}.'
+    )
+  return env
