@@ -17,7 +17,15 @@ _NAMES = [field.name for field in config_lib.fields()]
 
 # Fields that some agents have, and a value that they would take.
 _OF = {
-  ('dqn',): {'epsilon': 0.1},
+  ('dqn',): {
+    'network': 'mlp',
+    'adam_epsilon': 1e-4,
+    'td_loss': 'huber',
+    'double_dqn': True,
+    'clip_rewards': True,
+    'epsilon': 0.1,
+    'epsilon_decay_env_steps': 1000,
+  },
   ('sac',): {
     'critic_sparsity': 0.5,
     'actor_parameter_share': 0.3,
@@ -90,7 +98,9 @@ _OUT_OF_RANGE = {
   'batch_size': (0, 10**6 + 1),
   'gamma': (-0.01, 1.01, math.nan),
   'reward_scale': (0, -1, math.inf),
+  'adam_epsilon': (0, -1e-8, 1.01, math.nan),
   'epsilon': (-0.01, 1.01),
+  'epsilon_decay_env_steps': (-1, 10**12 + 1),
   'target_update_period': (0,),
   'target_update_tau': (0, 1.01),
   'replay_capacity': (0, 10**9 + 1),
@@ -144,7 +154,7 @@ _WRONG_TYPE_CASES = _cases(
   {
     field.name: _WRONG_TYPES[config_lib.field_kind(field)[0]]
     for field in config_lib.fields()
-    if field.name not in ('agent', 'method', 'distribution', 'backend')
+    if field.name not in config_lib.CHOICES
   }
 )
 
@@ -172,9 +182,10 @@ def test_the_agents_of_a_field():
 
 
 def test_every_field_has_a_range_a_choice_or_no_limits():
-  others = {'agent', 'env_name', 'method', 'distribution', 'backend'}  # Names.
+  others = {'env_name', *config_lib.CHOICES}  # Names.
   others |= {'diagnostics'}  # Several names.
   others |= {'sparsity_aware_init', 'mask_images', 'jit_compile'}  # Booleans.
+  others |= {'double_dqn', 'clip_rewards'}
   assert {*_OUT_OF_RANGE, *others} == set(_NAMES)
 
 
@@ -204,7 +215,7 @@ def test_a_value_of_another_type_is_refused_by_name(agent, name, value):
     (agent, field.name)
     for field in config_lib.fields()
     if not config_lib.field_kind(field)[1]
-    and field.name not in ('agent', 'method', 'distribution', 'backend')
+    and field.name not in config_lib.CHOICES
     for agent in _agents(field.name)
   ],
 )
@@ -238,6 +249,27 @@ def test_a_field_of_another_agent_stays_at_its_default(agent, name):
 def test_a_choice_of_another_kind_is_refused_by_name(name, value):
   with pytest.raises(ValueError, match=f'Unknown {name} .*Valid: '):
     flags.make_config({name: value})
+
+
+@pytest.mark.parametrize('name', ['network', 'td_loss'])
+@pytest.mark.parametrize('value', [1, True, (), {}, 'nothing like it'])
+def test_a_choice_that_presets_make_is_refused_by_name(name, value):
+  with pytest.raises(ValueError, match=f'Unknown {name} .*Valid: '):
+    flags.make_config({name: value})
+  assert getattr(flags.make_config({name: None}), name) is not None
+
+
+def test_the_nearest_network_is_named():
+  with pytest.raises(ValueError, match="Did you mean 'impala_resnet'"):
+    flags.make_config({'network': 'resnet'})
+
+
+def test_some_diagnoses_are_of_dense_layers_only():
+  values = {'network': 'nature_cnn', 'diagnostics': 'churn,snr'}
+  with pytest.raises(ValueError, match='diagnostics=churn,.*churn,snr'):
+    flags.make_config(values)
+  for fine in ({'diagnostics': 'churn'}, {'network': 'mlp'}):
+    flags.make_config({**values, **fine})
 
 
 _DENSE_SAC = {'agent': 'sac', 'method': 'dense'}
@@ -477,9 +509,9 @@ def test_what_an_agent_does_not_have_is_null_in_config_json():
     return {name for name, value in written.items() if value is None}
 
   def foreign(agent):
-    # These two have a default of 0 instead.
     names = {name for other, _, name, _ in _FOREIGN if other == agent}
-    return names - {'actor_parameter_share', 'parameter_budget'}
+    # These have a default of 0 or false instead.
+    return names - {'actor_parameter_share', 'parameter_budget', 'double_dqn'}
 
   for agent in ('dqn', 'sac', 'ppo'):
     assert null({'agent': agent}) == foreign(agent)

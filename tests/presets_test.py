@@ -1,4 +1,4 @@
-"""Presets against the paper's tables 1, 2, 6 and 8 and its released code."""
+"""Presets against the paper's tables 1 to 8 and its released code."""
 
 import pytest
 
@@ -11,7 +11,12 @@ _PAPER_DQN_CLASSIC = {
   'num_env_steps': 100_000,
   'hidden_units': (512, 512),
   'weight_decay': 1e-6,
+  'network': 'mlp',
   'learning_rate': 1e-3,
+  'adam_epsilon': 1e-7,
+  'td_loss': 'squared',
+  'clip_rewards': False,
+  'epsilon_decay_env_steps': 0,
   'batch_size': 128,
   'gamma': 0.99,
   'reward_scale': 1.0,
@@ -31,6 +36,44 @@ _PAPER_DQN_CLASSIC = {
   'prune_end_train_step': 75_000,
 }
 
+
+# paper.md 2.4: tables 6 and 7, and code; 2.3: tables 4 and 5.
+_PAPER_DQN_ATARI = {
+  'num_env_steps': 10_000_000,
+  'num_train_steps': 2_495_000,  # 2.5 million less the initial collection.
+  'hidden_units': (512,),
+  'td_loss': 'huber',
+  'clip_rewards': True,
+  'batch_size': 32,
+  'gamma': 0.99,
+  'reward_scale': 1.0,
+  'epsilon': 0.01,
+  'epsilon_decay_env_steps': 250_000,
+  'target_update_period': 8000 // 4,  # Train steps; the paper's are env steps.
+  'target_update_tau': 1.0,
+  'replay_capacity': 1_000_000,
+  'initial_collect_env_steps': 20_000,
+  'train_period': 4,
+  'eval_period': 250_000,
+  'drop_fraction': 0.3,
+  'mask_update_period': 5000,
+  'mask_update_end_train_step': 2_000_000,
+  'prune_begin_train_step': 500_000,
+  'prune_end_train_step': 2_000_000,
+  'double_dqn': False,
+}
+_PAPER_DQN_ATARI_NETWORKS = {
+  'nature_cnn': {
+    'weight_decay': 0.0,
+    'learning_rate': 2.5e-4,
+    'adam_epsilon': 1e-8,
+  },
+  'impala_resnet': {
+    'weight_decay': 0.5 * 1e-5,  # The code has half the sum of squares.
+    'learning_rate': 1e-4,
+    'adam_epsilon': 3.125e-4,
+  },
+}
 
 # The same of paper.md 2.5: what is one value for all methods and environments.
 _PAPER_SAC = {
@@ -99,6 +142,63 @@ def test_dqn_on_classic_control_is_the_papers(method, env_name):
   assert values == _PAPER_DQN_CLASSIC
 
 
+@pytest.mark.parametrize('method', ['dense', 'static', 'set', 'rigl', 'prune'])
+@pytest.mark.parametrize('network', _PAPER_DQN_ATARI_NETWORKS)
+@pytest.mark.parametrize('env_name', ['ALE/Pong-v5', 'ALE/VideoPinball-v5'])
+def test_dqn_on_atari_is_the_papers(env_name, network, method):
+  config = flags.make_config(
+    {'env_name': env_name, 'network': network, 'method': method}
+  )
+  expected = {**_PAPER_DQN_ATARI, **_PAPER_DQN_ATARI_NETWORKS[network]}
+  assert {name: getattr(config, name) for name in expected} == expected
+  assert config.sparsity_aware_init == (method != 'prune')
+
+
+@pytest.mark.parametrize(
+  'given, network, env_name',
+  [
+    ({}, 'mlp', 'CartPole-v1'),
+    ({'env_name': 'Acrobot-v1'}, 'mlp', 'Acrobot-v1'),
+    ({'env_name': 'ALE/Qbert-v5'}, 'nature_cnn', 'ALE/Qbert-v5'),
+    ({'network': 'nature_cnn'}, 'nature_cnn', 'ALE/Pong-v5'),
+    ({'network': 'impala_resnet'}, 'impala_resnet', 'ALE/Pong-v5'),
+    ({'network': 'mlp', 'env_name': 'ALE/Qbert-v5'}, 'mlp', 'ALE/Qbert-v5'),
+    ({'network': 'mlp'}, 'mlp', 'CartPole-v1'),
+  ],
+)
+def test_network_and_environment_go_together(given, network, env_name):
+  config = flags.make_config(given)
+  assert (config.network, config.env_name) == (network, env_name)
+  assert config.hidden_units == ((512, 512) if network == 'mlp' else (512,))
+
+
+@pytest.mark.parametrize('network', _PAPER_DQN_ATARI_NETWORKS)
+def test_atari_shares_follow_the_length_of_the_run(network):
+  config = flags.make_config(
+    {'network': network, 'method': 'prune', 'num_env_steps': 1_000_000}
+  )
+  # Of 250,000 train steps, but for the 5000 of the initial collection.
+  assert config.num_train_steps == 245_000
+  assert config.prune_begin_train_step == 50_000
+  assert config.prune_end_train_step == 200_000
+  assert config.mask_update_end_train_step == 200_000
+
+
+def test_the_recipe_of_wide_pruned_networks_needs_four_flags():
+  # Obando-Ceron et al. 2024, as README has it: 20 % to 80 %, to 0.95.
+  config = flags.make_config(
+    {
+      'network': 'impala_resnet',
+      'method': 'prune',
+      'width': 3,
+      'sparsity': 0.95,
+    }
+  )
+  assert config.num_env_steps == 10_000_000
+  assert config.prune_begin_train_step == 500_000
+  assert config.prune_end_train_step == 2_000_000
+
+
 @pytest.mark.parametrize('version', ['v4', 'v5'])
 @pytest.mark.parametrize('name', _PAPER_SAC_INITIAL_COLLECT_ENV_STEPS)
 @pytest.mark.parametrize('method', _PAPER_SAC_METHODS)
@@ -120,28 +220,35 @@ def test_sac_elsewhere_collects_1000_env_steps():
   assert config.initial_collect_env_steps == 1000
 
 
-@pytest.mark.parametrize('agent', ['dqn', 'sac'])
-def test_a_preset_fills_exactly_what_has_no_default(agent):
-  optional = {
-    field.name
-    for field in config_lib.fields()
-    if config_lib.field_kind(field)[1] and agent in field.metadata['agents']
-  }
-  expected = {
-    'dqn': {'env_name', *_PAPER_DQN_CLASSIC},
-    'sac': {
-      'env_name',
-      'actor_sparsity',
-      'critic_sparsity',
-      'initial_collect_env_steps',
-      *_PAPER_SAC,
-      *_PAPER_SAC_METHODS['set'],
-    },
-  }
-  assert optional == expected[agent]
-  assert set(presets._PRESETS[agent]) == optional
-  config = flags.make_config({'agent': agent})
-  assert all(getattr(config, name) is not None for name in optional)
+def test_a_preset_fills_exactly_what_has_no_default():
+  assert {agent for agent, _ in presets._PRESETS} == {*config_lib.AGENTS}
+  networks = {network for agent, network in presets._PRESETS if agent == 'dqn'}
+  assert networks == {*config_lib.NETWORKS}
+  for (agent, network), preset in presets._PRESETS.items():
+    optional = {
+      field.name
+      for field in config_lib.fields()
+      if config_lib.field_kind(field)[1] and agent in field.metadata['agents']
+    }
+    assert set(preset) == optional
+    config = flags.make_config({'agent': agent, 'network': network})
+    assert all(getattr(config, name) is not None for name in optional)
+
+
+def test_every_preset_value_of_dqn_and_sac_is_tested():
+  sac = {'env_name', 'actor_sparsity', 'critic_sparsity', *_PAPER_SAC}
+  sac |= {'initial_collect_env_steps', *_PAPER_SAC_METHODS['set']}
+  atari = {*_PAPER_DQN_ATARI, *_PAPER_DQN_ATARI_NETWORKS['nature_cnn']}
+  # What is ours, and what is not the preset's.
+  atari |= {'env_name', 'network', 'num_eval_episodes', 'sparsity_aware_init'}
+  atari -= {'num_train_steps', 'double_dqn'}
+  for (agent, network), tested in {
+    ('dqn', 'mlp'): {'env_name', *_PAPER_DQN_CLASSIC},
+    ('dqn', 'nature_cnn'): atari,
+    ('dqn', 'impala_resnet'): atari,
+    ('sac', None): sac,
+  }.items():
+    assert set(presets._PRESETS[agent, network]) == tested
 
 
 @pytest.mark.parametrize(

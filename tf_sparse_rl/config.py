@@ -18,6 +18,8 @@ METHODS = ('dense', 'static', 'set', 'rigl', 'prune')
 DISTRIBUTIONS = ('uniform', 'er', 'erk')
 # What can be looked at while a run trains.
 DIAGNOSTICS = ('snr', 'dormant', 'rank', 'norms', 'churn')
+NETWORKS = ('mlp', 'nature_cnn', 'impala_resnet')
+TD_LOSSES = ('squared', 'huber')
 BACKENDS = ('auto', 'masked', 'native')
 
 
@@ -110,11 +112,16 @@ class Config:
   )
 
   # Networks.
+  network: str | None = _field(
+    None,
+    f'one of: {", ".join(NETWORKS)}; the last two are for images',
+    _DQN,
+  )
   hidden_units: tuple[int, ...] | None = _field(
-    None, 'units of each hidden layer'
+    None, 'units of each hidden Dense layer'
   )
   width: float = _field(
-    1.0, 'multiplies hidden_units; for small dense networks'
+    1.0, 'multiplies hidden_units, and channels of convolutions'
   )
   actor_width: float | None = _field(None, 'width of the actor', _ACTOR)
   critic_width: float | None = _field(None, 'width of each critic', _SAC)
@@ -129,6 +136,9 @@ class Config:
   # Learning.
   learning_rate: float | None = _field(
     None, 'learning rate of Adam; ppo: falls to 0 by the end of the run'
+  )
+  adam_epsilon: float | None = _field(
+    None, 'what Adam adds to the root of the second moment', _DQN
   )
   actor_learning_rate: float | None = _field(
     None, 'learning rate of the actor', _SAC
@@ -152,8 +162,25 @@ class Config:
   reward_scale: float | None = _field(
     None, 'multiplies rewards in the loss', _REPLAY
   )
+  td_loss: str | None = _field(
+    None,
+    f'of the temporal-difference error, one of: {", ".join(TD_LOSSES)}',
+    _DQN,
+  )
+  double_dqn: bool = _field(
+    False, 'the online network picks the action that the target values', _DQN
+  )
+  clip_rewards: bool | None = _field(
+    None, 'train on rewards cut off at -1 and 1', _DQN
+  )
   epsilon: float | None = _field(
     None, 'share of random actions in collection', _DQN
+  )
+  epsilon_decay_env_steps: int | None = _field(
+    None,
+    'env steps after the initial collection in which epsilon falls from 1; '
+    '0 for at once',
+    _DQN,
   )
   target_update_period: int | None = _field(
     None, 'train steps between target updates', _REPLAY
@@ -342,11 +369,12 @@ def check(config):
     elif value is not None or field.name not in solved_fields(config):
       _check_type(field, value)
       _check_range(field.name, value)
-  for name, allowed in _CHOICES.items():
-    if getattr(config, name) not in allowed:
+  for name, allowed in CHOICES.items():
+    value = getattr(config, name)
+    # None: the agent does not have it.
+    if value is not None and value not in allowed:
       raise ValueError(
-        f'Expected one of {", ".join(allowed)}. '
-        f'Received: {name}={getattr(config, name)!r}.'
+        f'Expected one of {", ".join(allowed)}. Received: {name}={value!r}.'
       )
   for kind in config.diagnostics_kinds:
     if kind not in DIAGNOSTICS:
@@ -360,10 +388,12 @@ def _check_range(name, value):
     raise ValueError(f'Expected {expected}. Received: {name}={value}.')
 
 
-_CHOICES = {
+CHOICES = {
   'agent': AGENTS,
   'method': METHODS,
   'distribution': DISTRIBUTIONS,
+  'network': NETWORKS,
+  'td_loss': TD_LOSSES,
   'backend': BACKENDS,
 }
 SOLVED_FIELDS = (
@@ -411,7 +441,9 @@ _RANGES = {
   'batch_size': (1, 10**6, 'a batch size from 1 to 1000000'),
   'gamma': (0, 1, 'a discount in [0, 1]'),
   'reward_scale': (_ABOVE_0, 1e9, 'a scale above 0'),
+  'adam_epsilon': (_ABOVE_0, 1, 'a number in (0, 1]'),
   'epsilon': (0, 1, 'a probability in [0, 1]'),
+  'epsilon_decay_env_steps': _STEPS,
   'target_update_period': _COUNT,
   'target_update_tau': (_ABOVE_0, 1, 'a tau in (0, 1]'),
   'replay_capacity': (1, 10**9, 'a capacity from 1 to 1000000000'),
@@ -478,6 +510,14 @@ def _check_together(config):
     raise ValueError(
       'Expected backend=auto or masked with jit_compile: XLA cannot compile '
       'native kernels. Received: backend=native.'
+    )
+  if config.network in ('nature_cnn', 'impala_resnet') and not (
+    {*config.diagnostics_kinds} <= {'churn'}
+  ):
+    raise ValueError(
+      'Expected diagnostics=churn, or none, with networks of convolutions: the '
+      'others look at Dense layers only. Received: diagnostics='
+      f'{config.diagnostics}, network={config.network}.'
     )
   _check_mask_schedule(config)
   _check_structure(config)

@@ -88,6 +88,7 @@ def _export_one(name, kind, policy, observations, staging):
   import numpy as np
 
   from tf_sparse_rl.exporting import acceptance, report
+  from tf_sparse_rl.sparsity import layers
 
   path = staging / kind.file_name
   kind.save(policy, path)
@@ -110,7 +111,7 @@ def _export_one(name, kind, policy, observations, staging):
     gzip_bytes=report.num_bytes(path, compress=True),
     nonzero=sum(
       int(np.count_nonzero(layer.kernel))
-      for layer in policy.layers
+      for layer in layers.leaf_layers(policy.layers)
       if hasattr(layer, 'kernel')
     ),
     dense_microseconds=microseconds[-1],

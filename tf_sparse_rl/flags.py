@@ -101,10 +101,10 @@ def make_config(values):
     ValueError: for a value that does not fit.
   """
   config = config_lib.Config(**values)
-  _check_name('agent', config.agent, config_lib.AGENTS)
-  _check_name('method', config.method, config_lib.METHODS)
-  _check_name('distribution', config.distribution, config_lib.DISTRIBUTIONS)
-  _check_name('backend', config.backend, config_lib.BACKENDS)
+  for field in config_lib.fields():
+    value, valid = getattr(config, field.name), config_lib.CHOICES
+    if field.name in valid and (value, field.default) != (None, None):
+      _check_name(field.name, value, valid[field.name])
   if not isinstance(config.env_name, str | None):
     raise ValueError(
       f'Expected env_name to be of type str. Received: {config.env_name!r}.'

@@ -47,6 +47,21 @@ class ByEnv(NamedTuple):
     return self.others.get(config.env_name.partition('-')[0], self.value)
 
 
+class ByPrefix(NamedTuple):
+  """A value that differs for environments whose ids begin in some way."""
+
+  value: Any
+  others: dict  # {prefix: value}
+  source: str
+
+  def resolve(self, config):
+    """See Value."""
+    for prefix, value in self.others.items():
+      if (config.env_name or '').startswith(prefix):
+        return value
+    return self.value
+
+
 class Same(NamedTuple):
   """The value of another field."""
 
@@ -85,17 +100,27 @@ class ShareOfTraining(NamedTuple):
 
 # Values that others are computed from stand before them.
 
+# Which of the presets of DQN is meant.
+_NETWORK = ByPrefix(
+  'mlp', {'ALE/': 'nature_cnn'}, 'ours: of the two on Atari the smaller'
+)
+
 # Classic control. Table 1 has the same values for all five methods.
 _DQN_CLASSIC = {
   'env_name': Value('CartPole-v1', 'ours: the first thing to try'),
+  'network': _NETWORK,
   'num_env_steps': Value(100_000, 'code: 100,000 iterations'),
   'hidden_units': Value((512, 512), 'table 6'),
   'weight_decay': Value(1e-6, 'table 1; hidden kernels only, as in the code'),
   'learning_rate': Value(1e-3, 'table 6'),
+  'adam_epsilon': Value(1e-7, "code: Keras' own"),
+  'td_loss': Value('squared', 'code'),
+  'clip_rewards': Value(False, 'code'),
   'batch_size': Value(128, 'table 6'),
   'gamma': Value(0.99, 'table 6'),
   'reward_scale': Value(1.0, 'table 6'),
   'epsilon': Value(0.01, 'code: constant; table 6 says 0.1 at the end'),
+  'epsilon_decay_env_steps': Value(0, 'code: constant; table 6 says 25,000'),
   'target_update_period': Value(100, 'table 6'),
   'target_update_tau': Value(1.0, 'table 6'),
   'replay_capacity': Value(100_000, 'table 6'),
@@ -109,6 +134,49 @@ _DQN_CLASSIC = {
   'mask_update_end_train_step': Share(0.75, 'code: 75,000; the text says 80 %'),
   'prune_begin_train_step': Share(0.20, 'code: 20,000'),
   'prune_end_train_step': Share(0.75, 'code: 75,000; the text says 80 %'),
+}
+
+# Atari, with table 4. An env step is one of the agent, of four frames.
+_DQN_CNN = {
+  'env_name': Value('ALE/Pong-v5', 'ours: the first thing to try'),
+  'network': _NETWORK,
+  'num_env_steps': Value(10_000_000, 'code: 40 times 250,000 agent steps'),
+  'hidden_units': Value((512,), 'table 7'),
+  'weight_decay': Value(0.0, 'table 4'),
+  'learning_rate': Value(2.5e-4, 'table 4'),
+  'adam_epsilon': Value(1e-8, "code: TensorFlow 1's own"),
+  'td_loss': Value('huber', 'code'),
+  'clip_rewards': Value(True, 'code'),
+  'batch_size': Value(32, 'table 6'),
+  'gamma': Value(0.99, 'table 6'),
+  'reward_scale': Value(1.0, 'table 6'),
+  'epsilon': Value(0.01, 'table 6'),
+  'epsilon_decay_env_steps': Value(250_000, 'code; table 6 says 25,000'),
+  'target_update_period': Value(2000, 'table 6: 8000 agent steps'),
+  'target_update_tau': Value(1.0, 'table 6'),
+  'replay_capacity': Value(1_000_000, 'table 6'),
+  'initial_collect_env_steps': Value(20_000, 'table 6'),
+  'train_period': Value(4, 'table 6'),
+  'eval_period': Value(250_000, 'code'),
+  'num_eval_episodes': Value(
+    30, 'ours: the code plays episodes for 125,000 agent steps'
+  ),
+  'sparsity_aware_init': ByMethod(True, {'prune': False}, 'table 4'),
+  'drop_fraction': Value(0.3, 'table 4'),
+  'mask_update_period': Value(5000, 'table 4'),
+  'mask_update_end_train_step': Share(0.80, 'code: 2,000,000'),
+  'prune_begin_train_step': Share(0.20, 'code: 500,000'),
+  'prune_end_train_step': Share(0.80, 'code: 2,000,000'),
+}
+
+# The same with table 5, whose other values are those of table 4.
+_DQN_RESNET = {
+  **_DQN_CNN,
+  'weight_decay': Value(
+    5e-6, 'table 5: 1e-5, of which the code takes half; all kernels'
+  ),
+  'learning_rate': Value(1e-4, 'table 5'),
+  'adam_epsilon': Value(3.125e-4, 'code'),
 }
 
 # MuJoCo. Values that a method does not use are those of RigL.
@@ -194,14 +262,29 @@ _PPO = {
   ),
 }
 
-_PRESETS = {'dqn': _DQN_CLASSIC, 'sac': _SAC, 'ppo': _PPO}
+# By agent and network.
+_PRESETS = {
+  ('dqn', 'mlp'): _DQN_CLASSIC,
+  ('dqn', 'nature_cnn'): _DQN_CNN,
+  ('dqn', 'impala_resnet'): _DQN_RESNET,
+  ('sac', None): _SAC,
+  ('ppo', None): _PPO,
+}
+
+
+def _preset(config):
+  """{field: value} for a config with a valid agent, and network if any."""
+  network = None
+  if config.agent == 'dqn':
+    network = config.network or _NETWORK.resolve(config)
+  return _PRESETS[config.agent, network]
 
 
 def resolve(config):
   """Fills the fields that are None.
 
   Args:
-    config: a Config with a valid agent.
+    config: a Config with a valid agent and, for DQN, network.
 
   Returns:
     A Config without None, but for what the agent does not have or what
@@ -217,7 +300,7 @@ def resolve(config):
       'Expected actor_parameter_share without sparsities or widths of its '
       f'own: they follow from it. Received: {", ".join(given)}.'
     )
-  for name, value in _PRESETS[config.agent].items():
+  for name, value in _preset(config).items():
     if getattr(config, name) is None and name not in solved:
       config = dataclasses.replace(config, **{name: value.resolve(config)})
   return config
@@ -235,7 +318,8 @@ def without_copies(loaded, given):
     unless they had another value of their own.
   """
   agent = loaded.get('agent')
-  preset = _PRESETS.get(agent, {}) if isinstance(agent, str) else {}
+  # Those of DQN, whatever its network, have none.
+  preset = _PRESETS.get((agent, None), {}) if isinstance(agent, str) else {}
   copies = {
     name
     for name, value in preset.items()

@@ -214,9 +214,23 @@ def _weights(network):
   return list(zip(values[::2], values[1::2]))
 
 
-@pytest.mark.parametrize('method', ['dense', 'static'])
-def test_the_loss_of_a_batch_by_hand(method):
-  config = _config(method=method, gamma=0.9, reward_scale=2.0)
+def _huber(error):
+  size = np.abs(error)
+  return np.where(size <= 1, 0.5 * size**2, size - 0.5)
+
+
+@pytest.mark.parametrize(
+  'changes',
+  [
+    {'method': 'dense'},
+    {'method': 'static'},
+    {'method': 'dense', 'td_loss': 'huber'},
+    {'method': 'static', 'double_dqn': True, 'learning_rate': 0.05},
+    {'method': 'dense', 'clip_rewards': True},
+  ],
+)
+def test_the_loss_of_a_batch_by_hand(changes):
+  config = _config(gamma=0.9, reward_scale=2.0, **changes)
   parts = registry.build(config, _SPEC)
   learn = _learner(parts, config)
   rng = np.random.default_rng(1)
@@ -232,13 +246,36 @@ def test_the_loss_of_a_batch_by_hand(method):
 
   action = rows[:, 4].astype(int)
   q = _q_values(online, rows[:, :4])[np.arange(_BATCH), action]
-  following = _q_values(target, rows[:, 7:]).max(axis=1)
-  error = 2.0 * rows[:, 5] + 0.9 * rows[:, 6] * following - q
-  td_loss = np.mean(error**2)
+  following = _q_values(target, rows[:, 7:])
+  best = following.argmax(axis=1)
+  if config.double_dqn:
+    picked = _q_values(online, rows[:, 7:]).argmax(axis=1)
+    assert (picked != best).any()
+    best = picked
+  following = following[np.arange(_BATCH), best]
+  reward = rows[:, 5]
+  assert np.abs(reward).max() > 1
+  if config.clip_rewards:
+    reward = np.clip(reward, -1, 1)
+  error = 2.0 * reward + 0.9 * rows[:, 6] * following - q
+  assert np.abs(error).min() < 1 < np.abs(error).max()
+  loss = _huber if config.td_loss == 'huber' else np.square
+  td_loss = np.mean(loss(error))
   l2 = 1e-3 * sum(np.sum(kernel**2) for kernel, _ in online[:-1])
   assert set(scalars) == {'Losses/td_loss', 'Losses/total_loss'}
   for tag, expected in (('td_loss', td_loss), ('total_loss', td_loss + l2)):
     np.testing.assert_allclose(scalars[f'Losses/{tag}'], expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize('method', ['dense', 'rigl'])
+def test_adam_epsilon_is_that_of_the_optimizer(method):
+  epsilons = []
+  for given in ({}, {'adam_epsilon': 0.25}):
+    parts = registry.build(_config(method=method, **given), _SPEC)
+    optimizer = parts.agent._optimizer
+    optimizer = getattr(optimizer, 'inner_optimizer', optimizer)
+    epsilons.append(optimizer.epsilon)
+  assert epsilons == [1e-7, 0.25]
 
 
 @pytest.mark.parametrize('epsilon', [0.0, 0.3, 1.0])
@@ -258,6 +295,58 @@ def test_epsilon_is_the_share_of_random_actions(epsilon):
   share = np.mean(actions != greedy)
   deviation = np.sqrt(epsilon / 2 * (1 - epsilon / 2) / 4000)
   assert abs(share - epsilon / 2) <= 5 * deviation
+
+
+def _share_of_random(parts, noise, observations, greedy):
+  """The epsilon at which these actions were taken."""
+  actions = parts.explore(tf.constant(observations), tf.constant(noise)).numpy()
+  other = noise[actions != greedy, 0]
+  return other.max() if len(other) else 0.0
+
+
+def test_epsilon_falls_from_1_by_train_steps():
+  config = _config(
+    method='dense',
+    epsilon=0.2,
+    epsilon_decay_env_steps=40,
+    train_period=2,
+    prune_end_train_step=9,
+  )
+  parts = registry.build(config, _SPEC)
+  rng = np.random.default_rng(2)
+  observations = rng.normal(size=(20_000, 4)).astype(np.float32)
+  noise = parts.sample_noise(rng, 20_000)
+  q_values, _ = parts.networks['q_network'](observations)
+  greedy = q_values.numpy().argmax(axis=1)
+  # Two env steps a train step: 20 of these take it from 1 to 0.2.
+  for train_step, expected in (
+    (0, 1.0),
+    (5, 0.8),
+    (10, 0.6),
+    (20, 0.2),
+    (1000, 0.2),
+  ):
+    parts.agent.train_step_counter.assign(train_step)
+    found = _share_of_random(parts, noise, observations, greedy)
+    assert expected - 1e-3 < found < expected + 1e-6
+
+
+def test_epsilon_of_a_learner_falls_as_it_trains():
+  config = _config(method='rigl', epsilon=0.0, epsilon_decay_env_steps=10)
+  parts = registry.build(config, _SPEC)
+  learn = _learner(parts, config)
+  rng = np.random.default_rng(3)
+  # Noise below which actions are random: the other of two actions is drawn.
+  observation = rng.normal(size=(1, 4)).astype(np.float32)
+  was_random = []
+  for _ in range(10):
+    noise = np.float32([[0.45, 0.0]])
+    greedy = learn.act_greedily(observation)[0]
+    noise[0, 1] = 0.25 if greedy else 0.75
+    was_random.append(learn.act(observation, noise)[0] != greedy)
+    learn.train_on(_rows(rng), observation, noise)
+  # 1 - k / 10 after k train steps.
+  assert was_random == [True] * 6 + [False] * 4
 
 
 def test_erk_of_cartpole_at_90_percent():

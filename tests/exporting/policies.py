@@ -54,7 +54,7 @@ def make(
   return policy.GreedyPolicy(
     layers,
     lambda output: tf.argmax(output, -1, output_type=tf.int32),
-    sizes[0],
+    tf.TensorSpec([None, sizes[0]], tf.float32, 'observation'),
     None,
   )
 

@@ -146,3 +146,28 @@ def test_a_policy_for_continuous_actions_keeps_to_the_bounds(tmp_path):
   assert actions.shape == (50, 2)
   assert (actions >= [-1, -3]).all() and (actions <= [1, 0.5]).all()
   assert actions.std(axis=0).min() > 0.1
+
+
+@pytest.mark.parametrize('network', ['nature_cnn', 'impala_resnet'])
+def test_a_policy_for_images_is_exactly_sparse(network, tmp_path):
+  config = flags.make_config(
+    {'network': network, 'width': 0.1, 'method': 'static', 'sparsity': 0.8}
+  )
+  spec = envs.EnvSpec(
+    'ALE/Pong-v5', 900, 5, None, observation_shape=(15, 15, 4)
+  )
+  image_parts = registry.build(config, spec)
+  path = tmp_path / 'policy'
+  policy.save(policy.of_agent(image_parts), path)
+  rng = np.random.default_rng(0)
+  images = rng.integers(256, size=(40, 15, 15, 4), dtype=np.uint8)
+  act = policy.load(path)
+  q_values, _ = image_parts.networks['q_network'](images)
+  outputs = act.model.signatures['serving_default'](tf.constant(images))
+  np.testing.assert_allclose(outputs['output'], q_values, rtol=1e-5, atol=1e-6)
+  expected = np.argmax(outputs['output'], -1)
+  assert act(images).tolist() == expected.tolist()
+  layers = sparsity.sparse_layers(image_parts.networks['q_network'])
+  kernels = [w.numpy() for w in act.model.weights if w.shape.rank > 1]
+  for layer, kernel in zip(layers, kernels, strict=True):
+    np.testing.assert_array_equal(kernel != 0, layer.mask.numpy() == 1)

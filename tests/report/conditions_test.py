@@ -81,3 +81,17 @@ def test_shares_of_the_length_are_no_settings(tmp_path):
 def test_the_same_run_twice_is_refused(tmp_path):
   with pytest.raises(runs.ReportError, match='twice: 0 and 1'):
     _make(tmp_path, {'seed': 3}, {'seed': 3})
+
+
+def test_networks_are_set_apart_by_name_alone(tmp_path):
+  # Learning rate and more follow from the network.
+  atari = {'env_name': 'ALE/Pong-v5', 'num_env_steps': 100_000}
+  cnn, resnet = _make(tmp_path, atari, {**atari, 'network': 'impala_resnet'})
+  assert (cnn.cell.variant, resnet.cell.variant) == (
+    '',
+    'network=impala_resnet',
+  )
+  assert conditions.overrides(resnet.runs[0]) == {
+    'num_env_steps': 100_000,
+    'network': 'impala_resnet',
+  }

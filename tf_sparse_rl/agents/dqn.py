@@ -8,7 +8,16 @@ from tf_agents.trajectories import time_step as ts
 from tf_agents.utils import common
 
 from tf_sparse_rl.agents import parts, sparse
-from tf_sparse_rl.networks import dense, sizes
+from tf_sparse_rl.networks import conv, dense, sizes
+
+_TD_LOSSES = {
+  'squared': common.element_wise_squared_loss,
+  'huber': common.element_wise_huber_loss,
+}
+_CONVOLUTIONAL = {
+  'nature_cnn': conv.nature_cnn,
+  'impala_resnet': conv.impala_resnet,
+}
 
 
 class _OnePassDqnAgent(dqn_agent.DqnAgent):
@@ -19,6 +28,10 @@ class _OnePassDqnAgent(dqn_agent.DqnAgent):
   comes out is the maximum. The second pass was a fifth of the train step. And
   the target is exactly sparse (`sparse.update_target`).
   """
+
+  def __init__(self, *args, double_dqn, **kwargs):
+    super().__init__(*args, **kwargs)
+    self._double_dqn = double_dqn
 
   def _get_target_updater(self, tau=1.0, period=1):
     def update():
@@ -34,7 +47,12 @@ class _OnePassDqnAgent(dqn_agent.DqnAgent):
     q_values, _ = self._target_q_network(
       next_time_steps.observation, step_type=next_time_steps.step_type
     )
-    return tf.reduce_max(q_values, -1)
+    if not self._double_dqn:
+      return tf.reduce_max(q_values, -1)
+    online, _ = self._q_network(
+      next_time_steps.observation, step_type=next_time_steps.step_type
+    )
+    return tf.gather(q_values, _argmax(online), batch_dims=1)
 
   def probe(self, transition):
     """What the Q-network learns from each sample; see `parts.Probe`."""
@@ -64,13 +82,18 @@ def build_dqn(config, env_spec):
 
   Returns:
     AgentParts around an initialised `DqnAgent`.
+
+  Raises:
+    ValueError: for a network that does not fit the observations.
   """
   layers = q_network_layers(config, env_spec)
-  observation_spec = tf.TensorSpec(
-    [env_spec.observation_size], tf.float32, 'observation'
-  )
+  observation_spec = _observation_spec(env_spec)
   network = sequential.Sequential(layers, observation_spec, name='QNetwork')
-  optimizer = sparse.optimizer(config, network, config.learning_rate)
+  optimizer = sparse.optimizer(
+    config, network, config.learning_rate, epsilon=config.adam_epsilon
+  )
+  train_step = tf.Variable(0, dtype=tf.int64, name='train_step')
+  epsilon = _epsilon(config, train_step)
   agent = _OnePassDqnAgent(
     ts.time_step_spec(observation_spec),
     tensor_spec.BoundedTensorSpec(
@@ -78,25 +101,26 @@ def build_dqn(config, env_spec):
     ),
     q_network=network,
     optimizer=optimizer,
-    epsilon_greedy=config.epsilon,
+    epsilon_greedy=epsilon,
     target_update_tau=config.target_update_tau,
     target_update_period=config.target_update_period,
-    td_errors_loss_fn=common.element_wise_squared_loss,
+    td_errors_loss_fn=_TD_LOSSES[config.td_loss],
     gamma=config.gamma,
     reward_scale_factor=config.reward_scale,
-    train_step_counter=tf.Variable(0, dtype=tf.int64, name='train_step'),
+    train_step_counter=train_step,
+    double_dqn=config.double_dqn,
   )
   agent.initialize()
-  to_experience = parts.to_transition(env_spec)
+  to_experience = parts.to_transition(env_spec, config.clip_rewards)
   return parts.AgentParts(
     agent=agent,
     networks={'q_network': network},
     optimizers=sparse.sparse_optimizers(q_network=optimizer),
     policy_layers=layers,
-    # The target, and forward and backward online.
-    train_passes={'q_network': 1 + 3},
+    # The target, forward and backward online, and what picks the next action.
+    train_passes={'q_network': 1 + 3 + config.double_dqn},
     noise_size=2,
-    explore=_epsilon_greedy(network, config.epsilon, env_spec.num_actions),
+    explore=_epsilon_greedy(network, epsilon, env_spec.num_actions),
     greedy_action=_argmax,
     to_experience=to_experience,
     scalars=lambda info: {'Losses/td_loss': tf.reduce_mean(info.extra.td_loss)},
@@ -107,25 +131,78 @@ def build_dqn(config, env_spec):
 
 
 def q_network_layers(config, env_spec):
-  """The built layers of the Q-network, sparse as the config says."""
+  """The built layers of the Q-network, sparse as the config says.
+
+  Args:
+    config: a Config.
+    env_spec: an EnvSpec.
+
+  Returns:
+    List of layers.
+
+  Raises:
+    ValueError: for a network that does not fit the observations.
+  """
+  shape = _input_shape(env_spec)
+  if (config.network == 'mlp') != (len(shape) == 1):
+    raise ValueError(
+      'Expected network=mlp with flat observations, and '
+      f'{" or ".join(_CONVOLUTIONAL)} with images. Received: '
+      f'network={config.network}, observations of shape {list(shape)}.'
+    )
+
+  def make_layers(width):
+    units = sizes.hidden_sizes(config.hidden_units, width)
+    end = env_spec.num_actions, config.weight_decay
+    if config.network == 'mlp':
+      return dense.q_layers(units, *end)
+    channels = sizes.hidden_sizes(conv.CHANNELS, width)
+    return _CONVOLUTIONAL[config.network](channels, units, *end)
+
+  width = sparse.matched_width(config, make_layers, shape)
   # Keras takes the seed of its initialisers from here.
   tf.keras.utils.set_random_seed(config.seed)
-  units = sizes.hidden_sizes(config.hidden_units, config.width)
-  ends = (env_spec.observation_size, env_spec.num_actions)
-  units = sparse.matched_units(config, units, [ends])
-  layers = dense.q_layers(units, env_spec.num_actions, config.weight_decay)
   return sparse.sparse_layers(
     config,
-    layers,
-    env_spec.observation_size,
+    make_layers(width),
+    shape,
     config.sparsity,
     seed=config.seed,
     network='q_network',
   )
 
 
+def _input_shape(env_spec):
+  return env_spec.observation_shape or (env_spec.observation_size,)
+
+
+def _observation_spec(env_spec):
+  shape = _input_shape(env_spec)
+  if not env_spec.observation_shape:
+    return tf.TensorSpec(shape, tf.float32, 'observation')
+  # A list, for TF-Agents adds 1 to a bare 255, and NumPy 2 has that as 0.
+  return tensor_spec.BoundedTensorSpec(shape, tf.uint8, 0, [255], 'observation')
+
+
 def _argmax(q_values):
   return tf.argmax(q_values, -1, output_type=tf.int32)
+
+
+def _epsilon(config, train_step):
+  """The share of random actions: a number, or a function if it changes.
+
+  It falls linearly from 1, and by train steps, which checkpoints hold: each of
+  them stands for train_period env steps.
+  """
+  if not config.epsilon_decay_env_steps:
+    return config.epsilon
+
+  def epsilon():
+    env_steps = config.train_period * tf.cast(train_step, tf.float32)
+    left = tf.maximum(0.0, 1 - env_steps / config.epsilon_decay_env_steps)
+    return config.epsilon + (1 - config.epsilon) * left
+
+  return epsilon
 
 
 def _epsilon_greedy(network, epsilon, num_actions):
@@ -134,6 +211,7 @@ def _epsilon_greedy(network, epsilon, num_actions):
   def explore(observations, noise):
     greedy = _argmax(network(observations)[0])
     random = tf.cast(noise[:, 1] * num_actions, tf.int32)
-    return tf.where(noise[:, 0] < epsilon, random, greedy)
+    share = epsilon() if callable(epsilon) else epsilon
+    return tf.where(noise[:, 0] < share, random, greedy)
 
   return explore

@@ -28,9 +28,10 @@ class Probe(NamedTuple):
 class AgentParts:
   """A TF-Agents agent and the functions that act with it.
 
-  Observations are float32 `[num_envs, observation_size]`, noise float32
-  `[num_envs, noise_size]`, rows float32 `[batch, row size]` as the replay
-  stores them.
+  Observations are float32 `[num_envs, observation_size]`, or uint8 images
+  `[num_envs, *observation_shape]`; noise is float32 `[num_envs, noise_size]`.
+  Rows are float32 `[batch, row size]` as the replay stores them, or an
+  ImageRows.
   """
 
   agent: tf_agent.TFAgent
@@ -57,29 +58,49 @@ class AgentParts:
   rollouts: object | None = None
 
 
-def to_transition(env_spec):
-  """A function that cuts replay rows into a TF-Agents Transition.
+class ImageRows(NamedTuple):
+  """A batch of transitions between images."""
+
+  observation: tf.Tensor  # uint8 `[batch, height, width, channels]`
+  action: tf.Tensor  # int32 `[batch]`
+  reward: tf.Tensor  # float32 `[batch]`
+  discount: tf.Tensor  # float32 `[batch]`, 0 if terminated
+  next_observation: tf.Tensor  # as `observation`
+
+
+def to_transition(env_spec, clip_rewards=False):
+  """A function that makes a TF-Agents Transition of replay rows.
 
   Args:
     env_spec: an EnvSpec.
+    clip_rewards: whether rewards are cut off at -1 and 1.
 
   Returns:
-    Function of rows, float32 `[batch, row size]`.
+    Function of rows, float32 `[batch, row size]`; of ImageRows if the
+    environment shows images.
   """
   size, discrete = env_spec.observation_size, env_spec.num_actions is not None
 
-  def transition(rows):
-    zeros = tf.zeros([rows.shape[0]], tf.float32)
-    middle = tf.fill([rows.shape[0]], ts.StepType.MID)
+  def cut(rows):
     observation, action, reward, discount, following = tf.split(
       rows, [size, env_spec.action_size, 1, 1, size], axis=1
     )
     if discrete:
       action = tf.cast(action[:, 0], tf.int32)
+    return observation, action, reward[:, 0], discount[:, 0], following
+
+  def transition(rows):
+    if not env_spec.observation_shape:
+      rows = cut(rows)
+    observation, action, reward, discount, following = rows
+    if clip_rewards:
+      reward = tf.clip_by_value(reward, -1.0, 1.0)
+    zeros = tf.zeros_like(reward)
+    middle = tf.fill([reward.shape[0]], ts.StepType.MID)
     return trajectory.Transition(
       ts.TimeStep(middle, zeros, zeros + 1, observation),
       policy_step.PolicyStep(action),
-      ts.TimeStep(middle, reward[:, 0], discount[:, 0], following),
+      ts.TimeStep(middle, reward, discount, following),
     )
 
   return transition

@@ -395,7 +395,7 @@ def _layers(config, env_spec):
         sparse.sparse_layers(
           config,
           layers,
-          size,
+          [size],
           sparsity,
           seed=seeds.derive(config.seed, index),
           network=name,

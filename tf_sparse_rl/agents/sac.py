@@ -394,7 +394,7 @@ def _layers(config, plan, index, network):
   return sparse.sparse_layers(
     config,
     layers,
-    plan.inputs,
+    [plan.inputs],
     plan.sparsity,
     seed=seeds.derive(config.seed, index),
     network=network,

@@ -11,14 +11,14 @@ from tf_sparse_rl.networks import sizes as sizes_lib
 
 
 def sparse_layers(
-  config, layers, input_size, sparsity_of_network, *, seed, network
+  config, layers, input_shape, sparsity_of_network, *, seed, network
 ):
   """Makes the layers of one network sparse, as the config says.
 
   Args:
     config: a Config.
     layers: list of plain layers, not built.
-    input_size: entries of the network's input.
+    input_shape: of one input of the network.
     sparsity_of_network: fraction of zeros of this network.
     seed: of the masks.
     network: its name, as custom_sparsity may begin with.
@@ -38,7 +38,7 @@ def sparse_layers(
     sparsity_aware_init=config.sparsity_aware_init,
     block_shape=config.block_shape,
     n_of_m=config.n_of_m,
-    input_shape=[None, input_size],
+    input_shape=[None, *input_shape],
   )
 
 
@@ -75,19 +75,62 @@ def matched_units(config, units, ends):
   """
   if not config.match_sparsity:
     return units
-  total = sum(_num_parameters(config, (a, *units, b)) for a, b in ends)
+  total = 0
+  for inputs, outputs in ends:
+    sizes = (inputs, *units, outputs)
+    kernels = {str(i): s for i, s in enumerate(zip(sizes, sizes[1:]))}
+    total += sizes_lib.num_dense_parameters(sizes) - _num_zeros(config, kernels)
   return sizes_lib.matching_units(units, ends, total)
 
 
-def _num_parameters(config, sizes):
-  """Active weights and biases of a network at `match_sparsity`."""
-  shapes = {str(i): s for i, s in enumerate(zip(sizes, sizes[1:]))}
-  layers = sparsity.distributions.layer_sparsities(
-    shapes, config.match_sparsity, config.distribution, config.erk_power
+def matched_width(config, make_layers, input_shape):
+  """Width after `match_sparsity`; as `matched_units`, for any layers.
+
+  Args:
+    config: a Config.
+    make_layers: function of a width to the plain layers of a network.
+    input_shape: see `sparse_layers`.
+
+  Returns:
+    The config's own width if nothing is to be matched.
+  """
+  if not config.match_sparsity:
+    return config.width
+
+  def counts(width):
+    with tf.Graph().as_default():  # For shapes only: nothing is allocated.
+      layers = sparsity.sparsify(
+        make_layers(width), 'dense', input_shape=[None, *input_shape]
+      )
+      return sparsity.counting.count(layers)
+
+  def count(width):
+    return sparsity.counting.total(counts(width)).parameters
+
+  kernels = {layer.name: layer.shape for layer in counts(config.width)}
+  return sizes_lib.matching_width(
+    config.hidden_units[0],
+    count,
+    count(config.width) - _num_zeros(config, kernels),
   )
-  return sizes_lib.num_dense_parameters(sizes) - sum(
-    sparsity.distributions.num_zeros(shape, layers[name])
-    for name, shape in shapes.items()
+
+
+def _num_zeros(config, kernels):
+  """Inactive weights of a network at `match_sparsity`.
+
+  Args:
+    config: a Config.
+    kernels: {name of a layer: shape of its kernel}.
+
+  Returns:
+    int.
+  """
+  sparsities = sparsity.distributions.layer_sparsities(
+    kernels, config.match_sparsity, config.distribution, config.erk_power
+  )
+  return sum(
+    sparsity.distributions.num_zeros(shape, sparsities[name])
+    for name, shape in kernels.items()
   )
 
 

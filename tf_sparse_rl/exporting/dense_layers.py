@@ -48,7 +48,7 @@ def padded(policy, multiple):
     A GreedyPolicy.
   """
   layers, dense = split(policy.layers)
-  extra = -policy.observation_size % multiple
+  extra = -policy.observation_spec.shape[1] % multiple
   pad = tf.keras.layers.Lambda(lambda x: tf.pad(x, [[0, 0], [0, extra]]))
   layers = [*layers, pad] if extra else layers
   for layer in dense:

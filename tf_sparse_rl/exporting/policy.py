@@ -20,7 +20,8 @@ class GreedyPolicy:
   layers: list  # built, from an observation to `output`; zeros baked in
   # `output` -> actions, of tensors.
   greedy_action: Callable[[tf.Tensor], tf.Tensor]
-  observation_size: int
+  # float32 `[None, observation_size]`, or uint8 `[None, *observation_shape]`.
+  observation_spec: tf.TensorSpec
   # (low, high), float32 `[action_size]`; None for discrete actions.
   action_bounds: tuple | None
 
@@ -28,7 +29,7 @@ class GreedyPolicy:
     """Acts.
 
     Args:
-      observation: float32 `[batch, observation_size]`.
+      observation: see `observation_spec`.
 
     Returns:
       Dict of tensors: `action`, int32 `[batch]` or float32 `[batch,
@@ -49,12 +50,12 @@ def of_agent(parts):
   Returns:
     A GreedyPolicy with weights of its own.
   """
-  [_, size] = parts.policy_layers[0].get_build_config()['input_shape']
+  observation = parts.agent.time_step_spec.observation
   actions = parts.agent.action_spec
   return GreedyPolicy(
     sparsity.strip(parts.policy_layers),
     parts.greedy_action,
-    size,
+    tf.TensorSpec([None, *observation.shape], observation.dtype, 'observation'),
     None if actions.dtype.is_integer else (actions.minimum, actions.maximum),
   )
 
@@ -96,12 +97,11 @@ class _Module(tf.Module):
   def __init__(self, policy):
     super().__init__(name='policy')
     self.weights = [w for layer in policy.layers for w in layer.weights]
-    observation = tf.TensorSpec(
-      [None, policy.observation_size], tf.float32, 'observation'
-    )
     # Not the policy itself, whose layers would be saved.
     self.action = tf.function(
-      policy.__call__, input_signature=[observation], autograph=False
+      policy.__call__,
+      input_signature=[policy.observation_spec],
+      autograph=False,
     )
 
 
@@ -111,8 +111,8 @@ def save(policy, path):
   Args:
     policy: a GreedyPolicy.
     path: directory of the SavedModel; replaced if it exists. Its signature
-      `serving_default` maps `observation`, float32 `[batch, size]`, to
-      `action` and to `output`, what the network said.
+      `serving_default` maps `observation` to `action` and to `output`, what
+      the network said.
   """
   module = _Module(policy)
   temporary = path.with_name(path.name + '.tmp')
@@ -131,8 +131,8 @@ def load(path):
     path: directory of the SavedModel.
 
   Returns:
-    Function from observations, float32 `[batch, size]`, to NumPy actions. Its
-    `model` is what was saved, `weights` and `signatures` included.
+    Function from observations, NumPy arrays, to NumPy actions. Its `model` is
+    what was saved, `weights` and `signatures` included.
 
   Raises:
     ValueError: if there is none, a damaged one, or one with operations that
@@ -155,11 +155,11 @@ def load(path):
 # A SavedModel is a program: TensorFlow has operations that read and write any
 # file. These are what our policies are made of, and what loads their variables.
 _OPERATIONS = frozenset(
-  'AddV2 ArgMax AssignVariableOp BiasAdd Const DisableCopyOnRead Identity '
-  'MatMul Maximum MergeV2Checkpoints Minimum Mul NoOp Pack PartitionedCall '
-  'Placeholder ReadVariableOp Relu RestoreV2 Rsqrt SaveV2 Select '
-  'ShardedFilename Split StatefulPartitionedCall StaticRegexFullMatch '
-  'StringJoin Sub Tanh VarHandleOp'.split()
+  'AddV2 ArgMax AssignVariableOp BiasAdd Cast Const Conv2D DisableCopyOnRead '
+  'Identity MatMul MaxPool Maximum MergeV2Checkpoints Minimum Mul NoOp Pack '
+  'PartitionedCall Placeholder ReadVariableOp Relu Reshape RestoreV2 Rsqrt '
+  'SaveV2 Select ShardedFilename Split StatefulPartitionedCall '
+  'StaticRegexFullMatch StringJoin Sub Tanh VarHandleOp'.split()
 )
 
 

@@ -24,7 +24,7 @@ def q_layers(units, num_actions, weight_decay=0.0):
       kernel_initializer=tf.keras.initializers.VarianceScaling(
         2.0, 'fan_in', 'truncated_normal'
       ),
-      kernel_regularizer=_l2(weight_decay),
+      kernel_regularizer=l2(weight_decay),
       name=f'hidden_{i}',
     )
     for i, size in enumerate(units)
@@ -55,7 +55,7 @@ def glorot_layers(units, num_outputs, weight_decay=0.0):
     tf.keras.layers.Dense(
       size,
       activation=activation,
-      kernel_regularizer=_l2(weight_decay),
+      kernel_regularizer=l2(weight_decay),
       name=name,
     )
     for size, activation, name in [
@@ -94,5 +94,6 @@ def orthogonal_layers(units, num_outputs, activation, output_initializer):
   return [*hidden, output]
 
 
-def _l2(weight_decay):
+def l2(weight_decay):
+  """The regularizer `weight_decay * sum(w ** 2)`, or None if that is 0."""
   return tf.keras.regularizers.L2(weight_decay) if weight_decay else None

@@ -1,10 +1,10 @@
-"""How large a network of Dense layers is, and how large to make it."""
+"""How large a network is, and how large to make it."""
 
-import itertools
+import functools
 
 
 def hidden_sizes(hidden_units, width):
-  """Units of each hidden layer at a width.
+  """Units, or channels, of each hidden layer at a width.
 
   Args:
     hidden_units: units of each hidden layer at width 1.
@@ -28,6 +28,41 @@ def num_dense_parameters(sizes):
   return sum((inputs + 1) * units for inputs, units in zip(sizes, sizes[1:]))
 
 
+def matching_width(units, count, num_parameters):
+  """Width at which dense networks have a given number of parameters.
+
+  Args:
+    units: of a hidden layer at width 1; it is scaled by whole units.
+    count: function of a width to weights and biases; it grows with the width.
+    num_parameters: weights and biases to match.
+
+  Returns:
+    The width whose number of parameters comes nearest, a float.
+
+  Reference: the small dense baselines of the paper, section 2.
+  """
+
+  def width(n):
+    # Half a unit more, against rounding down what should be a whole number.
+    return (n + 0.5) / units
+
+  @functools.cache
+  def excess(n):
+    return count(width(n)) - num_parameters
+
+  # The first n with parameters enough is above `low`, and at most `high`.
+  low, high = 0, 1
+  while excess(high) < 0:
+    low, high = high, 2 * high
+  while high - low > 1:
+    middle = (low + high) // 2
+    if excess(middle) < 0:
+      low = middle
+    else:
+      high = middle
+  return width(min(range(max(low, 1), high + 1), key=lambda n: abs(excess(n))))
+
+
 def matching_units(hidden_units, ends, num_parameters):
   """Hidden sizes at which dense networks have a given number of parameters.
 
@@ -38,21 +73,15 @@ def matching_units(hidden_units, ends, num_parameters):
     num_parameters: weights and biases to match, of all networks together.
 
   Returns:
-    Units of each hidden layer, all scaled by one width, whose number of
-    parameters comes nearest.
-
-  Reference: the small dense baselines of the paper, section 2.
+    Units of each hidden layer, all scaled by one width; see `matching_width`.
   """
-  best = None
-  for n in itertools.count(1):
-    # Half a unit more, against rounding down what should be a whole number.
-    units = hidden_sizes(hidden_units, (n + 0.5) / hidden_units[0])
-    count = sum(num_dense_parameters((a, *units, b)) for a, b in ends)
-    distance = abs(count - num_parameters)
-    if best is None or distance < best[0]:
-      best = (distance, units)
-    if count >= num_parameters:
-      return best[1]
+
+  def count(width):
+    units = hidden_sizes(hidden_units, width)
+    return sum(num_dense_parameters((a, *units, b)) for a, b in ends)
+
+  width = matching_width(hidden_units[0], count, num_parameters)
+  return hidden_sizes(hidden_units, width)
 
 
 def matching_sparsity(name, sizes, num_parameters):

@@ -54,6 +54,7 @@ _NAMED = (
   'match_sparsity',
   'distribution',
 )
+_LEADING = ('num_env_steps', 'network')
 
 
 class Cell(NamedTuple):
@@ -143,11 +144,10 @@ def overrides(run):
   """
   config = run.config
   base = {name: getattr(config, name) for name in _NAMED}
-  base['num_env_steps'] = config.num_env_steps
-  preset = presets.resolve(config_lib.Config(**base))
-  # The length is asked for by itself: other presets are shares of it.
-  base['num_env_steps'] = None
-  length = presets.resolve(config_lib.Config(**base))
+  usual = presets.resolve(config_lib.Config(**base))
+  # Asked for by themselves: other presets depend on them.
+  leading = {name: getattr(config, name) for name in _LEADING}
+  preset = presets.resolve(config_lib.Config(**base, **leading))
   differ = {
     field.name: getattr(config, field.name)
     for field in config_lib.fields()
@@ -155,8 +155,9 @@ def overrides(run):
     and getattr(config, field.name) != getattr(preset, field.name)
     and getattr(config, field.name) is not None
   }
-  if config.num_env_steps != length.num_env_steps:
-    differ['num_env_steps'] = config.num_env_steps
+  for name, value in leading.items():
+    if value != getattr(usual, name):
+      differ[name] = value
   return differ
 
 

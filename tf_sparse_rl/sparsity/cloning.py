@@ -13,13 +13,19 @@ def plain_copy(layer, path):
   return type(layer).from_config(layer.get_config())
 
 
+def holds_layers(layer):
+  """Whether a layer consists of others: it has `layers` and `copy`."""
+  return hasattr(layer, 'layers') and hasattr(layer, 'copy')
+
+
 def clone(network, convert, input_shape=None):
   """Clones a network with its weights.
 
   Args:
     network: a Keras model or a list of layers.
     convert: function (layer, path) that returns a new layer, not built, that
-      stands in for it.
+      stands in for it. A layer that consists of others is made anew of theirs,
+      which have no part of it in their paths.
     input_shape: see `sparsify`.
 
   Returns:
@@ -27,8 +33,11 @@ def clone(network, convert, input_shape=None):
   """
   pairs = []
 
-  def convert_layer(layer, path):
-    copy = convert(layer, path)
+  def convert_layer(layer, prefix=''):
+    if holds_layers(layer):
+      inner = [convert_layer(part, prefix) for part in layer.layers]
+      return layer.copy(layers=inner)
+    copy = convert(layer, prefix + layer.name)
     pairs.append((layer, copy))
     return copy
 
@@ -63,10 +72,9 @@ def _clone_model(model, convert_layer, prefix=''):
   check_model(model)
 
   def clone_layer(layer):
-    path = prefix + layer.name
     if isinstance(layer, tf.keras.Model):
-      return _clone_model(layer, convert_layer, prefix=path + '/')
-    return convert_layer(layer, path)
+      return _clone_model(layer, convert_layer, f'{prefix}{layer.name}/')
+    return convert_layer(layer, prefix)
 
   return tf.keras.models.clone_model(model, clone_function=clone_layer)
 
@@ -87,7 +95,7 @@ def _clone_list(layers, convert_layer, input_shape):
         'Expected input_shape with layers that are not built, such as '
         f'[None, 4]. Received: input_shape=None and {layer.name!r}.'
       )
-    copy = convert_layer(layer, layer.name)
+    copy = convert_layer(layer)
     with tf.name_scope(layer.name):  # As where Keras builds it in a call.
       copy.build(shape)
     shape = copy.compute_output_shape(shape)

@@ -28,7 +28,8 @@ def sparsify(
   Args:
     model_or_layers: a built Keras Sequential or functional model, nested ones
       included, or a list of plain layers that follow one another. It is
-      cloned with its weights and left alone.
+      cloned with its weights and left alone. A layer may consist of others,
+      if it has `layers` and `copy(layers=...)`.
     method: 'static', 'set' or 'rigl': masks are drawn at random; 'prune': they
       start as ones; 'dense': a mere copy.
     target_sparsity: fraction of zeros of all kernels together, in [0, 1).
@@ -98,27 +99,37 @@ def strip(network):
   return network.copy(layers=cloning.clone(network.layers, cloning.plain_copy))
 
 
-def _kernel_shapes(network, prefix=''):
+def _kernel_shapes(network):
   """{path: kernel shape} of the layers that can be sparse."""
-  if isinstance(network, tf.keras.Model):
-    cloning.check_model(network)
   shapes = {}
-  for layer in getattr(network, 'layers', network):
-    path = prefix + layer.name
+  for path, layer in _paths(network):
     if isinstance(layer, layers_lib.SparseLayer):
       raise ValueError(
         f'Expected a plain network. Received: {path!r} is sparse already; '
         'strip() it first.'
       )
-    if isinstance(layer, tf.keras.Model):
-      shapes.update(_kernel_shapes(layer, prefix=path + '/'))
-    elif layers_lib.can_be_sparse(layer):
-      if path in shapes:
-        raise ValueError(f'Expected distinct layer names. Received: {path!r}.')
-      if not layer.built:
-        raise ValueError(f'Expected built layers. Received: {path!r}.')
-      shapes[path] = tuple(layer.kernel.shape)
+    if not layers_lib.can_be_sparse(layer):
+      continue
+    if path in shapes:
+      raise ValueError(f'Expected distinct layer names. Received: {path!r}.')
+    if not layer.built:
+      raise ValueError(f'Expected built layers. Received: {path!r}.')
+    shapes[path] = tuple(layer.kernel.shape)
   return shapes
+
+
+def _paths(network, prefix=''):
+  """Yields (path, layer) of the innermost layers."""
+  if isinstance(network, tf.keras.Model):
+    cloning.check_model(network)
+  for layer in getattr(network, 'layers', network):
+    path = prefix + layer.name
+    if isinstance(layer, tf.keras.Model):
+      yield from _paths(layer, path + '/')
+    elif cloning.holds_layers(layer):
+      yield from _paths(layer, prefix)
+    else:
+      yield path, layer
 
 
 def _layer_seeds(paths, seed):

@@ -1,0 +1,110 @@
+"""Networks of convolutions, for images."""
+
+import tensorflow as tf
+
+from tf_sparse_rl.networks import dense, residual
+
+# Of the three convolutions of one network, the three stacks of the other.
+CHANNELS = (32, 64, 64)
+_SIZES_AND_STRIDES = ((8, 4), (4, 2), (3, 1))
+_BLOCKS = 2  # of a stack
+
+
+def nature_cnn(channels, units, num_actions, weight_decay=0.0):
+  """Layers of the Q-network of Mnih et al. 2015, with 'same' padding.
+
+  Args:
+    channels: of each of the three convolutions.
+    units: units of each hidden Dense layer.
+    num_actions: number of outputs.
+    weight_decay: L2 of all kernels, `weight_decay * sum(w ** 2)`.
+
+  Returns:
+    List of layers, not built, from images of 0 to 255, `[batch, height, width,
+    channels]`, to Q-values; Glorot-uniform as Keras has it.
+
+  Reference: paper, table 7.
+  """
+  convolutions = [
+    tf.keras.layers.Conv2D(
+      filters,
+      size,
+      stride,
+      padding='same',
+      activation='relu',
+      kernel_regularizer=dense.l2(weight_decay),
+      name=f'conv_{i}',
+    )
+    for i, (filters, (size, stride)) in enumerate(
+      zip(channels, _SIZES_AND_STRIDES, strict=True)
+    )
+  ]
+  return [
+    *(_scale(), *convolutions, tf.keras.layers.Flatten(name='flatten')),
+    *dense.glorot_layers(units, num_actions, weight_decay),
+  ]
+
+
+def impala_resnet(channels, units, num_actions, weight_decay=0.0):
+  """Layers of the residual Q-network of Espeholt et al. 2018.
+
+  Args:
+    channels: of each stack of convolutions.
+    units: see `nature_cnn`.
+    num_actions: see `nature_cnn`.
+    weight_decay: see `nature_cnn`.
+
+  Returns:
+    See `nature_cnn`.
+
+  Reference: paper, table 7: 512 units; its code has 256.
+  """
+  stacks = [
+    layer
+    for i, filters in enumerate(channels)
+    for layer in _stack(filters, weight_decay, f'stack_{i}')
+  ]
+  return [
+    *(_scale(), *stacks, tf.keras.layers.ReLU(name='relu')),
+    tf.keras.layers.Flatten(name='flatten'),
+    *dense.glorot_layers(units, num_actions, weight_decay),
+  ]
+
+
+def _stack(filters, weight_decay, name):
+  """A convolution, a pool that halves the image, and residual blocks."""
+  return [
+    _conv_3x3(filters, weight_decay, f'{name}_conv'),
+    tf.keras.layers.MaxPool2D(3, 2, padding='same', name=f'{name}_pool'),
+    *(
+      _block(filters, weight_decay, f'{name}_block_{i}') for i in range(_BLOCKS)
+    ),
+  ]
+
+
+def _block(filters, weight_decay, name):
+  """Two convolutions, each after a ReLU."""
+  return residual.Residual(
+    [
+      tf.keras.layers.ReLU(name=f'{name}_relu'),
+      _conv_3x3(filters, weight_decay, f'{name}_conv_0', activation='relu'),
+      _conv_3x3(filters, weight_decay, f'{name}_conv_1'),
+    ],
+    name=name,
+  )
+
+
+def _conv_3x3(filters, weight_decay, name, activation=None):
+  return tf.keras.layers.Conv2D(
+    filters,
+    3,
+    padding='same',
+    activation=activation,
+    kernel_regularizer=dense.l2(weight_decay),
+    name=name,
+  )
+
+
+def _scale():
+  """From 0 to 255, of any type, to float32 from 0 to 1."""
+  return tf.keras.layers.Rescaling(1 / 255, name='scale')

@@ -1,0 +1,62 @@
+"""A layer around others, whose output it adds to their input."""
+
+import tensorflow as tf
+
+
+@tf.keras.utils.register_keras_serializable('tf_sparse_rl')
+class Residual(tf.keras.layers.Layer):
+  """`x + layers(x)`; the layers follow one another and keep the shape.
+
+  It has `layers` and `copy`, by which `sparsify` and `strip` reach inside.
+  """
+
+  def __init__(self, layers, **kwargs):
+    """Wraps layers.
+
+    Args:
+      layers: list of Keras layers.
+      **kwargs: see Keras.
+    """
+    super().__init__(**kwargs)
+    self.layers = layers
+
+  def build(self, input_shape):
+    """Builds the layers that are not built yet."""
+    shape = input_shape
+    for layer in self.layers:
+      if not layer.built:
+        with tf.name_scope(layer.name):
+          layer.build(shape)
+      shape = layer.compute_output_shape(shape)
+    super().build(input_shape)
+
+  def call(self, inputs):
+    """Calls the layers in turn, then adds."""
+    outputs = inputs
+    for layer in self.layers:
+      outputs = layer(outputs)
+    return inputs + outputs
+
+  def compute_output_shape(self, input_shape):
+    """The shape of the input."""
+    return tf.TensorShape(input_shape)
+
+  def copy(self, layers):
+    """The same around other layers, not built."""
+    config = super().get_config()
+    return type(self)(layers, **config)
+
+  def get_config(self):
+    """Returns the arguments of the constructor."""
+    layers = [tf.keras.layers.serialize(layer) for layer in self.layers]
+    return {**super().get_config(), 'layers': layers}
+
+  @classmethod
+  def from_config(cls, config, custom_objects=None):
+    """Makes a layer from what `get_config` returned."""
+    config = dict(config)
+    layers = [
+      tf.keras.layers.deserialize(layer, custom_objects)
+      for layer in config.pop('layers')
+    ]
+    return cls(layers, **config)
