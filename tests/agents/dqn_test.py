@@ -33,7 +33,9 @@ def _config(**changes):
 
 
 def _learner(parts, config, jit=False):
-  return learner.Learner(parts, config.batch_size, 11, 4, jit)
+  return learner.Learner(
+    parts, config.batch_size, tf.TensorSpec([11]), tf.TensorSpec([4]), jit
+  )
 
 
 def _rows(rng):

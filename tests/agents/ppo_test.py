@@ -56,7 +56,9 @@ def _collect(parts, spec, rng, num_env_steps=_ROLLOUT):
 
 
 def _train(parts, config, spec, num_rollouts, after=lambda scalars: None):
-  learn = learner.RolloutLearner(parts, config, spec.observation_size)
+  learn = learner.RolloutLearner(
+    parts, config, tf.TensorSpec([spec.observation_size])
+  )
   rng = np.random.default_rng(0)
   observation = np.zeros((1, 5), np.float32)
   for _ in range(num_rollouts):
@@ -290,7 +292,7 @@ def test_the_learning_rate_falls_rollout_by_rollout():
 def test_each_epoch_has_every_env_step_once(monkeypatch):
   config = _config(method='dense')
   parts = registry.build(config, _BOX)
-  learn = learner.RolloutLearner(parts, config, 5)
+  learn = learner.RolloutLearner(parts, config, tf.TensorSpec([5]))
   buffer = _collect(parts, _BOX, np.random.default_rng(1))
   seen = []
   train = learn.train_on

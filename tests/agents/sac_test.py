@@ -55,7 +55,12 @@ def _config(**changes):
 
 
 def _learner(parts):
-  return learner.Learner(parts, _BATCH, _ROW, _SPEC.observation_size)
+  return learner.Learner(
+    parts,
+    _BATCH,
+    tf.TensorSpec([_ROW]),
+    tf.TensorSpec([_SPEC.observation_size]),
+  )
 
 
 def _rows(rng):

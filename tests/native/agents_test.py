@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from tf_sparse_rl import envs, flags, sparsity
 from tf_sparse_rl.agents import registry
@@ -50,7 +51,9 @@ def _trained(agent, method, backend_name, **changes):
   spec, config = _SPECS[agent], _config(agent, method, **changes)
   parts = registry.build(config, spec)
   size = 2 * spec.observation_size + spec.action_size + 2
-  learn = learner.Learner(parts, 32, size, spec.observation_size)
+  learn = learner.Learner(
+    parts, 32, tf.TensorSpec([size]), tf.TensorSpec([spec.observation_size])
+  )
   rng = np.random.default_rng(0)
   losses, actions = [], []
   for _ in range(_NUM_TRAIN_STEPS):
@@ -120,7 +123,7 @@ def test_a_native_run_repeats_itself_bit_by_bit():
 def test_dense_gradients_are_for_mask_updates_only():
   backend.set_backend('native')
   parts = registry.build(_config('dqn', 'rigl'), _SPECS['dqn'])
-  learn = learner.Learner(parts, 32, 11, 4)
+  learn = learner.Learner(parts, 32, tf.TensorSpec([11]), tf.TensorSpec([4]))
   graph = learn._train_without_mask_update.graph
   [adam] = [op for op in graph.get_operations() if op.type == 'TfSparseRlAdam']
   # What Adam asks for: everything upstream of it.

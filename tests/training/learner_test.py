@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from tf_sparse_rl import envs
 from tf_sparse_rl.agents import registry
@@ -12,7 +13,9 @@ _SPEC = envs.EnvSpec('CartPole-v1', 4, 2, 500)
 
 def _train(config, num_train_steps):
   parts = registry.build(config, _SPEC)
-  learn = learner.Learner(parts, 16, 11, 4, config.jit_compile)
+  learn = learner.Learner(
+    parts, 16, tf.TensorSpec([11]), tf.TensorSpec([4]), config.jit_compile
+  )
   rng = np.random.default_rng(0)
   losses, actions = [], []
   for _ in range(num_train_steps):

@@ -24,7 +24,8 @@ def measure(config, rounds):
   """
   env = envs.make(config)
   agent = registry.build(config, env.spec).agent
-  buffer = _full_replay(config, env.spec)
+  buffer = replay.make(config, env.spec)
+  _add(buffer, env, buffer.capacity)
   rng = np.random.default_rng(0)
   with tempfile.TemporaryDirectory() as path:
     keeper = checkpoints.Checkpoints(path, agent, buffer)
@@ -40,7 +41,7 @@ def measure(config, rounds):
       num_bytes.append(
         sum(s for f, s in _files(path).items() if f not in before)
       )
-      _add(buffer, config.checkpoint_period, rng)
+      _add(buffer, env, config.checkpoint_period)
     begin = time.perf_counter()
     checkpoints.Checkpoints(path, agent, buffer).restore()
     restore_seconds = time.perf_counter() - begin
@@ -55,19 +56,13 @@ def measure(config, rounds):
   }
 
 
-def _full_replay(config, spec):
-  buffer = replay.make(config, spec)
-  _add(buffer, buffer.capacity, np.random.default_rng(1))
-  return buffer
-
-
-def _add(buffer, num_transitions, rng):
-  """Adds random transitions, many at once."""
-  begin = buffer.num_added
-  rows = rng.random((num_transitions, buffer.row_size), np.float32)
-  old = (max(0, begin + num_transitions - buffer.capacity), begin)
-  segments = [(old[0], buffer.rows(*old))] if old[0] < old[1] else []
-  buffer.restore([*segments, (begin, rows)], begin + num_transitions)
+def _add(buffer, env, num_transitions):
+  """Adds the first transition of an episode many times."""
+  observation = env.reset(seed=0)
+  action = env.random_action(np.random.default_rng(0))
+  step = env.step(action)
+  for _ in range(num_transitions):
+    buffer.add(observation, action, step)
 
 
 def _files(path):

@@ -82,7 +82,9 @@ def _train_step(config, method, sparsity, backend_name):
   backend.set_backend(backend_name)
   _, parts, buffer, rng, _ = training.prepare(config)
   rows = training.trainable_rows(config, parts, buffer, rng)
-  rows = tf.constant(rows[: config.batch_size])
+  if parts.rollouts is not None:
+    rows = rows[: config.batch_size]
+  rows = tf.nest.map_structure(tf.constant, rows)
 
   def train(rows):
     return parts.agent.train(parts.to_experience(rows)).loss

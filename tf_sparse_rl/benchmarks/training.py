@@ -58,10 +58,10 @@ def _stages(config, calls=300):
     step; bytes of a full buffer.
   """
   env, parts, buffer, rng, observation = prepare(config)
-  learn = learner.make(config, parts, buffer, env.spec.observation_size)
+  learn = learner.make(config, parts, buffer, env.spec)
   observations = observation.repeat(config.num_envs, axis=0)
   noise = parts.sample_noise(rng, config.num_envs)
-  rows = trainable_rows(config, parts, buffer, rng)[: config.batch_size]
+  rows = learn.draw(buffer, rng)
   # A rollout is prepared once, then trained on without acting.
   sampled, trained = ('sample', 'train_and_act')
   if parts.rollouts is not None:

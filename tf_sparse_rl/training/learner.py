@@ -7,6 +7,8 @@ import re
 import numpy as np
 import tensorflow as tf
 
+from tf_sparse_rl.training import frame_replay
+
 
 class Learner:
   """Calls an agent through as few graph calls as possible.
@@ -15,21 +17,21 @@ class Learner:
   picks the next action with the updated network.
   """
 
-  def __init__(self, parts, batch_size, row_size, observation_size, jit=False):
+  def __init__(self, parts, batch_size, row, observation, jit=False):
     """Compiles the functions.
 
     Args:
       parts: AgentParts.
       batch_size: transitions of a batch.
-      row_size: entries of a row that is trained on.
-      observation_size: entries of an observation.
+      row: what is trained on, of one transition: a TensorSpec, or a nest.
+      observation: TensorSpec of one observation.
       jit: whether XLA compiles them.
     """
     self._parts = parts
     self._batch_size = batch_size
-    observations = tf.TensorSpec([None, observation_size], tf.float32)
+    observations = _many(None, observation)
     noise = tf.TensorSpec([None, parts.noise_size], tf.float32)
-    rows = tf.TensorSpec([batch_size, row_size], tf.float32)
+    rows = tf.nest.map_structure(lambda spec: _many(batch_size, spec), row)
 
     def function(f):
       return tf.function(f, autograph=False, jit_compile=jit)
@@ -59,7 +61,7 @@ class Learner:
     """Actions for collection.
 
     Args:
-      observations: float32 `[num_envs, observation_size]`.
+      observations: `[num_envs, ...]`.
       noise: float32 `[num_envs, noise_size]`.
 
     Returns:
@@ -75,11 +77,11 @@ class Learner:
     """A batch as the next train step gets one.
 
     Args:
-      buffer: a Replay.
+      buffer: a Replay or a FrameReplay.
       rng: NumPy generator.
 
     Returns:
-      float32 `[batch_size, row_size]`.
+      What it samples.
     """
     return buffer.sample(self._batch_size, rng)
 
@@ -94,7 +96,7 @@ class Learner:
     """One train step, then actions for collection by the new weights.
 
     Args:
-      buffer: a Replay.
+      buffer: see `draw`.
       rng: NumPy generator, of the batch.
       observations: see `act`.
       noise: see `act`.
@@ -112,7 +114,7 @@ class Learner:
     """One train step on given rows; see `train_and_act`.
 
     Args:
-      rows: float32 `[batch_size, row_size]`.
+      rows: as `draw` returned them.
       observations: see `act`.
       noise: see `act`.
 
@@ -127,7 +129,9 @@ class Learner:
     train = self._train if due else self._train_without_mask_update
     try:
       actions, scalars = train(
-        tf.constant(rows), tf.constant(observations), tf.constant(noise)
+        tf.nest.map_structure(tf.constant, rows),
+        tf.constant(observations),
+        tf.constant(noise),
       )
     except tf.errors.InvalidArgumentError as error:
       # TF-Agents' own check; weights may have changed. XLA leaves it out.
@@ -159,19 +163,19 @@ class Learner:
 class RolloutLearner(Learner):
   """The same for PPO: a call trains on a whole rollout, in several epochs."""
 
-  def __init__(self, parts, config, observation_size):
+  def __init__(self, parts, config, observation):
     """Compiles the functions.
 
     Args:
       parts: AgentParts with `rollouts`.
       config: a Config.
-      observation_size: entries of an observation.
+      observation: see Learner.
     """
     super().__init__(
       parts,
       config.batch_size,
-      parts.rollouts.row_size,
-      observation_size,
+      tf.TensorSpec([parts.rollouts.row_size]),
+      observation,
       config.jit_compile,
     )
     self._num_epochs = config.num_epochs
@@ -210,27 +214,39 @@ class RolloutLearner(Learner):
     return self.act(observations, noise), scalars
 
 
-def make(config, parts, buffer, observation_size):
+def make(config, parts, buffer, env_spec):
   """The learner of an agent.
 
   Args:
     config: a Config.
     parts: AgentParts.
-    buffer: what it will train on, a Replay or a Rollout.
-    observation_size: entries of an observation.
+    buffer: what it will train on, see `replay.make`.
+    env_spec: an EnvSpec.
 
   Returns:
     A Learner.
   """
+  shape = env_spec.observation_shape
+  observation = tf.TensorSpec([env_spec.observation_size])
+  if shape:
+    observation = tf.TensorSpec(shape, tf.uint8)
   if parts.rollouts is not None:
-    return RolloutLearner(parts, config, observation_size)
-  return Learner(
-    parts,
-    config.batch_size,
-    buffer.row_size,
-    observation_size,
-    config.jit_compile,
+    return RolloutLearner(parts, config, observation)
+  row = tf.TensorSpec([buffer.row_size]) if not shape else _row(observation)
+  return Learner(parts, config.batch_size, row, observation, config.jit_compile)
+
+
+def _row(observation):
+  """Specs of a transition as a FrameReplay has it."""
+  scalar = tf.TensorSpec([])
+  return frame_replay.Transitions(
+    observation, tf.TensorSpec([], tf.int32), scalar, scalar, observation
   )
+
+
+def _many(size, spec):
+  """Spec of `size` of something."""
+  return tf.TensorSpec([size, *spec.shape], spec.dtype)
 
 
 class _DueTrainSteps:

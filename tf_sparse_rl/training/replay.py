@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from tf_sparse_rl.training import frame_replay
+
 
 def make(config, env_spec):
   """The buffer that a run collects into.
@@ -11,8 +13,19 @@ def make(config, env_spec):
     env_spec: an EnvSpec.
 
   Returns:
-    A Rollout for PPO, else a Replay.
+    A Rollout for PPO, a FrameReplay of images, else a Replay.
   """
+  shape = env_spec.observation_shape
+  if shape:
+    return frame_replay.FrameReplay(
+      config.replay_capacity,
+      shape[:2],
+      shape[2],
+      config.n_step,
+      config.gamma,
+      config.num_envs,
+      config.clip_rewards,
+    )
   sizes = env_spec.observation_size, env_spec.action_size
   if config.agent == 'ppo':
     return Rollout(config.rollout_env_steps, *sizes)
