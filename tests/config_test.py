@@ -25,6 +25,8 @@ _OF = {
     'clip_rewards': True,
     'epsilon': 0.1,
     'epsilon_decay_env_steps': 1000,
+    'n_step': 3,
+    'eval_epsilon': 0.1,
   },
   ('sac',): {
     'critic_sparsity': 0.5,
@@ -101,6 +103,8 @@ _OUT_OF_RANGE = {
   'adam_epsilon': (0, -1e-8, 1.01, math.nan),
   'epsilon': (-0.01, 1.01),
   'epsilon_decay_env_steps': (-1, 10**12 + 1),
+  'n_step': (0, 101),
+  'eval_epsilon': (-0.01, 1.01),
   'target_update_period': (0,),
   'target_update_tau': (0, 1.01),
   'replay_capacity': (0, 10**9 + 1),
@@ -286,6 +290,16 @@ _SOLVED = ('actor_sparsity', 'critic_sparsity', 'actor_width', 'critic_width')
   [
     ({'num_env_steps': 100}, 'initial_collect_env_steps'),
     ({'num_env_steps': 5000, 'num_envs': 7}, 'num_env_steps as a multiple of'),
+    ({'n_step': 2}, 'n_step=1 with network=mlp'),
+    (
+      {
+        'network': 'nature_cnn',
+        'n_step': 5,
+        'num_envs': 4,
+        'initial_collect_env_steps': 19,
+      },
+      'initial_collect_env_steps of at least n_step',
+    ),
     (
       {'agent': 'ppo', 'num_env_steps': 6000, 'num_envs': 3},
       'rollout_env_steps as a multiple of num_envs',
@@ -645,3 +659,18 @@ def test_what_is_due_does_not_depend_on_num_envs(num_envs, period, collected):
   assert not any(n for n, step in zip(trainings, steps) if step <= collected)
   due = [step for step in steps if config.is_due(step, 24)]
   assert due == [step for step in steps if step // 24 > (step - num_envs) // 24]
+
+
+@pytest.mark.parametrize(
+  'env_name, expected',
+  [
+    ('Pong', True),
+    ('ALE/Pong-v5', True),
+    ('ALE/NoSuchGame', True),  # To be looked for there.
+    ('Pong-v5', False),
+    ('CartPole-v1', False),
+    (None, False),
+  ],
+)
+def test_games_of_atari_are_told_by_name(env_name, expected):
+  assert config_lib.is_atari(env_name) == expected

@@ -18,6 +18,24 @@ METHODS = ('dense', 'static', 'set', 'rigl', 'prune')
 DISTRIBUTIONS = ('uniform', 'er', 'erk')
 # What can be looked at while a run trains.
 DIAGNOSTICS = ('snr', 'dormant', 'rank', 'norms', 'churn')
+# The paper's.
+ATARI_GAMES = (
+  'Assault',
+  'Asterix',
+  'BeamRider',
+  'Boxing',
+  'Breakout',
+  'CrazyClimber',
+  'DemonAttack',
+  'Enduro',
+  'FishingDerby',
+  'MsPacman',
+  'Pong',
+  'Qbert',
+  'SpaceInvaders',
+  'Tutankham',
+  'VideoPinball',
+)
 NETWORKS = ('mlp', 'nature_cnn', 'impala_resnet')
 TD_LOSSES = ('squared', 'huber')
 BACKENDS = ('auto', 'masked', 'native')
@@ -170,6 +188,9 @@ class Config:
   double_dqn: bool = _field(
     False, 'the online network picks the action that the target values', _DQN
   )
+  n_step: int = _field(
+    1, 'env steps whose rewards are summed before a value; images only', _DQN
+  )
   clip_rewards: bool | None = _field(
     None, 'train on rewards cut off at -1 and 1', _DQN
   )
@@ -222,6 +243,9 @@ class Config:
   )
 
   # Evaluation and logging.
+  eval_epsilon: float | None = _field(
+    None, 'share of random actions in evaluations', _DQN
+  )
   eval_period: int | None = _field(None, 'env steps between evaluations')
   num_eval_episodes: int | None = _field(None, 'episodes of one evaluation')
   checkpoint_period: int = _field(
@@ -320,6 +344,21 @@ class Config:
     if self.actor_sparsity == other:
       return f'{label} {self.actor_sparsity:g}'
     return f'{label} {self.actor_sparsity:g}/{other:g}'
+
+
+def is_atari(env_name):
+  """Whether a name, known or not, is to be looked for among games of Atari.
+
+  Args:
+    env_name: one of ATARI_GAMES, an id such as 'ALE/Freeway-v5' or
+      'CartPole-v1', or None.
+
+  Returns:
+    A bool.
+  """
+  return env_name is not None and (
+    env_name in ATARI_GAMES or env_name.startswith('ALE/')
+  )
 
 
 def field_kind(field):
@@ -442,7 +481,9 @@ _RANGES = {
   'gamma': (0, 1, 'a discount in [0, 1]'),
   'reward_scale': (_ABOVE_0, 1e9, 'a scale above 0'),
   'adam_epsilon': (_ABOVE_0, 1, 'a number in (0, 1]'),
+  'n_step': (1, 100, 'from 1 to 100 env steps'),
   'epsilon': (0, 1, 'a probability in [0, 1]'),
+  'eval_epsilon': (0, 1, 'a probability in [0, 1]'),
   'epsilon_decay_env_steps': _STEPS,
   'target_update_period': _COUNT,
   'target_update_tau': (_ABOVE_0, 1, 'a tau in (0, 1]'),
@@ -519,10 +560,29 @@ def _check_together(config):
       'others look at Dense layers only. Received: diagnostics='
       f'{config.diagnostics}, network={config.network}.'
     )
+  _check_n_step(config)
   _check_mask_schedule(config)
   _check_structure(config)
   _check_matching(config)
   custom_sparsities(config)
+
+
+def _check_n_step(config):
+  """Which replay can sum rewards, and that it has something to draw."""
+  if config.agent != 'dqn':
+    return
+  if config.network == 'mlp':
+    if config.n_step > 1:
+      raise ValueError(
+        'Expected n_step=1 with network=mlp: only the replay of images sums '
+        f'rewards. Received: n_step={config.n_step}.'
+      )
+  elif config.initial_collect_env_steps < config.n_step * config.num_envs:
+    raise ValueError(
+      'Expected initial_collect_env_steps of at least n_step * num_envs. '
+      f'Received: {config.initial_collect_env_steps}, {config.n_step} and '
+      f'{config.num_envs}.'
+    )
 
 
 def _check_rollouts(config):

@@ -111,7 +111,7 @@ def build_dqn(config, env_spec):
     double_dqn=config.double_dqn,
   )
   agent.initialize()
-  to_experience = parts.to_transition(env_spec, config.clip_rewards)
+  to_experience = parts.to_transition(env_spec)
   return parts.AgentParts(
     agent=agent,
     networks={'q_network': network},

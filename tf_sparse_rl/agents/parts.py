@@ -30,8 +30,7 @@ class AgentParts:
 
   Observations are float32 `[num_envs, observation_size]`, or uint8 images
   `[num_envs, *observation_shape]`; noise is float32 `[num_envs, noise_size]`.
-  Rows are float32 `[batch, row size]` as the replay stores them, or an
-  ImageRows.
+  Rows are what `to_transition` takes.
   """
 
   agent: tf_agent.TFAgent
@@ -58,26 +57,17 @@ class AgentParts:
   rollouts: object | None = None
 
 
-class ImageRows(NamedTuple):
-  """A batch of transitions between images."""
-
-  observation: tf.Tensor  # uint8 `[batch, height, width, channels]`
-  action: tf.Tensor  # int32 `[batch]`
-  reward: tf.Tensor  # float32 `[batch]`
-  discount: tf.Tensor  # float32 `[batch]`, 0 if terminated
-  next_observation: tf.Tensor  # as `observation`
-
-
-def to_transition(env_spec, clip_rewards=False):
+def to_transition(env_spec):
   """A function that makes a TF-Agents Transition of replay rows.
 
   Args:
     env_spec: an EnvSpec.
-    clip_rewards: whether rewards are cut off at -1 and 1.
 
   Returns:
-    Function of rows, float32 `[batch, row size]`; of ImageRows if the
-    environment shows images.
+    Function of rows, float32 `[batch, row size]` as the replay stores them. For
+    images, of (observation, action, reward, discount, next_observation): uint8
+    `[batch, *observation_shape]`, int32, float32 and float32 `[batch]`, and
+    again images.
   """
   size, discrete = env_spec.observation_size, env_spec.num_actions is not None
 
@@ -93,8 +83,6 @@ def to_transition(env_spec, clip_rewards=False):
     if not env_spec.observation_shape:
       rows = cut(rows)
     observation, action, reward, discount, following = rows
-    if clip_rewards:
-      reward = tf.clip_by_value(reward, -1.0, 1.0)
     zeros = tf.zeros_like(reward)
     middle = tf.fill([reward.shape[0]], ts.StepType.MID)
     return trajectory.Transition(

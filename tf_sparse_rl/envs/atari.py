@@ -9,27 +9,10 @@ import collections
 import gymnasium as gym
 import numpy as np
 
+from tf_sparse_rl import config as config_lib
 from tf_sparse_rl import names
 from tf_sparse_rl.envs import gymnasium_env
 
-# Those of the paper.
-GAMES = (
-  'Assault',
-  'Asterix',
-  'BeamRider',
-  'Boxing',
-  'Breakout',
-  'CrazyClimber',
-  'DemonAttack',
-  'Enduro',
-  'FishingDerby',
-  'MsPacman',
-  'Pong',
-  'Qbert',
-  'SpaceInvaders',
-  'Tutankham',
-  'VideoPinball',
-)
 MAX_EPISODE_STEPS = 27_000  # half an hour of play
 _SCREEN_SIZE = 84
 _NUM_FRAMES = 4
@@ -48,7 +31,7 @@ class AtariEnvironment(gymnasium_env.Environment):
     """Makes the game.
 
     Args:
-      env_name: one of GAMES, or an id such as 'ALE/Freeway-v5'.
+      env_name: one of config.ATARI_GAMES, or an id such as 'ALE/Freeway-v5'.
       render_mode: see Gymnasium.
 
     Raises:
@@ -113,11 +96,6 @@ class AtariEnvironment(gymnasium_env.Environment):
     return np.stack(self._frames, axis=-1)
 
 
-def is_atari(env_name):
-  """Whether a name, known or not, is to be looked for among ALE's games."""
-  return env_name in GAMES or env_name.startswith(_PREFIX)
-
-
 def check_name(env_name):
   """Checks that ALE has a game; imports it.
 
@@ -144,4 +122,8 @@ def check_name(env_name):
 
 
 def _gym_id(env_name):
-  return f'{_PREFIX}{env_name}-v5' if env_name in GAMES else env_name
+  return (
+    f'{_PREFIX}{env_name}-v5'
+    if env_name in config_lib.ATARI_GAMES
+    else env_name
+  )

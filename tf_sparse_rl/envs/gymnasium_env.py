@@ -21,7 +21,7 @@ class EnvSpec:
   max_episode_steps: int | None  # env steps until truncation
   action_low: tuple[float, ...] = ()  # bounds of each entry of a continuous
   action_high: tuple[float, ...] = ()  # action
-  # Of uint8 images, height x width x channels; empty for a flat observation.
+  # Of a picture, whose entries are uint8; () if it is flat and float32.
   observation_shape: tuple[int, ...] = ()
 
   @property

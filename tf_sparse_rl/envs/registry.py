@@ -16,10 +16,10 @@ def check_name(env_name):
   Raises:
     ValueError: if not, with the nearest name, or if Atari is not installed.
   """
-  if atari.is_atari(env_name):
+  if config_lib.is_atari(env_name):
     atari.check_name(env_name)
   else:
-    gymnasium_env.check_name(env_name, others=atari.GAMES)
+    gymnasium_env.check_name(env_name, others=config_lib.ATARI_GAMES)
 
 
 def from_name(env_name, render_mode=None):
@@ -36,7 +36,7 @@ def from_name(env_name, render_mode=None):
     ValueError: for an unknown name or spaces that are not supported.
   """
   check_name(env_name)
-  if atari.is_atari(env_name):
+  if config_lib.is_atari(env_name):
     return atari.AtariEnvironment(env_name, render_mode)
   return gymnasium_env.Environment(env_name, render_mode)
 

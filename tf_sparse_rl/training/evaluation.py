@@ -20,7 +20,7 @@ class Returns(NamedTuple):
 class Evaluator:
   """Plays episodes side by side, so that one graph call acts in all."""
 
-  def __init__(self, env_name, num_episodes, seed):
+  def __init__(self, env_name, num_episodes, seed, epsilon=0.0):
     """Makes the environments.
 
     Args:
@@ -28,9 +28,11 @@ class Evaluator:
       num_episodes: episodes of one evaluation.
       seed: of the episodes' starts; evaluation k of a run is the same
         whatever was evaluated before.
+      epsilon: share of random actions.
     """
     self._envs = [envs.from_name(env_name) for _ in range(num_episodes)]
     self._seed = seed
+    self._epsilon = epsilon
 
   def evaluate(self, act, index, stop=lambda: False):
     """Plays each environment's episode to its end.
@@ -54,7 +56,10 @@ class Evaluator:
       if stop():
         return None
       # All rows, the finished too: the graph is one shape, the cost is small.
-      actions = act(observations)
+      actions = np.array(act(observations))
+      if self._epsilon:
+        for i in np.flatnonzero(rng.random(len(actions)) < self._epsilon):
+          actions[i] = self._envs[i].random_action(rng)
       for i in list(running):
         step = self._envs[i].step(actions[i])
         observations[i] = step.observation

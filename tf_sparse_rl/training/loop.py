@@ -71,7 +71,10 @@ def train(
   buffer = replay.make(config, spec)
   learn = learner.make(config, parts, buffer, spec)
   evaluator = evaluation.Evaluator(
-    config.env_name, config.num_eval_episodes, state.evaluation_seed(config)
+    config.env_name,
+    config.num_eval_episodes,
+    state.evaluation_seed(config),
+    config.eval_epsilon,
   )
   diagnoses = diagnoser.Diagnoser(config, parts)
   keeper = checkpoints.Checkpoints(run_dir.checkpoints, parts.agent, buffer)

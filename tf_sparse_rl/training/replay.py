@@ -29,7 +29,7 @@ def make(config, env_spec):
   sizes = env_spec.observation_size, env_spec.action_size
   if config.agent == 'ppo':
     return Rollout(config.rollout_env_steps, *sizes)
-  return Replay(config.replay_capacity, *sizes)
+  return Replay(config.replay_capacity, *sizes, bool(config.clip_rewards))
 
 
 class Replay:
@@ -42,13 +42,17 @@ class Replay:
 
   _NUM_MORE = 0  # Entries of a row after those of the transition.
 
-  def __init__(self, capacity, observation_size, action_size):
+  def __init__(
+    self, capacity, observation_size, action_size, clip_rewards=False
+  ):
     """Allocates the ring.
 
     Args:
       capacity: transitions; the oldest is overwritten.
       observation_size: entries of an observation.
       action_size: entries of an action; 1 for a discrete one.
+      clip_rewards: whether rewards are drawn as ones in [-1, 1]; they are kept
+        as they are.
     """
     sizes = (observation_size, action_size, 1, 1, observation_size)
     self._ends = np.cumsum(sizes).tolist()
@@ -56,6 +60,7 @@ class Replay:
     # Zeros are not touched until written, so memory comes as needed.
     self._rows = np.zeros((capacity, row_size), np.float32)
     self._added = 0
+    self._clip_rewards = clip_rewards
 
   def __len__(self):
     return min(self._added, len(self._rows))
@@ -112,7 +117,11 @@ class Replay:
     Returns:
       float32 `[batch_size, row_size]`, a copy.
     """
-    return self._rows.take(rng.integers(len(self), size=batch_size), axis=0)
+    rows = self._rows.take(rng.integers(len(self), size=batch_size), axis=0)
+    if self._clip_rewards:
+      reward = rows[:, self._ends[1]]
+      np.clip(reward, -1, 1, out=reward)
+    return rows
 
   def rows(self, begin, end):
     """Rows by number, counted from the first that was ever added.
