@@ -525,7 +525,9 @@ def test_what_an_agent_does_not_have_is_null_in_config_json():
   def foreign(agent):
     names = {name for other, _, name, _ in _FOREIGN if other == agent}
     # These have a default of 0 or false instead.
-    return names - {'actor_parameter_share', 'parameter_budget', 'double_dqn'}
+    return names - {
+      *('actor_parameter_share', 'parameter_budget', 'double_dqn', 'n_step')
+    }
 
   for agent in ('dqn', 'sac', 'ppo'):
     assert null({'agent': agent}) == foreign(agent)

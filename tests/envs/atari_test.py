@@ -11,6 +11,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
+from tf_sparse_rl import config as config_lib
 from tf_sparse_rl import envs, flags
 from tf_sparse_rl.envs import atari
 from tf_sparse_rl.training import evaluation
@@ -37,8 +38,8 @@ def test_flat_environments_are_made_as_before():
 
 
 def test_all_games_of_the_paper_are_there():
-  assert len(set(atari.GAMES)) == 15
-  for game in atari.GAMES:
+  assert len(set(config_lib.ATARI_GAMES)) == 15
+  for game in config_lib.ATARI_GAMES:
     envs.check_name(game)
     envs.check_name(f'ALE/{game}-v5')
 

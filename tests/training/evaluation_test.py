@@ -57,6 +57,21 @@ def test_an_episode_ends_when_it_is_truncated():
   assert outcome == ([0.0] * 3, [8] * 3)
 
 
+def test_epsilon_is_the_share_of_random_actions():
+  seen = []
+
+  def act(observations):
+    seen.append(observations[:, 0].copy())
+    return _wait(observations)
+
+  evaluator = evaluation.Evaluator('Countdown-v0', 500, seed=1, epsilon=0.4)
+  first = evaluator.evaluate(act, 0)
+  # Of the random actions half count down.
+  moved = np.mean(seen[0] - seen[1])
+  assert abs(moved - 0.2) < 5 * np.sqrt(0.2 * 0.8 / 500)
+  assert evaluator.evaluate(act, 0) == first
+
+
 def test_starts_depend_on_seed_and_index_only():
   def starts(evaluator, index):
     return evaluator.evaluate(_count, index).lengths

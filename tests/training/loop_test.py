@@ -314,6 +314,49 @@ def test_ppo_stopped_in_a_rollout_ends_like_one_left_alone(
     np.testing.assert_array_equal(value, variables[1][key], err_msg=key)
 
 
+def test_pong_stopped_ends_like_one_left_alone(tmp_path):
+  config = flags.make_config(
+    {
+      'env_name': 'Pong',
+      'width': 0.1,
+      'num_envs': 2,
+      'num_env_steps': 160,
+      'initial_collect_env_steps': 60,
+      'n_step': 3,
+      'replay_capacity': 100,
+      'mask_update_period': 8,
+      'epsilon_decay_env_steps': 80,
+      'eval_period': 160,
+      'num_eval_episodes': 1,
+      'checkpoint_period': 40,
+      'mask_images': True,
+    }
+  )
+  agents, results = [], []
+  for name, stops in (('alone', ()), ('stopped', (90, 120))):
+    directory = run_dir.RunDir(tmp_path / name)
+    directory.path.mkdir()
+    directory.start(config)
+    for env_step in stops:
+      told = [0]
+      with pytest.raises(loop.StoppedError, match=f'env step {env_step}$'):
+        loop.train(
+          config,
+          directory,
+          lambda now, _, told=told: told.append(now),
+          lambda told=told, env_step=env_step: told[-1] == env_step,
+        )
+    agents.append(loop.train(config, directory).parts.agent)
+    results.append(_without_clock(directory.read_results()))
+  assert results[0] == results[1]
+  assert int(agents[0].train_step_counter) == config.num_train_steps == 25
+  for ours, theirs in zip(agents[0].variables, agents[1].variables):
+    np.testing.assert_array_equal(ours, theirs)
+  # The masks are enforced wherever the network is asked.
+  for layer in sparsity.sparse_layers(agents[0]._q_network):
+    assert not layer.kernel.numpy()[layer.mask.numpy() == 0].any()
+
+
 def test_checkpoints_come_at_their_period_and_at_the_end(tmp_path, tiny_config):
   config = tiny_config(
     num_env_steps=250, checkpoint_period=40, eval_period=50, method='static'

@@ -88,6 +88,16 @@ def test_it_holds_the_last_transitions_and_no_others(capacity, drawn):
   assert {tuple(map(float, row)) for row in sample} == held
 
 
+def test_rewards_are_clipped_when_they_are_drawn():
+  buffer = replay.Replay(3, 2, 1, clip_rewards=True)
+  for reward in (-7.0, 0.5, 3.0):
+    buffer.add([9.0, -9.0], 5, _step([8.0, -8.0], reward, False, False))
+  rows = buffer.sample(50, np.random.default_rng(0))
+  expected = [[9, -9, 5, reward, 1, 8, -8] for reward in (-1, 0.5, 1)]
+  np.testing.assert_array_equal(np.unique(rows, axis=0), expected)
+  np.testing.assert_array_equal(buffer.rows(0, 3)[:, 3], [-7, 0.5, 3])
+
+
 def test_samples_are_uniform_copies_from_the_generator():
   buffer = replay.Replay(capacity=4, observation_size=1, action_size=1)
   for i in range(6):
