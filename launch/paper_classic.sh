@@ -1,22 +1,19 @@
 #!/usr/bin/env bash
-# The paper's classic control runs behind README.md's table and figure: dense
-# and RigL at 0.9, two seeds each, 100,000 env steps. Finished runs are left
-# alone, so it can be stopped and started again.
-#   launch/paper_classic.sh [directory of the runs; default runs/paper_classic]
+# The study behind docs/classic_control: five methods and small dense networks
+# at three sparsities on classic control, three seeds, 40,000 env steps. Finished
+# runs are left alone, so it can be stopped and started again.
+#   launch/paper_classic.sh [directory of the runs; default
+#   runs/classic_control] [flags of the sweep, as --max_parallel=8]
 set -euo pipefail
 
 # shellcheck source=launch/env.sh
 source "$(dirname -- "${BASH_SOURCE[0]}")/env.sh"
 
-runs=${1:-$root/runs/paper_classic}
+runs=${1:-$root/runs/classic_control}
 ensure_environment
-for seed in 0 1; do
-  for env_name in Acrobot-v1 CartPole-v1; do
-    for method in rigl dense; do
-      "$python" -m tf_sparse_rl.train --env_name="$env_name" \
-        --method="$method" --seed="$seed" \
-        --root_dir="$runs/$env_name-$method-$seed"
-    done
-  done
-done
+"$python" -m tf_sparse_rl.sweep --sweep_dir="$runs" \
+  --methods=dense,static,set,rigl,prune,small_dense \
+  --sparsities=0.8,0.95,0.98 \
+  --env_names=CartPole-v1,Acrobot-v1,MountainCar-v0 \
+  --seeds=3 --num_env_steps=40000 "${@:2}"
 "$python" -m tf_sparse_rl.report --sweep_dir="$runs" --out="$runs/report"

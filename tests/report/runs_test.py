@@ -27,6 +27,16 @@ def test_directories_are_found_wherever_they_are(tmp_path):
   assert finished.noise == []
 
 
+def test_a_field_younger_than_a_run_is_as_its_preset_has_it(tmp_path):
+  studies.make_run(tmp_path / 'a', returns=[1, 2])
+  path = tmp_path / 'a' / 'config.json'
+  values = json.loads(path.read_text('utf-8'))
+  del values['gamma'], values['num_envs']
+  path.write_text(json.dumps(values), 'utf-8')
+  [run] = runs.read(tmp_path)
+  assert (run.config.gamma, run.config.num_envs) == (0.99, 1)
+
+
 def test_a_list_tells_what_has_not_been_started(tmp_path):
   studies.make_run(tmp_path / 'runs' / 'x-seed0', returns=[1])
   studies.make_run(tmp_path / 'runs' / 'not listed', returns=[1])

@@ -6,6 +6,7 @@ import pathlib
 
 from tf_sparse_rl import config as config_lib
 from tf_sparse_rl import flags as run_flags
+from tf_sparse_rl import presets
 from tf_sparse_rl.training import run_dir as run_dir_lib
 
 FINISHED, UNFINISHED, NOT_STARTED = 'finished', 'unfinished', 'not started'
@@ -114,7 +115,8 @@ def _read_run(name, path):
     return Run(
       name,
       path,
-      config_lib.Config(**values),
+      # A field that is younger than the run is as its preset has it.
+      presets.resolve(config_lib.Config(**values)),
       json.loads(text).get('versions') or {'tf_sparse_rl': 'unknown'},
       directory.read_results(),
       directory.read_summary(),

@@ -1,6 +1,7 @@
 """A run's directory: its config, results and summary, and who may write."""
 
 import contextlib
+import dataclasses
 import fcntl
 import importlib.metadata
 import json
@@ -12,6 +13,7 @@ import subprocess
 import time
 
 from tf_sparse_rl import config as config_lib
+from tf_sparse_rl import presets
 from tf_sparse_rl.version import __version__
 
 _PACKAGES = (
@@ -116,11 +118,9 @@ class RunDir:
         )
       return
     ours = config_lib.to_dict(config)
-    # A field that is younger than the run was at its default.
-    defaults = {field.name: field.default for field in config_lib.fields()}
     there = {
       name: list(value) if isinstance(value, tuple) else value
-      for name, value in {**defaults, **there}.items()
+      for name, value in {**_younger_fields(config, there), **there}.items()
     }
     differ = [
       f'{name}: {there[name]!r} there, {ours[name]!r} asked for'
@@ -240,6 +240,25 @@ def final_return(returns):
   """
   last = returns[-max(1, math.floor(0.1 * len(returns))) :]
   return sum(last) / len(last)
+
+
+def _younger_fields(config, values):
+  """What a run had in fields that are younger than its config.json.
+
+  Args:
+    config: a Config of such a run.
+    values: what its config.json says.
+
+  Returns:
+    {name: value}.
+  """
+  unset = {
+    field.name: field.default
+    for field in config_lib.fields()
+    if field.name not in values
+  }
+  then = presets.resolve(dataclasses.replace(config, **unset))
+  return {name: getattr(then, name) for name in unset}
 
 
 def _lock(file, how, seconds=0.0):
