@@ -645,3 +645,18 @@ def test_what_is_due_does_not_depend_on_num_envs(num_envs, period, collected):
   assert not any(n for n, step in zip(trainings, steps) if step <= collected)
   due = [step for step in steps if config.is_due(step, 24)]
   assert due == [step for step in steps if step // 24 > (step - num_envs) // 24]
+
+
+@pytest.mark.parametrize(
+  'env_name, expected',
+  [
+    ('Pong', True),
+    ('ALE/Pong-v5', True),
+    ('ALE/NoSuchGame', True),  # To be looked for there.
+    ('Pong-v5', False),
+    ('CartPole-v1', False),
+    (None, False),
+  ],
+)
+def test_games_of_atari_are_told_by_name(env_name, expected):
+  assert config_lib.is_atari(env_name) == expected

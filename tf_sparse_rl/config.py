@@ -18,6 +18,24 @@ METHODS = ('dense', 'static', 'set', 'rigl', 'prune')
 DISTRIBUTIONS = ('uniform', 'er', 'erk')
 # What can be looked at while a run trains.
 DIAGNOSTICS = ('snr', 'dormant', 'rank', 'norms', 'churn')
+# The paper's.
+ATARI_GAMES = (
+  'Assault',
+  'Asterix',
+  'BeamRider',
+  'Boxing',
+  'Breakout',
+  'CrazyClimber',
+  'DemonAttack',
+  'Enduro',
+  'FishingDerby',
+  'MsPacman',
+  'Pong',
+  'Qbert',
+  'SpaceInvaders',
+  'Tutankham',
+  'VideoPinball',
+)
 NETWORKS = ('mlp', 'nature_cnn', 'impala_resnet')
 TD_LOSSES = ('squared', 'huber')
 BACKENDS = ('auto', 'masked', 'native')
@@ -320,6 +338,21 @@ class Config:
     if self.actor_sparsity == other:
       return f'{label} {self.actor_sparsity:g}'
     return f'{label} {self.actor_sparsity:g}/{other:g}'
+
+
+def is_atari(env_name):
+  """Whether a name, known or not, is to be looked for among games of Atari.
+
+  Args:
+    env_name: one of ATARI_GAMES, an id such as 'ALE/Freeway-v5' or
+      'CartPole-v1', or None.
+
+  Returns:
+    A bool.
+  """
+  return env_name is not None and (
+    env_name in ATARI_GAMES or env_name.startswith('ALE/')
+  )
 
 
 def field_kind(field):

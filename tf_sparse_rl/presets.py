@@ -47,19 +47,16 @@ class ByEnv(NamedTuple):
     return self.others.get(config.env_name.partition('-')[0], self.value)
 
 
-class ByPrefix(NamedTuple):
-  """A value that differs for environments whose ids begin in some way."""
+class ByFamily(NamedTuple):
+  """A value that differs for games of Atari."""
 
   value: Any
-  others: dict  # {prefix: value}
+  atari: Any
   source: str
 
   def resolve(self, config):
     """See Value."""
-    for prefix, value in self.others.items():
-      if (config.env_name or '').startswith(prefix):
-        return value
-    return self.value
+    return self.atari if config_lib.is_atari(config.env_name) else self.value
 
 
 class Same(NamedTuple):
@@ -101,8 +98,8 @@ class ShareOfTraining(NamedTuple):
 # Values that others are computed from stand before them.
 
 # Which of the presets of DQN is meant.
-_NETWORK = ByPrefix(
-  'mlp', {'ALE/': 'nature_cnn'}, 'ours: of the two on Atari the smaller'
+_NETWORK = ByFamily(
+  'mlp', 'nature_cnn', 'ours: of the two on Atari the smaller'
 )
 
 # Classic control. Table 1 has the same values for all five methods.
@@ -138,7 +135,7 @@ _DQN_CLASSIC = {
 
 # Atari, with table 4. An env step is one of the agent, of four frames.
 _DQN_CNN = {
-  'env_name': Value('ALE/Pong-v5', 'ours: the first thing to try'),
+  'env_name': Value('Pong', 'ours: the first thing to try'),
   'network': _NETWORK,
   'num_env_steps': Value(10_000_000, 'code: 40 times 250,000 agent steps'),
   'hidden_units': Value((512,), 'table 7'),

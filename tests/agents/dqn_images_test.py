@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from tf_sparse_rl import envs, flags, sparsity
-from tf_sparse_rl.agents import dqn, parts, registry
+from tf_sparse_rl.agents import dqn, registry
 from tf_sparse_rl.sparsity import counting
 
 _SHAPE = (16, 16, 4)
@@ -42,13 +42,15 @@ def _images(rng, size):
 
 
 def _rows(rng):
-  return parts.ImageRows(
+  """Images, actions, rewards, discounts, and the images that follow."""
+  rows = (
     _images(rng, _BATCH),
     rng.integers(3, size=_BATCH, dtype=np.int32),
     rng.normal(size=_BATCH).astype(np.float32),
     (rng.random(_BATCH) < 0.7).astype(np.float32),
     _images(rng, _BATCH),
   )
+  return tuple(map(tf.constant, rows))
 
 
 class _Trained:
@@ -72,10 +74,8 @@ class _Trained:
 
     rng = np.random.default_rng(0)
     for _ in range(num_train_steps):
-      rows = tf.nest.map_structure(tf.constant, _rows(rng))
-      loss, actions = train(
-        rows, rows.observation[:2], self.parts.sample_noise(rng, 2)
-      )
+      rows = _rows(rng)
+      loss, actions = train(rows, rows[0][:2], self.parts.sample_noise(rng, 2))
       self.losses.append(float(loss))
       self.actions.extend(actions.numpy())
       self.masks.append(self._masks())
@@ -228,7 +228,6 @@ def test_weight_decay_of_residual_blocks_is_in_the_loss():
   layers = sparsity.sparse_layers(agent_parts.networks['q_network'])
   squares = sum(np.sum(layer.kernel.numpy() ** 2) for layer in layers)
   rows = _rows(np.random.default_rng(3))
-  rows = tf.nest.map_structure(tf.constant, rows)
   info = agent_parts.agent.train(agent_parts.to_experience(rows))
   l2 = float(info.loss) - float(tf.reduce_mean(info.extra.td_loss))
   assert l2 == pytest.approx(0.5 * squares, rel=1e-4)
@@ -296,3 +295,18 @@ def test_the_seed_decides_the_matched_network():
   for ours, theirs in zip(first, again):
     for a, b in zip(ours.get_weights(), theirs.get_weights()):
       np.testing.assert_array_equal(a, b)
+
+
+def test_images_reach_the_agent_with_clipped_rewards():
+  agent_parts = registry.build(_config(method='dense'), _SPEC)
+  rows = _rows(np.random.default_rng(5))
+  time_steps, policy_steps, following = agent_parts.to_experience(rows)
+  for found, expected in (
+    (time_steps.observation, rows[0]),
+    (policy_steps.action, rows[1]),
+    (following.reward, np.clip(rows[2], -1, 1)),
+    (following.discount, rows[3]),
+    (following.observation, rows[4]),
+  ):
+    np.testing.assert_array_equal(found, expected)
+  assert np.abs(rows[2]).max() > 1

@@ -30,8 +30,8 @@ class AgentParts:
 
   Observations are float32 `[num_envs, observation_size]`, or uint8 images
   `[num_envs, *observation_shape]`; noise is float32 `[num_envs, noise_size]`.
-  Rows are float32 `[batch, row size]` as the replay stores them, or an
-  ImageRows.
+  Rows are float32 `[batch, row size]` as the replay stores them; for images
+  `to_transition` says what they are.
   """
 
   agent: tf_agent.TFAgent
@@ -58,16 +58,6 @@ class AgentParts:
   rollouts: object | None = None
 
 
-class ImageRows(NamedTuple):
-  """A batch of transitions between images."""
-
-  observation: tf.Tensor  # uint8 `[batch, height, width, channels]`
-  action: tf.Tensor  # int32 `[batch]`
-  reward: tf.Tensor  # float32 `[batch]`
-  discount: tf.Tensor  # float32 `[batch]`, 0 if terminated
-  next_observation: tf.Tensor  # as `observation`
-
-
 def to_transition(env_spec, clip_rewards=False):
   """A function that makes a TF-Agents Transition of replay rows.
 
@@ -76,8 +66,10 @@ def to_transition(env_spec, clip_rewards=False):
     clip_rewards: whether rewards are cut off at -1 and 1.
 
   Returns:
-    Function of rows, float32 `[batch, row size]`; of ImageRows if the
-    environment shows images.
+    Function of rows, float32 `[batch, row size]` as the replay stores them. For
+    images, of (observation, action, reward, discount, next_observation): uint8
+    `[batch, *observation_shape]`, int32, float32 and float32 `[batch]`, and
+    again images.
   """
   size, discrete = env_spec.observation_size, env_spec.num_actions is not None
 

@@ -17,12 +17,12 @@ class EnvSpec:
   """Shapes and bounds of an environment, of either kind of actions."""
 
   name: str
-  observation_size: int  # entries of a flat observation
+  observation_size: int  # entries of an observation
   num_actions: int | None  # discrete actions; None if they are continuous
   max_episode_steps: int | None  # env steps until truncation
   action_low: tuple[float, ...] = ()  # bounds of each entry of a continuous
   action_high: tuple[float, ...] = ()  # action
-  # Of uint8 images, height x width x channels; empty for a flat observation.
+  # Of a picture, whose entries are uint8; () if it is flat and float32.
   observation_shape: tuple[int, ...] = ()
 
   @property
