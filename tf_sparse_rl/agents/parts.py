@@ -30,7 +30,8 @@ class AgentParts:
 
   Observations are float32 `[num_envs, observation_size]`, or uint8 images
   `[num_envs, *observation_shape]`; noise is float32 `[num_envs, noise_size]`.
-  Rows are what `to_transition` takes.
+  Rows are float32 `[batch, row size]` as the replay stores them; for images
+  `to_transition` says what they are.
   """
 
   agent: tf_agent.TFAgent
