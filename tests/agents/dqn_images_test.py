@@ -295,18 +295,3 @@ def test_the_seed_decides_the_matched_network():
   for ours, theirs in zip(first, again):
     for a, b in zip(ours.get_weights(), theirs.get_weights()):
       np.testing.assert_array_equal(a, b)
-
-
-def test_images_reach_the_agent_with_clipped_rewards():
-  agent_parts = registry.build(_config(method='dense'), _SPEC)
-  rows = _rows(np.random.default_rng(5))
-  time_steps, policy_steps, following = agent_parts.to_experience(rows)
-  for found, expected in (
-    (time_steps.observation, rows[0]),
-    (policy_steps.action, rows[1]),
-    (following.reward, np.clip(rows[2], -1, 1)),
-    (following.discount, rows[3]),
-    (following.observation, rows[4]),
-  ):
-    np.testing.assert_array_equal(found, expected)
-  assert np.abs(rows[2]).max() > 1
