@@ -136,6 +136,27 @@ def test_either_network_may_be_dense_alone(dense, sparse):
   assert not any(x.kernel.numpy()[x.mask.numpy() == 0].any() for x in layers)
 
 
+@pytest.mark.parametrize('spec', [_BOX, _DISCRETE], ids=['box', 'discrete'])
+def test_rollouts_are_collected_with_the_policy(spec):
+  config = _config()
+  parts = registry.build(config, spec)
+  learn = learner.RolloutLearner(parts, config, tf.TensorSpec([5]))
+  rng = np.random.default_rng(6)
+  for _ in range(3):
+    observations = rng.normal(size=(200, 5)).astype(np.float32)
+    noise = parts.sample_noise(rng, 200)
+    actions = learn.act(observations, noise)
+    expected = parts.explore(observations, noise).numpy()
+    assert actions.dtype == expected.dtype
+    if spec is _DISCRETE:
+      assert len(set(actions)) == 3
+      # All but where two actions are as good to the last digit.
+      assert np.mean(actions == expected) > 0.98
+    else:
+      np.testing.assert_allclose(actions, expected, rtol=1e-5, atol=1e-5)
+    learn.train_and_act(_collect(parts, spec, rng), rng, observations, noise)
+
+
 def test_advantages_by_hand():
   errors = np.float32([1, 2, 3, 4])
   found = ppo.generalized_advantages(errors, np.float32([0.5, 0, 0.5, 0.5]))

@@ -98,6 +98,14 @@ class _GaussianHead(tf.keras.layers.Layer):
     """Actions from standard normal noise; they may exceed the bounds."""
     return self.mode(outputs) + tf.nn.softplus(self.std_bias) * noise
 
+  def snapshot(self):
+    """`act` as it is now, in NumPy."""
+    std = tf.nn.softplus(self.std_bias).numpy()
+    middle, scale = self._middle, self._scale
+    return lambda outputs, noise: (
+      middle + scale * np.tanh(outputs) + std * noise
+    )
+
   def sample_noise(self, rng, num_envs):
     return rng.standard_normal((num_envs, self.noise_size), 'float32')
 
@@ -135,6 +143,10 @@ class _CategoricalHead(tf.keras.layers.Layer):
   def act(self, outputs, noise):
     """Actions from Gumbel noise."""
     return self.mode(outputs + noise)
+
+  def snapshot(self):
+    """See _GaussianHead."""
+    return lambda outputs, noise: np.int32(np.argmax(outputs + noise, axis=-1))
 
   def sample_noise(self, rng, num_envs):
     return np.float32(rng.gumbel(size=(num_envs, self.noise_size)))
@@ -214,6 +226,27 @@ class _Rollouts(tf.Module):
       [scaled, action, np.stack(columns, axis=1), parameters], axis=1
     )
 
+  def snapshot(self):
+    """The policy as it is now, in NumPy, to collect a rollout with.
+
+    For networks as small as these a call of a graph takes many times longer
+    than their arithmetic.
+
+    Returns:
+      Function of observations and noise to actions; see `AgentParts.explore`.
+    """
+    scale = self.normalizer.snapshot()
+    layers = [_snapshot(layer) for layer in self._actor_layers]
+    act = self._head.snapshot()
+
+    def explore(observations, noise):
+      outputs = scale(observations)
+      for kernel, bias, activation in layers:
+        outputs = activation(outputs @ kernel + bias)
+      return act(outputs, noise)
+
+    return explore
+
   def learn_scales(self, rows):
     """Takes a rollout into the statistics; see `prepare`."""
     size, action_size = self._columns[:2]
@@ -249,6 +282,20 @@ class _Rollouts(tf.Module):
   def _learn_scales(self, observations, rewards):
     self.normalizer.learn(observations)
     self.reward_normalizer.learn(rewards)
+
+
+def _snapshot(layer):
+  """Kernel, bias and activation of a Dense layer, sparse or not, in NumPy."""
+  plain = getattr(layer, 'layer', layer)
+  activations = {
+    tf.keras.activations.tanh: np.tanh,
+    tf.keras.activations.linear: lambda outputs: outputs,
+  }
+  return (
+    plain.kernel.numpy(),
+    plain.bias.numpy(),
+    activations[plain.activation],
+  )
 
 
 def generalized_advantages(errors, decays):

@@ -1,5 +1,6 @@
 """Scales inputs by the mean and the variance of what has been seen."""
 
+import numpy as np
 import tensorflow as tf
 
 
@@ -50,6 +51,12 @@ class Normalizer(tf.keras.layers.Layer):
   def scale(self):
     """What each entry is multiplied by."""
     return tf.math.rsqrt(self.variance + self._EPSILON)
+
+  def snapshot(self):
+    """What `call` does now, in NumPy."""
+    mean = self.mean.numpy() if self.center else np.float32(0)
+    scale, clip = self.scale.numpy(), self.clip
+    return lambda inputs: np.clip((inputs - mean) * scale, -clip, clip)
 
   def learn(self, inputs):
     """Takes examples `[batch, ...]` into mean and variance.

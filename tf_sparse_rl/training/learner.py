@@ -1,6 +1,7 @@
 """The compiled functions of a run: act, and train then act."""
 
 import contextlib
+import functools
 import math
 import re
 
@@ -36,7 +37,7 @@ class Learner:
     def function(f):
       return tf.function(f, autograph=False, jit_compile=jit)
 
-    self._act = function(parts.explore).get_concrete_function(
+    self._compile_act = lambda: function(parts.explore).get_concrete_function(
       observations, noise
     )
     self._greedy = function(self._greedy_action).get_concrete_function(
@@ -56,6 +57,10 @@ class Learner:
         self._train_without_mask_update = function(
           self._train_and_act
         ).get_concrete_function(rows, observations, noise)
+
+  @functools.cached_property
+  def _act(self):
+    return self._compile_act()
 
   def act(self, observations, noise):
     """Actions for collection.
@@ -179,10 +184,17 @@ class RolloutLearner(Learner):
       config.jit_compile,
     )
     self._num_epochs = config.num_epochs
+    self._snapshot = None  # Of the policy, until it changes.
 
   def _train_and_act(self, rows, observations, noise):
     # It acts when all epochs are over.
     return observations, self._train_once(rows)
+
+  def act(self, observations, noise):
+    """See Learner; with the policy as it was when training had ended."""
+    if self._snapshot is None:
+      self._snapshot = self._parts.rollouts.snapshot()
+    return self._snapshot(observations, noise)
 
   def draw(self, buffer, rng):
     """See Learner; `buffer` is a Rollout that is full."""
@@ -211,6 +223,7 @@ class RolloutLearner(Learner):
       for batch in order:
         _, scalars = self.train_on(rows[batch], observations, noise)
     self._parts.rollouts.learn_scales(collected)
+    self._snapshot = None
     return self.act(observations, noise), scalars
 
 
