@@ -9,6 +9,12 @@ import warnings
 from absl import flags, logging
 
 
+def log_errors_only():
+  """Keeps warnings out of the log, unless --verbosity asks for them."""
+  if not flags.FLAGS['verbosity'].present:
+    logging.set_verbosity(logging.ERROR)
+
+
 def silence():
   """Turns off start-up chatter; to be called before TensorFlow is imported.
 
@@ -17,8 +23,7 @@ def silence():
   """
   os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
   os.environ.setdefault('PYGAME_HIDE_SUPPORT_PROMPT', '1')
-  if not flags.FLAGS['verbosity'].present:
-    logging.set_verbosity(logging.ERROR)
+  log_errors_only()
   import gymnasium  # noqa: F401, it puts a filter of its own in front.
 
   if not sys.warnoptions:

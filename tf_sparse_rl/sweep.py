@@ -12,7 +12,7 @@ from absl import flags
 
 from tf_sparse_rl import config as config_lib
 from tf_sparse_rl import flags as run_flags
-from tf_sparse_rl import signals
+from tf_sparse_rl import quiet, signals
 
 _LISTS = ('methods', 'sparsities', 'env_names', 'seeds')
 _ENGINE = (
@@ -38,6 +38,7 @@ def main(argv):
   """Writes the list of runs and works it off, or shows how far it is."""
   del argv
   options = flags.FLAGS
+  quiet.log_errors_only()
   if not options.sweep_dir:
     raise run_flags.UserError(
       'Expected --sweep_dir, the directory of the sweep. Received none.'

@@ -55,6 +55,13 @@ def test_dry_run_prints_runs_and_commands_and_writes_nothing(tmp_path):
   assert list(tmp_path.iterdir()) == []
 
 
+def test_mujoco_says_nothing(tmp_path):
+  process = _sweep(
+    tmp_path / 'sweep', '--dry_run', '--agent=sac', '--env_names=HalfCheetah-v5'
+  )
+  assert (process.returncode, process.stderr) == (0, '')
+
+
 def test_list_only_writes_the_list_which_grows(tmp_path):
   first = _sweep(tmp_path, '--list_only', '--methods=rigl', '--seeds=2')
   assert (first.returncode, first.stderr) == (0, '')
