@@ -9,4 +9,5 @@ source "$(dirname -- "${BASH_SOURCE[0]}")/env.sh"
 ensure_environment
 cd -- "$root"
 exec "$python" -m pytest -ra --strict-markers -o testpaths=tests \
-  --numprocesses=auto --maxprocesses=8 --dist=loadfile --no-loadscope-reorder "$@"
+  --numprocesses=auto --maxprocesses=8 \
+  --dist=loadfile --no-loadscope-reorder "$@"

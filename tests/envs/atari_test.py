@@ -313,3 +313,9 @@ def test_an_episode_can_be_filmed(tmp_path):
   assert process.returncode == 0, process.stderr
   [film] = tmp_path.glob('*.mp4')
   assert b'ftyp' in film.read_bytes()[:12]
+
+
+def test_agents_without_a_network_for_images_are_told():
+  config = flags.make_config({'agent': 'ppo', 'env_name': 'Pong'})
+  with pytest.raises(ValueError, match='Expected agent=dqn for images'):
+    envs.make(config)

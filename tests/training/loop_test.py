@@ -255,6 +255,23 @@ def test_diagnostics_leave_training_alone(tmp_path, tiny_config):
   assert results[0] == results[1]
 
 
+def _stopped_run(path, config, stops):
+  """The directory of a run that was stopped at some env steps in turn."""
+  directory = run_dir.RunDir(path)
+  directory.path.mkdir()
+  directory.start(config)
+  for env_step in stops:
+    told = [0]
+    with pytest.raises(loop.StoppedError, match=f'env step {env_step}$'):
+      loop.train(
+        config,
+        directory,
+        lambda now, _, told=told: told.append(now),
+        lambda told=told, env_step=env_step: told[-1] == env_step,
+      )
+  return directory
+
+
 @pytest.mark.parametrize(
   'env_name, num_envs, stopped',
   [('Pendulum-v1', 1, (33, 100, 150)), ('CartPole-v1', 4, (36, 100, 148))],
@@ -282,18 +299,7 @@ def test_ppo_stopped_in_a_rollout_ends_like_one_left_alone(
   )
   results, variables = [], []
   for name, stops in (('alone', ()), ('stopped', stopped)):
-    directory = run_dir.RunDir(tmp_path / name)
-    directory.path.mkdir()
-    directory.start(config)
-    for env_step in stops:
-      told = [0]
-      with pytest.raises(loop.StoppedError, match=f'env step {env_step}$'):
-        loop.train(
-          config,
-          directory,
-          lambda now, _, told=told: told.append(now),
-          lambda told=told, env_step=env_step: told[-1] == env_step,
-        )
+    directory = _stopped_run(tmp_path / name, config, stops)
     agent = loop.train(config, directory).parts.agent
     assert int(agent.train_step_counter) == config.num_train_steps == 24
     results.append(_without_clock(directory.read_results()))
@@ -334,18 +340,7 @@ def test_pong_stopped_ends_like_one_left_alone(tmp_path):
   )
   agents, results = [], []
   for name, stops in (('alone', ()), ('stopped', (90, 120))):
-    directory = run_dir.RunDir(tmp_path / name)
-    directory.path.mkdir()
-    directory.start(config)
-    for env_step in stops:
-      told = [0]
-      with pytest.raises(loop.StoppedError, match=f'env step {env_step}$'):
-        loop.train(
-          config,
-          directory,
-          lambda now, _, told=told: told.append(now),
-          lambda told=told, env_step=env_step: told[-1] == env_step,
-        )
+    directory = _stopped_run(tmp_path / name, config, stops)
     agents.append(loop.train(config, directory).parts.agent)
     results.append(_without_clock(directory.read_results()))
   assert results[0] == results[1]

@@ -23,7 +23,7 @@ def measure(config, warmup_env_steps, calls):
   config = dataclasses.replace(config, diagnostics='')
   speed = training.env_steps_per_sec(config, warmup_env_steps)
   env, parts, buffer, rng, _ = training.prepare(config)
-  learn = learner.make(config, parts, buffer, env.spec)
+  learn = learner.make(config, parts, buffer)
   milliseconds = {}
   everything = ','.join(config_lib.DIAGNOSTICS)
   for kinds in (*config_lib.DIAGNOSTICS, everything):

@@ -58,7 +58,7 @@ def _stages(config, calls=300):
     step; bytes of a full buffer.
   """
   env, parts, buffer, rng, observation = prepare(config)
-  learn = learner.make(config, parts, buffer, env.spec)
+  learn = learner.make(config, parts, buffer)
   observations = observation.repeat(config.num_envs, axis=0)
   noise = parts.sample_noise(rng, config.num_envs)
   rows = learn.draw(buffer, rng)

@@ -63,4 +63,10 @@ def make(config):
       f'{config.agent}. Received: {config.env_name} with '
       f'{env.gym.action_space}.'
     )
+  if env.spec.observation_shape and config.agent != 'dqn':
+    env.close()
+    raise ValueError(
+      'Expected agent=dqn for images: no other has a network for them. '
+      f'Received: agent={config.agent}, env_name={config.env_name}.'
+    )
   return env

@@ -56,8 +56,9 @@ class Evaluator:
       if stop():
         return None
       # All rows, the finished too: the graph is one shape, the cost is small.
-      actions = np.array(act(observations))
+      actions = act(observations)
       if self._epsilon:
+        actions = np.array(actions)
         for i in np.flatnonzero(rng.random(len(actions)) < self._epsilon):
           actions[i] = self._envs[i].random_action(rng)
       for i in list(running):

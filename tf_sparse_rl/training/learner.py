@@ -227,25 +227,22 @@ class RolloutLearner(Learner):
     return self.act(observations, noise), scalars
 
 
-def make(config, parts, buffer, env_spec):
+def make(config, parts, buffer):
   """The learner of an agent.
 
   Args:
     config: a Config.
     parts: AgentParts.
     buffer: what it will train on, see `replay.make`.
-    env_spec: an EnvSpec.
 
   Returns:
     A Learner.
   """
-  shape = env_spec.observation_shape
-  observation = tf.TensorSpec([env_spec.observation_size])
-  if shape:
-    observation = tf.TensorSpec(shape, tf.uint8)
+  observation = parts.agent.time_step_spec.observation
   if parts.rollouts is not None:
     return RolloutLearner(parts, config, observation)
-  row = tf.TensorSpec([buffer.row_size]) if not shape else _row(observation)
+  flat = observation.shape.rank == 1
+  row = tf.TensorSpec([buffer.row_size]) if flat else _row(observation)
   return Learner(parts, config.batch_size, row, observation, config.jit_compile)
 
 

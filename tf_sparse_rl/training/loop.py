@@ -69,7 +69,7 @@ def train(
   parts = registry.build(config, spec)
   run_dir.start(config)  # Not before: what cannot be built leaves no config.
   buffer = replay.make(config, spec)
-  learn = learner.make(config, parts, buffer, spec)
+  learn = learner.make(config, parts, buffer)
   evaluator = evaluation.Evaluator(
     config.env_name,
     config.num_eval_episodes,
