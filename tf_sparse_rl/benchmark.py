@@ -125,10 +125,16 @@ def _peer_commands(config, options):
   from tf_sparse_rl.benchmarks import in_turn
 
   commands = {}
-  if options.peers and config.num_envs > 1:
+  if options.peers and (
+    config.num_envs > 1
+    or config.width != 1
+    or config.network == 'impala_resnet'
+  ):
     raise run_flags.UserError(
-      'Expected num_envs=1 with --peers: they collect in one environment. '
-      f'Received: num_envs={config.num_envs}.'
+      'Expected num_envs=1, width=1 and network=mlp or nature_cnn with '
+      '--peers, which do the same work. Received: '
+      f'num_envs={config.num_envs}, width={config.width:g}, '
+      f'network={config.network}.'
     )
   for peer in options.peers or []:
     name, _, python = peer.partition('=')

@@ -361,6 +361,11 @@ def is_atari(env_name):
   )
 
 
+def gym_id(env_name):
+  """Gymnasium's id of an environment: ATARI_GAMES are named in short."""
+  return f'ALE/{env_name}-v5' if env_name in ATARI_GAMES else env_name
+
+
 def field_kind(field):
   """The plain type of a field, and whether None is allowed until resolved.
 

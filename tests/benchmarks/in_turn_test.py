@@ -61,4 +61,18 @@ def test_peer_gets_the_same_work():
     '--warmup_env_steps=1000',
     '--hidden=512,512',
     '--batch_size=64',
+    '--network=mlp',
+    '--train_period=1',
+  ]
+
+
+def test_peer_plays_the_same_game():
+  config = flags.make_config({'env_name': 'Pong'})
+  command = in_turn.peer_command('sb3', '/env/python', config, 1000)
+  assert '--env_name=ALE/Pong-v5' in command
+  assert command[-4:] == [
+    '--hidden=512',
+    '--batch_size=32',
+    '--network=nature_cnn',
+    '--train_period=4',
   ]

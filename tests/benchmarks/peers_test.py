@@ -15,6 +15,8 @@ from tf_sparse_rl.benchmarks import peers
     (['--peer=sb3', '--num_env_steps=0'], 'num_env_steps >= 1'),
     (['--peer=sb3', '--warmup_env_steps=200'], 'warmup_env_steps > 200'),
     (['--peer=sbx', '--hidden=512,256'], 'two equal hidden layers'),
+    (['--peer=sbx', '--network=nature_cnn'], 'sb3 with dqn'),
+    (['--peer=sb3', '--agent=sac', '--network=nature_cnn'], 'sb3 with dqn'),
   ],
 )
 def test_wrong_flags_are_refused(flags, message, capsys):

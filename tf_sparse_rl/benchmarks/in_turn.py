@@ -7,6 +7,8 @@ import subprocess
 import sys
 import time
 
+from tf_sparse_rl import config as config_lib
+
 _PEERS = pathlib.Path(__file__).with_name('peers.py')
 
 
@@ -62,11 +64,13 @@ def peer_command(peer, python, config, warmup_env_steps):
     str(_PEERS),
     f'--peer={peer}',
     f'--agent={config.agent}',
-    f'--env_name={config.env_name}',
+    f'--env_name={config_lib.gym_id(config.env_name)}',
     f'--num_env_steps={config.num_env_steps - warmup_env_steps}',
     f'--warmup_env_steps={warmup_env_steps}',
     f'--hidden={",".join(str(units) for units in config.hidden_units)}',
     f'--batch_size={config.batch_size}',
+    f'--network={config.network or "mlp"}',
+    f'--train_period={config.train_period or 1}',
   ]
 
 

@@ -25,7 +25,9 @@ def parse_args(argv=None) -> argparse.Namespace:
   parser.add_argument('--num_env_steps', type=int, default=4000)
   parser.add_argument('--warmup_env_steps', type=int, default=1000)
   parser.add_argument('--hidden', default='512,512', help='units a layer')
+  parser.add_argument('--network', choices=['mlp', 'nature_cnn'], default='mlp')
   parser.add_argument('--batch_size', type=int, default=128)
+  parser.add_argument('--train_period', type=int, default=1)
   parser.add_argument(
     '--train_step_calls', type=int, default=0, help='train steps timed alone'
   )
@@ -38,6 +40,10 @@ def parse_args(argv=None) -> argparse.Namespace:
     parser.error(
       f'num_env_steps >= 1 and warmup_env_steps > {_LEARNING_STARTS} expected. '
       f'Received: {args.num_env_steps}, {args.warmup_env_steps}'
+    )
+  if args.network != 'mlp' and (args.peer, args.agent) != ('sb3', 'dqn'):
+    parser.error(
+      f'{args.network}: sb3 with dqn. Received: {args.peer} with {args.agent}'
     )
   # SBX builds two hidden layers of the first width, whatever it is given.
   if args.peer == 'sbx' and args.hidden != args.hidden[:1] * 2:
@@ -62,6 +68,54 @@ def import_peer(peer: str, threads: int | None):
   return package
 
 
+def make_game(env_name: str):
+  """Returns a game of Atari that is played as ours is, rewards clipped."""
+  gym = importlib.import_module('gymnasium')
+  try:
+    ale_py = importlib.import_module('ale_py')
+    importlib.import_module('cv2')
+  except ImportError as error:
+    raise SystemExit(
+      f'Atari needs packages that are missing in this interpreter ({error}): '
+      'pip install ale-py opencv-python-headless'
+    ) from error
+  ale_py.ALEInterface.setLoggerMode(ale_py.LoggerMode.Error)
+  gym.register_envs(ale_py)
+  game = gym.make(env_name, frameskip=1, max_num_frames_per_episode=0)
+  game = gym.wrappers.AtariPreprocessing(game, noop_max=0)
+  game = gym.wrappers.TimeLimit(game, 27_000)
+  game = gym.wrappers.TransformReward(game, lambda r: max(-1.0, min(1.0, r)))
+  return gym.wrappers.FrameStackObservation(game, 4, padding_type='zero')
+
+
+def nature_cnn():
+  """Returns the class of a Nature CNN's convolutions, padded as ours.
+
+  The peer's own are not: they have less than half of the features.
+  """
+  nn = importlib.import_module('torch.nn')
+  base = importlib.import_module('stable_baselines3.common.torch_layers')
+
+  class NatureCnn(base.BaseFeaturesExtractor):
+    def __init__(self, observation_space):
+      super().__init__(observation_space, features_dim=11 * 11 * 64)
+      self.layers = nn.Sequential(
+        nn.Conv2d(4, 32, 8, 4, padding=2),
+        nn.ReLU(),
+        nn.ZeroPad2d((1, 2, 1, 2)),
+        nn.Conv2d(32, 64, 4, 2),
+        nn.ReLU(),
+        nn.Conv2d(64, 64, 3, padding=1),
+        nn.ReLU(),
+        nn.Flatten(),
+      )
+
+    def forward(self, observations):
+      return self.layers(observations)
+
+  return NatureCnn
+
+
 def make_model(package, args: argparse.Namespace):
   """Returns the peer's agent, with our presets; PPO's rollouts are 2048."""
   total_env_steps = args.warmup_env_steps + args.num_env_steps
@@ -75,6 +129,10 @@ def make_model(package, args: argparse.Namespace):
       'exploration_fraction': 0.5 * args.warmup_env_steps / total_env_steps,
       'exploration_final_eps': 0.01,
     }
+    if args.network == 'nature_cnn':
+      # A transition has two images of its own here.
+      options.update(learning_rate=2.5e-4, buffer_size=10_000)
+      options.update(target_update_interval=8000)
   elif args.agent == 'sac':
     kind = package.SAC
     options = {'learning_rate': 3e-4, 'buffer_size': 1_000_000, 'tau': 0.005}
@@ -83,13 +141,18 @@ def make_model(package, args: argparse.Namespace):
     options = {'learning_rate': 3e-4, 'n_steps': 2048, 'n_epochs': 10}
   if args.agent != 'ppo':
     options['learning_starts'] = _LEARNING_STARTS
-    options.update(train_freq=1, gradient_steps=1)
+    options.update(train_freq=args.train_period, gradient_steps=1)
+  policy, env = 'MlpPolicy', args.env_name
+  networks = {'net_arch': args.hidden}
+  if args.network == 'nature_cnn':
+    policy, env = 'CnnPolicy', make_game(args.env_name)
+    networks['features_extractor_class'] = nature_cnn()
   return kind(
-    'MlpPolicy',
-    args.env_name,
+    policy,
+    env,
     batch_size=args.batch_size,
     gamma=0.99,
-    policy_kwargs={'net_arch': args.hidden},
+    policy_kwargs=networks,
     device='cpu',
     verbose=0,
     seed=0,

@@ -1,11 +1,12 @@
 """Times training: whole env steps, and the stages of one."""
 
+import dataclasses
 import tempfile
 import time
 
 import numpy as np
 
-from tf_sparse_rl import envs
+from tf_sparse_rl import envs, presets
 from tf_sparse_rl.agents import registry
 from tf_sparse_rl.benchmarks import operations
 from tf_sparse_rl.training import cost, learner, loop, replay, run_dir
@@ -23,9 +24,16 @@ def measure(config, warmup_env_steps):
   """
   speed = env_steps_per_sec(config, warmup_env_steps)
   stages, kinds, replay_bytes = _stages(config)
+  whole = presets.resolve(dataclasses.replace(config, num_env_steps=None))
   return {
     'method': config.method,
     'env_steps_per_sec': round(speed, 1),
+    **_rates(stages),
+    # At this speed; evaluations come on top.
+    'hours_of_a_whole_run': {
+      'env_steps': whole.num_env_steps,
+      'hours': round(whole.num_env_steps / speed / 3600, 2),
+    },
     'milliseconds': {name: round(ms, 4) for name, ms in stages.items()},
     'train_step_operations_ms': kinds,
     'peak_memory_mib': cost.peak_memory_mib(),
@@ -77,6 +85,16 @@ def _stages(config, calls=300):
     result['train'] = result[trained] - result['act']
   kinds = operations.milliseconds(stages[trained], calls)
   return result, kinds, buffer.num_bytes
+
+
+def _rates(stages):
+  """Calls a second: env steps without training, train steps without acting."""
+  collect = stages['act'] + stages['environment']
+  train = stages['train'] + stages.get('sample', 0.0)
+  return {
+    'collect_env_steps_per_sec': round(1000 / collect, 1),
+    'train_steps_per_sec': round(1000 / train, 1),
+  }
 
 
 def _mean_ms(function, calls):

@@ -16,7 +16,6 @@ from tf_sparse_rl.envs import gymnasium_env
 MAX_EPISODE_STEPS = 27_000  # half an hour of play
 _SCREEN_SIZE = 84
 _NUM_FRAMES = 4
-_PREFIX = 'ALE/'
 
 
 class AtariEnvironment(gymnasium_env.Environment):
@@ -41,7 +40,7 @@ class AtariEnvironment(gymnasium_env.Environment):
     # Skipping frames and ending the episode are left to the wrappers: ALE's
     # own limit would end it on a frame that the preprocessing does not see.
     game = gym.make(
-      _gym_id(env_name),
+      config_lib.gym_id(env_name),
       frameskip=1,
       repeat_action_probability=0.25,
       full_action_space=False,
@@ -116,14 +115,6 @@ def check_name(env_name):
   gym.register_envs(ale_py)
   # Before the first game is made: it would greet on stderr.
   ale_py.ALEInterface.setLoggerMode(ale_py.LoggerMode.Error)
-  if _gym_id(env_name) not in gym.registry:
-    valid = [name for name in gym.registry if name.startswith(_PREFIX)]
+  if config_lib.gym_id(env_name) not in gym.registry:
+    valid = [name for name in gym.registry if config_lib.is_atari(name)]
     raise ValueError(names.unknown('environment', env_name, valid))
-
-
-def _gym_id(env_name):
-  return (
-    f'{_PREFIX}{env_name}-v5'
-    if env_name in config_lib.ATARI_GAMES
-    else env_name
-  )
