@@ -268,14 +268,6 @@ def test_the_nearest_network_is_named():
     flags.make_config({'network': 'resnet'})
 
 
-def test_some_diagnoses_are_of_dense_layers_only():
-  values = {'network': 'nature_cnn', 'diagnostics': 'churn,snr'}
-  with pytest.raises(ValueError, match='diagnostics=churn,.*churn,snr'):
-    flags.make_config(values)
-  for fine in ({'diagnostics': 'churn'}, {'network': 'mlp'}):
-    flags.make_config({**values, **fine})
-
-
 _DENSE_SAC = {'agent': 'sac', 'method': 'dense'}
 _BY_SHARE = {
   'agent': 'sac',

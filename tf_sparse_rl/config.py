@@ -557,14 +557,6 @@ def _check_together(config):
       'Expected backend=auto or masked with jit_compile: XLA cannot compile '
       'native kernels. Received: backend=native.'
     )
-  if config.network in ('nature_cnn', 'impala_resnet') and not (
-    {*config.diagnostics_kinds} <= {'churn'}
-  ):
-    raise ValueError(
-      'Expected diagnostics=churn, or none, with networks of convolutions: the '
-      'others look at Dense layers only. Received: diagnostics='
-      f'{config.diagnostics}, network={config.network}.'
-    )
   _check_n_step(config)
   _check_mask_schedule(config)
   _check_structure(config)

@@ -8,16 +8,25 @@ import tensorflow as tf
 
 from tf_sparse_rl import envs, flags, sparsity
 from tf_sparse_rl.agents import registry
-from tf_sparse_rl.diagnostics import diagnoser, signal, trace
+from tf_sparse_rl.diagnostics import diagnoser, trace
+from tf_sparse_rl.training import frame_replay
 
 _BATCH = 16
+_NUM_LAYERS = {'nature_cnn': 5, 'impala_resnet': 17}
 _BOX = envs.EnvSpec('HalfCheetah-v5', 5, None, 1000, (-1.0, -2.0), (1.0, 0.5))
 _DISCRETE = envs.EnvSpec('CartPole-v1', 5, 3, 500)
+_IMAGES = envs.EnvSpec(
+  'ALE/Pong-v5', 400, 3, None, observation_shape=(10, 10, 4)
+)
+# 2, 4 and 4 channels.
+_SMALL = {'agent': 'dqn', 'hidden_units': (90,), 'width': 0.07}
 _AGENTS = {
   'dqn': (_DISCRETE, {}),
   # So that critics are as good as unchanged when it comes to the actor.
   'sac': (_BOX, {'critic_learning_rate': 1e-12, 'reward_scale': 0.3}),
   'ppo': (_BOX, {'max_gradient_norm': 0.0, 'entropy_weight': 0.01}),
+  'nature_cnn': (_IMAGES, {**_SMALL, 'network': 'nature_cnn'}),
+  'impala_resnet': (_IMAGES, {**_SMALL, 'network': 'impala_resnet'}),
   'ppo_discrete': (_DISCRETE, {'agent': 'ppo', 'max_gradient_norm': 0.0}),
 }
 
@@ -39,6 +48,8 @@ def _agent(name, **changes):
   )
   parts = registry.build(config, spec)
   rng = np.random.default_rng(0)
+  if spec.observation_shape:
+    return config, parts, _rows_of_images(rng, spec)
 
   def action():
     if spec.num_actions:
@@ -60,12 +71,26 @@ def _agent(name, **changes):
   return config, parts, rows
 
 
+def _rows_of_images(rng, spec):
+  shape = (_BATCH, *spec.observation_shape)
+  return frame_replay.Transitions(
+    rng.integers(256, size=shape, dtype=np.uint8),
+    rng.integers(spec.num_actions, size=_BATCH, dtype=np.int32),
+    rng.normal(size=_BATCH).astype(np.float32),
+    (rng.random(_BATCH) < 0.8).astype(np.float32),
+    rng.integers(256, size=shape, dtype=np.uint8),
+  )
+
+
 def _traces(parts, rows):
-  """{network: (Dense layers, Trace)}."""
+  """{network: (layers with kernels, Trace of arrays)}."""
   found = {}
-  for name, probe in parts.probes(tf.constant(rows)).items():
-    layers = trace.dense_layers(parts.networks[name])
-    found[name] = layers, trace.trace(layers, probe.inputs, probe.losses)
+  rows = tf.nest.map_structure(tf.constant, rows)
+  for name, probe in parts.probes(rows).items():
+    network = parts.networks[name]
+    traced = trace.trace(network, probe.inputs, probe.losses)
+    traced = tf.nest.map_structure(lambda tensor: tensor.numpy(), traced)
+    found[name] = trace.kernel_layers(network), traced
   return found
 
 
@@ -78,21 +103,21 @@ def test_the_mean_gradient_is_that_of_the_train_step(name):
     lambda rows: parts.agent.train(parts.to_experience(rows)).loss,
     autograph=False,
   )
-  train(tf.constant(rows))
+  train(tf.nest.map_structure(tf.constant, rows))
   for network, (layers, traced) in traces.items():
     adam = parts.optimizers[network].inner_optimizer
-    assert len(layers) == 3
-    for layer, *tensors in zip(layers, traced.inputs, traced.deltas):
+    assert len(layers) == _NUM_LAYERS.get(name, 3)
+    for layer, of in zip(layers, traced.layers):
       # After one train step, the first moment is a tenth of the gradient.
       expected = adam.get_slot(layer.kernel, 'm').numpy() / 0.1
       assert np.abs(expected).max() > 1e-5
-      found = signal.moments(*tensors).mean * trace.mask(layer)
+      found = of.moments().mean * trace.mask(layer)
       np.testing.assert_allclose(
         found, expected, rtol=1e-3, atol=1e-4 * np.abs(expected).max()
       )
 
 
-@pytest.mark.parametrize('name', ['dqn', 'sac'])
+@pytest.mark.parametrize('name', ['dqn', 'sac', 'nature_cnn', 'impala_resnet'])
 def test_each_gradient_is_that_of_its_sample_alone(name):
   _, parts, rows = _agent(name)
   if name == 'sac':
@@ -108,15 +133,15 @@ def test_each_gradient_is_that_of_its_sample_alone(name):
   whole = _traces(parts, rows)
   squares = {}
   for i in range(_BATCH):
-    for network, (_, one) in _traces(parts, rows[i : i + 1]).items():
-      for layer, tensors in enumerate(zip(one.inputs, one.deltas)):
-        gradient = signal.moments(*tensors).mean
+    row = tf.nest.map_structure(lambda array, i=i: array[i : i + 1], rows)
+    for network, (_, one) in _traces(parts, row).items():
+      for layer, of in enumerate(one.layers):
+        gradient = of.moments().mean
         squares[network, layer] = (
           squares.get((network, layer), 0) + gradient**2 / _BATCH
         )
   for (network, layer), expected in squares.items():
-    traced = whole[network][1]
-    found = signal.moments(traced.inputs[layer], traced.deltas[layer]).square
+    found = whole[network][1].layers[layer].moments().square
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-7)
 
 
@@ -132,7 +157,7 @@ def test_a_diagnosis_is_made_of_its_parts():
   masks = [trace.mask(layer) for layer in layers]
   assert 0.4 < 1 - np.concatenate([m.ravel() for m in masks]).mean() < 0.6
   gradients = [
-    np.einsum('bi,bj->bij', i, d) for i, d in zip(traced.inputs, traced.deltas)
+    np.einsum('bi,bj->bij', of.inputs, of.deltas) for of in traced.layers
   ]
   active = np.concatenate([g[:, m] for g, m in zip(gradients, masks)], axis=1)
   everything = np.concatenate([g.reshape(_BATCH, -1) for g in gradients], 1)
@@ -167,10 +192,36 @@ def test_units_made_dormant_are_counted():
     first.bias.assign([0.0] * num_dormant + [1.0] * (12 - num_dormant))
     found = _diagnose(parts, config, rows, 'dormant')
     [(_, traced)] = _traces(parts, rows).values()
-    assert (traced.inputs[1].numpy() == 0).all(axis=0).sum() == num_dormant
-    second = np.abs(traced.inputs[2]).mean(axis=0)
+    assert (traced.layers[1].inputs == 0).all(axis=0).sum() == num_dormant
+    second = np.abs(traced.layers[2].inputs).mean(axis=0)
     expected = num_dormant + (second == 0).sum()
     assert found['Dormant/q_network/0'] == pytest.approx(expected / 20)
+
+
+@pytest.mark.parametrize('network', ['nature_cnn', 'impala_resnet'])
+def test_of_a_convolution_the_channels_are_the_units(network):
+  config, parts, rows = _agent(network, width=0.1)
+  [(layers, traced)] = _traces(parts, rows).values()
+  first = sparsity.sparse_layers(parts.networks['q_network'])[0].layer
+  assert first.kernel.shape[-1] == 3
+  first.kernel.assign(0 * first.kernel)
+  first.bias.assign([0.0, 1.0, 1.0])
+  found = _diagnose(parts, config, rows, 'dormant,rank,snr,norms')
+  [(layers, traced)] = _traces(parts, rows).values()
+  dormant = []
+  for layer, of in zip(layers[:-1], traced.layers):
+    if trace.plain(layer).activation is tf.keras.activations.relu:
+      axes = tuple(range(of.outputs.ndim - 1))
+      dormant.extend((of.outputs == 0).all(axis=axes))
+  # Of the residual network, one convolution of each of six blocks has an
+  # activation of its own: 2 of 3 channels, 4 of 6.
+  num_units = {'nature_cnn': 3 + 6 + 6, 'impala_resnet': 2 * (3 + 6 + 6)}
+  assert len(dormant) == num_units[network] + 9
+  assert found['Dormant/q_network/0'] == pytest.approx(np.mean(dormant))
+  assert 0 <= found['Rank/q_network/effective'] <= 9
+  assert found['SNR/q_network/active'] > 0
+  assert f'SNR/q_network/{first.name}/active' in found
+  assert found['Norms/q_network/gradients'] > 0
 
 
 def test_only_what_is_asked_for():

@@ -54,7 +54,7 @@ class Diagnoser:
     """Makes one diagnosis.
 
     Args:
-      rows: float32 `[batch, row size]`, as `AgentParts.probes` takes them.
+      rows: of a batch, as `AgentParts.probes` takes them.
 
     Returns:
       `{TensorBoard tag: float}`.
@@ -62,7 +62,8 @@ class Diagnoser:
     diagnosis = {}
     if set(self._kinds) - {'churn'}:
       traces, values = tf.nest.map_structure(
-        lambda tensor: tensor.numpy(), self._trace(tf.constant(rows))
+        lambda tensor: tensor.numpy(),
+        self._trace(tf.nest.map_structure(tf.constant, rows)),
       )
       for name, traced in traces.items():
         diagnosis.update(self._of_network(name, traced))
@@ -80,39 +81,46 @@ class Diagnoser:
     probes = self._parts.probes(rows)
     traces, values = {}, {}
     for name, probe in probes.items():
-      layers = trace.dense_layers(self._parts.networks[name])
-      traces[name] = trace.trace(layers, probe.inputs, probe.losses)
+      network = self._parts.networks[name]
+      traces[name] = trace.trace(network, probe.inputs, probe.losses)
       if probe.values is not None:
         values[name] = probe.values(traces[name].outputs)
     return traces, values
 
   def _of_network(self, name, traced):
     """What the config asks for of one network; see `diagnose`."""
-    layers = trace.dense_layers(self._parts.networks[name])
+    layers = trace.kernel_layers(self._parts.networks[name])
     diagnosis = {}
+    moments = []
+    if {'snr', 'norms'} & set(self._kinds):
+      moments = [layer.moments() for layer in traced.layers]
     if 'snr' in self._kinds:
-      diagnosis.update(_snr(name, layers, traced))
+      diagnosis.update(_snr(name, layers, moments))
     if 'dormant' in self._kinds:
+      activations = [
+        of.outputs
+        for layer, of in zip(layers[:-1], traced.layers)
+        # Not before a sum, whose units have their activation after it.
+        if trace.plain(layer).activation is not tf.keras.activations.linear
+      ]
       for threshold in DORMANT_THRESHOLDS:
-        share = features.dormant_fraction(traced.inputs[1:], threshold)
+        share = features.dormant_fraction(activations, threshold)
         diagnosis[f'Dormant/{name}/{threshold:g}'] = share
     if 'rank' in self._kinds:
-      singular_values = np.linalg.svd(traced.inputs[-1], compute_uv=False)
+      singular_values = np.linalg.svd(
+        traced.layers[-1].inputs, compute_uv=False
+      )
       srank = features.srank(singular_values)
       diagnosis[f'Rank/{name}/srank'] = float(srank)
       effective = features.effective_rank(singular_values)
       diagnosis[f'Rank/{name}/effective'] = effective
     if 'norms' in self._kinds:
-      diagnosis.update(_norms(name, layers, traced))
+      diagnosis.update(_norms(name, layers, moments))
     return diagnosis
 
 
-def _snr(name, layers, traced):
+def _snr(name, layers, moments):
   """Signal-to-noise of each layer, and of the network's entries as one."""
-  moments = [
-    signal.moments(inputs, deltas)
-    for inputs, deltas in zip(traced.inputs, traced.deltas)
-  ]
   masks = [trace.mask(layer) for layer in layers]
   names = [f'{name}/{trace.plain(layer).name}' for layer in layers]
   diagnosis = {}
@@ -131,16 +139,15 @@ def _snr(name, layers, traced):
   return diagnosis
 
 
-def _norms(name, layers, traced):
+def _norms(name, layers, moments):
   """Euclidean norms over all kernels of a network.
 
   Of the weights, and of the gradient of the mean loss by the active ones.
   """
   weights = gradients = 0.0
-  for layer, inputs, deltas in zip(layers, traced.inputs, traced.deltas):
-    gradient = inputs.T @ deltas / len(inputs)
+  for layer, of in zip(layers, moments):
     weights += np.square(layer.kernel.numpy()).sum()
-    gradients += np.square(gradient[trace.mask(layer)]).sum()
+    gradients += np.square(of.mean[trace.mask(layer)]).sum()
   return {
     f'Norms/{name}/weights': float(np.sqrt(weights)),
     f'Norms/{name}/gradients': float(np.sqrt(gradients)),

@@ -8,10 +8,10 @@ def dormant_fraction(activations, threshold):
 
   A unit is dormant if its mean |activation| over the batch is at most
   `threshold` times the mean of that over the units of its layer. In a layer
-  that is 0 throughout, all are.
+  that is 0 throughout, all are. A channel of a convolution is one unit.
 
   Args:
-    activations: list of float arrays, one a hidden layer, `[batch, units]`.
+    activations: list of float arrays `[batch, ..., units]`, one a hidden layer.
     threshold: of the score, at least 0.
 
   Returns:
@@ -21,7 +21,7 @@ def dormant_fraction(activations, threshold):
   """
   dormant = []
   for layer in activations:
-    sizes = np.abs(layer).mean(axis=0)
+    sizes = np.abs(layer).mean(axis=tuple(range(layer.ndim - 1)))
     dormant.append(sizes <= threshold * sizes.mean())
   return float(np.concatenate(dormant).mean())
 

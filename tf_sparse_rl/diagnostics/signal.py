@@ -41,6 +41,19 @@ def moments(inputs, deltas):
   )
 
 
+def moments_of(gradients):
+  """Moments of gradients that are there one by one.
+
+  Args:
+    gradients: of each sample, `[batch, ...]`.
+
+  Returns:
+    Moments, `[...]`.
+  """
+  gradients = np.float64(gradients)
+  return Moments(gradients.mean(axis=0), np.square(gradients).mean(axis=0))
+
+
 def signal_to_noise(mean, square):
   """Gradient signal-to-noise, averaged over entries: `|mean| / std`.
 

@@ -6,61 +6,144 @@ import numpy as np
 import tensorflow as tf
 
 from tf_sparse_rl import sparsity
+from tf_sparse_rl.diagnostics import signal
+from tf_sparse_rl.networks import residual
 from tf_sparse_rl.sparsity import layers as layers_lib
 
 
+class DenseTrace(NamedTuple):
+  """Of a Dense layer."""
+
+  outputs: tf.Tensor  # `[batch, units]`
+  inputs: tf.Tensor  # `[batch, inputs]`
+  # Gradient of each sample's loss by the output before the activation.
+  deltas: tf.Tensor  # `[batch, units]`
+
+  def moments(self):
+    """Moments of the samples' gradients of the kernel, once all are arrays."""
+    return signal.moments(self.inputs, self.deltas)
+
+
+class ConvTrace(NamedTuple):
+  """Of a Conv2D."""
+
+  outputs: tf.Tensor  # `[batch, height, width, channels]`
+  gradients: tf.Tensor  # of each sample's loss by the kernel, `[batch, ...]`
+
+  def moments(self):
+    """See DenseTrace."""
+    return signal.moments_of(self.gradients)
+
+
 class Trace(NamedTuple):
-  """Tensors of one network, a list entry a layer."""
+  """Of a network, up to its last layer that has a kernel."""
 
-  inputs: list  # what each layer received, `[batch, inputs]`
-  deltas: list  # gradient of each sample's loss by its output before the
-  # activation, `[batch, units]`
-  outputs: tf.Tensor  # of the last layer, `[batch, outputs]`
+  layers: list  # a DenseTrace or a ConvTrace for each of `kernel_layers`
+  outputs: tf.Tensor  # of the last of them, `[batch, outputs]`
 
 
-def trace(layers, inputs, losses):
+class _Call(NamedTuple):
+  """What happened in a layer with a kernel."""
+
+  layer: tf.keras.layers.Layer
+  inputs: tf.Tensor
+  before_activation: tf.Tensor
+  outputs: tf.Tensor
+
+
+def trace(network, inputs, losses):
   """Goes forward and backward through a network.
 
   Each sample's loss depends on that sample alone, so the gradient of their
   sum by a layer's outputs is, row by row, that of each sample.
 
   Args:
-    layers: as `dense_layers` returns them.
-    inputs: of the network, `[batch, inputs]`.
+    network: see `kernel_layers`.
+    inputs: of the network, `[batch, ...]`.
     losses: function of the last layer's outputs, to a loss for each sample.
 
   Returns:
     Trace.
   """
-  received, before_activation = [], []
-  value = inputs
+  calls = []
   with tf.GradientTape() as tape:
-    for layer in map(plain, layers):
-      received.append(value)
-      before_activation.append(tf.matmul(value, layer.kernel) + layer.bias)
-      value = layer.activation(before_activation[-1])
-    total = tf.reduce_sum(losses(value))
-  return Trace(received, tape.gradient(total, before_activation), value)
+    _run(_steps(network), inputs, calls)
+    total = tf.reduce_sum(losses(calls[-1].outputs))
+  deltas = tape.gradient(total, [call.before_activation for call in calls])
+  return Trace(
+    [_layer_trace(call, delta) for call, delta in zip(calls, deltas)],
+    calls[-1].outputs,
+  )
 
 
-def dense_layers(network):
+def _steps(network):
+  """The layers to call in turn: of a network of Dense layers, these alone."""
+  layers = kernel_layers(network)
+  if all(isinstance(plain(layer), tf.keras.layers.Dense) for layer in layers):
+    return layers
+  return network.layers
+
+
+def _run(layers, value, calls):
+  """Calls layers in turn; notes those that have kernels."""
+  for layer in map(plain, layers):
+    if isinstance(layer, residual.Residual):
+      value = value + _run(layer.layers, value, calls)
+    elif _has_kernel(layer):
+      before = _before_activation(layer, value)
+      calls.append(_Call(layer, value, before, layer.activation(before)))
+      value = calls[-1].outputs
+    else:
+      value = layer(value)
+  return value
+
+
+def _before_activation(layer, inputs):
+  if isinstance(layer, tf.keras.layers.Dense):
+    return tf.matmul(inputs, layer.kernel) + layer.bias
+  return layer.convolution_op(inputs, layer.kernel) + layer.bias
+
+
+def _layer_trace(call, deltas):
+  if isinstance(call.layer, tf.keras.layers.Dense):
+    return DenseTrace(call.outputs, call.inputs, deltas)
+
+  def of_sample(tensors):
+    inputs, delta = tensors
+    return tf.raw_ops.Conv2DBackpropFilter(
+      input=inputs[tf.newaxis],
+      filter_sizes=call.layer.kernel.shape,
+      out_backprop=delta[tf.newaxis],
+      strides=[1, *call.layer.strides, 1],
+      padding=call.layer.padding.upper(),
+    )
+
+  gradients = tf.map_fn(
+    of_sample, (call.inputs, deltas), fn_output_signature=tf.float32
+  )
+  return ConvTrace(call.outputs, gradients)
+
+
+def _has_kernel(layer):
+  return isinstance(layer, (tf.keras.layers.Dense, tf.keras.layers.Conv2D))
+
+
+def kernel_layers(network):
   """The layers of a network that have kernels, in order.
 
   Args:
-    network: of Dense layers, sparse or not; others have no kernel.
+    network: of Dense layers, or one of those in `networks.conv`; sparse or
+      not.
 
   Returns:
-    List of Dense layers and SparseLayers.
+    List of Dense layers, Conv2Ds and SparseLayers.
   """
-  return [
-    layer
-    for layer in layers_lib.leaf_layers(network)
-    if isinstance(plain(layer), tf.keras.layers.Dense)
-  ]
+  leaves = layers_lib.leaf_layers(network)
+  return [layer for layer in leaves if _has_kernel(plain(layer))]
 
 
 def plain(layer):
-  """The Dense layer itself, without a SparseLayer around it."""
+  """The layer itself, without a SparseLayer around it."""
   return layer.layer if isinstance(layer, sparsity.SparseLayer) else layer
 
 
