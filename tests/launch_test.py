@@ -12,6 +12,8 @@ import sys
 import pytest
 import yaml
 
+from tf_sparse_rl import config
+
 _ROOT = pathlib.Path(__file__).parents[1]
 _TINY = (
   '--num_env_steps=300',
@@ -69,6 +71,12 @@ def _run(command, *, path=None, cwd=None, **variables):
 def _finished(path):
   """Names of the finished runs of a sweep."""
   return sorted(p.parent.name for p in path.glob('runs/*/summary.json'))
+
+
+def test_the_study_of_atari_has_every_game():
+  lines = (_ROOT / 'launch/paper_atari.sh').read_text().splitlines()
+  parts = [line.split('=', 1)[1] for line in lines if line.startswith('games')]
+  assert ''.join(parts).split(',') == list(config.ATARI_GAMES)
 
 
 @pytest.mark.skipif(not shutil.which('shellcheck'), reason='no shellcheck')

@@ -1,5 +1,7 @@
 """Presets against the paper's tables 1 to 8 and its released code."""
 
+import pathlib
+
 import pytest
 
 from tf_sparse_rl import config as config_lib
@@ -394,3 +396,14 @@ def test_every_value_has_a_source():
       assert source.rstrip(':;') in ('table', 'code', 'section', 'ours'), name
       # A table or a section has a number, a choice of ours a reason.
       assert what or source == 'code', name
+
+
+def test_the_file_of_a_wide_pruned_resnet_is_a_whole_config():
+  path = pathlib.Path(__file__).parents[1] / 'launch/wide_pruned_resnet.json'
+  config = flags.make_config(config_lib.load_values(path))
+  assert (config.method, config.sparsity, config.width) == ('prune', 0.95, 3)
+  # The paper's schedule and table 5, at the paper's length.
+  assert config.num_env_steps == 10_000_000
+  assert config.prune_begin_train_step == 500_000
+  assert config.prune_end_train_step == 2_000_000
+  assert (config.learning_rate, config.adam_epsilon) == (1e-4, 3.125e-4)
