@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Does return survive zeros in blocks of four? DQN with RigL and static masks
-# at 0.9, blocks against single entries, three seeds, 40,000 env steps. Finished
-# runs are left alone, so it can be stopped and started again.
+# Does return survive zeros in blocks of four? At sparsity 0.9, blocks against
+# single entries: DQN with RigL and static masks, three seeds, 40,000 env steps;
+# SAC with RigL, two seeds, 150,000 env steps, about ten minutes a run on one
+# core. Finished runs are left alone, so it can be stopped and started again.
 #   launch/blocks.sh [directory of the runs; default runs/blocks]
 set -euo pipefail
 
@@ -11,11 +12,27 @@ source "$(dirname -- "${BASH_SOURCE[0]}")/env.sh"
 runs=${1:-$root/runs/blocks}
 ensure_environment
 sweep() {
-  "$python" -m tf_sparse_rl.sweep --methods=rigl,static --sparsities=0.9 \
-    --env_names=CartPole-v1,Acrobot-v1 --num_env_steps=40000 "$@"
+  "$python" -m tf_sparse_rl.sweep --sparsities=0.9 "$@"
+}
+dqn() {
+  sweep --methods=rigl,static --env_names=CartPole-v1,Acrobot-v1 \
+    --num_env_steps=40000 "$@"
+}
+# 17 inputs are no blocks of four: the layer that they go to stays dense.
+sac() {
+  sweep --agent=sac --methods=rigl --env_names=HalfCheetah-v5 \
+    --num_env_steps=150000 \
+    --custom_sparsity=actor/hidden_0=0,critic/hidden_0=0 "$@"
 }
 for seeds in 1 2 3; do
-  sweep --sweep_dir="$runs/block" --seeds="$seeds" --block_shape=4,1
-  sweep --sweep_dir="$runs/any" --seeds="$seeds"
+  dqn --sweep_dir="$runs/dqn/block" --seeds="$seeds" --block_shape=4,1
+  dqn --sweep_dir="$runs/dqn/any" --seeds="$seeds"
 done
-"$python" -m tf_sparse_rl.report --sweep_dir="$runs" --out="$runs/report"
+for seeds in 1 2; do
+  sac --sweep_dir="$runs/sac/block" --seeds="$seeds" --block_shape=4,1
+  sac --sweep_dir="$runs/sac/any" --seeds="$seeds"
+done
+for agent in dqn sac; do
+  "$python" -m tf_sparse_rl.report --sweep_dir="$runs/$agent" \
+    --out="$runs/report/$agent"
+done
