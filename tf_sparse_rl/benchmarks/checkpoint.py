@@ -1,4 +1,4 @@
-"""Times checkpoints of a run whose replay is full."""
+"""Times checkpoints of a run whose replay is full, and draws from it."""
 
 import pathlib
 import tempfile
@@ -8,7 +8,10 @@ import numpy as np
 
 from tf_sparse_rl import envs
 from tf_sparse_rl.agents import registry
+from tf_sparse_rl.benchmarks import in_turn
 from tf_sparse_rl.training import checkpoints, replay, state
+
+_DRAWS = 500
 
 
 def measure(config, rounds):
@@ -20,13 +23,16 @@ def measure(config, rounds):
     rounds: how many checkpoints.
 
   Returns:
-    Dict of JSON types; seconds.
+    Dict of JSON types; seconds, and milliseconds of the draw of a batch.
   """
   env = envs.make(config)
   agent = registry.build(config, env.spec).agent
   buffer = replay.make(config, env.spec)
   _add(buffer, env, buffer.capacity)
   rng = np.random.default_rng(0)
+  draw_ms = in_turn.median_ms(
+    lambda: buffer.sample(config.batch_size, rng), _DRAWS
+  )
   with tempfile.TemporaryDirectory() as path:
     keeper = checkpoints.Checkpoints(path, agent, buffer)
     now = state.State.begin(config)
@@ -47,6 +53,9 @@ def measure(config, rounds):
     restore_seconds = time.perf_counter() - begin
   return {
     'transitions': buffer.capacity,
+    'memory_mebibytes': round(buffer.num_bytes / 2**20, 1),
+    'draw_milliseconds': draw_ms,
+    'drawn_per_sec': round(1000 * config.batch_size / draw_ms),
     'new_transitions': config.checkpoint_period,
     'first_seconds': seconds[0],
     'seconds': seconds[1:],
