@@ -130,7 +130,7 @@ def test_a_lock_ends_with_its_process_even_by_kill_9(tmp_path, holder):
   os.kill(holder.pid, signal.SIGKILL)
   holder.wait()
   with directory.locked():
-    pass
+    assert run_dir.RunDir(directory.path).in_use()
 
 
 def test_in_use_is_seen_and_nothing_created(tmp_path, holder):
