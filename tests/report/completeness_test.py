@@ -38,4 +38,6 @@ def test_agents_may_have_seeds_of_their_own(tmp_path):
   studies.make_run(tmp_path / '0', [1.0], seed=0)
   sac = {'agent': 'sac', 'env_name': 'Walker2d-v5'}
   studies.make_run(tmp_path / '1', [1.0], seed=1, **sac)
-  completeness.check(_group(tmp_path))
+  found = _group(tmp_path)
+  completeness.check(found)
+  assert completeness.missing_seeds(found) == []
