@@ -272,18 +272,48 @@ def test_terminal_gets_a_progress_bar(tmp_path):
   assert '600/600' in text and 'step/s' in text and 'return ' in text
 
 
-def test_evaluate_plays_and_films(finished, tmp_path):
+def test_evaluate_plays_and_films(finished):
   path, _ = finished
   flags = (f'--root_dir={path}', '--num_episodes=4', '--seed=3')
-  process = _run('evaluate', *flags, f'--video_dir={tmp_path}/video')
+  process = _run('evaluate', *flags, '--video')
   assert process.returncode == 0, process.stderr
   told = json.loads(process.stdout)
   assert told['env_name'] == 'CartPole-v1'
   assert told['returns'] == [float(n) for n in told['lengths']]
   assert len(told['returns']) == 4
   assert told['return_mean'] == sum(told['returns']) / 4
-  [video] = (tmp_path / 'video').glob('*.mp4')
+  assert told['video'] == str(path / 'video')
+  [video] = (path / 'video').glob('*.mp4')
   assert video.stat().st_size > 1000
+
+
+def test_evaluate_with_noise_is_told_written_and_drawn(finished):
+  path, _ = finished
+  flags = (f'--root_dir={path}', '--num_episodes=6', '--seed=3')
+  [plain] = [json.loads(_run('evaluate', *flags).stdout)]
+  process = _run('evaluate', *flags, '--noise_std=3,0,0.5,3')
+  assert (process.returncode, process.stderr) == (0, '')
+  told = json.loads(process.stdout)
+  assert [level['noise_std'] for level in told['noise']] == [0, 0.5, 3]
+  assert told['noise'][0]['returns'] == plain['returns']
+  assert told['noise'][2]['returns'] != plain['returns']
+  assert "entry's own" in told['noise_std_in']
+  lines = (path / 'noise.jsonl').read_text().splitlines()
+  assert [json.loads(line) for line in lines] == told['noise']
+  assert told['figure'] == str(path / 'noise.png')
+  assert (path / 'noise.png').read_bytes()[:4] == b'\x89PNG'
+  # Another call replaces what is there.
+  again = _run('evaluate', *flags, '--noise_std=3')
+  assert json.loads(again.stdout)['noise'] == told['noise'][2:]
+  assert len((path / 'noise.jsonl').read_text().splitlines()) == 1
+
+
+@pytest.mark.parametrize('given', ['', '-1', '0,x', 'nan', 'inf', '0,,5'])
+def test_levels_of_noise_are_checked_first(given, tmp_path):
+  process = _run('evaluate', f'--root_dir={tmp_path}', f'--noise_std={given}')
+  assert process.returncode == 2
+  assert f'numbers of at least 0. Received: {given!r}' in process.stderr
+  assert not list(tmp_path.iterdir())
 
 
 def test_summarize_prints_the_budgets():
@@ -398,7 +428,7 @@ def test_benchmark_refuses_before_it_measures(flags, message, tmp_path):
   'name, flag',
   [
     ('train', '--root_dir'),
-    ('evaluate', '--video_dir'),
+    ('evaluate', '--noise_std'),
     ('summarize', '--distribution'),
     ('benchmark', '--peers'),
     ('report', '--sweep_dir'),

@@ -118,6 +118,7 @@ _OUT_OF_RANGE = {
   'entropy_weight': (-0.1, math.inf, math.nan),
   'max_gradient_norm': (-0.1, math.inf, math.nan),
   'eval_period': (0,),
+  'num_eval_env_steps': (-1, 10**12 + 1),
   'num_eval_episodes': (0, 10_001),
   'checkpoint_period': (0, -1, 10**12 + 1),
   'summary_period': (0,),

@@ -294,7 +294,7 @@ def test_help_lists_every_field(module, own):
 
 def test_help_of_evaluate_lists_its_flags_only():
   result = _command('--help', module='evaluate')
-  for name in ('root_dir', 'num_episodes', 'seed', 'video_dir'):
+  for name in ('root_dir', 'num_episodes', 'seed', 'noise_std', '[no]video'):
     assert f'--{name}:' in result.stdout
   assert '--learning_rate:' not in result.stdout
 

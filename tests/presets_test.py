@@ -30,6 +30,7 @@ _PAPER_DQN_CLASSIC = {
   'train_period': 1,
   'eval_epsilon': 0.0,
   'eval_period': 2000,
+  'num_eval_env_steps': 0,
   'num_eval_episodes': 20,
   'sparsity_aware_init': True,
   'drop_fraction': 0.5,
@@ -59,6 +60,7 @@ _PAPER_DQN_ATARI = {
   'train_period': 4,
   'eval_epsilon': 0.001,
   'eval_period': 250_000,
+  'num_eval_env_steps': 125_000,
   'drop_fraction': 0.3,
   'mask_update_period': 5000,
   'mask_update_end_train_step': 2_000_000,
@@ -99,6 +101,7 @@ _PAPER_SAC = {
   'replay_capacity': 1_000_000,
   'train_period': 1,
   'eval_period': 10_000,
+  'num_eval_env_steps': 0,
   'num_eval_episodes': 30,
   'mask_update_end_train_step': 800_000,
   'prune_begin_train_step': 200_000,
@@ -407,3 +410,11 @@ def test_the_file_of_a_wide_pruned_resnet_is_a_whole_config():
   assert config.prune_begin_train_step == 500_000
   assert config.prune_end_train_step == 2_000_000
   assert (config.learning_rate, config.adam_epsilon) == (1e-4, 3.125e-4)
+
+
+def test_who_asks_for_a_number_of_episodes_gets_it_on_atari_too():
+  config = flags.make_config({'env_name': 'Pong', 'num_eval_episodes': 3})
+  assert (config.num_eval_env_steps, config.num_eval_episodes) == (0, 3)
+  both = {'num_eval_episodes': 3, 'num_eval_env_steps': 500}
+  config = flags.make_config({'env_name': 'Pong', **both})
+  assert (config.num_eval_env_steps, config.num_eval_episodes) == (500, 3)

@@ -55,7 +55,10 @@ def _config(warmup):
     )
   # The only evaluations left are the first and the last: not timed.
   return dataclasses.replace(
-    config, eval_period=config.num_env_steps, num_eval_episodes=1
+    config,
+    eval_period=config.num_env_steps,
+    num_eval_episodes=1,
+    num_eval_env_steps=0,
   )
 
 

@@ -247,7 +247,14 @@ class Config:
     None, 'share of random actions in evaluations', _DQN
   )
   eval_period: int | None = _field(None, 'env steps between evaluations')
-  num_eval_episodes: int | None = _field(None, 'episodes of one evaluation')
+  num_eval_env_steps: int | None = _field(
+    None,
+    'env steps of one evaluation: episodes begin until so many were taken; 0 '
+    'for num_eval_episodes alone',
+  )
+  num_eval_episodes: int | None = _field(
+    None, 'episodes of one evaluation, played side by side, at least'
+  )
   checkpoint_period: int = _field(
     10_000, 'env steps from one checkpoint to the next'
   )
@@ -503,6 +510,7 @@ _RANGES = {
   'entropy_weight': (0, 1e6, 'a weight of at least 0'),
   'max_gradient_norm': (0, 1e6, 'a norm of at least 0'),
   'eval_period': _COUNT,
+  'num_eval_env_steps': _STEPS,
   'num_eval_episodes': (1, 10000, 'from 1 to 10000 episodes'),
   'checkpoint_period': _COUNT,
   'summary_period': _COUNT,

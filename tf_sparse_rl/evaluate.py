@@ -3,7 +3,9 @@
 It needs the exported policy and config.json only, not the trained agent.
 """
 
+import importlib.util
 import json
+import math
 import sys
 
 from absl import flags
@@ -11,15 +13,19 @@ from absl import flags
 from tf_sparse_rl import flags as run_flags
 from tf_sparse_rl import quiet
 
+_IMAGES = 'levels of grey'
+_FLAT = "multiples of each entry's own"
+
 
 def main(argv):
-  """Plays episodes, prints their returns and, if asked, films some."""
+  """Plays episodes, prints their returns and, if asked, films one."""
   del argv
   options = flags.FLAGS
   if not options.root_dir:
     raise run_flags.UserError(
       'Expected --root_dir, the directory of a finished run. Received none.'
     )
+  stds = _noise_stds(options.noise_std)
   from tf_sparse_rl.training import run_dir as run_dir_lib
 
   run_dir = run_dir_lib.RunDir(options.root_dir)
@@ -27,32 +33,99 @@ def main(argv):
     values = run_dir.read_finished_config()
     # Imported late: a wrong directory is told at once.
     quiet.silence()
-    from tf_sparse_rl.exporting import policy
-    from tf_sparse_rl.training import evaluation
-
-    act = policy.load(run_dir.policy_path)
-    evaluator = evaluation.Evaluator(
-      values['env_name'], options.num_episodes, options.seed
-    )
-    returns, lengths = evaluator.evaluate(act, index=0)
-    if options.video_dir:
-      evaluation.film(values['env_name'], act, options.video_dir, options.seed)
+    result = _evaluate(values, run_dir, stds, options)
   except (ValueError, run_dir_lib.RunDirError) as error:
     raise run_flags.UserError(str(error)) from error
-  print(
-    json.dumps(
-      {
-        'env_name': values['env_name'],
-        'num_episodes': len(returns),
-        'return_mean': sum(returns) / len(returns),
-        'return_min': min(returns),
-        'return_max': max(returns),
-        'returns': returns,
-        'lengths': lengths,
-      },
-      indent=2,
+  except OSError as error:
+    raise run_flags.UserError(
+      f'Writing to {options.root_dir} failed: {error}.'
+    ) from error
+  print(json.dumps(result, indent=2))
+
+
+def _noise_stds(texts):
+  """The levels of --noise_std, in order, each once."""
+  if texts is None:
+    return []
+  try:
+    stds = [float(text) for text in texts]
+  except ValueError:
+    stds = []
+  if not stds or not all(0 <= std < math.inf for std in stds):
+    raise run_flags.UserError(
+      'Expected --noise_std=0,5,10 or the like: numbers of at least 0. '
+      f'Received: {",".join(texts)!r}.'
     )
+  for name in ('matplotlib', 'rliable'):
+    if importlib.util.find_spec(name) is None:
+      raise run_flags.UserError(
+        f'--noise_std draws a figure and needs {name}: pip install '
+        '"tf_sparse_rl[report]".'
+      )
+  return sorted(set(stds))
+
+
+def _evaluate(values, run_dir, stds, options):
+  """What is printed, a dict of JSON types."""
+  from tf_sparse_rl import envs
+  from tf_sparse_rl.exporting import policy
+  from tf_sparse_rl.training import evaluation
+
+  config = run_flags.make_config(values)
+  act = policy.load(run_dir.policy_path)
+  name = config.env_name
+  environments = [envs.from_name(name) for _ in range(options.num_episodes)]
+  # As while it trained; agents without the field act greedily.
+  epsilon = config.eval_epsilon or 0.0
+  result = {
+    'env_name': name,
+    'num_episodes': options.num_episodes,
+    'epsilon': epsilon,
+  }
+  if stds:
+    outcomes = evaluation.evaluate_with_noise(
+      environments, act, stds, options.seed, epsilon
+    )
+    unit = _IMAGES if environments[0].spec.observation_shape else _FLAT
+    result['noise'] = [
+      {'noise_std': std, **_statistics(outcome)}
+      for std, outcome in zip(stds, outcomes)
+    ]
+    result['noise_std_in'] = unit
+    result['figure'] = _write_noise(run_dir, config, result['noise'], unit)
+  else:
+    evaluator = evaluation.Evaluator(environments, options.seed, epsilon)
+    outcome = evaluator.evaluate(act, index=0)
+    result.update(_statistics(outcome), lengths=outcome.lengths)
+  if options.video:
+    directory = run_dir.path / 'video'
+    evaluation.film(name, act, directory, options.seed)
+    result['video'] = str(directory)
+  return result
+
+
+def _statistics(outcome):
+  returns = outcome.returns
+  return {
+    'return_mean': sum(returns) / len(returns),
+    'return_min': min(returns),
+    'return_max': max(returns),
+    'returns': returns,
+  }
+
+
+def _write_noise(run_dir, config, levels, unit):
+  """Writes the levels and their figure; returns the path of the latter."""
+  from tf_sparse_rl.report import noise_figure
+
+  figure = noise_figure.draw(
+    f'{config.label}, seed {config.seed}',
+    config.method,
+    [level['noise_std'] for level in levels],
+    [level['returns'] for level in levels],
+    unit,
   )
+  return str(run_dir.write_noise(levels, figure))
 
 
 def run():
@@ -62,10 +135,20 @@ def run():
     'num_episodes', 20, 'Episodes, with greedy actions.', lower_bound=1
   )
   flags.DEFINE_integer('seed', 1, 'Of the starts of the episodes.', 0)
-  flags.DEFINE_string(
-    'video_dir', None, 'Film one episode as MP4 into this directory.'
+  flags.DEFINE_list(
+    'noise_std',
+    None,
+    'Standard deviations of Gaussian noise in observations, each with '
+    'num_episodes episodes: of Atari in levels of grey, as in 0,5,10,20,30; '
+    "else as multiples of each entry's own, as in 0,0.1,0.2,0.5,1. Written to "
+    'noise.jsonl and noise.png of the run, in the place of earlier ones.',
   )
-  run_flags.show_in_help('root_dir', 'num_episodes', 'seed', 'video_dir')
+  flags.DEFINE_boolean(
+    'video', False, 'Film one episode as MP4 into video/ of the run.'
+  )
+  run_flags.show_in_help(
+    'root_dir', 'num_episodes', 'seed', 'noise_std', 'video'
+  )
   run_flags.run_command(main)
 
 

@@ -59,6 +59,18 @@ class ByFamily(NamedTuple):
     return self.atari if config_lib.is_atari(config.env_name) else self.value
 
 
+class Unless(NamedTuple):
+  """A value that is 0 where another field is given."""
+
+  value: Any
+  field: str
+  source: str
+
+  def resolve(self, config):
+    """See Value."""
+    return self.value if getattr(config, self.field) is None else 0
+
+
 class Same(NamedTuple):
   """The value of another field."""
 
@@ -125,6 +137,7 @@ _DQN_CLASSIC = {
   'train_period': Value(1, 'table 6'),
   'eval_epsilon': Value(0.0, 'code: greedy; table 6 says 0.1'),
   'eval_period': Value(2000, 'code'),
+  'num_eval_env_steps': Value(0, 'code'),
   'num_eval_episodes': Value(20, 'code'),
   'sparsity_aware_init': Value(True, 'table 1'),
   'drop_fraction': Value(0.5, 'table 1'),
@@ -157,8 +170,10 @@ _DQN_CNN = {
   'train_period': Value(4, 'table 6'),
   'eval_epsilon': Value(0.001, 'code'),
   'eval_period': Value(250_000, 'code'),
+  # Before the episodes, whose number is then given.
+  'num_eval_env_steps': Unless(125_000, 'num_eval_episodes', 'code'),
   'num_eval_episodes': Value(
-    30, 'ours: the code plays episodes for 125,000 agent steps'
+    5, 'ours: side by side; of the longest, as many make 125,000 env steps'
   ),
   'sparsity_aware_init': ByMethod(True, {'prune': False}, 'table 4'),
   'drop_fraction': Value(0.3, 'table 4'),
@@ -212,6 +227,7 @@ _SAC = {
   ),
   'train_period': Value(1, 'table 8'),
   'eval_period': Value(10_000, 'code'),
+  'num_eval_env_steps': Value(0, 'code'),
   'num_eval_episodes': Value(30, 'code'),
   'sparsity_aware_init': ByMethod(True, {'static': False}, 'table 2'),
   'drop_fraction': ByMethod(0.5, {'set': 0.3}, 'table 2'),
@@ -244,6 +260,7 @@ _PPO = {
   'entropy_weight': Value(0.0, 'table 9'),
   'max_gradient_norm': Value(0.5, 'table 9'),
   'eval_period': Value(14_336, 'code: every 7 rollouts'),
+  'num_eval_env_steps': Value(0, 'code'),
   'num_eval_episodes': Value(20, 'code'),
   'sparsity_aware_init': ByMethod(True, {'prune': False}, 'table 3'),
   'drop_fraction': Value(

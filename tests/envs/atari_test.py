@@ -227,7 +227,9 @@ def test_random_actions_are_all_of_them():
 
 def test_an_evaluation_sees_pictures(monkeypatch):
   monkeypatch.setattr(atari, 'MAX_EPISODE_STEPS', 3)
-  evaluator = evaluation.Evaluator('Pong', num_episodes=2, seed=0)
+  evaluator = evaluation.Evaluator(
+    [envs.from_name('Pong') for _ in range(2)], seed=0
+  )
   seen = []
 
   def act(observations):

@@ -4,6 +4,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
+from tf_sparse_rl import envs
 from tf_sparse_rl.training import evaluation
 
 
@@ -38,6 +39,13 @@ def _wait(observations):
   return np.zeros(len(observations), np.int32)
 
 
+def _evaluator(num_environments, **options):
+  environments = [
+    envs.from_name('Countdown-v0') for _ in range(num_environments)
+  ]
+  return evaluation.Evaluator(environments, **options)
+
+
 def test_returns_and_lengths_are_of_one_episode_each():
   starts = []
 
@@ -45,15 +53,18 @@ def test_returns_and_lengths_are_of_one_episode_each():
     starts.append(observations[:, 0].tolist())
     return _count(observations)
 
-  outcome = evaluation.Evaluator('Countdown-v0', 20, seed=1).evaluate(act, 0)
+  outcome = _evaluator(20, seed=1).evaluate(act, 0)
   assert len(set(starts[0])) > 2
+  assert [len(s) for s in starts] == [
+    sum(n > played for n in starts[0]) for played in range(len(starts))
+  ]
   assert outcome.lengths == [int(n) for n in starts[0]]
   assert outcome.returns == [2.0 * n for n in starts[0]]
   assert len(starts) == max(outcome.lengths)  # One call for all of them.
 
 
 def test_an_episode_ends_when_it_is_truncated():
-  outcome = evaluation.Evaluator('Countdown-v0', 3, seed=1).evaluate(_wait, 0)
+  outcome = _evaluator(3, seed=1).evaluate(_wait, 0)
   assert outcome == ([0.0] * 3, [8] * 3)
 
 
@@ -61,32 +72,61 @@ def test_epsilon_is_the_share_of_random_actions():
   seen = []
 
   def act(observations):
-    seen.append(observations[:, 0].copy())
+    seen.append(observations[:, 0].sum())
     return _wait(observations)
 
-  evaluator = evaluation.Evaluator('Countdown-v0', 500, seed=1, epsilon=0.4)
+  evaluator = _evaluator(500, seed=1, epsilon=0.4)
   first = evaluator.evaluate(act, 0)
-  # Of the random actions half count down.
-  moved = np.mean(seen[0] - seen[1])
+  # Of the random actions half count down. Who is at 0 plays no more.
+  moved = (seen[0] - seen[1]) / 500
   assert abs(moved - 0.2) < 5 * np.sqrt(0.2 * 0.8 / 500)
   assert evaluator.evaluate(act, 0) == first
+
+
+def test_episodes_begin_until_enough_env_steps_were_taken():
+  evaluator = _evaluator(3, seed=1, num_env_steps=40)
+  outcome = evaluator.evaluate(_count, 0)
+  # Every one of them was played to its end, and counts.
+  assert outcome.returns == [2.0 * n for n in outcome.lengths]
+  assert sum(outcome.lengths) >= 40
+  # The last ones had begun before: at most what two others had left to play.
+  assert sum(outcome.lengths) < 40 + 3 * 6
+  assert sum(outcome.lengths[:-3]) < 40
+  assert len(set(outcome.lengths)) > 3
+  assert evaluator.evaluate(_count, 0) == outcome
+  fixed = _evaluator(3, seed=1).evaluate(_count, 0)
+  assert outcome.lengths[:3] == fixed.lengths
+
+
+def test_one_environment_plays_as_the_paper_does():
+  outcome = _evaluator(1, seed=3, num_env_steps=30).evaluate(_count, 0)
+  ends = np.cumsum(outcome.lengths)
+  assert ends[-2] < 30 <= ends[-1]
+
+
+def test_short_episodes_are_not_preferred():
+  evaluator = _evaluator(10, seed=0, num_env_steps=20_000)
+  outcome = evaluator.evaluate(_count, 0)
+  # Of 1 to 6 each is as likely: 3.5 on average, with a variance of 35 / 12.
+  error = np.sqrt(35 / 12 / len(outcome.lengths))
+  assert abs(np.mean(outcome.lengths) - 3.5) < 5 * error
 
 
 def test_starts_depend_on_seed_and_index_only():
   def starts(evaluator, index):
     return evaluator.evaluate(_count, index).lengths
 
-  evaluator = evaluation.Evaluator('Countdown-v0', 30, seed=5)
+  evaluator = _evaluator(30, seed=5)
   first, second = starts(evaluator, 0), starts(evaluator, 2000)
   assert first != second
   assert starts(evaluator, 0) == first  # Whatever came in between.
-  fresh = evaluation.Evaluator('Countdown-v0', 30, seed=5)
+  fresh = _evaluator(30, seed=5)
   assert starts(fresh, 2000) == second
-  assert starts(evaluation.Evaluator('Countdown-v0', 30, seed=6), 0) != first
+  assert starts(_evaluator(30, seed=6), 0) != first
 
 
 def test_an_evaluation_can_be_given_up_and_made_again():
-  evaluator = evaluation.Evaluator('Countdown-v0', 20, seed=5)
+  evaluator = _evaluator(20, seed=5)
   whole = evaluator.evaluate(_count, 7)
   acted = []
 
@@ -97,9 +137,48 @@ def test_an_evaluation_can_be_given_up_and_made_again():
   assert evaluator.evaluate(act, 7, stop=lambda: True) is None
   assert acted == []
   assert evaluator.evaluate(act, 7, stop=lambda: len(acted) == 2) is None
-  assert acted == [20, 20]
+  # Who started at 1 is done after the first.
+  assert acted[0] == 20 and 10 < acted[1] < 20 and len(acted) == 2
   assert evaluator.evaluate(_count, 7) == whole
   assert evaluator.evaluate(_count, 7, stop=lambda: False) == whole
+
+
+def test_noise_is_in_units_of_what_is_seen_without():
+  seen = []
+
+  def act(observations):
+    seen.append(observations.copy())
+    return _wait(observations)
+
+  def environments():
+    return [envs.from_name('Countdown-v0') for _ in range(200)]
+
+  stds = [0.0, 0.5, 2.0]
+  outcomes = evaluation.evaluate_with_noise(environments(), act, stds, seed=1)
+  assert [o.lengths for o in outcomes] == [[8] * 200] * 3
+  clean, half, double = (np.stack(seen[8 * i : 8 * (i + 1)]) for i in range(3))
+  # The start is observed and, for everyone waits, again after every step.
+  unit = clean[0].std()
+  assert unit > 1
+  for noisy, std in ((half, 0.5), (double, 2.0)):
+    noise = noisy - clean
+    assert abs(noise.std() / (std * unit) - 1) < 5 / np.sqrt(2 * noise.size)
+    assert abs(noise.mean()) < 5 * std * unit / np.sqrt(noise.size)
+  again = evaluation.evaluate_with_noise(environments(), act, [2.0], seed=1)
+  np.testing.assert_array_equal(np.stack(seen[-8:]), double)
+  assert again == outcomes[2:]
+
+
+def test_an_agent_that_counts_by_what_it_sees_loses_by_noise():
+  def act(observations):
+    return (observations[:, 0] > 2.5).astype(np.int32)  # Down to 2, no more.
+
+  environments = [envs.from_name('Countdown-v0') for _ in range(200)]
+  clean, noisy = evaluation.evaluate_with_noise(
+    environments, act, [0.0, 1.0], seed=1
+  )
+  assert 0 < np.mean(clean.returns) < np.mean(noisy.returns)
+  assert clean == evaluation.Evaluator(environments, seed=1).evaluate(act, 0)
 
 
 def test_a_film_is_an_mp4_of_the_episode(tmp_path):

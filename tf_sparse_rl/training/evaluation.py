@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tf_sparse_rl import envs
+from tf_sparse_rl.diagnostics import noise
 
 
 class Returns(NamedTuple):
@@ -20,30 +21,35 @@ class Returns(NamedTuple):
 class Evaluator:
   """Plays episodes side by side, so that one graph call acts in all."""
 
-  def __init__(self, env_name, num_episodes, seed, epsilon=0.0):
-    """Makes the environments.
+  def __init__(self, environments, seed, epsilon=0.0, num_env_steps=0):
+    """Takes the environments.
 
     Args:
-      env_name: id of a Gymnasium environment.
-      num_episodes: episodes of one evaluation.
+      environments: list of Environments, of one kind; each plays an episode.
       seed: of the episodes' starts; evaluation k of a run is the same
         whatever was evaluated before.
       epsilon: share of random actions.
+      num_env_steps: an environment whose episode is over plays another one
+        until all together have taken so many env steps. Whatever episode has
+        begun is played to its end, so long ones count as short ones do.
     """
-    self._envs = [envs.from_name(env_name) for _ in range(num_episodes)]
+    self._envs = environments
     self._seed = seed
     self._epsilon = epsilon
+    self._num_env_steps = num_env_steps
 
   def evaluate(self, act, index, stop=lambda: False):
-    """Plays each environment's episode to its end.
+    """Plays episodes to their ends.
 
     Args:
-      act: function from observations `[episodes, size]` to actions.
+      act: function from observations `[environments, ...]` to actions; called
+        with those that are playing.
       index: number of this evaluation in the run.
       stop: asked now and then whether to give up.
 
     Returns:
-      Returns, or None if it was given up.
+      Returns, in the order in which the episodes began, or None if it was
+      given up.
     """
     rng = np.random.default_rng([self._seed, index])
     seeds = rng.integers(2**31, size=len(self._envs))
@@ -51,24 +57,58 @@ class Evaluator:
       [env.reset(seed=int(seed)) for env, seed in zip(self._envs, seeds)]
     )
     returns, lengths = [0.0] * len(self._envs), [0] * len(self._envs)
-    running = list(range(len(self._envs)))
-    while running:
+    episodes = {i: i for i in range(len(self._envs))}  # By environment.
+    while episodes:
       if stop():
         return None
-      # All rows, the finished too: the graph is one shape, the cost is small.
-      actions = act(observations)
+      playing = list(episodes)
+      actions = act(observations[playing])
       if self._epsilon:
         actions = np.array(actions)
-        for i in np.flatnonzero(rng.random(len(actions)) < self._epsilon):
-          actions[i] = self._envs[i].random_action(rng)
-      for i in list(running):
-        step = self._envs[i].step(actions[i])
+        for row in np.flatnonzero(rng.random(len(actions)) < self._epsilon):
+          actions[row] = self._envs[playing[row]].random_action(rng)
+      for i, action in zip(playing, actions):
+        step = self._envs[i].step(action)
         observations[i] = step.observation
-        returns[i] += step.reward
-        lengths[i] += 1
-        if step.terminated or step.truncated:
-          running.remove(i)
+        returns[episodes[i]] += step.reward
+        lengths[episodes[i]] += 1
+        if not (step.terminated or step.truncated):
+          continue
+        if sum(lengths) < self._num_env_steps:
+          observations[i] = self._envs[i].reset(seed=int(rng.integers(2**31)))
+          episodes[i] = len(returns)
+          returns.append(0.0)
+          lengths.append(0)
+        else:
+          del episodes[i]
     return Returns(returns, lengths)
+
+
+def evaluate_with_noise(environments, act, stds, seed, epsilon=0.0):
+  """Plays episodes from the same starts at each level of noise.
+
+  Args:
+    environments: list of Environments of one kind, one an episode.
+    act: see `Evaluator.evaluate`.
+    stds: standard deviations of the noise in observations: of images in levels
+      of grey; of flat observations as multiples of each entry's own standard
+      deviation, in these episodes without noise.
+    seed: of the episodes' starts and of the noise.
+    epsilon: share of random actions.
+
+  Returns:
+    List of Returns, one for each of `stds`.
+  """
+  unit, known = 1.0, {}
+  if not environments[0].spec.observation_shape:
+    watched = [noise.WatchedEnvironment(env) for env in environments]
+    known[0.0] = Evaluator(watched, seed, epsilon).evaluate(act, index=0)
+    unit = noise.std_of_observations(watched)
+  for std in stds:
+    if std not in known:
+      noisy = [noise.NoisyEnvironment(env, std * unit) for env in environments]
+      known[std] = Evaluator(noisy, seed, epsilon).evaluate(act, index=0)
+  return [known[std] for std in stds]
 
 
 def film(env_name, act, video_dir, seed):

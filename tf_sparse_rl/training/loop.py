@@ -71,10 +71,10 @@ def train(
   buffer = replay.make(config, spec)
   learn = learner.make(config, parts, buffer)
   evaluator = evaluation.Evaluator(
-    config.env_name,
-    config.num_eval_episodes,
+    [envs.make(config) for _ in range(config.num_eval_episodes)],
     state.evaluation_seed(config),
-    config.eval_epsilon,
+    config.eval_epsilon or 0.0,
+    config.num_eval_env_steps,
   )
   diagnoses = diagnoser.Diagnoser(config, parts)
   keeper = checkpoints.Checkpoints(run_dir.checkpoints, parts.agent, buffer)

@@ -181,8 +181,7 @@ class RunDir:
     if not results:
       for name in ('train', 'eval'):
         shutil.rmtree(self.path / name, ignore_errors=True)
-    text = ''.join(json.dumps(result) + '\n' for result in results)
-    self._replace('results.jsonl', text)
+    self._replace('results.jsonl', _json_lines(results))
 
   def append_result(self, result):
     """Adds one evaluation to results.jsonl and sees it onto the disk.
@@ -214,17 +213,34 @@ class RunDir:
     self._write('summary.json', summary)
     return summary
 
-  def _write(self, name, values):
-    self._replace(name, json.dumps(values, indent=2) + '\n')
+  def write_noise(self, levels, figure):
+    """Writes what an evaluation with noise came to, in place of an earlier one.
 
-  def _replace(self, name, text):
-    """Writes a file whole: an interrupted write leaves no half file."""
+    Args:
+      levels: list of dicts of JSON types, with noise_std and return_mean.
+      figure: bytes of a PNG.
+
+    Returns:
+      Path of the figure.
+    """
+    self._replace('noise.jsonl', _json_lines(levels))
+    return self._replace('noise.png', figure)
+
+  def _write(self, name, values):
+    self._replace(name, json.dumps(values, indent=2).encode() + b'\n')
+
+  def _replace(self, name, content):
+    """Writes bytes whole: an interrupted write leaves no half file."""
     temporary = self.path / f'{name}.tmp'
-    with open(temporary, 'w', encoding='utf-8') as file:
-      file.write(text)
+    with open(temporary, 'wb') as file:
+      file.write(content)
       file.flush()
       os.fsync(file.fileno())
-    os.replace(temporary, self.path / name)
+    return temporary.replace(self.path / name)
+
+
+def _json_lines(values):
+  return b''.join(json.dumps(value).encode() + b'\n' for value in values)
 
 
 def final_return(returns):

@@ -1,0 +1,108 @@
+"""How well a policy bears noise in what it observes."""
+
+import numpy as np
+
+# So that noise has random numbers of its own.
+_STREAM = 1
+
+
+class NoisyEnvironment:
+  """An environment whose observations get Gaussian noise.
+
+  Of images every frame gets its noise once and keeps it while it is in the
+  stack: levels of grey, rounded and cut off at 0 and 255, where the paper's
+  code wraps around. What stands for frames from before the episode stays 0.
+
+  Reference: paper, figure 6.
+  """
+
+  def __init__(self, env, std):
+    """Wraps an environment.
+
+    Args:
+      env: an Environment.
+      std: standard deviation of the noise: of images in levels of grey, of
+        flat observations an array `[observation_size]`, or a number for all.
+    """
+    self._env = env
+    self._std = std
+
+  def reset(self, seed):
+    """Starts an episode; its seed is that of the noise too."""
+    self._rng = np.random.default_rng([_STREAM, seed])
+    observation = self._env.reset(seed)
+    if not self._is_image:
+      return self._with_noise(observation)
+    self._seen = np.zeros_like(observation)
+    return self._see(observation)
+
+  def step(self, action):
+    """Takes one env step; see Environment."""
+    step = self._env.step(action)
+    see = self._see if self._is_image else self._with_noise
+    return step._replace(observation=see(step.observation))
+
+  def random_action(self, rng):
+    """See Environment."""
+    return self._env.random_action(rng)
+
+  @property
+  def _is_image(self):
+    return bool(self._env.spec.observation_shape)
+
+  def _see(self, stack):
+    """The stack as it was seen before, and its newest frame with noise."""
+    newest = self._with_noise(stack[..., -1:])
+    self._seen = np.concatenate([self._seen[..., 1:], newest], axis=-1)
+    return self._seen
+
+  def _with_noise(self, values):
+    noise = self._rng.standard_normal(values.shape)
+    if values.dtype == np.uint8:
+      noisy = np.rint(values + self._std * noise)
+      return np.clip(noisy, 0, 255).astype(np.uint8)
+    return (values + self._std * noise).astype(np.float32)
+
+
+class WatchedEnvironment:
+  """An environment that adds up its observations and their squares."""
+
+  def __init__(self, env):
+    """Wraps an environment."""
+    self._env = env
+    self.count, self.sum, self.squares = 0, 0.0, 0.0
+
+  def reset(self, seed):
+    """See Environment."""
+    return self._note(self._env.reset(seed))
+
+  def step(self, action):
+    """See Environment."""
+    step = self._env.step(action)
+    self._note(step.observation)
+    return step
+
+  def random_action(self, rng):
+    """See Environment."""
+    return self._env.random_action(rng)
+
+  def _note(self, observation):
+    self.count += 1
+    self.sum = self.sum + np.float64(observation)
+    self.squares = self.squares + np.square(np.float64(observation))
+    return observation
+
+
+def std_of_observations(watched):
+  """Standard deviation of each entry of what was observed.
+
+  Args:
+    watched: list of WatchedEnvironments.
+
+  Returns:
+    float64 array of an observation's shape.
+  """
+  count = sum(env.count for env in watched)
+  mean = sum(env.sum for env in watched) / count
+  square = sum(env.squares for env in watched) / count
+  return np.sqrt(np.maximum(square - np.square(mean), 0))
