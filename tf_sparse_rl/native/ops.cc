@@ -149,9 +149,9 @@ void PackFrom(const float* dense, const Structure& s, float* by_input) {
   }
 }
 
-// Packed weights of kernels that only our own operations write to in place. A
-// kernel is known by its buffer, as masks are. Who is about to write to it
-// calls Forget first, or would be given a copy.
+// Packed weights of kernels, and moments of Adam, that only our own operations
+// write to in place. They are known by their buffer, as masks are. Who is about
+// to write to it calls Forget first, or would be given a copy.
 class PackedKernels {
  public:
   static PackedKernels& All() {
@@ -575,13 +575,39 @@ class Variables {
     return tensorflow::OkStatus();
   }
 
+  // Keeps what a variable holds packed. Not after single entries have been
+  // assigned: from then on TensorFlow writes to the buffer as it is.
+  void KeepPacked(size_t i, Packed packed) {
+    if (opened_[i]->copy_on_read_mode.load()) return;
+    PackedKernels::All().Keep(*opened_[i]->tensor(), std::move(packed));
+  }
+
  private:
   std::vector<tensorflow::core::RefCountPtr<tensorflow::Var>> opened_;
   std::vector<tensorflow::mutex_lock> locks_;
 };
 
+// The active entries of a tensor that is about to be written to: those at hand,
+// at hand no more, or else packed now. There are none by output.
+tensorflow::Status TakePacked(OpKernelContext* ctx, const Tensor& dense,
+                              std::shared_ptr<const Structure> structure,
+                              Packed* packed) {
+  const bool found =
+      PackedKernels::All().Find(dense, structure.get(), packed);
+  PackedKernels::All().Forget(dense);
+  if (found) return tensorflow::OkStatus();
+  TF_RETURN_IF_ERROR(ctx->allocate_temp(tensorflow::DT_FLOAT,
+                                        {structure->nonzero()},
+                                        &packed->by_input));
+  PackFrom(Data(dense), *structure, Data(&packed->by_input));
+  packed->structure = std::move(structure);
+  return tensorflow::OkStatus();
+}
+
 // One Adam step of several variables. Where there is a mask, the gradient is
-// packed and nothing but the active entries is touched.
+// packed and nothing but the active entries is touched: read from where they
+// lie packed, for a load from all over memory has to be waited for, written to
+// the variables as well, for anybody to read.
 class AdamOp : public OpKernel {
  public:
   using OpKernel::OpKernel;
@@ -611,38 +637,61 @@ class AdamOp : public OpKernel {
                 (1.0f - std::pow(step.beta_1, t));
 
     for (int i = 0; i < count; ++i) {
-      float *variable, *m, *v;
-      PackedKernels::All().Forget(variables[i]);
-      OP_REQUIRES_OK(ctx, variables.Write(ctx, i, &variable));
-      OP_REQUIRES_OK(ctx, variables.Write(ctx, count + i, &m));
-      OP_REQUIRES_OK(ctx, variables.Write(ctx, 2 * count + i, &v));
-      const float decay = decays[i].scalar<float>()();
+      const int of_m = count + i, of_v = 2 * count + i;
       const Tensor& value = variables[i];
-      if (masks[i].NumElements() == 0) {
-        OP_REQUIRES(ctx, gradients[i].NumElements() == value.NumElements(),
-                    InvalidArgument("Gradient ", i, " does not fit."));
-        BestKernels().adam(step, decay, value.NumElements(),
-                           Data(gradients[i]), variable, m, v);
+      const bool is_masked = masks[i].NumElements() > 0;
+      std::shared_ptr<const Structure> s;
+      Packed old, m, v;
+      if (is_masked) {
+        OP_REQUIRES_OK(ctx, StructureOf(masks[i], value, &s));
+        OP_REQUIRES_OK(ctx, TakePacked(ctx, value, s, &old));
+        OP_REQUIRES_OK(ctx, TakePacked(ctx, variables[of_m], s, &m));
+        OP_REQUIRES_OK(ctx, TakePacked(ctx, variables[of_v], s, &v));
+      }
+      OP_REQUIRES(ctx,
+                  gradients[i].NumElements() ==
+                      (is_masked ? s->nonzero() : value.NumElements()),
+                  InvalidArgument("Gradient ", i, " does not fit."));
+      float *to, *to_m, *to_v;
+      OP_REQUIRES_OK(ctx, variables.Write(ctx, i, &to));
+      OP_REQUIRES_OK(ctx, variables.Write(ctx, of_m, &to_m));
+      OP_REQUIRES_OK(ctx, variables.Write(ctx, of_v, &to_v));
+      const float decay = decays[i].scalar<float>()();
+      const float* gradient = Data(gradients[i]);
+      if (!is_masked) {
+        BestKernels().adam(step, decay, value.NumElements(), gradient, to,
+                           to_m, to_v);
         continue;
       }
-      std::shared_ptr<const Structure> s;
-      OP_REQUIRES_OK(ctx, StructureOf(masks[i], value, &s));
-      OP_REQUIRES(ctx, gradients[i].NumElements() == s->nonzero(),
-                  InvalidArgument("Packed gradient ", i, " does not fit."));
       Packed packed;
       OP_REQUIRES_OK(ctx, Allocate(ctx, s, &packed));
-      // An entry costs about as much as 64 multiplications.
-      InParts(ctx, s->inputs, NumParts(64 * s->nonzero()),
+      const float* old_entry = Data(old.by_input);
+      float *entry = Data(&packed.by_input), *by_output = Data(&packed.by_output);
+      float *entry_m = Data(&m.by_input), *entry_v = Data(&v.by_input);
+      const int64_t words = s->active.size() / s->inputs;
+      // Parts so small that the cache has them still when they are written.
+      InParts(ctx, s->inputs, s->nonzero() / (1 << 13),
               [&](int64_t first, int64_t last) {
-                const int64_t skipped = first * s->outputs;
-                BestKernels().adam_at(
-                    step, decay, last - first, s->outputs,
-                    s->input_begin.data() + first, s->output.data(),
-                    Data(gradients[i]), variable + skipped, m + skipped,
-                    v + skipped, Data(&packed.by_input));
+                const int64_t begin = s->input_begin[first];
+                const int64_t size = s->input_begin[last] - begin;
+                std::copy_n(old_entry + begin, size, entry + begin);
+                BestKernels().adam(step, decay, size, gradient + begin,
+                                   entry + begin, entry_m + begin,
+                                   entry_v + begin);
+                for (const auto& [from, kernel] :
+                     {std::pair(entry, to), {entry_m, to_m}, {entry_v, to_v}}) {
+                  BestKernels().unpack(
+                      last - first, s->outputs, s->input_begin.data() + first,
+                      s->output.data(), s->active.data() + first * words, from,
+                      kernel + first * s->outputs);
+                }
+                for (int64_t k = begin; k < begin + size; ++k) {
+                  by_output[s->place[k]] = entry[k];
+                }
               });
-      FillByOutput(&packed);
-      PackedKernels::All().Keep(variables[i], std::move(packed));
+      variables.KeepPacked(i, std::move(packed));
+      variables.KeepPacked(of_m, std::move(m));
+      variables.KeepPacked(of_v, std::move(v));
     }
   }
 };
