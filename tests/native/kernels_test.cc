@@ -1,6 +1,7 @@
 // The kernels of one instruction set against plain loops in double precision.
 // Buffers have exactly the size that they need, so a sanitizer sees overruns.
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
@@ -232,6 +233,30 @@ void TestAdam(int64_t size) {
   }
 }
 
+void TestUnpack(int inputs, int outputs, double sparsity) {
+  const Layer layer = MakeLayer(inputs, outputs, sparsity);
+  const Structure& s = layer.s;
+  const int64_t words = s.active.size() / inputs;
+  for (const bool past_cache : {false, true}) {
+    // A whole number of lines of the cache, aligned to them.
+    const size_t bytes = (inputs * outputs * sizeof(float) + 63) / 64 * 64;
+    float* kernel = static_cast<float*>(std::aligned_alloc(64, bytes));
+    std::fill_n(kernel, inputs * outputs, 0.0f);
+    // In two parts, as two threads do it.
+    for (const auto& [first, last] :
+         {std::pair(0, inputs / 2), {inputs / 2, inputs}}) {
+      kernels.unpack(last - first, outputs, s.input_begin.data() + first,
+                     s.output.data(), s.active.data() + first * words,
+                     layer.by_input.data(), past_cache,
+                     kernel + first * outputs);
+    }
+    for (int k = 0; k < inputs * outputs; ++k) {
+      Check(kernel[k] == layer.dense[k], "unpack", kernel[k], layer.dense[k]);
+    }
+    std::free(kernel);
+  }
+}
+
 void TestActivationsFarAndNear() {
   for (const Activation kind : kAll) {
     for (const float z :
@@ -285,6 +310,11 @@ int main() {
     }
   }
   for (const int64_t size : {0, 1, 15, 16, 17, 335, 5240}) TestAdam(size);
+  for (const double sparsity : {0.0, 0.5, 0.9, 0.99, 1.0}) {
+    TestUnpack(1, 1, sparsity);
+    TestUnpack(5, 67, sparsity);
+    TestUnpack(40, 128, sparsity);
+  }
   TestActivationsFarAndNear();
   TestWhatIsNotFinite();
   std::printf("%s: all good\n", kernels.name);

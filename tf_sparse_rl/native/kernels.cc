@@ -425,30 +425,49 @@ void Adam(const AdamStep& step, float decay, int64_t size,
   }
 }
 
+#ifdef __AVX512F__
+// Sixteen outputs at a time: the CPU foresees stores in the order of memory.
+template <typename Put>
+INLINE void UnpackRow(int64_t words, const uint16_t* active,
+                      const float* packed, float* row, Put put) {
+  for (int64_t word = 0; word < words; ++word) {
+    const __mmask16 bits = active[word];
+    const int count = __builtin_popcount(bits);
+    // No more than there are: the last row's are not followed by others.
+    const __m512 few = _mm512_maskz_loadu_ps((1 << count) - 1, packed);
+    put(row + 16 * word, bits, _mm512_maskz_expand_ps(bits, few));
+    packed += count;
+  }
+}
+#endif
+
 void Unpack(int64_t inputs, int64_t outputs, const int32_t* input_begin,
             const int32_t* output, const uint16_t* active, const float* packed,
-            float* kernel) {
+            bool past_cache, float* kernel) {
   const int64_t words = (outputs + 15) / 16;
+#ifdef __AVX512F__
+  if (past_cache && outputs % 16 == 0 &&
+      reinterpret_cast<uintptr_t>(kernel) % 64 == 0) {
+    // Whole lines, so that none has to be fetched first.
+    UnpackRow(inputs * words, active, packed + input_begin[0], kernel,
+              [](float* p, __mmask16, __m512 x)
+                  ALWAYS_INLINE { _mm512_stream_ps(p, x); });
+    return _mm_sfence();
+  }
+#else
+  (void)past_cache;
+#endif
   for (int64_t i = 0; i < inputs; ++i, active += words, kernel += outputs) {
     int64_t k = input_begin[i];
-    const int64_t end = input_begin[i + 1];
 #ifdef __AVX512F__
-    // Stores in order of the memory, one a line of the cache, are what the CPU
-    // foresees. The last entries of all are not followed by others.
-    if (end - k > words / 2) {
-      for (int64_t word = 0; word < words; ++word) {
-        const __mmask16 bits = active[word];
-        const int count = __builtin_popcount(bits);
-        const __m512 entries =
-            _mm512_maskz_loadu_ps((1 << count) - 1, packed + k);
-        _mm512_mask_storeu_ps(kernel + 16 * word, bits,
-                              _mm512_maskz_expand_ps(bits, entries));
-        k += count;
-      }
+    if (input_begin[i + 1] - k > words / 2) {
+      UnpackRow(words, active, packed + k, kernel,
+                [](float* p, __mmask16 bits, __m512 x)
+                    ALWAYS_INLINE { _mm512_mask_storeu_ps(p, bits, x); });
       continue;
     }
 #endif
-    for (; k < end; ++k) kernel[output[k]] = packed[k];
+    for (; k < input_begin[i + 1]; ++k) kernel[output[k]] = packed[k];
   }
 }
 

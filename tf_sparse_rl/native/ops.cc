@@ -544,6 +544,20 @@ class SumOfSquaresOp : public OpKernel {
   }
 };
 
+// The entries of a tensor, which becomes a copy if somebody else has it too.
+tensorflow::Status ForWriting(OpKernelContext* ctx, Tensor* tensor,
+                              float** data) {
+  if (!tensor->RefCountIsOne()) {
+    Tensor copy;
+    TF_RETURN_IF_ERROR(
+        ctx->allocate_temp(tensor->dtype(), tensor->shape(), &copy));
+    std::memcpy(Data(&copy), Data(*tensor), tensor->TotalBytes());
+    *tensor = copy;
+  }
+  *data = Data(tensor);
+  return tensorflow::OkStatus();
+}
+
 // Locked variables of an operation, each with a buffer that it may write to.
 class Variables {
  public:
@@ -563,16 +577,7 @@ class Variables {
 
   // What a variable holds, for writing: a copy if somebody else reads it.
   tensorflow::Status Write(OpKernelContext* ctx, size_t i, float** data) {
-    Tensor* tensor = opened_[i]->tensor();
-    if (!tensor->RefCountIsOne()) {
-      Tensor copy;
-      TF_RETURN_IF_ERROR(
-          ctx->allocate_temp(tensor->dtype(), tensor->shape(), &copy));
-      std::memcpy(Data(&copy), Data(*tensor), tensor->TotalBytes());
-      *tensor = copy;
-    }
-    *data = Data(tensor);
-    return tensorflow::OkStatus();
+    return ForWriting(ctx, opened_[i]->tensor(), data);
   }
 
   // Keeps what a variable holds packed. Not after single entries have been
@@ -588,26 +593,22 @@ class Variables {
 };
 
 // The active entries of a tensor that is about to be written to: those at hand,
-// at hand no more, or else packed now. There are none by output.
+// at hand no more, or else packed now.
 tensorflow::Status TakePacked(OpKernelContext* ctx, const Tensor& dense,
-                              std::shared_ptr<const Structure> structure,
+                              const std::shared_ptr<const Structure>& structure,
                               Packed* packed) {
-  const bool found =
-      PackedKernels::All().Find(dense, structure.get(), packed);
+  const bool found = PackedKernels::All().Find(dense, structure.get(), packed);
   PackedKernels::All().Forget(dense);
   if (found) return tensorflow::OkStatus();
-  TF_RETURN_IF_ERROR(ctx->allocate_temp(tensorflow::DT_FLOAT,
-                                        {structure->nonzero()},
-                                        &packed->by_input));
+  TF_RETURN_IF_ERROR(Allocate(ctx, structure, packed));
   PackFrom(Data(dense), *structure, Data(&packed->by_input));
-  packed->structure = std::move(structure);
   return tensorflow::OkStatus();
 }
 
 // One Adam step of several variables. Where there is a mask, the gradient is
-// packed and nothing but the active entries is touched: read from where they
-// lie packed, for a load from all over memory has to be waited for, written to
-// the variables as well, for anybody to read.
+// packed and only the active entries count: the others are 0. They are read from
+// where they lie packed, since a load from all over memory has to be waited for,
+// and written to the variables as well, for anybody to read.
 class AdamOp : public OpKernel {
  public:
   using OpKernel::OpKernel;
@@ -641,12 +642,13 @@ class AdamOp : public OpKernel {
       const Tensor& value = variables[i];
       const bool is_masked = masks[i].NumElements() > 0;
       std::shared_ptr<const Structure> s;
-      Packed old, m, v;
+      Packed packed, m, v;
       if (is_masked) {
         OP_REQUIRES_OK(ctx, StructureOf(masks[i], value, &s));
-        OP_REQUIRES_OK(ctx, TakePacked(ctx, value, s, &old));
+        OP_REQUIRES_OK(ctx, TakePacked(ctx, value, s, &packed));
         OP_REQUIRES_OK(ctx, TakePacked(ctx, variables[of_m], s, &m));
         OP_REQUIRES_OK(ctx, TakePacked(ctx, variables[of_v], s, &v));
+        m.by_output = v.by_output = Tensor();  // Nobody asks for these.
       }
       OP_REQUIRES(ctx,
                   gradients[i].NumElements() ==
@@ -663,18 +665,18 @@ class AdamOp : public OpKernel {
                            to_m, to_v);
         continue;
       }
-      Packed packed;
-      OP_REQUIRES_OK(ctx, Allocate(ctx, s, &packed));
-      const float* old_entry = Data(old.by_input);
-      float *entry = Data(&packed.by_input), *by_output = Data(&packed.by_output);
+      float *entry, *by_output;
+      OP_REQUIRES_OK(ctx, ForWriting(ctx, &packed.by_input, &entry));
+      OP_REQUIRES_OK(ctx, ForWriting(ctx, &packed.by_output, &by_output));
       float *entry_m = Data(&m.by_input), *entry_v = Data(&v.by_input);
+      // Its moments and itself would leave no room in a cache for others.
+      const bool is_big = value.TotalBytes() >= (8 << 20);
       const int64_t words = s->active.size() / s->inputs;
       // Parts so small that the cache has them still when they are written.
       InParts(ctx, s->inputs, s->nonzero() / (1 << 13),
               [&](int64_t first, int64_t last) {
                 const int64_t begin = s->input_begin[first];
                 const int64_t size = s->input_begin[last] - begin;
-                std::copy_n(old_entry + begin, size, entry + begin);
                 BestKernels().adam(step, decay, size, gradient + begin,
                                    entry + begin, entry_m + begin,
                                    entry_v + begin);
@@ -683,7 +685,7 @@ class AdamOp : public OpKernel {
                   BestKernels().unpack(
                       last - first, s->outputs, s->input_begin.data() + first,
                       s->output.data(), s->active.data() + first * words, from,
-                      kernel + first * s->outputs);
+                      is_big, kernel + first * s->outputs);
                 }
                 for (int64_t k = begin; k < begin + size; ++k) {
                   by_output[s->place[k]] = entry[k];
