@@ -1,6 +1,7 @@
 // The kernels of one instruction set against plain loops in double precision.
 // Buffers have exactly the size that they need, so a sanitizer sees overruns.
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
@@ -214,41 +215,45 @@ void TestLayer(int64_t batch, int inputs, int outputs, double sparsity,
   }
 }
 
-void TestAdam(int inputs, int outputs, double sparsity) {
-  const Layer layer = MakeLayer(inputs, outputs, sparsity);
+void TestAdam(int64_t size) {
   const AdamStep step = {0.01f, 0.9f, 0.99f, 1e-7f};
   const float decay = 0.3f;
-  const int64_t size = inputs * outputs;
-  std::vector<float> w = layer.dense, m = Normals(size), v = Normals(size);
+  std::vector<float> w = Normals(size), m = Normals(size), v = Normals(size);
   for (float& entry : v) entry = std::abs(entry);
   const std::vector<float> w0 = w, m0 = m, v0 = v, g = Normals(size);
-  const auto check = [&](int64_t at, double gradient) {
-    gradient += decay * double(w0[at]);
+  kernels.adam(step, decay, size, g.data(), w.data(), m.data(), v.data());
+  for (int64_t at = 0; at < size; ++at) {
+    const double gradient = g[at] + decay * double(w0[at]);
     const double m1 = m0[at] + (gradient - m0[at]) * (1 - 0.9f);
     const double v1 = v0[at] + (gradient * gradient - v0[at]) * (1 - 0.99f);
     const double w1 = w0[at] - m1 * 0.01f / (std::sqrt(v1) + 1e-7f);
     Close(m[at], m1, std::abs(m1), "adam m");
     Close(v[at], v1, std::abs(v1), "adam v");
     Close(w[at], w1, std::abs(w1), "adam variable");
-  };
-  kernels.adam(step, decay, size, g.data(), w.data(), m.data(), v.data());
-  for (int64_t at = 0; at < size; ++at) check(at, g[at]);
+  }
+}
 
-  w = w0, m = m0, v = v0;
-  std::vector<float> gradient = Normals(layer.s.nonzero());
-  std::vector<float> packed(layer.s.nonzero());
-  kernels.adam_at(step, decay, inputs, outputs, layer.s.input_begin.data(),
-                  layer.s.output.data(), gradient.data(), w.data(), m.data(),
-                  v.data(), packed.data());
-  int64_t k = 0;
-  for (int64_t at = 0; at < size; ++at) {
-    if (layer.mask[at] == 0) {
-      Check(w[at] == w0[at] && m[at] == m0[at] && v[at] == v0[at],
-            "an inactive entry", w[at], w0[at]);
-      continue;
+void TestUnpack(int inputs, int outputs, double sparsity) {
+  const Layer layer = MakeLayer(inputs, outputs, sparsity);
+  const Structure& s = layer.s;
+  const int64_t words = s.active.size() / inputs;
+  for (const bool past_cache : {false, true}) {
+    // A whole number of lines of the cache, aligned to them.
+    const size_t bytes = (inputs * outputs * sizeof(float) + 63) / 64 * 64;
+    float* kernel = static_cast<float*>(std::aligned_alloc(64, bytes));
+    std::fill_n(kernel, inputs * outputs, 0.0f);
+    // In two parts, as two threads do it.
+    for (const auto& [first, last] :
+         {std::pair(0, inputs / 2), {inputs / 2, inputs}}) {
+      kernels.unpack(last - first, outputs, s.input_begin.data() + first,
+                     s.output.data(), s.active.data() + first * words,
+                     layer.by_input.data(), past_cache,
+                     kernel + first * outputs);
     }
-    check(at, gradient[k]);
-    Check(packed[k++] == w[at], "packed", 0, w[at]);
+    for (int k = 0; k < inputs * outputs; ++k) {
+      Check(kernel[k] == layer.dense[k], "unpack", kernel[k], layer.dense[k]);
+    }
+    std::free(kernel);
   }
 }
 
@@ -304,10 +309,11 @@ int main() {
                 kAll[count++ % 5]);
     }
   }
-  for (const double sparsity : {0.0, 0.5, 0.95, 1.0}) {
-    TestAdam(1, 1, sparsity);
-    TestAdam(5, 67, sparsity);
-    TestAdam(40, 131, sparsity);
+  for (const int64_t size : {0, 1, 15, 16, 17, 335, 5240}) TestAdam(size);
+  for (const double sparsity : {0.0, 0.5, 0.9, 0.99, 1.0}) {
+    TestUnpack(1, 1, sparsity);
+    TestUnpack(5, 67, sparsity);
+    TestUnpack(40, 128, sparsity);
   }
   TestActivationsFarAndNear();
   TestWhatIsNotFinite();

@@ -189,6 +189,52 @@ def test_packed_weights_at_hand_never_outlive_the_kernel_they_are_of():
   np.testing.assert_allclose(call(inputs)[0], [6, 0, 6])
 
 
+_ASSIGNMENTS = {
+  'assign': lambda slot, mask: slot.assign(3 * mask),
+  'assign_add': lambda slot, mask: slot.assign_add(mask),
+  'slice': lambda slot, mask: slot[0].assign(3 * mask[0]),
+  'scatter': lambda slot, mask: slot.scatter_update(
+    tf.IndexedSlices(3 * mask[:1], [0])
+  ),
+  'itself': lambda slot, mask: slot.assign(slot.read_value()),
+}
+
+
+@pytest.mark.parametrize('assignment', _ASSIGNMENTS)
+@pytest.mark.parametrize('which', ['kernel', 'm', 'v'])
+def test_adam_goes_by_what_its_variables_hold(assignment, which):
+  # Large enough that entries are written past the cache.
+  rng = np.random.default_rng(0)
+  mask = np.float32(rng.random((4096, 512)) < 0.1)
+  gradient = np.float32(rng.normal(size=mask.shape)) * mask
+  values = {'kernel': gradient, 'm': 0 * mask, 'v': 0 * mask}
+  held = {name: tf.Variable(value) for name, value in values.items()}
+  optimizer = tf.keras.optimizers.legacy.Adam(0.1)
+  update = updates.Update(
+    held['kernel'],
+    [held['m'], held['v']],
+    tf.constant(gradient[mask > 0]),
+    tf.Variable(mask),
+    0.0,
+  )
+  for step in range(1, 7):
+    read = held[which].read_value()
+    updates.adam(optimizer, [update])
+    np.testing.assert_array_equal(read, values[which])
+    values['m'] += 0.1 * (gradient - values['m'])
+    values['v'] += 0.001 * (gradient**2 - values['v'])
+    rate = 0.1 * np.sqrt(1 - 0.999**step) / (1 - 0.9**step)
+    values['kernel'] = values['kernel'] - rate * values['m'] / (
+      np.sqrt(values['v']) + 1e-7
+    )
+    for name, value in values.items():
+      np.testing.assert_allclose(held[name], value, rtol=1e-4, atol=1e-5)
+      values[name] = held[name].numpy()
+    if step % 2 == 0:
+      _ASSIGNMENTS[assignment](held[which], mask)
+      values[which] = held[which].numpy()
+
+
 def test_a_gradient_that_does_not_fit_is_refused():
   variable = tf.Variable(tf.ones([2, 3]))
   slots = [tf.Variable(tf.zeros([2, 3])) for _ in 'mv']

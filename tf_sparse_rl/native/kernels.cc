@@ -7,6 +7,10 @@
 
 #include <utility>
 
+#ifdef __AVX512F__
+#include <immintrin.h>
+#endif
+
 namespace tf_sparse_rl {
 namespace TF_SPARSE_RL_CPU {
 namespace {
@@ -25,6 +29,7 @@ typedef float Vec
     __attribute__((vector_size(4 * kLanes), aligned(4), may_alias));
 typedef int32_t IntVec
     __attribute__((vector_size(4 * kLanes), aligned(4), may_alias));
+typedef float Quad __attribute__((vector_size(16), aligned(4), may_alias));
 
 INLINE Vec Load(const float* p) { return *reinterpret_cast<const Vec*>(p); }
 INLINE void Store(float* p, Vec v) { *reinterpret_cast<Vec*>(p) = v; }
@@ -48,15 +53,22 @@ constexpr int Lows(int i) { return i % 4 < 2 ? i : i - 2 + kLanes; }
 constexpr int Highs(int i) { return i % 4 < 2 ? i + 2 : i + kLanes; }
 
 // The sums of four vectors.
-INLINE void SumFour(const Vec x[4], float sum[4]) {
+INLINE Quad SumFour(const Vec x[4]) {
   const Vec a = Shuffle<Evens>(x[0], x[1], kPlaces) +
                 Shuffle<Odds>(x[0], x[1], kPlaces);
   const Vec b = Shuffle<Evens>(x[2], x[3], kPlaces) +
                 Shuffle<Odds>(x[2], x[3], kPlaces);
   const Vec c =
       Shuffle<Lows>(a, b, kPlaces) + Shuffle<Highs>(a, b, kPlaces);
-  for (int i = 0; i < 4; ++i) sum[i] = c[i];
-  for (int i = 4; i < kLanes; ++i) sum[i % 4] += c[i];
+  Quad sum = __builtin_shufflevector(c, c, 0, 1, 2, 3);
+#if TF_SPARSE_RL_LANES >= 8
+  sum += __builtin_shufflevector(c, c, 4, 5, 6, 7);
+#endif
+#if TF_SPARSE_RL_LANES >= 16
+  sum += __builtin_shufflevector(c, c, 8, 9, 10, 11) +
+         __builtin_shufflevector(c, c, 12, 13, 14, 15);
+#endif
+  return sum;
 }
 
 // e^x: 2^n times a polynomial in what is left (Cephes' coefficients).
@@ -197,10 +209,19 @@ void ToBlocks(const float* matrix, int64_t batch, int64_t units,
 void FromBlocks(const float* blocks, int64_t batch, int64_t units,
                 float* matrix) {
   const int64_t width = BlockWidth(batch);
-  for (int64_t example = 0; example < batch; ++example) {
-    const int64_t b = example / width, e = example % width;
-    for (int64_t j = 0; j < units; ++j) {
-      matrix[example * units + j] = blocks[(b * units + j) * width + e];
+  // Few units at a time, which the first level of the cache holds for all
+  // examples of a block.
+  constexpr int64_t kUnits = 16;
+  for (int64_t b = 0; b < NumBlocks(batch); ++b) {
+    const float* block = blocks + b * units * width;
+    const int64_t last = batch < (b + 1) * width ? batch : (b + 1) * width;
+    for (int64_t first = 0; first < units; first += kUnits) {
+      const int64_t end = first + kUnits < units ? first + kUnits : units;
+      for (int64_t example = b * width; example < last; ++example) {
+        const float* from = block + example - b * width;
+        float* to = matrix + example * units;
+        for (int64_t j = first; j < end; ++j) to[j] = from[j * width];
+      }
     }
   }
 }
@@ -263,13 +284,22 @@ void Through(Activation activation, int64_t size, const float* dy,
   });
 }
 
+// The first n, at most all, of four floats.
+INLINE void StoreFew(float* p, Quad q, int64_t n) {
+  if (n == 4) {
+    *reinterpret_cast<Quad*>(p) = q;
+  } else {
+    for (int64_t i = 0; i < n; ++i) p[i] = q[i];
+  }
+}
+
 // Products, summed over the batch, of kRows rows of x with the four rows of
 // dz that `column` names: `product[row][column]`. Rows of one block are `width`
 // apart, which should be a constant where this is called.
 template <int kRows>
 INLINE void DotFour(int64_t width, int64_t blocks, int64_t inputs,
                     int64_t outputs, const float* x, const float* dz,
-                    const int32_t column[4], float product[kRows][4]) {
+                    const int32_t column[4], Quad product[kRows]) {
   Vec sum[kRows][4] = {};
   for (int64_t b = 0; b < blocks; ++b) {
     for (int64_t e = 0; e < width; e += kLanes) {
@@ -283,7 +313,7 @@ INLINE void DotFour(int64_t width, int64_t blocks, int64_t inputs,
     x += inputs * width;
     dz += outputs * width;
   }
-  for (int r = 0; r < kRows; ++r) SumFour(sum[r], product[r]);
+  for (int r = 0; r < kRows; ++r) product[r] = SumFour(sum[r]);
 }
 
 // Calls a function with the width of a block, as a Constant.
@@ -308,10 +338,10 @@ void WeightGradient(const int32_t* input_begin, const int32_t* output,
         const int64_t n = end - k < 4 ? end - k : 4;
         int32_t column[4];
         for (int64_t c = 0; c < 4; ++c) column[c] = output[c < n ? k + c : k];
-        float product[1][4];
+        Quad product[1];
         DotFour<1>(kWidth, NumBlocks(batch), inputs, outputs, x + i * kWidth,
                    dz, column, product);
-        for (int64_t c = 0; c < n; ++c) gradient[k + c] = product[0][c];
+        StoreFew(gradient + k, product[0], n);
       }
     }
   });
@@ -327,9 +357,7 @@ void BiasGradient(int64_t batch, int64_t outputs, const float* dz,
         sum[0] += Load(dz + (b * outputs + j) * width + e);
       }
     }
-    float sums[4];
-    SumFour(sum, sums);
-    gradient[j] = sums[0];
+    gradient[j] = SumFour(sum)[0];
   }
 }
 
@@ -343,13 +371,11 @@ void DenseGradient(int64_t batch, int64_t inputs, int64_t outputs,
         const int64_t n = outputs - j < 4 ? outputs - j : 4;
         int32_t column[4];
         for (int64_t c = 0; c < 4; ++c) column[c] = c < n ? j + c : j;
-        float product[kRows][4];
+        Quad product[kRows];
         DotFour<kRows>(kWidth, NumBlocks(batch), inputs, outputs,
                        x + i * kWidth, dz, column, product);
         for (int r = 0; r < kRows; ++r) {
-          for (int64_t c = 0; c < n; ++c) {
-            gradient[(i + r) * outputs + j + c] = product[r][c];
-          }
+          StoreFew(gradient + (i + r) * outputs + j, product[r], n);
         }
       }
     };
@@ -369,67 +395,79 @@ INLINE void AdamVec(const AdamStep& step, Vec gradient, Vec* variable, Vec* m,
   *variable -= (*m * step.rate) / (Sqrt(*v) + step.epsilon);
 }
 
-// At most kFew entries, gathered one by one and put back. Many at a time, so
-// that a vector is not loaded while its entries are still being stored.
-constexpr int kFew = 64;
-template <typename At>
-INLINE void AdamFew(const AdamStep& step, float decay, int64_t size, At at,
-                    const float* gradient, float* variable, float* m,
-                    float* v, float* packed) {
-  float g[kFew], a[kFew], b[kFew], c[kFew];
-  for (int64_t e = 0; e < size; ++e) {
-    g[e] = gradient[e];
-    a[e] = variable[at(e)];
-    b[e] = m[at(e)];
-    c[e] = v[at(e)];
-  }
-  for (int64_t e = size; e % kLanes; ++e) g[e] = a[e] = b[e] = c[e] = 0.0f;
-  for (int64_t e = 0; e < size; e += kLanes) {
-    Vec va = Load(a + e), vb = Load(b + e), vc = Load(c + e);
-    AdamVec(step, Load(g + e) + va * decay, &va, &vb, &vc);
-    Store(a + e, va);
-    Store(b + e, vb);
-    Store(c + e, vc);
-  }
-  for (int64_t e = 0; e < size; ++e) {
-    variable[at(e)] = a[e];
-    m[at(e)] = b[e];
-    v[at(e)] = c[e];
-    if (packed) packed[e] = a[e];
-  }
-}
-
 void Adam(const AdamStep& step, float decay, int64_t size,
           const float* gradient, float* variable, float* m, float* v) {
+  const auto update = [&](const float* g, float* a, float* b,
+                          float* c) ALWAYS_INLINE {
+    Vec va = Load(a), vb = Load(b), vc = Load(c);
+    AdamVec(step, Load(g) + va * decay, &va, &vb, &vc);
+    Store(a, va);
+    Store(b, vb);
+    Store(c, vc);
+  };
   int64_t i = 0;
   for (; i + kLanes <= size; i += kLanes) {
-    Vec a = Load(variable + i), b = Load(m + i), c = Load(v + i);
-    AdamVec(step, Load(gradient + i) + a * decay, &a, &b, &c);
-    Store(variable + i, a);
-    Store(m + i, b);
-    Store(v + i, c);
+    update(gradient + i, variable + i, m + i, v + i);
   }
-  AdamFew(
-      step, decay, size - i, [](int64_t e) { return e; }, gradient + i,
-      variable + i, m + i, v + i, nullptr);
+  if (i == size) return;
+  float g[kLanes] = {}, a[kLanes] = {}, b[kLanes] = {}, c[kLanes] = {};
+  for (int64_t e = 0; e < size - i; ++e) {
+    g[e] = gradient[i + e];
+    a[e] = variable[i + e];
+    b[e] = m[i + e];
+    c[e] = v[i + e];
+  }
+  update(g, a, b, c);
+  for (int64_t e = 0; e < size - i; ++e) {
+    variable[i + e] = a[e];
+    m[i + e] = b[e];
+    v[i + e] = c[e];
+  }
 }
 
-void AdamAt(const AdamStep& step, float decay, int64_t inputs, int64_t outputs,
-            const int32_t* input_begin, const int32_t* output,
-            const float* gradient, float* variable, float* m, float* v,
-            float* packed) {
-  for (int64_t i = 0; i < inputs; ++i) {
-    const int64_t end = input_begin[i + 1];
-    for (int64_t k = input_begin[i]; k < end; k += kFew) {
-      const int32_t* column = output + k;
-      AdamFew(
-          step, decay, end - k < kFew ? end - k : kFew,
-          [column](int64_t e) ALWAYS_INLINE { return column[e]; },
-          gradient + k, variable, m, v, packed + k);
+#ifdef __AVX512F__
+// Sixteen outputs at a time: the CPU foresees stores in the order of memory.
+template <typename Put>
+INLINE void UnpackRow(int64_t words, const uint16_t* active,
+                      const float* packed, float* row, Put put) {
+  for (int64_t word = 0; word < words; ++word) {
+    const __mmask16 bits = active[word];
+    const int count = __builtin_popcount(bits);
+    // No more than there are: the last row's are not followed by others.
+    const __m512 few = _mm512_maskz_loadu_ps((1 << count) - 1, packed);
+    put(row + 16 * word, bits, _mm512_maskz_expand_ps(bits, few));
+    packed += count;
+  }
+}
+#endif
+
+void Unpack(int64_t inputs, int64_t outputs, const int32_t* input_begin,
+            const int32_t* output, const uint16_t* active, const float* packed,
+            bool past_cache, float* kernel) {
+  const int64_t words = (outputs + 15) / 16;
+#ifdef __AVX512F__
+  if (past_cache && outputs % 16 == 0 &&
+      reinterpret_cast<uintptr_t>(kernel) % 64 == 0) {
+    // Whole lines, so that none has to be fetched first.
+    UnpackRow(inputs * words, active, packed + input_begin[0], kernel,
+              [](float* p, __mmask16, __m512 x)
+                  ALWAYS_INLINE { _mm512_stream_ps(p, x); });
+    return _mm_sfence();
+  }
+#else
+  (void)past_cache;
+#endif
+  for (int64_t i = 0; i < inputs; ++i, active += words, kernel += outputs) {
+    int64_t k = input_begin[i];
+#ifdef __AVX512F__
+    if (input_begin[i + 1] - k > words / 2) {
+      UnpackRow(words, active, packed + k, kernel,
+                [](float* p, __mmask16 bits, __m512 x)
+                    ALWAYS_INLINE { _mm512_mask_storeu_ps(p, bits, x); });
+      continue;
     }
-    variable += outputs;
-    m += outputs;
-    v += outputs;
+#endif
+    for (; k < input_begin[i + 1]; ++k) kernel[output[k]] = packed[k];
   }
 }
 
@@ -450,7 +488,7 @@ const Kernels kKernels = {
     BiasGradient,
     DenseGradient,
     Adam,
-    AdamAt,
+    Unpack,
 };
 
 }  // namespace TF_SPARSE_RL_CPU

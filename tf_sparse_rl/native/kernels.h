@@ -76,12 +76,12 @@ struct Kernels {
   // `decay` times the variable.
   void (*adam)(const AdamStep& step, float decay, int64_t size,
                const float* gradient, float* variable, float* m, float* v);
-  // The same of the active entries of a kernel [inputs, outputs]; `gradient`
-  // has one entry for each, and so has `packed`, which gets the new values.
-  void (*adam_at)(const AdamStep& step, float decay, int64_t inputs,
-                  int64_t outputs, const int32_t* input_begin,
-                  const int32_t* output, const float* gradient,
-                  float* variable, float* m, float* v, float* packed);
+  // Writes packed entries to where they belong in a kernel [inputs, outputs]
+  // that is 0 elsewhere, or becomes so. `active` has for each 16 outputs of an
+  // input the bits of the mask, too. `past_cache`: nobody will read it soon.
+  void (*unpack)(int64_t inputs, int64_t outputs, const int32_t* input_begin,
+                 const int32_t* output, const uint16_t* active,
+                 const float* packed, bool past_cache, float* kernel);
 };
 
 // The fastest set that this CPU runs, or that TF_SPARSE_RL_CPU names.

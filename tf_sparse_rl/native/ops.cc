@@ -149,9 +149,9 @@ void PackFrom(const float* dense, const Structure& s, float* by_input) {
   }
 }
 
-// Packed weights of kernels that only our own operations write to in place. A
-// kernel is known by its buffer, as masks are. Who is about to write to it
-// calls Forget first, or would be given a copy.
+// Packed weights of kernels, and moments of Adam, that only our own operations
+// write to in place. They are known by their buffer, as masks are. Who is about
+// to write to it calls Forget first, or would be given a copy.
 class PackedKernels {
  public:
   static PackedKernels& All() {
@@ -544,6 +544,20 @@ class SumOfSquaresOp : public OpKernel {
   }
 };
 
+// The entries of a tensor, which becomes a copy if somebody else has it too.
+tensorflow::Status ForWriting(OpKernelContext* ctx, Tensor* tensor,
+                              float** data) {
+  if (!tensor->RefCountIsOne()) {
+    Tensor copy;
+    TF_RETURN_IF_ERROR(
+        ctx->allocate_temp(tensor->dtype(), tensor->shape(), &copy));
+    std::memcpy(Data(&copy), Data(*tensor), tensor->TotalBytes());
+    *tensor = copy;
+  }
+  *data = Data(tensor);
+  return tensorflow::OkStatus();
+}
+
 // Locked variables of an operation, each with a buffer that it may write to.
 class Variables {
  public:
@@ -563,16 +577,14 @@ class Variables {
 
   // What a variable holds, for writing: a copy if somebody else reads it.
   tensorflow::Status Write(OpKernelContext* ctx, size_t i, float** data) {
-    Tensor* tensor = opened_[i]->tensor();
-    if (!tensor->RefCountIsOne()) {
-      Tensor copy;
-      TF_RETURN_IF_ERROR(
-          ctx->allocate_temp(tensor->dtype(), tensor->shape(), &copy));
-      std::memcpy(Data(&copy), Data(*tensor), tensor->TotalBytes());
-      *tensor = copy;
-    }
-    *data = Data(tensor);
-    return tensorflow::OkStatus();
+    return ForWriting(ctx, opened_[i]->tensor(), data);
+  }
+
+  // Keeps what a variable holds packed. Not after single entries have been
+  // assigned: from then on TensorFlow writes to the buffer as it is.
+  void KeepPacked(size_t i, Packed packed) {
+    if (opened_[i]->copy_on_read_mode.load()) return;
+    PackedKernels::All().Keep(*opened_[i]->tensor(), std::move(packed));
   }
 
  private:
@@ -580,8 +592,23 @@ class Variables {
   std::vector<tensorflow::mutex_lock> locks_;
 };
 
+// The active entries of a tensor that is about to be written to: those at hand,
+// at hand no more, or else packed now.
+tensorflow::Status TakePacked(OpKernelContext* ctx, const Tensor& dense,
+                              const std::shared_ptr<const Structure>& structure,
+                              Packed* packed) {
+  const bool found = PackedKernels::All().Find(dense, structure.get(), packed);
+  PackedKernels::All().Forget(dense);
+  if (found) return tensorflow::OkStatus();
+  TF_RETURN_IF_ERROR(Allocate(ctx, structure, packed));
+  PackFrom(Data(dense), *structure, Data(&packed->by_input));
+  return tensorflow::OkStatus();
+}
+
 // One Adam step of several variables. Where there is a mask, the gradient is
-// packed and nothing but the active entries is touched.
+// packed and only the active entries count: the others are 0. They are read from
+// where they lie packed, since a load from all over memory has to be waited for,
+// and written to the variables as well, for anybody to read.
 class AdamOp : public OpKernel {
  public:
   using OpKernel::OpKernel;
@@ -611,38 +638,62 @@ class AdamOp : public OpKernel {
                 (1.0f - std::pow(step.beta_1, t));
 
     for (int i = 0; i < count; ++i) {
-      float *variable, *m, *v;
-      PackedKernels::All().Forget(variables[i]);
-      OP_REQUIRES_OK(ctx, variables.Write(ctx, i, &variable));
-      OP_REQUIRES_OK(ctx, variables.Write(ctx, count + i, &m));
-      OP_REQUIRES_OK(ctx, variables.Write(ctx, 2 * count + i, &v));
-      const float decay = decays[i].scalar<float>()();
+      const int of_m = count + i, of_v = 2 * count + i;
       const Tensor& value = variables[i];
-      if (masks[i].NumElements() == 0) {
-        OP_REQUIRES(ctx, gradients[i].NumElements() == value.NumElements(),
-                    InvalidArgument("Gradient ", i, " does not fit."));
-        BestKernels().adam(step, decay, value.NumElements(),
-                           Data(gradients[i]), variable, m, v);
+      const bool is_masked = masks[i].NumElements() > 0;
+      std::shared_ptr<const Structure> s;
+      Packed packed, m, v;
+      if (is_masked) {
+        OP_REQUIRES_OK(ctx, StructureOf(masks[i], value, &s));
+        OP_REQUIRES_OK(ctx, TakePacked(ctx, value, s, &packed));
+        OP_REQUIRES_OK(ctx, TakePacked(ctx, variables[of_m], s, &m));
+        OP_REQUIRES_OK(ctx, TakePacked(ctx, variables[of_v], s, &v));
+        m.by_output = v.by_output = Tensor();  // Nobody asks for these.
+      }
+      OP_REQUIRES(ctx,
+                  gradients[i].NumElements() ==
+                      (is_masked ? s->nonzero() : value.NumElements()),
+                  InvalidArgument("Gradient ", i, " does not fit."));
+      float *to, *to_m, *to_v;
+      OP_REQUIRES_OK(ctx, variables.Write(ctx, i, &to));
+      OP_REQUIRES_OK(ctx, variables.Write(ctx, of_m, &to_m));
+      OP_REQUIRES_OK(ctx, variables.Write(ctx, of_v, &to_v));
+      const float decay = decays[i].scalar<float>()();
+      const float* gradient = Data(gradients[i]);
+      if (!is_masked) {
+        BestKernels().adam(step, decay, value.NumElements(), gradient, to,
+                           to_m, to_v);
         continue;
       }
-      std::shared_ptr<const Structure> s;
-      OP_REQUIRES_OK(ctx, StructureOf(masks[i], value, &s));
-      OP_REQUIRES(ctx, gradients[i].NumElements() == s->nonzero(),
-                  InvalidArgument("Packed gradient ", i, " does not fit."));
-      Packed packed;
-      OP_REQUIRES_OK(ctx, Allocate(ctx, s, &packed));
-      // An entry costs about as much as 64 multiplications.
-      InParts(ctx, s->inputs, NumParts(64 * s->nonzero()),
+      float *entry, *by_output;
+      OP_REQUIRES_OK(ctx, ForWriting(ctx, &packed.by_input, &entry));
+      OP_REQUIRES_OK(ctx, ForWriting(ctx, &packed.by_output, &by_output));
+      float *entry_m = Data(&m.by_input), *entry_v = Data(&v.by_input);
+      // Its moments and itself would leave no room in a cache for others.
+      const bool is_big = value.TotalBytes() >= (8 << 20);
+      const int64_t words = s->active.size() / s->inputs;
+      // Parts so small that the cache has them still when they are written.
+      InParts(ctx, s->inputs, s->nonzero() / (1 << 13),
               [&](int64_t first, int64_t last) {
-                const int64_t skipped = first * s->outputs;
-                BestKernels().adam_at(
-                    step, decay, last - first, s->outputs,
-                    s->input_begin.data() + first, s->output.data(),
-                    Data(gradients[i]), variable + skipped, m + skipped,
-                    v + skipped, Data(&packed.by_input));
+                const int64_t begin = s->input_begin[first];
+                const int64_t size = s->input_begin[last] - begin;
+                BestKernels().adam(step, decay, size, gradient + begin,
+                                   entry + begin, entry_m + begin,
+                                   entry_v + begin);
+                for (const auto& [from, kernel] :
+                     {std::pair(entry, to), {entry_m, to_m}, {entry_v, to_v}}) {
+                  BestKernels().unpack(
+                      last - first, s->outputs, s->input_begin.data() + first,
+                      s->output.data(), s->active.data() + first * words, from,
+                      is_big, kernel + first * s->outputs);
+                }
+                for (int64_t k = begin; k < begin + size; ++k) {
+                  by_output[s->place[k]] = entry[k];
+                }
               });
-      FillByOutput(&packed);
-      PackedKernels::All().Keep(variables[i], std::move(packed));
+      variables.KeepPacked(i, std::move(packed));
+      variables.KeepPacked(of_m, std::move(m));
+      variables.KeepPacked(of_v, std::move(v));
     }
   }
 };

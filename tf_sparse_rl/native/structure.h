@@ -18,6 +18,7 @@ struct Structure {
   std::vector<int32_t> output_begin;  // outputs + 1: first entry by output
   std::vector<int32_t> input;         // by output: input unit of an entry
   std::vector<int32_t> place;         // by input: its index by output
+  std::vector<uint16_t> active;       // inputs x ceil(outputs / 16): a bit each
 
   int64_t nonzero() const { return static_cast<int64_t>(output.size()); }
 };
@@ -30,12 +31,15 @@ inline Structure MakeStructure(const float* mask, int32_t inputs,
   s.outputs = outputs;
   s.input_begin.assign(inputs + 1, 0);
   s.output_begin.assign(outputs + 1, 0);
+  const int64_t words = (outputs + 15) / 16;
+  s.active.assign(inputs * words, 0);
   for (int32_t i = 0; i < inputs; ++i) {
     const float* row = mask ? mask + static_cast<int64_t>(i) * outputs : nullptr;
     for (int32_t j = 0; j < outputs; ++j) {
       if (row && row[j] == 0.0f) continue;
       s.output.push_back(j);
       ++s.output_begin[j + 1];
+      s.active[i * words + j / 16] |= 1 << j % 16;
     }
     s.input_begin[i + 1] = static_cast<int32_t>(s.output.size());
   }

@@ -45,7 +45,7 @@ def adam(optimizer, updates):
 
   Args:
     optimizer: see `is_plain_adam`; its counter goes up by 1.
-    updates: list of Update.
+    updates: list of Update; variables and slots are 0 outside their masks.
 
   Reference: Kingma & Ba 2015, with epsilon as TensorFlow has it.
   """
