@@ -76,7 +76,9 @@ def load(path):
   layers = [parts_of(arrays, name) for name in arrays['layers']]
 
   def act(observations):
-    states, kept = np.moveaxis(scaled(arrays, observations), 0, -1), []
+    states, kept = scaled(arrays, observations), []
+    # np.moveaxis takes as long as a small layer.
+    states = states.transpose(*range(1, states.ndim), 0)
     for kind, parts in layers:
       if kind == 'keep':
         kept.append(states)
