@@ -16,6 +16,7 @@ from tf_sparse_rl import names, quiet
 
 _FORMATS = ('saved_model', 'tflite', 'npz')
 _NUM_OBSERVATIONS = 500
+_NUM_IMAGES = 100
 
 
 def main(argv):
@@ -41,29 +42,35 @@ def main(argv):
     os.environ.setdefault('OPENBLAS_NUM_THREADS', '1')
     # Imported late: a wrong directory is told at once.
     quiet.silence()
-    rows = _export(values, run_dir.policy_path, pathlib.Path(options.out))
+    rows, num_observations = _export(
+      values, run_dir.policy_path, pathlib.Path(options.out)
+    )
   except (ValueError, run_dir_lib.RunDirError) as error:
     raise run_flags.UserError(str(error)) from error
   except OSError as error:
     raise run_flags.UserError(
       f'Writing to {options.out} failed: {error}.'
     ) from error
-  _print(rows)
+  _print(rows, num_observations)
 
 
 def _export(values, policy_path, out):
   """Exports all formats or none.
 
   Returns:
-    List of report.Row.
+    List of report.Row; the number of observations that they agree on.
   """
   from tf_sparse_rl import sparsity
   from tf_sparse_rl.exporting import acceptance, formats, policy
 
   sparsity.set_backend('masked')
   greedy = policy.of_run(values, policy_path)
+  is_image = greedy.observation_spec.shape.rank > 2
   observations = acceptance.play(
-    values['env_name'], greedy, _NUM_OBSERVATIONS, seed=0
+    values['env_name'],
+    greedy,
+    _NUM_IMAGES if is_image else _NUM_OBSERVATIONS,
+    seed=0,
   )
   out.mkdir(parents=True, exist_ok=True)
   # Beside the files that it is to become: renamed, never half there.
@@ -80,7 +87,7 @@ def _export(values, policy_path, out):
     ]
     for row in rows:
       _replace(pathlib.Path(staging) / formats.FORMATS[row.name].file_name, out)
-  return rows
+  return rows, len(observations)
 
 
 def _export_one(name, kind, policy, observations, staging):
@@ -102,7 +109,7 @@ def _export_one(name, kind, policy, observations, staging):
     dense_path = staging / f'dense_{kind.file_name}'
     kind.save_dense(policy, dense_path)
     dense_size = report.num_bytes(dense_path)
-    calls.append(kind.call_dense(dense_path, observations[:1]))
+    calls.append(kind.call(dense_path, observations[:1]))
   microseconds = report.latencies(calls)
   return report.Row(
     name=name,
@@ -128,10 +135,10 @@ def _replace(path, directory):
   os.replace(path, target)
 
 
-def _print(rows):
+def _print(rows, num_observations):
   from tf_sparse_rl.exporting import report
 
-  print(f'Agrees with Keras on {_NUM_OBSERVATIONS} observations.\n')
+  print(f'Agrees with Keras on {num_observations} observations.\n')
   print(report.table(rows))
   print()
   for row in rows:

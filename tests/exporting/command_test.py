@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import pytest
 
-from tf_sparse_rl import envs, flags
+from tf_sparse_rl import envs, flags, sparsity
 from tf_sparse_rl.agents import registry
 from tf_sparse_rl.exporting import npz, npz_reader, policy
 from tf_sparse_rl.training import run_dir as run_dir_lib
@@ -23,7 +23,7 @@ def _make_run(path, **values):
   env = envs.make(config)
   parts = registry.build(config, env.spec)
   # Not what the config's seed alone would give.
-  bias = parts.policy_layers[0].layer.bias
+  bias = sparsity.sparse_layers(parts.policy_layers)[0].layer.bias
   bias.assign(bias + 0.3)
   run_dir = run_dir_lib.RunDir(path)
   with run_dir.locked():
@@ -73,6 +73,17 @@ def test_all_formats_of_dqn(dqn, tmp_path):
   assert [row.split()[0] for row in rows] == ['saved_model', 'tflite', 'npz']
   assert {row.split()[4] for row in rows} == {str(nonzero)}
   assert process.stdout.count('than dense and') == 2
+
+
+def test_a_policy_for_images(tmp_path):
+  path, out = tmp_path / 'run', tmp_path / 'out'
+  _make_run(path, env_name='Pong', width=0.1, hidden_units=(64,))
+  process = _export(f'--root_dir={path}', f'--out={out}', '--format=tflite,npz')
+  assert process.returncode == 0, process.stderr
+  assert process.stderr == ''
+  assert {x.name for x in out.iterdir()} == {'policy.tflite', 'policy.npz'}
+  assert process.stdout.startswith('Agrees with Keras on 100 observations.')
+  assert process.stdout.count('times smaller than dense and') == 2
 
 
 @pytest.mark.parametrize(

@@ -8,15 +8,20 @@ import sys
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from tests.exporting import policies
+from tf_sparse_rl import envs, flags
+from tf_sparse_rl.agents import registry
 from tf_sparse_rl.exporting import (
   acceptance,
   dense_layers,
   formats,
+  npz,
   npz_reader,
   tflite,
 )
+from tf_sparse_rl.exporting import policy as policy_lib
 
 _SIZES = (17, 62, 30, 5)
 _AS_IN_PPO = {'activation': 'tanh', 'is_scaled': True}
@@ -53,10 +58,58 @@ def test_agrees_with_keras(name, options, tmp_path):
   assert len(set(actions.tolist())) > 1
 
 
-@pytest.mark.parametrize('inputs', [17, 11])
-def test_tflite_is_right_where_inputs_are_no_multiple_of_four(inputs, tmp_path):
-  policy = policies.make((inputs, 62, 30, 5), sparsity=0.7)
-  observations = policies.observations(50, inputs)
+@pytest.mark.parametrize('name', formats.FORMATS)
+@pytest.mark.parametrize('network', ['strides', 'max_pool', 'residual'])
+@pytest.mark.parametrize('block_inputs', [1, 4])
+def test_agrees_with_keras_on_images(name, network, block_inputs, tmp_path):
+  policy = policies.make_for_images(
+    network, sparsity=0.5, block_inputs=block_inputs
+  )
+  kind, path = formats.FORMATS[name], tmp_path / 'policy'
+  kind.save(policy, path)
+  act = kind.load(path)
+  for batch in (50, 1, 3):
+    images = policies.images(batch)
+    assert acceptance.difference(policy, act, images) < 1e-5
+  assert len(set(act(policies.images(50))['action'].tolist())) > 1
+
+
+@pytest.mark.parametrize('name', ['tflite', 'npz'])
+def test_a_nature_cnn_agrees_with_keras_on_pong(name, tmp_path):
+  config = flags.make_config({'env_name': 'Pong', 'sparsity': 0.9})
+  env = envs.make(config)
+  policy = policy_lib.of_agent(registry.build(config, env.spec))
+  env.close()
+  frames = acceptance.play('Pong', policy, 3, seed=0)
+  assert frames.shape == (3, 84, 84, 4) and frames.dtype == np.uint8
+  kind, path = formats.FORMATS[name], tmp_path / 'policy'
+  kind.save(policy, path)
+  assert acceptance.difference(policy, kind.load(path), frames) < 1e-5
+  # Of about 4 million weights one in ten, of 4 to 8 bytes, is left.
+  assert path.stat().st_size < 4e6
+
+
+def _with_17_inputs():
+  policy = policies.make((17, 62, 30, 5), sparsity=0.7)
+  return policy, policies.observations(50, 17)
+
+
+def _with_11_inputs():
+  policy = policies.make((11, 62, 30, 5), sparsity=0.7)
+  return policy, policies.observations(50, 11)
+
+
+def _with_70_inputs_after_convolutions():
+  policy = policies.make_for_images('strides', sparsity=0.7)
+  assert policy.layers[-2].kernel.shape[0] == 70
+  return policy, policies.images(50)
+
+
+@pytest.mark.parametrize(
+  'make', [_with_17_inputs, _with_11_inputs, _with_70_inputs_after_convolutions]
+)
+def test_tflite_is_right_where_inputs_are_no_multiple_of_four(make, tmp_path):
+  policy, observations = make()
   path = tmp_path / 'policy.tflite'
   # As it is, the converter's model is wrong and does not say so.
   path.write_bytes(tflite.convert(policy, sparse=True))
@@ -100,16 +153,24 @@ np.savez('answer.npz', **outputs)
 @pytest.mark.parametrize(
   ('name', 'code'), [('tflite', _TFLITE_ALONE), ('npz', _NPZ_ALONE)]
 )
-def test_is_read_without_this_package(name, code, tmp_path):
-  policy, path = policies.make(_SIZES), tmp_path / 'policy'
+@pytest.mark.parametrize('network', ['dense', 'residual'])
+def test_is_read_without_this_package(name, code, network, tmp_path):
+  if network == 'dense':
+    policy = policies.make(_SIZES)
+    observations = policies.observations(20, 17)
+  else:
+    policy = policies.make_for_images(network)
+    observations = policies.images(20)
+  path = tmp_path / 'policy'
   formats.FORMATS[name].save(policy, path)
-  observations = policies.observations(20, 17)
   np.save(tmp_path / 'observations.npy', observations)
   shutil.copy(npz_reader.__file__, tmp_path)
   answer = _alone(code, tmp_path, path, tmp_path / 'observations.npy')
   expected = policy(observations)
   np.testing.assert_array_equal(answer['action'], expected['action'])
   np.testing.assert_allclose(answer['output'], expected['output'], atol=1e-4)
+  # Operations of TensorFlow that TFLite alone has not.
+  assert b'Flex' not in path.read_bytes()
 
 
 def test_zeros_are_not_stored(tmp_path):
@@ -124,14 +185,56 @@ def test_zeros_are_not_stored(tmp_path):
 
 def test_the_npz_reader_is_short():
   lines = pathlib.Path(npz_reader.__file__).read_text('utf-8').splitlines()
+  assert len(lines) < 100
   body = lines[lines.index('def load(path):') :]
   assert len(body) < 30
+
+
+def test_the_npz_reader_convolves_and_pools():
+  # 1 to 9, of one channel, in a batch of one.
+  image = np.arange(1.0, 10).reshape(3, 3, 1, 1)
+  strides, padding = (1, 1), [(0, 1), (0, 1)]
+  # The right neighbour once, the one below ten times, the same plus 0.5.
+  kernel, bias = np.array([[0, 1, 10, 0]]), np.array([0.5])
+  outputs = npz_reader.conv(
+    *(image, kernel, bias, npz_reader.ACTIVATIONS['linear'], (2, 2)),
+    *(strides, padding),
+  )
+  expected = [[42.5, 53.5, 60.5], [75.5, 86.5, 90.5], [8.5, 9.5, 0.5]]
+  np.testing.assert_array_equal(outputs[:, :, 0, 0], expected)
+  largest = npz_reader.max_pool(-image, (2, 2), (2, 2), padding)
+  np.testing.assert_array_equal(largest[:, :, 0, 0], [[-1, -3], [-7, -9]])
+
+
+def test_what_an_npz_file_says_of_a_convolution(tmp_path):
+  policy = policies.make_for_images('strides')
+  npz.save(policy, tmp_path / 'policy.npz')
+  with np.load(tmp_path / 'policy.npz') as file:
+    arrays = dict(file)
+  names = [layer.name for layer in policy.layers[1:]]
+  assert arrays['layers'].tolist() == names
+  kinds = [str(arrays[f'{name}/kind']) for name in names]
+  assert kinds == ['conv', 'conv', 'flatten', 'dense', 'dense']
+  conv = {
+    part: arrays[f'{names[0]}/{part}']
+    for part in ('size', 'strides', 'padding', 'activation')
+  }
+  # 11 x 9 images, 6 x 5 windows two apart: 3 rows and columns are missing.
+  assert {part: value.tolist() for part, value in conv.items()} == {
+    **{'size': [4, 4], 'strides': [2, 2], 'padding': [[1, 2], [1, 2]]},
+    'activation': 'relu',
+  }
+  _, parts = npz_reader.parts_of(arrays, names[0])
+  np.testing.assert_array_equal(
+    parts['kernel'].toarray().T.reshape(4, 4, 3, 6), policy.layers[1].kernel
+  )
+  assert parts['kernel'].nnz == np.count_nonzero(policy.layers[1].kernel)
 
 
 def test_layers_without_words_are_refused(tmp_path):
   policy = policies.make((4, 8, 2), activation='elu')
   with pytest.raises(ValueError, match="'layer_0' with .*elu"):
-    formats.FORMATS['npz'].save(policy, tmp_path / 'policy.npz')
-  policy.layers.insert(0, formats.tf.keras.layers.Flatten())
-  with pytest.raises(ValueError, match='Received: Flatten'):
-    formats.FORMATS['tflite'].save(policy, tmp_path / 'policy.tflite')
+    npz.save(policy, tmp_path / 'policy.npz')
+  policy.layers.insert(0, tf.keras.layers.LayerNormalization())
+  with pytest.raises(ValueError, match='Received: LayerNormalization'):
+    npz.save(policy, tmp_path / 'policy.npz')

@@ -4,14 +4,16 @@ import numpy as np
 import tensorflow as tf
 
 from tf_sparse_rl.exporting import policy
-from tf_sparse_rl.networks import normalizer
+from tf_sparse_rl.networks import normalizer, residual
+from tf_sparse_rl.sparsity import layers as sparse_layers
 
 
-def _kernel(rng, inputs, units, sparsity, block_inputs):
+def _kernel(rng, shape, sparsity, block_inputs):
   """Normal weights; whole blocks of consecutive inputs are zero."""
+  inputs, units = np.prod(shape[:-1]), shape[-1]
   active = rng.random([-(-inputs // block_inputs), units]) >= sparsity
-  mask = np.repeat(active, block_inputs, axis=0)[:inputs]
-  return rng.normal(size=[inputs, units]) * mask
+  mask = np.repeat(active, block_inputs, axis=0)[:inputs].reshape(shape)
+  return rng.normal(size=shape) * mask / np.sqrt(inputs * (1 - sparsity))
 
 
 def _normalizer(rng, size):
@@ -22,43 +24,101 @@ def _normalizer(rng, size):
   return layer
 
 
-def make(
-  sizes,
-  sparsity=0.9,
-  block_inputs=4,
-  activation='relu',
-  seed=0,
-  is_scaled=False,
-):
+def of_layers(layers, spec, sparsity=0.9, block_inputs=4, seed=0):
   """A GreedyPolicy of discrete actions.
 
   Args:
-    sizes: units of the input and of each layer.
+    layers: Keras layers. Those with a kernel get another one, and a bias.
+    spec: see `GreedyPolicy.observation_spec`.
     sparsity: share of zero blocks of each kernel, nearly.
     block_inputs: consecutive inputs of one unit that are zero together.
-    activation: of the hidden layers.
     seed: of the weights.
-    is_scaled: whether observations are scaled first, as in PPO.
   """
   rng = np.random.default_rng(seed)
-  layers = [_normalizer(rng, sizes[0])] if is_scaled else []
-  for i, (inputs, units) in enumerate(zip(sizes, sizes[1:])):
-    last = i == len(sizes) - 2
-    layer = tf.keras.layers.Dense(
-      units, None if last else activation, name=f'layer_{i}'
-    )
-    layer.build([None, inputs])
-    kernel = _kernel(rng, inputs, units, sparsity, block_inputs)
-    layer.set_weights([kernel, 0.1 * rng.normal(size=[units])])
-    layers.append(layer)
+  states = tf.zeros([1, *spec.shape[1:]], spec.dtype)
+  for layer in layers:
+    states = layer(states)
+  for layer in sparse_layers.leaf_layers(layers):
+    if hasattr(layer, 'kernel'):
+      kernel = _kernel(rng, layer.kernel.shape, sparsity, block_inputs)
+      layer.set_weights([kernel, 0.1 * rng.normal(size=layer.bias.shape)])
   return policy.GreedyPolicy(
     layers,
     lambda output: tf.argmax(output, -1, output_type=tf.int32),
-    tf.TensorSpec([None, sizes[0]], tf.float32, 'observation'),
+    spec,
     None,
   )
+
+
+def make(sizes, activation='relu', is_scaled=False, **kwargs):
+  """A GreedyPolicy of Dense layers.
+
+  Args:
+    sizes: units of the input and of each layer.
+    activation: of the hidden layers.
+    is_scaled: whether observations are scaled first, as in PPO.
+    **kwargs: see `of_layers`.
+  """
+  rng = np.random.default_rng(0)
+  layers = [_normalizer(rng, sizes[0])] if is_scaled else []
+  for i, units in enumerate(sizes[1:]):
+    last = i == len(sizes) - 2
+    layers.append(
+      tf.keras.layers.Dense(
+        units, None if last else activation, name=f'layer_{i}'
+      )
+    )
+  spec = tf.TensorSpec([None, sizes[0]], tf.float32, 'observation')
+  return of_layers(layers, spec, **kwargs)
+
+
+def make_for_images(name, **kwargs):
+  """A small GreedyPolicy of convolutions, named by what it shows.
+
+  Its image is 11 x 9, which even kernels and strides do not fit.
+
+  Args:
+    name: 'strides', 'max_pool' or 'residual'.
+    **kwargs: see `of_layers`.
+  """
+  conv, pool = tf.keras.layers.Conv2D, tf.keras.layers.MaxPool2D
+  convolutions = {
+    'strides': [
+      conv(6, 4, 2, padding='same', activation='relu'),
+      conv(7, (2, 3), (1, 2), activation='tanh'),
+    ],
+    # Below 0 at the edge: zeros there would be larger.
+    'max_pool': [
+      conv(6, 3, padding='same'),
+      pool(3, 2, padding='same'),
+      pool(2, 2),
+    ],
+    'residual': [
+      conv(6, 3, 2, padding='same'),
+      residual.Residual(
+        [
+          tf.keras.layers.ReLU(),
+          residual.Residual([conv(6, 2, padding='same', activation='relu')]),
+          conv(6, 3, padding='same'),
+        ]
+      ),
+    ],
+  }
+  layers = [
+    *(tf.keras.layers.Rescaling(1 / 255), *convolutions[name]),
+    tf.keras.layers.Flatten(),
+    *(tf.keras.layers.Dense(30, 'relu'), tf.keras.layers.Dense(5)),
+  ]
+  spec = tf.TensorSpec([None, 11, 9, 3], tf.uint8, 'observation')
+  return of_layers(layers, spec, **kwargs)
 
 
 def observations(num, size):
   """Normal observations, float32 `[num, size]`."""
   return np.random.default_rng(1).normal(size=[num, size]).astype(np.float32)
+
+
+def images(num):
+  """Observations of `make_for_images`, uint8 `[num, 11, 9, 3]`."""
+  rng = np.random.default_rng(1)
+  return rng.integers(256, size=[num, 11, 9, 3], dtype=np.uint8)

@@ -1,6 +1,7 @@
 """Bytes, medians and the sentences about them."""
 
 import gzip
+import itertools
 import time
 
 from tf_sparse_rl.exporting import report
@@ -30,6 +31,15 @@ def test_latency_is_the_median(monkeypatch):
   [microseconds] = report.latencies([call])
   assert len(calls) == 1000
   assert 0 < microseconds < 5000
+
+
+def test_slow_functions_are_called_less_often(monkeypatch):
+  clock = itertools.count()
+  monkeypatch.setattr(report.time, 'perf_counter', lambda: next(clock))
+  # The clock is looked at twice a call and once a round: 5 s, until 10 s.
+  calls = []
+  assert report.latencies(2 * [lambda: calls.append(0)]) == [1e6, 1e6]
+  assert len(calls) == 4
 
 
 def test_table():

@@ -18,7 +18,7 @@ def play(env_name, policy, num_observations, seed):
     seed: of the first episode's start; the next ones count up.
 
   Returns:
-    float32 `[num_observations, size]`.
+    A batch of them, see the policy's `observation_spec`.
   """
   env = envs.from_name(env_name)
   seen = []
@@ -40,7 +40,7 @@ def difference(policy, act, observations):
   Args:
     policy: a GreedyPolicy.
     act: the exported one, see `formats.Format`.
-    observations: float32 `[batch, size]`.
+    observations: a batch, see the policy's `observation_spec`.
 
   Returns:
     The largest difference of any output or continuous action.

@@ -1,65 +1,46 @@
-"""Policies of Dense layers: which they are, and how to pad their kernels.
-
-Before the first of them there may be a Normalizer of observations.
-"""
+"""Pads the kernels of Dense layers."""
 
 import dataclasses
 
 import numpy as np
 import tensorflow as tf
 
-from tf_sparse_rl.networks import normalizer
-
-
-def split(layers):
-  """Tells the Normalizer from the Dense layers.
-
-  Args:
-    layers: the layers of a GreedyPolicy.
-
-  Returns:
-    A list with the Normalizer, empty if there is none; the Dense layers.
-
-  Raises:
-    ValueError: for another kind of layer, or one without a bias.
-  """
-  first = 1 if isinstance(layers[0], normalizer.Normalizer) else 0
-  for layer in layers[first:]:
-    if type(layer) is not tf.keras.layers.Dense or not layer.use_bias:
-      raise ValueError(
-        'Expected Dense layers with a bias. Received: '
-        f'{type(layer).__name__} {layer.name!r}. Export it with '
-        '--format=saved_model.'
-      )
-  return layers[:first], layers[first:]
-
 
 def padded(policy, multiple):
-  """The same function, each of its kernels with padded inputs.
+  """The same function, each kernel of a Dense layer with padded inputs.
 
-  Zeros are added to the observation, and units that always weigh 0 to hidden
-  layers.
+  Zeros are added to what the first Dense layer takes, and units that always
+  weigh 0 to a Dense layer before another one.
 
   Args:
-    policy: a GreedyPolicy of Dense layers.
-    multiple: what the inputs of every kernel shall be a multiple of.
+    policy: a GreedyPolicy.
+    multiple: what the inputs of every Dense kernel shall be a multiple of.
 
   Returns:
     A GreedyPolicy.
   """
-  layers, dense = split(policy.layers)
-  extra = -policy.observation_spec.shape[1] % multiple
-  pad = tf.keras.layers.Lambda(lambda x: tf.pad(x, [[0, 0], [0, extra]]))
-  layers = [*layers, pad] if extra else layers
-  for layer in dense:
-    more_units = -layer.units % multiple if layer is not dense[-1] else 0
-    layers.append(_padded_layer(layer, multiple, more_units))
+  is_dense = [type(layer) is tf.keras.layers.Dense for layer in policy.layers]
+  layers = []
+  for layer, after_dense, before_dense in zip(
+    policy.layers, [False, *is_dense], [*is_dense[1:], False]
+  ):
+    if type(layer) is not tf.keras.layers.Dense:
+      layers.append(layer)
+      continue
+    more_inputs = -layer.kernel.shape[0] % multiple
+    more_units = -layer.units % multiple if before_dense else 0
+    if more_inputs and not after_dense:
+      layers.append(_more_zeros(more_inputs))
+    layers.append(_padded_layer(layer, more_inputs, more_units))
   return dataclasses.replace(policy, layers=layers)
 
 
-def _padded_layer(layer, multiple, more_units):
-  kernel, bias = layer.get_weights()
-  more_inputs = -kernel.shape[0] % multiple
+def _more_zeros(number):
+  return tf.keras.layers.Lambda(lambda x: tf.pad(x, [[0, 0], [0, number]]))
+
+
+def _padded_layer(layer, more_inputs, more_units):
+  kernel, *bias = layer.get_weights()
   copy = tf.keras.layers.Dense.from_config(
     {**layer.get_config(), 'units': layer.units + more_units}
   )
@@ -67,7 +48,7 @@ def _padded_layer(layer, multiple, more_units):
   copy.set_weights(
     [
       np.pad(kernel, [(0, more_inputs), (0, more_units)]),
-      np.pad(bias, [(0, more_units)]),
+      *(np.pad(b, [(0, more_units)]) for b in bias),
     ]
   )
   return copy

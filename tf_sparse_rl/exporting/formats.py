@@ -14,11 +14,11 @@ from tf_sparse_rl.exporting import policy as policy_lib
 class Format:
   """How a policy is written, read again and timed.
 
-  `save` and `save_dense` take (policy, path). `load` takes a path and returns
-  a function from observations, float32 `[batch, size]`, to a dict of arrays,
-  `action` and `output`. `call` and `call_dense` take (path, observation), the
-  latter `[1, size]`, and return a function without arguments that is one
-  inference. There is no dense variant where zeros are stored anyway.
+  `save` and `save_dense` take (policy, path); there is no dense variant where
+  zeros are stored anyway. `load` takes a path and returns a function from
+  observations, a batch of the policy's `observation_spec`, to a dict of arrays,
+  `action` and `output`. `call` takes (path, observation), the latter a batch of
+  one, and returns a function without arguments that is one inference.
   """
 
   file_name: str
@@ -26,7 +26,6 @@ class Format:
   load: Callable[..., Callable[..., dict[str, Any]]]
   call: Callable[..., Callable[[], Any]]
   save_dense: Callable[..., None] | None = None
-  call_dense: Callable[..., Callable[[], Any]] | None = None
 
 
 def _load_saved_model(path):
@@ -51,11 +50,6 @@ def _call_npz(path, observation):
   return lambda: act(observation)
 
 
-def _call_dense_npz(path, observation):
-  forward = npz.dense_forward(path)
-  return lambda: forward(observation)
-
-
 FORMATS = {
   'saved_model': Format(
     'policy', policy_lib.save, _load_saved_model, _call_saved_model
@@ -66,7 +60,6 @@ FORMATS = {
     tflite.load,
     tflite.one_call,
     lambda policy, path: tflite.save(policy, path, sparse=False),
-    tflite.one_call,
   ),
   'npz': Format(
     'policy.npz',
@@ -74,6 +67,5 @@ FORMATS = {
     npz_reader.load,
     _call_npz,
     lambda policy, path: npz.save(policy, path, sparse=False),
-    _call_dense_npz,
   ),
 }

@@ -4,8 +4,9 @@ import numpy as np
 import scipy.sparse
 import tensorflow as tf
 
-from tf_sparse_rl.exporting import dense_layers, npz_reader
+from tf_sparse_rl.networks import normalizer, residual
 
+_layers = tf.keras.layers
 _ACTIVATIONS = {
   tf.keras.activations.linear: 'linear',
   tf.keras.activations.relu: 'relu',
@@ -16,33 +17,44 @@ _ACTIVATIONS = {
 def save(policy, path, sparse=True):
   """Writes a policy for `npz_reader`.
 
+  The file holds `layers`, their names in order, and of the layer `name` the
+  array `name/kind`, which says what else there is of it:
+
+    dense: the kernel as `data`, `indices`, `indptr` and `shape`, `[units,
+      inputs]`, the `bias` and the `activation`: 'linear', 'relu' or 'tanh'.
+    conv: the same, of the matrix `[filters, height * width * channels]`, its
+      inputs in the order of a Keras kernel; `size`, its height and width; its
+      `strides`; and `padding`, the zeros around an image: `[[above, below],
+      [left, right]]`.
+    max_pool: `size`, `strides` and `padding`, of minus infinity.
+    relu, flatten: nothing.
+    keep: nothing. The state is kept until
+    add: where it is added. Several may be kept: the last one is added first.
+
+  Besides, `mean`, `scale` and `clip` where observations are scaled first, and
+  for continuous actions their bounds, `low` and `high`.
+
   Args:
-    policy: a GreedyPolicy of Dense layers.
-    path: of the file. It holds `layers`, their names in order, and of each
-      layer its kernel as `data`, `indices`, `indptr` and `shape`, `[units,
-      inputs]`, its `bias` and its `activation`; for continuous actions also
-      their bounds, `low` and `high`; and where observations are scaled first,
-      `mean`, `scale` and `clip`.
-    sparse: if not, a `kernel` `[inputs, units]` instead, for comparison.
+    policy: a GreedyPolicy.
+    path: of the file.
+    sparse: if not, a dense `kernel` of the same shape instead of its rows, for
+      comparison; `npz_reader` takes it too.
 
   Raises:
     ValueError: for layers that it has no words for.
   """
-  scaling, dense = dense_layers.split(policy.layers)
-  arrays = {'layers': np.array([layer.name for layer in dense])}
-  for layer in scaling:
-    arrays['mean'], arrays['scale'] = layer.mean.numpy(), layer.scale.numpy()
-    arrays['clip'] = np.float32(layer.clip)
-  for layer in dense:
-    kernel, bias = layer.get_weights()
-    arrays[f'{layer.name}/bias'] = bias
-    arrays[f'{layer.name}/activation'] = np.array(_activation(layer))
-    if not sparse:
-      arrays[f'{layer.name}/kernel'] = kernel
-      continue
-    rows = scipy.sparse.csr_array(kernel.T)
-    for part in ('data', 'indices', 'indptr', 'shape'):
-      arrays[f'{layer.name}/{part}'] = np.asarray(getattr(rows, part))
+  scaling = _scaling(policy.layers[0])
+  # Scaling leaves the shape as it is.
+  steps = _steps(
+    policy.layers[1:] if scaling else policy.layers,
+    policy.observation_spec.shape,
+    sparse,
+  )
+  arrays, names = scaling, []
+  for name, parts in steps:
+    names.append(name)
+    arrays.update({f'{name}/{part}': value for part, value in parts.items()})
+  arrays['layers'] = np.array(names)
   if policy.action_bounds is not None:
     arrays['low'], arrays['high'] = policy.action_bounds
   # By a file: np.savez would add its suffix to another name.
@@ -50,29 +62,70 @@ def save(policy, path, sparse=True):
     np.savez(file, **arrays)
 
 
-def dense_forward(path):
-  """The forward pass of what was saved with `sparse=False`.
+def _scaling(layer):
+  """Arrays of a layer that scales observations; none for another one."""
+  if isinstance(layer, normalizer.Normalizer):
+    mean, scale, clip = layer.mean.numpy(), layer.scale.numpy(), layer.clip
+  elif isinstance(layer, _layers.Rescaling):
+    scale, clip = layer.scale, np.inf
+    mean = -layer.offset / scale
+  else:
+    return {}
+  parts = {'mean': mean, 'scale': scale, 'clip': clip}
+  return {part: np.float32(value) for part, value in parts.items()}
 
-  Args:
-    path: of the file.
 
-  Returns:
-    Function from observations, `[batch, size]`, to what the last layer says.
-  """
-  with np.load(path) as file:
-    arrays = dict(file)
-  layers = [
-    tuple(arrays[f'{name}/{part}'] for part in ('kernel', 'bias', 'activation'))
-    for name in arrays['layers']
-  ]
+def _steps(layers, shape, sparse):
+  """Name and arrays of each layer for inputs of a shape."""
+  for layer in layers:
+    if isinstance(layer, residual.Residual):
+      yield f'{layer.name}_keep', {'kind': 'keep'}
+      yield from _steps(layer.layers, shape, sparse)
+      yield f'{layer.name}_add', {'kind': 'add'}
+    elif type(layer) is _layers.Dense:
+      yield layer.name, {'kind': 'dense', **_kernel(layer, sparse)}
+    elif type(layer) is _layers.Conv2D:
+      seen = _windows(layer, layer.kernel_size, shape)
+      yield layer.name, {'kind': 'conv', **_kernel(layer, sparse), **seen}
+    elif type(layer) is _layers.MaxPool2D:
+      seen = _windows(layer, layer.pool_size, shape)
+      yield layer.name, {'kind': 'max_pool', **seen}
+    elif type(layer) in (_layers.ReLU, _layers.Flatten):
+      yield layer.name, {'kind': type(layer).__name__.lower()}
+    else:
+      raise ValueError(
+        'Expected layers that the reader of NPZ files has: Dense, Conv2D, '
+        'MaxPool2D, ReLU, Flatten, Residual. Received: '
+        f'{type(layer).__name__} {layer.name!r}. Export it with '
+        '--format=saved_model.'
+      )
+    shape = layer.compute_output_shape(shape)
 
-  def forward(observations):
-    states = npz_reader.scaled(arrays, observations)
-    for kernel, bias, activation in layers:
-      states = npz_reader.ACTIVATIONS[str(activation)](states @ kernel + bias)
-    return states
 
-  return forward
+def _kernel(layer, sparse):
+  kernel, bias = layer.get_weights()
+  matrix = kernel.reshape(-1, kernel.shape[-1]).T
+  parts = {'bias': bias, 'activation': _activation(layer)}
+  if not sparse:
+    return {**parts, 'kernel': matrix}
+  rows = scipy.sparse.csr_array(matrix)
+  return {
+    **parts,
+    **{part: getattr(rows, part) for part in ('data', 'indices', 'indptr')},
+    'shape': matrix.shape,
+  }
+
+
+def _windows(layer, size, shape):
+  """Where a layer looks at images `[batch, height, width, channels]`."""
+  padding = np.zeros([2, 2], int)
+  if layer.padding == 'same':
+    # TensorFlow's rule; the odd one is below and on the right.
+    for axis, length in enumerate(shape[1:3]):
+      last = (length - 1) // layer.strides[axis] * layer.strides[axis]
+      total = max(last + size[axis] - length, 0)
+      padding[axis] = total // 2, total - total // 2
+  return {'size': size, 'strides': layer.strides, 'padding': padding}
 
 
 def _activation(layer):

@@ -1,4 +1,8 @@
-"""Reads an exported policy with NumPy and SciPy alone; made to be copied."""
+"""Reads an exported policy with NumPy and SciPy alone; made to be copied.
+
+The batch is the last axis of all states: `[size, batch]`, or `[height, width,
+channels, batch]` of images.
+"""
 
 import numpy as np
 import scipy.sparse
@@ -10,6 +14,41 @@ ACTIVATIONS = {
 }
 
 
+def dense(states, kernel, bias, activation):
+  """A kernel, `[units, inputs]`."""
+  return activation(kernel @ states + bias[:, np.newaxis])
+
+
+def windows(states, size, strides, padding, fill):
+  """What a kernel sees: `[height, width, channels, batch, *size]`."""
+  padded = np.pad(states, [*padding, (0, 0), (0, 0)], constant_values=fill)
+  seen = np.lib.stride_tricks.sliding_window_view(padded, size, (0, 1))
+  return seen[:: strides[0], :: strides[1]]
+
+
+def conv(states, kernel, bias, activation, size, strides, padding):
+  """A kernel whose inputs are rows, columns and channels of each window."""
+  seen = windows(states, size, strides, padding, 0)
+  height, width, _, batch = seen.shape[:4]
+  inputs = seen.transpose(4, 5, 2, 0, 1, 3).reshape(kernel.shape[1], -1)
+  outputs = dense(inputs, kernel, bias, activation)
+  return np.moveaxis(outputs.reshape(-1, height, width, batch), 0, 2)
+
+
+def max_pool(states, size, strides, padding):
+  """The largest of each window."""
+  return windows(states, size, strides, padding, -np.inf).max((4, 5))
+
+
+LAYERS = {
+  'dense': dense,
+  'conv': conv,
+  'max_pool': max_pool,
+  'relu': ACTIVATIONS['relu'],
+  'flatten': lambda states: states.reshape(-1, states.shape[-1]),
+}
+
+
 def scaled(arrays, observations):
   """Observations as the first layer takes them."""
   if 'mean' not in arrays:
@@ -18,23 +57,35 @@ def scaled(arrays, observations):
   return np.clip(centered, -arrays['clip'], arrays['clip'])
 
 
+def parts_of(arrays, name):
+  """What a layer is, one of `LAYERS` or 'keep' or 'add'; its arguments."""
+  start = f'{name}/'
+  parts = {k[len(start) :]: v for k, v in arrays.items() if k.startswith(start)}
+  if 'activation' in parts:
+    parts['activation'] = ACTIVATIONS[str(parts['activation'])]
+  if 'data' in parts:
+    rows = tuple(parts.pop(part) for part in ('data', 'indices', 'indptr'))
+    parts['kernel'] = scipy.sparse.csr_array(rows, tuple(parts.pop('shape')))
+  return str(parts.pop('kind')), parts
+
+
 def load(path):
-  """A function: observations, float32 `[batch, size]` -> action and output."""
+  """A function: observations `[batch, ...]` -> dict of action and output."""
   with np.load(path) as file:
     arrays = dict(file)
-  layers = []
-  for name in arrays['layers']:
-    data, indices, indptr, shape, bias, activation = (
-      arrays[f'{name}/{part}']
-      for part in ('data', 'indices', 'indptr', 'shape', 'bias', 'activation')
-    )
-    kernel = scipy.sparse.csr_array((data, indices, indptr), tuple(shape))
-    layers.append((kernel, bias[:, np.newaxis], ACTIVATIONS[str(activation)]))
+  layers = [parts_of(arrays, name) for name in arrays['layers']]
 
   def act(observations):
-    states = scaled(arrays, observations).T
-    for kernel, bias, activation in layers:
-      states = activation(kernel @ states + bias)
+    states, kept = scaled(arrays, observations), []
+    # np.moveaxis takes as long as a small layer.
+    states = states.transpose(*range(1, states.ndim), 0)
+    for kind, parts in layers:
+      if kind == 'keep':
+        kept.append(states)
+      elif kind == 'add':
+        states = states + kept.pop()
+      else:
+        states = LAYERS[kind](states, **parts)
     if 'low' not in arrays:
       return {'action': states.argmax(0), 'output': states.T}
     low, high = arrays['low'], arrays['high']

@@ -16,17 +16,15 @@ BLOCK_INPUTS = 4
 def save(policy, path, sparse=True):
   """Writes a policy.
 
-  The converter stores a kernel in blocks of four inputs if that is smaller,
-  and is then silently wrong if its inputs are no multiple of four. So they are
-  made one.
+  The converter stores a Dense kernel in blocks of four inputs if that is
+  smaller, and is then silently wrong if its inputs are no multiple of four. So
+  they are made one. A convolution's kernel it stores without blocks; TFLite
+  makes it dense again when it is loaded.
 
   Args:
-    policy: a GreedyPolicy of Dense layers.
+    policy: a GreedyPolicy.
     path: of the file. Its signature is that of the SavedModel.
     sparse: whether zeros are left out; if not, for comparison.
-
-  Raises:
-    ValueError: for other layers.
   """
   if sparse:
     policy = dense_layers.padded(policy, BLOCK_INPUTS)
@@ -62,8 +60,8 @@ def load(path):
     path: of the file.
 
   Returns:
-    Function from observations, float32 `[batch, size]`, to a dict of arrays,
-    `action` and `output`.
+    Function from observations, `[batch, ...]`, to a dict of arrays, `action`
+    and `output`.
   """
   runner = _interpreter(path).get_signature_runner('serving_default')
   return lambda observations: runner(observation=observations)
@@ -74,7 +72,7 @@ def one_call(path, observation):
 
   Args:
     path: of the file.
-    observation: float32 `[1, size]`.
+    observation: `[1, ...]`.
   """
   interpreter = _interpreter(path)
   [inputs] = interpreter.get_input_details()
