@@ -124,6 +124,7 @@ _OUT_OF_RANGE = {
   'diagnostics_period': (0,),
   'intra_op_threads': (-1, 1025),
   'inter_op_threads': (-1, 1025),
+  'num_gpus': (-1, 65),
   'block_shape': ((4,), (4, 1, 1), (0, 1), (4, -1)),
   'n_of_m': ((2,), (2, 4, 8), (0, 4), (4, 4), (2, 4)),
   'custom_sparsity': ('a', 'a=', '=0.5', 'a=1', 'a=-0.1', 'a=nan', 'a=0.5,b'),

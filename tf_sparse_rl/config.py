@@ -268,6 +268,11 @@ class Config:
   )
   inter_op_threads: int = _field(2, 'operations at a time; 0 leaves it open')
   jit_compile: bool = _field(False, 'compile the train step with XLA')
+  num_gpus: int = _field(
+    0,
+    'GPUs that share each batch; 0 leaves it open: TensorFlow takes one, if '
+    'there is one',
+  )
   backend: str = _field(
     'auto',
     'sparse layers on a CPU: masked dense matrices, native C++ kernels, or '
@@ -504,6 +509,7 @@ _RANGES = {
   'diagnostics_period': _COUNT,
   'intra_op_threads': (0, 1024, 'from 0 to 1024 threads'),
   'inter_op_threads': (0, 1024, 'from 0 to 1024 threads'),
+  'num_gpus': (0, 64, 'from 0 to 64 GPUs'),
 }
 
 
@@ -552,6 +558,7 @@ def _check_together(config):
       'Expected backend=auto or masked with jit_compile: XLA cannot compile '
       'native kernels. Received: backend=native.'
     )
+  _check_replicas(config)
   if config.network in ('nature_cnn', 'impala_resnet') and not (
     {*config.diagnostics_kinds} <= {'churn'}
   ):
@@ -565,6 +572,30 @@ def _check_together(config):
   _check_structure(config)
   _check_matching(config)
   custom_sparsities(config)
+
+
+def _check_replicas(config):
+  """What can be shared among several GPUs."""
+  if config.num_gpus < 2:
+    return
+  if config.agent == 'ppo':
+    raise ValueError(
+      'Expected agent=dqn or sac with several GPUs: ppo normalises advantages '
+      'over each batch, of which each GPU sees a share only. Received: '
+      f'agent=ppo, num_gpus={config.num_gpus}.'
+    )
+  if config.batch_size % config.num_gpus:
+    raise ValueError(
+      'Expected a batch_size that num_gpus divides. Received: '
+      f'batch_size={config.batch_size}, num_gpus={config.num_gpus}.'
+    )
+  if config.jit_compile or config.backend == 'native':
+    raise ValueError(
+      'Expected jit_compile=false and backend=auto or masked with several '
+      'GPUs: an XLA program and a native kernel are each of one device. '
+      f'Received: jit_compile={str(config.jit_compile).lower()}, '
+      f'backend={config.backend}, num_gpus={config.num_gpus}.'
+    )
 
 
 def _check_n_step(config):

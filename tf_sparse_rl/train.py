@@ -47,10 +47,10 @@ def _train(config, run_dir):
   from tf_sparse_rl.exporting import policy
   from tf_sparse_rl.training import checkpoints, loop, machine, terminal
 
-  machine.configure(config)
+  strategy = machine.configure(config)
   received = signals.note()
   try:
-    with terminal.Progress(config) as progress:
+    with terminal.Progress(config) as progress, strategy.scope():
       outcome = loop.train(
         config, run_dir, progress.update, lambda: received, progress.log
       )

@@ -92,7 +92,7 @@ def build_dqn(config, env_spec):
   optimizer = sparse.optimizer(
     config, network, config.learning_rate, epsilon=config.adam_epsilon
   )
-  train_step = tf.Variable(0, dtype=tf.int64, name='train_step')
+  train_step = parts.train_step_counter()
   epsilon = _epsilon(config, train_step)
   agent = _OnePassDqnAgent(
     ts.time_step_spec(observation_spec),
@@ -123,7 +123,9 @@ def build_dqn(config, env_spec):
     explore=_epsilon_greedy(network, epsilon, env_spec.num_actions),
     greedy_action=_argmax,
     to_experience=to_experience,
-    scalars=lambda info: {'Losses/td_loss': tf.reduce_mean(info.extra.td_loss)},
+    scalars=lambda info: {
+      'Losses/td_loss': tf.nn.compute_average_loss(info.extra.td_loss)
+    },
     # TF-Agents' random policy has a state that no checkpoint holds.
     sample_noise=lambda rng, num_envs: rng.random((num_envs, 2), 'float32'),
     probes=lambda rows: {'q_network': agent.probe(to_experience(rows))},

@@ -229,10 +229,18 @@ def update_target(online, target, tau, masks_may_differ):
       online.non_trainable_variables, target.non_trainable_variables, tau=1.0
     )
   for (source, target), mask in zip(pairs, masks):
-    mixed = source if tau == 1 else (1 - tau) * target + tau * source
-    if mask is not None and masks_may_differ:
-      mixed = mixed * mask
-    target.assign(mixed)
+    if not masks_may_differ:
+      mask = None
+    # On each replica with what that one has.
+    tf.distribute.get_strategy().extended.update(
+      target, _move, args=(source, mask, tau)
+    )
     if is_native and mask is not None and target.shape.rank == 2:
       native_updates.keep_packed(target, mask)
   return tf.group()
+
+
+def _move(target, source, mask, tau):
+  """Moves a variable by the share tau of the way to another, masked."""
+  moved = source if tau == 1 else (1 - tau) * target + tau * source
+  return target.assign(moved if mask is None else moved * mask)

@@ -20,6 +20,7 @@ _MACHINE = (
   'intra_op_threads',
   'inter_op_threads',
   'jit_compile',
+  'num_gpus',
   'backend',
 )
 _MOVING = ('drop_fraction', 'mask_update_end_train_step')
