@@ -173,8 +173,12 @@ def test_sac_is_compiled_by_xla(trained):
   assert _changes(compiled) == [3, 6]
   for ours, theirs in zip(compiled.masks, plain.masks, strict=True):
     assert [m.sum() for m in ours] == [m.sum() for m in theirs]
-  for ours, theirs in zip(compiled.scalars, plain.scalars, strict=True):
-    assert ours == pytest.approx(theirs, rel=1, abs=1)
+  # The first loss, where only the noise of the next actions differs.
+  loss = 'Losses/critic_loss'
+  expected = plain.scalars[0][loss]
+  assert compiled.scalars[0][loss] == pytest.approx(expected, rel=0.2)
+  losses = [scalars[loss] for scalars in compiled.scalars]
+  assert np.isfinite(losses).all() and len(set(losses)) == 7
   _assert_exactly_sparse(compiled.parts)
 
 
@@ -184,11 +188,9 @@ def _assert_exactly_sparse(parts):
     for network in parts.networks.values()
     for layer in sparsity.sparse_layers(network)
   ]
-  assert layers
-  for layer in layers:
-    zeros = layer.kernel.numpy()[layer.mask.numpy() == 0]
-    assert zeros.size > 0
-    assert np.all(zeros == 0)
+  zeros = [layer.kernel.numpy()[layer.mask.numpy() == 0] for layer in layers]
+  assert sum(entries.size for entries in zeros) > 100
+  assert all(np.all(entries == 0) for entries in zeros)
 
 
 def test_xla_agrees_where_nothing_is_sparse():
