@@ -39,6 +39,7 @@ ATARI_GAMES = (
 NETWORKS = ('mlp', 'nature_cnn', 'impala_resnet')
 TD_LOSSES = ('squared', 'huber')
 BACKENDS = ('auto', 'masked', 'native')
+PRECISIONS = ('float32', 'mixed_bfloat16')
 
 
 def _field(default, meaning, agents=AGENTS):
@@ -268,6 +269,10 @@ class Config:
   )
   inter_op_threads: int = _field(2, 'operations at a time; 0 leaves it open')
   jit_compile: bool = _field(False, 'compile the train step with XLA')
+  precision: str = _field(
+    'float32',
+    f'one of: {", ".join(PRECISIONS)}; mixed: hidden layers compute in 16 bits',
+  )
   num_gpus: int = _field(
     0,
     'GPUs that share each batch; 0 leaves it open: TensorFlow takes one, if '
@@ -439,6 +444,7 @@ CHOICES = {
   'network': NETWORKS,
   'td_loss': TD_LOSSES,
   'backend': BACKENDS,
+  'precision': PRECISIONS,
 }
 SOLVED_FIELDS = (
   'actor_sparsity',
@@ -557,6 +563,11 @@ def _check_together(config):
     raise ValueError(
       'Expected backend=auto or masked with jit_compile: XLA cannot compile '
       'native kernels. Received: backend=native.'
+    )
+  if config.precision != 'float32' and config.backend == 'native':
+    raise ValueError(
+      'Expected backend=auto or masked with 16 bits: native kernels compute in '
+      f'float32. Received: backend=native, precision={config.precision}.'
     )
   _check_replicas(config)
   if config.network in ('nature_cnn', 'impala_resnet') and not (

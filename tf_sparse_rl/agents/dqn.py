@@ -156,10 +156,11 @@ def q_network_layers(config, env_spec):
   def make_layers(width):
     units = sizes.hidden_sizes(config.hidden_units, width)
     end = env_spec.num_actions, config.weight_decay
-    if config.network == 'mlp':
-      return dense.q_layers(units, *end)
-    channels = sizes.hidden_sizes(conv.CHANNELS, width)
-    return _CONVOLUTIONAL[config.network](channels, units, *end)
+    with sparse.precision(config):
+      if config.network == 'mlp':
+        return dense.q_layers(units, *end)
+      channels = sizes.hidden_sizes(conv.CHANNELS, width)
+      return _CONVOLUTIONAL[config.network](channels, units, *end)
 
   width = sparse.matched_width(config, make_layers, shape)
   # Keras takes the seed of its initialisers from here.

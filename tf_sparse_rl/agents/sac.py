@@ -399,7 +399,8 @@ def _plan_dense(name, plan, num_parameters):
 
 
 def _layers(config, plan, index, network):
-  layers = dense.glorot_layers(plan.units, plan.outputs, config.weight_decay)
+  with sparse.precision(config):
+    layers = dense.glorot_layers(plan.units, plan.outputs, config.weight_decay)
   return sparse.sparse_layers(
     config,
     layers,

@@ -1,5 +1,7 @@
 """From a config to sparse layers and their optimizer, for every agent."""
 
+import contextlib
+
 import tensorflow as tf
 from tf_agents.utils import common
 
@@ -8,6 +10,26 @@ from tf_sparse_rl import names, sparsity
 from tf_sparse_rl.native import backend
 from tf_sparse_rl.native import updates as native_updates
 from tf_sparse_rl.networks import sizes as sizes_lib
+
+
+@contextlib.contextmanager
+def precision(config):
+  """Layers made inside compute by the policy of Keras that the config names.
+
+  Variables, and so masks and the optimizer's slots, are of float32 in all.
+  There is no float16: its losses would have to be scaled before TF-Agents takes
+  their gradients.
+
+  Args:
+    config: a Config.
+  """
+  policies = tf.keras.mixed_precision
+  before = policies.global_policy()
+  policies.set_global_policy(config.precision)
+  try:
+    yield
+  finally:
+    policies.set_global_policy(before)
 
 
 def sparse_layers(

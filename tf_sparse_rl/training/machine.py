@@ -31,8 +31,9 @@ def configure(config):
   for gpu in gpus:
     # Several runs share a GPU in a sweep.
     tf.config.experimental.set_memory_growth(gpu, True)
-  # XLA cannot compile them.
-  backend.set_backend('masked' if config.jit_compile else config.backend)
+  # XLA cannot compile native kernels, and they compute in float32.
+  is_masked = config.jit_compile or config.precision != 'float32'
+  backend.set_backend('masked' if is_masked else config.backend)
   if config.num_gpus > 1:
     return tf.distribute.MirroredStrategy(
       [f'GPU:{i}' for i in range(config.num_gpus)]
