@@ -40,6 +40,7 @@ NETWORKS = ('mlp', 'nature_cnn', 'impala_resnet')
 TD_LOSSES = ('squared', 'huber')
 BACKENDS = ('auto', 'masked', 'native')
 PRECISIONS = ('float32', 'mixed_bfloat16')
+TPUS = ('', 'local')
 
 
 def _field(default, meaning, agents=AGENTS):
@@ -278,6 +279,9 @@ class Config:
     'GPUs that share each batch; 0 leaves it open: TensorFlow takes one, if '
     'there is one',
   )
+  tpu: str = _field(
+    '', 'local: the TPU of this machine, whose cores share each batch'
+  )
   backend: str = _field(
     'auto',
     'sparse layers on a CPU: masked dense matrices, native C++ kernels, or '
@@ -445,6 +449,7 @@ CHOICES = {
   'td_loss': TD_LOSSES,
   'backend': BACKENDS,
   'precision': PRECISIONS,
+  'tpu': TPUS,
 }
 SOLVED_FIELDS = (
   'actor_sparsity',
@@ -586,26 +591,30 @@ def _check_together(config):
 
 
 def _check_replicas(config):
-  """What can be shared among several GPUs."""
-  if config.num_gpus < 2:
+  """What several devices can share, and what they compile by themselves."""
+  if config.num_gpus < 2 and not config.tpu:
     return
+  received = f'num_gpus={config.num_gpus}, tpu={config.tpu!r}'
+  if config.num_gpus and config.tpu:
+    raise ValueError(f'Expected num_gpus or tpu. Received: {received}.')
   if config.agent == 'ppo':
     raise ValueError(
-      'Expected agent=dqn or sac with several GPUs: ppo normalises advantages '
-      'over each batch, of which each GPU sees a share only. Received: '
-      f'agent=ppo, num_gpus={config.num_gpus}.'
+      'Expected agent=dqn or sac with several GPUs or a TPU: ppo normalises '
+      'advantages over each batch, of which each device sees a share only. '
+      f'Received: agent=ppo, {received}.'
     )
-  if config.batch_size % config.num_gpus:
+  if not config.tpu and config.batch_size % config.num_gpus:
     raise ValueError(
       'Expected a batch_size that num_gpus divides. Received: '
       f'batch_size={config.batch_size}, num_gpus={config.num_gpus}.'
     )
   if config.jit_compile or config.backend == 'native':
     raise ValueError(
-      'Expected jit_compile=false and backend=auto or masked with several '
-      'GPUs: an XLA program and a native kernel are each of one device. '
-      f'Received: jit_compile={str(config.jit_compile).lower()}, '
-      f'backend={config.backend}, num_gpus={config.num_gpus}.'
+      'Expected jit_compile=false and backend=auto or masked with several GPUs '
+      'or a TPU: an XLA program and a native kernel are each of one device, '
+      'and for a TPU everything is compiled. Received: '
+      f'jit_compile={str(config.jit_compile).lower()}, '
+      f'backend={config.backend}, {received}.'
     )
 
 

@@ -21,6 +21,7 @@ _MACHINE = (
   'inter_op_threads',
   'jit_compile',
   'num_gpus',
+  'tpu',
   'backend',
 )
 _MOVING = ('drop_fraction', 'mask_update_end_train_step')

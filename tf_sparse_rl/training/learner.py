@@ -34,7 +34,9 @@ class Learner:
         for each number of observations.
     """
     self._parts = parts
-    self._strategy = tf.distribute.get_strategy()
+    self._strategy = None
+    if tf.distribute.has_strategy():
+      self._strategy = tf.distribute.get_strategy()
     self._batch_size = batch_size
     observations = _many(None, observation)
     noise = tf.TensorSpec([None, parts.noise_size], tf.float32)
@@ -167,7 +169,7 @@ class Learner:
     return self._parts.explore(observations, noise), scalars
 
   def _train_once(self, rows):
-    if self._strategy.num_replicas_in_sync == 1:
+    if self._strategy is None:
       return self._train_replica(rows)
     of_replicas = self._strategy.run(self._train_replica, args=(rows,))
     return {

@@ -16,8 +16,8 @@ def configure(config):
     trained: TensorFlow's default one unless the config asks for another.
 
   Raises:
-    ValueError: if it wants native kernels, and there are none, or more GPUs
-      than there are.
+    ValueError: if it wants native kernels, GPUs or a TPU that are not there,
+      or more cores of a TPU are there than divide a batch.
   """
   if config.intra_op_threads:
     tf.config.threading.set_intra_op_parallelism_threads(
@@ -34,11 +34,34 @@ def configure(config):
   # XLA cannot compile native kernels, and they compute in float32.
   is_masked = config.jit_compile or config.precision != 'float32'
   backend.set_backend('masked' if is_masked else config.backend)
+  if config.tpu:
+    return _tpu(config)
   if config.num_gpus > 1:
     return tf.distribute.MirroredStrategy(
       [f'GPU:{i}' for i in range(config.num_gpus)]
     )
   return tf.distribute.get_strategy()
+
+
+def _tpu(config):
+  """The strategy of the TPU of this machine."""
+  try:
+    resolver = tf.distribute.cluster_resolver.TPUClusterResolver.connect(
+      config.tpu
+    )
+    strategy = tf.distribute.TPUStrategy(resolver)
+  except (tf.errors.OpError, ValueError, RuntimeError) as error:
+    raise ValueError(
+      f'Expected a TPU, as tpu={config.tpu} says. Received: TensorFlow '
+      f'{tf.__version__} finds none ({str(error).split(".")[0]}). On a TPU VM '
+      'start the run with launch/tpu_vm.sh, which installs TensorFlow for TPUs.'
+    ) from error
+  if config.batch_size % strategy.num_replicas_in_sync:
+    raise ValueError(
+      'Expected a batch_size that the cores of the TPU divide. Received: '
+      f'batch_size={config.batch_size}, {strategy.num_replicas_in_sync} cores.'
+    )
+  return strategy
 
 
 def _gpus(num_gpus):
@@ -48,7 +71,7 @@ def _gpus(num_gpus):
     return found
   if len(found) < num_gpus:
     raise ValueError(
-      f'Expected {num_gpus} GPUs, as num_gpus says. Received: TensorFlow '
+      f'Expected GPUs, as num_gpus={num_gpus} says. Received: TensorFlow '
       f'{tf.__version__} sees {len(found)}. Choose fewer; or, where nvidia-smi '
       'lists more, install the CUDA libraries, as launch/gpu.sh does.'
     )
