@@ -43,6 +43,8 @@ _CORE = [
 
 _EXTRAS = {
   'atari': ['ale-py', 'opencv-python-headless'],
+  # Not in requirements.lock: 3 GB that serve a GPU only.
+  'cuda': ['tensorflow[and-cuda]==2.21.0'],
   'mujoco': ['gymnasium[mujoco]'],
   'report': ['matplotlib', 'pandas<3', 'rliable'],
   'sweep': ['ray'],

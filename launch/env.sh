@@ -1,7 +1,8 @@
 # shellcheck shell=bash
 # Sourced by the launch scripts. `ensure_environment` makes .venv from
 # requirements.lock where it is missing, half-made or out of date; where it is
-# in order it takes milliseconds.
+# in order it takes milliseconds. `ensure_cuda` and `ensure_tpu`, called after
+# it, add to .venv what a GPU or a TPU needs, once.
 #
 # PYTHON  the interpreter to make .venv from (default: the newest that fits)
 
@@ -121,7 +122,7 @@ _show_progress() {
 _pip() {
   PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_USER=0 TMPDIR=$venv/tmp \
     _logged "$python" -m pip install --no-input --progress-bar off \
-    --no-build-isolation --no-deps --use-pep517 "$@"
+    --no-build-isolation --use-pep517 "$@"
 }
 
 # The entries of some packages in the lock, with their hashes.
@@ -151,8 +152,8 @@ _make_environment() {
   # These two first: gym has no wheel and is built with them, which keeps pip
   # from fetching others for it without a hash.
   _locked setuptools wheel >"$venv/tmp/build.lock"
-  _pip --require-hashes -r "$venv/tmp/build.lock"
-  _pip --require-hashes -r "$root/requirements.lock"
+  _pip --no-deps --require-hashes -r "$venv/tmp/build.lock"
+  _pip --no-deps --require-hashes -r "$root/requirements.lock"
   if [[ -n $progress ]]; then
     kill "$progress" 2>/dev/null || true
     printf '\r\033[K' >&2
@@ -166,7 +167,7 @@ _make_environment() {
 _install_package() {
   rm -f -- "$venv/.package"
   mkdir -p -- "$venv/tmp"
-  _pip -e "$root"
+  _pip --no-deps -e "$root"
   rm -rf -- "$venv/tmp"
   _write_stamp _package_stamp "$venv/.package"
 }
@@ -203,5 +204,43 @@ ensure_environment() {
   elif ! _package_fits; then
     _install_package
   fi
+  exec 9>&-
+}
+
+# The versions that setup.py has for a GPU; no lock holds them.
+ensure_cuda() {
+  if _package_stamp | cmp -s - "$venv/.cuda"; then
+    return
+  fi
+  echo 'Installing the CUDA libraries of TensorFlow, once: a download of 3 GB.' \
+    >&2
+  _lock
+  log=$venv/install.log
+  mkdir -p -- "$venv/tmp"
+  _pip -e "${root}[cuda]"
+  rm -rf -- "$venv/tmp"
+  _write_stamp _package_stamp "$venv/.cuda"
+  exec 9>&-
+}
+
+# TensorFlow for TPUs is a package of its own, which takes the place of the
+# other. With libtpu 0.0.52, which it would choose by itself, it does not start.
+_tpu_packages() {
+  printf '%s\n' tensorflow-tpu==2.20.0 tf-keras==2.20.1 libtpu==0.0.21
+}
+
+ensure_tpu() {
+  if _tpu_packages | cmp -s - "$venv/.tpu"; then
+    return
+  fi
+  echo 'Installing TensorFlow for TPUs, once: a download of 0.5 GB.' >&2
+  _lock
+  log=$venv/install.log
+  mkdir -p -- "$venv/tmp"
+  _tpu_packages >"$venv/tmp/tpu.txt"
+  _logged "$python" -m pip uninstall --yes tensorflow
+  _pip --no-deps -r "$venv/tmp/tpu.txt"
+  rm -rf -- "$venv/tmp"
+  _write_stamp _tpu_packages "$venv/.tpu"
   exec 9>&-
 }

@@ -125,6 +125,7 @@ _OUT_OF_RANGE = {
   'diagnostics_period': (0,),
   'intra_op_threads': (-1, 1025),
   'inter_op_threads': (-1, 1025),
+  'num_gpus': (-1, 65),
   'block_shape': ((4,), (4, 1, 1), (0, 1), (4, -1)),
   'n_of_m': ((2,), (2, 4, 8), (0, 4), (4, 4), (2, 4)),
   'custom_sparsity': ('a', 'a=', '=0.5', 'a=1', 'a=-0.1', 'a=nan', 'a=0.5,b'),
@@ -626,6 +627,39 @@ def test_xla_and_native_kernels_exclude_each_other():
   with pytest.raises(ValueError, match='XLA cannot compile.*backend=native'):
     flags.make_config({'jit_compile': True, 'backend': 'native'})
   assert flags.make_config({'jit_compile': True}).backend == 'auto'
+
+
+@pytest.mark.parametrize(
+  'values, expected',
+  [
+    (
+      {'num_gpus': 2, 'agent': 'ppo'},
+      'agent=dqn or sac.*agent=ppo, num_gpus=2',
+    ),
+    ({'tpu': 'local', 'agent': 'ppo'}, "agent=dqn or sac.*tpu='local'"),
+    ({'num_gpus': 1, 'tpu': 'local'}, "num_gpus or tpu.*=1, tpu='local'"),
+    ({'num_gpus': 3, 'batch_size': 8}, 'divides.*batch_size=8, num_gpus=3'),
+    ({'num_gpus': 2, 'jit_compile': True}, 'jit_compile=false.*=true'),
+    ({'tpu': 'local', 'jit_compile': True}, 'jit_compile=false.*=true'),
+    ({'num_gpus': 2, 'backend': 'native'}, 'backend=auto.*backend=native'),
+    (
+      {'precision': 'mixed_bfloat16', 'backend': 'native'},
+      'backend=auto or masked.*backend=native',
+    ),
+    ({'precision': 'float16'}, "Unknown precision 'float16'"),
+    ({'tpu': '10.0.0.2'}, "Unknown tpu '10.0.0.2'"),
+  ],
+)
+def test_what_devices_cannot_share_is_refused(values, expected):
+  with pytest.raises(ValueError, match=expected):
+    flags.make_config(values)
+
+
+def test_what_devices_can_share():
+  one = {'num_gpus': 1, 'jit_compile': True, 'agent': 'ppo'}
+  assert flags.make_config(one).num_gpus == 1
+  assert flags.make_config({'num_gpus': 4, 'batch_size': 8}).num_gpus == 4
+  assert flags.make_config({'tpu': 'local', 'agent': 'sac'}).tpu == 'local'
 
 
 def test_diagnostics_are_checked_by_name():

@@ -30,6 +30,16 @@ def seeds():
   tf.keras.utils.set_random_seed(0)
 
 
+@pytest.fixture(scope='session')
+def two_replicas():
+  """A MirroredStrategy on two CPU devices.
+
+  One for all tests: two in a process would give their collective operations
+  the same keys.
+  """
+  return tf.distribute.MirroredStrategy(['CPU:0', 'CPU:1'])
+
+
 @pytest.fixture(autouse=True)
 def backend_of_now():
   """A backend that a test sets is not that of the next."""

@@ -4,6 +4,7 @@ import concurrent.futures
 import json
 import os
 import pathlib
+import re
 import shutil
 import stat
 import subprocess
@@ -29,6 +30,8 @@ python=%s
 export PYTHONPATH=%s
 die() { printf '%%s\\n' "$@" >&2; exit 1; }
 ensure_environment() { :; }
+ensure_cuda() { echo 'with CUDA'; }
+ensure_tpu() { echo 'with TensorFlow for TPUs'; }
 """
 _FAKE_SBATCH = """#!/usr/bin/env bash
 printf '%s\\n' "$@" >"$(dirname -- "$0")/submitted"
@@ -82,7 +85,7 @@ def test_the_study_of_atari_has_every_game():
 @pytest.mark.skipif(not shutil.which('shellcheck'), reason='no shellcheck')
 def test_shellcheck_has_nothing_to_say():
   scripts = sorted((_ROOT / 'launch').glob('*.sh'))
-  assert len(scripts) >= 8
+  assert len(scripts) >= 11
   result = _run(['shellcheck', '-x', *scripts, _ROOT / '.ci/run'], cwd=_ROOT)
   assert (result.returncode, result.stdout) == (0, '')
 
@@ -239,3 +242,115 @@ def test_ray_cluster_starts_a_node(checkout, tmp_path, words, started):
   env_sh.write_text(_ENV_SH % (tmp_path / 'bin' / 'python', _ROOT))
   result = _run([checkout / 'launch/ray_cluster.sh', *words])
   assert (result.returncode, result.stdout) == (0, started + '\n')
+
+
+_ECHO = '#!/bin/sh\necho "$@"\n'
+
+
+def _nvidia_smi(num_gpus):
+  lines = [f'GPU {i}: NVIDIA (UUID: GPU-{i})' for i in range(num_gpus)]
+  return '#!/bin/sh\n' + ''.join(f"echo '{line}'\n" for line in lines)
+
+
+@pytest.mark.parametrize(
+  'num_gpus, variables, flags, passed',
+  [
+    (1, {}, [], '--num_gpus=1 --jit_compile'),
+    (2, {}, ['--agent=sac'], '--num_gpus=2 --agent=sac'),
+    (4, {'CUDA_VISIBLE_DEVICES': '1,3'}, [], '--num_gpus=2'),
+    (2, {}, ['--num_gpus=1'], '--num_gpus=1 --jit_compile --num_gpus=1'),
+  ],
+)
+def test_gpu_trains_on_all_gpus_or_those_asked_for(
+  checkout, tmp_path, num_gpus, variables, flags, passed
+):
+  bin_dir = _program(tmp_path / 'bin', 'nvidia-smi', _nvidia_smi(num_gpus))
+  _program(bin_dir, 'python', _ECHO)
+  env_sh = checkout / 'launch' / 'env.sh'
+  env_sh.write_text(_ENV_SH % (bin_dir / 'python', _ROOT))
+  variables = {'CUDA_VISIBLE_DEVICES': '', **variables}
+  script = checkout / 'launch/gpu.sh'
+  result = _run([script, *flags], path=bin_dir, **variables)
+  assert (result.returncode, result.stderr) == (0, '')
+  assert result.stdout.splitlines() == [
+    'with CUDA',
+    f'-m tf_sparse_rl.train {passed}',
+  ]
+
+
+def test_gpu_without_a_driver(checkout, tmp_path):
+  broken = "#!/bin/sh\necho 'NVIDIA-SMI has failed'\nexit 9\n"
+  bin_dir = _program(tmp_path / 'bin', 'nvidia-smi', broken)
+  result = _run([checkout / 'launch/gpu.sh'], path=bin_dir)
+  assert (result.returncode, result.stdout) == (1, '')
+  assert result.stderr.splitlines()[:2] == [
+    'Expected an NVIDIA GPU and its driver, as nvidia-smi lists them.',
+    'Received: NVIDIA-SMI has failed',
+  ]
+
+
+def _tpu_devices():
+  root = pathlib.Path('/dev')
+  return [*root.glob('accel*'), *root.glob('vfio/[0-9]*')]
+
+
+@pytest.mark.skipif(bool(_tpu_devices()), reason='there may be a TPU')
+def test_tpu_vm_without_a_tpu(checkout):
+  result = _run([checkout / 'launch/tpu_vm.sh', '--agent=sac'])
+  assert (result.returncode, result.stdout) == (1, '')
+  assert result.stderr.startswith('Expected a TPU VM, with its TPU as /dev/ac')
+
+
+def test_the_commands_for_gpus_and_tpus_train_on_a_cpu(checkout, tmp_path):
+  with concurrent.futures.ThreadPoolExecutor(2) as pool:
+    ended = [
+      pool.submit(
+        _run,
+        [
+          checkout / 'launch' / script,
+          flag,
+          '--env_name=CartPole-v1',
+          f'--root_dir={tmp_path / script}',
+          *_TINY,
+        ],
+      )
+      for script, flag in (('gpu.sh', '--num_gpus=0'), ('tpu_vm.sh', '--tpu='))
+    ]
+  for script, future in zip(('gpu.sh', 'tpu_vm.sh'), ended):
+    result = future.result()
+    assert result.returncode == 0, result.stderr
+    assert 'with ' not in result.stdout.splitlines()[0]
+    config = json.loads((tmp_path / script / 'config.json').read_text())
+    assert config['jit_compile'] == (script == 'gpu.sh')
+    assert (config['num_gpus'], config['tpu']) == (0, '')
+    summary = json.loads((tmp_path / script / 'summary.json').read_text())
+    assert summary['env_steps'] == 300
+
+
+@pytest.mark.parametrize(
+  'ensure, installed',
+  [
+    ('ensure_cuda', ['install .*-e {root}\\[cuda\\]']),
+    (
+      'ensure_tpu',
+      ['uninstall --yes tensorflow', 'install .*--no-deps -r .*tpu.txt'],
+    ),
+  ],
+)
+def test_what_devices_need_is_installed_once(tmp_path, ensure, installed):
+  root = tmp_path / 'checkout'
+  shutil.copytree(_ROOT / 'launch', root / 'launch')
+  (root / 'tf_sparse_rl').mkdir()
+  for name in ('setup.py', 'tf_sparse_rl/version.py'):
+    shutil.copy(_ROOT / name, root / name)
+  log = tmp_path / 'log'
+  (root / '.venv').mkdir()
+  _program(root / '.venv/bin', 'python', f'#!/bin/sh\necho "$@" >>{log}\n')
+  twice = f'set -eu; source launch/env.sh; {ensure}; {ensure}'
+  result = _run(['bash', '-c', twice], cwd=root, PYTHON=sys.executable)
+  assert result.returncode == 0, result.stderr
+  assert len(result.stderr.splitlines()) == 1  # What is being installed.
+  calls = log.read_text().splitlines()
+  assert len(calls) == len(installed)
+  for call, expected in zip(calls, installed):
+    assert re.fullmatch(f'-m pip {expected.format(root=root)}', call)

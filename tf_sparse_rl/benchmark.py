@@ -76,13 +76,14 @@ def _of_this_run(config, options):
   from tf_sparse_rl.benchmarks import checkpoint, diagnosis, training
   from tf_sparse_rl.training import machine
 
-  machine.configure(config)
   try:
-    if options.what == 'checkpoint':
-      return checkpoint.measure(config, options.rounds)
-    if options.what == 'diagnostics':
-      return diagnosis.measure(config, options.warmup_env_steps, options.rounds)
-    return training.measure(config, options.warmup_env_steps)
+    with machine.configure(config).scope():
+      if options.what == 'checkpoint':
+        return checkpoint.measure(config, options.rounds)
+      warmup = options.warmup_env_steps
+      if options.what == 'diagnostics':
+        return diagnosis.measure(config, warmup, options.rounds)
+      return training.measure(config, warmup)
   except ValueError as error:
     raise run_flags.UserError(str(error)) from error
 

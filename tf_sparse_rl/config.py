@@ -39,6 +39,8 @@ ATARI_GAMES = (
 NETWORKS = ('mlp', 'nature_cnn', 'impala_resnet')
 TD_LOSSES = ('squared', 'huber')
 BACKENDS = ('auto', 'masked', 'native')
+PRECISIONS = ('float32', 'mixed_bfloat16')
+TPUS = ('', 'local')
 
 
 def _field(default, meaning, agents=AGENTS):
@@ -275,6 +277,18 @@ class Config:
   )
   inter_op_threads: int = _field(2, 'operations at a time; 0 leaves it open')
   jit_compile: bool = _field(False, 'compile the train step with XLA')
+  precision: str = _field(
+    'float32',
+    f'one of: {", ".join(PRECISIONS)}; mixed: hidden layers compute in 16 bits',
+  )
+  num_gpus: int = _field(
+    0,
+    'GPUs that share each batch; 0 leaves it open: TensorFlow takes one, if '
+    'there is one',
+  )
+  tpu: str = _field(
+    '', 'local: the TPU of this machine, whose cores share each batch'
+  )
   backend: str = _field(
     'auto',
     'sparse layers on a CPU: masked dense matrices, native C++ kernels, or '
@@ -446,6 +460,8 @@ CHOICES = {
   'network': NETWORKS,
   'td_loss': TD_LOSSES,
   'backend': BACKENDS,
+  'precision': PRECISIONS,
+  'tpu': TPUS,
 }
 SOLVED_FIELDS = (
   'actor_sparsity',
@@ -517,6 +533,7 @@ _RANGES = {
   'diagnostics_period': _COUNT,
   'intra_op_threads': (0, 1024, 'from 0 to 1024 threads'),
   'inter_op_threads': (0, 1024, 'from 0 to 1024 threads'),
+  'num_gpus': (0, 64, 'from 0 to 64 GPUs'),
 }
 
 
@@ -565,11 +582,45 @@ def _check_together(config):
       'Expected backend=auto or masked with jit_compile: XLA cannot compile '
       'native kernels. Received: backend=native.'
     )
+  if config.precision != 'float32' and config.backend == 'native':
+    raise ValueError(
+      'Expected backend=auto or masked with 16 bits: native kernels compute in '
+      f'float32. Received: backend=native, precision={config.precision}.'
+    )
+  _check_replicas(config)
   _check_n_step(config)
   _check_mask_schedule(config)
   _check_structure(config)
   _check_matching(config)
   custom_sparsities(config)
+
+
+def _check_replicas(config):
+  """What several devices can share, and what they compile by themselves."""
+  if config.num_gpus < 2 and not config.tpu:
+    return
+  received = f'num_gpus={config.num_gpus}, tpu={config.tpu!r}'
+  if config.num_gpus and config.tpu:
+    raise ValueError(f'Expected num_gpus or tpu. Received: {received}.')
+  if config.agent == 'ppo':
+    raise ValueError(
+      'Expected agent=dqn or sac with several GPUs or a TPU: ppo normalises '
+      'advantages over each batch, of which each device sees a share only. '
+      f'Received: agent=ppo, {received}.'
+    )
+  if not config.tpu and config.batch_size % config.num_gpus:
+    raise ValueError(
+      'Expected a batch_size that num_gpus divides. Received: '
+      f'batch_size={config.batch_size}, num_gpus={config.num_gpus}.'
+    )
+  if config.jit_compile or config.backend == 'native':
+    raise ValueError(
+      'Expected jit_compile=false and backend=auto or masked with several GPUs '
+      'or a TPU: an XLA program and a native kernel are each of one device, '
+      'and for a TPU everything is compiled. Received: '
+      f'jit_compile={str(config.jit_compile).lower()}, '
+      f'backend={config.backend}, {received}.'
+    )
 
 
 def _check_n_step(config):

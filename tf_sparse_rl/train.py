@@ -28,11 +28,15 @@ def main(argv):
     envs.make(config).close()
     run_dir = run_dir_lib.RunDir(root_dir)
     run_dir.check_config(config)
+    from tf_sparse_rl.training import machine
+
+    # Before anything is written: what it asks for may not be there.
+    strategy = machine.configure(config)
     with run_dir.locked():
       if run_dir.read_summary() is not None:
         print(f'The run in {root_dir} is finished. Results: summary.json.')
         return
-      _train(config, run_dir)
+      _train(config, run_dir, strategy)
   except (ValueError, run_dir_lib.RunDirError) as error:
     raise run_flags.UserError(str(error)) from error
   except OSError as error:
@@ -41,16 +45,15 @@ def main(argv):
     ) from error
 
 
-def _train(config, run_dir):
+def _train(config, run_dir, strategy):
   import tensorflow as tf
 
   from tf_sparse_rl.exporting import policy
-  from tf_sparse_rl.training import checkpoints, loop, machine, terminal
+  from tf_sparse_rl.training import checkpoints, loop, terminal
 
-  machine.configure(config)
   received = signals.note()
   try:
-    with terminal.Progress(config) as progress:
+    with terminal.Progress(config) as progress, strategy.scope():
       outcome = loop.train(
         config, run_dir, progress.update, lambda: received, progress.log
       )

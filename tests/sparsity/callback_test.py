@@ -113,9 +113,8 @@ def test_mixed_precision(tmp_path):
   assert any(np.any(m != b) for m, b in zip(networks.masks(model), before))
 
 
-def test_mirrored_strategy(tmp_path):
-  strategy = tf.distribute.MirroredStrategy(['CPU:0', 'CPU:1'])
-  with strategy.scope():
+def test_mirrored_strategy(tmp_path, two_replicas):
+  with two_replicas.scope():
     model = _compiled(block_shape=(2, 1), custom={'last': 0})
   num_ones = [mask.sum() for mask in networks.masks(model)]
   before = networks.masks(model)
@@ -125,5 +124,5 @@ def test_mirrored_strategy(tmp_path):
   assert any(np.any(m != b) for m, b in zip(networks.masks(model), before))
   for layer in sparsity.sparse_layers(model):
     for variable in (layer.mask, layer.kernel):
-      one, other = strategy.experimental_local_results(variable)
+      one, other = two_replicas.experimental_local_results(variable)
       np.testing.assert_array_equal(one, other)

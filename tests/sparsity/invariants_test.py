@@ -143,11 +143,10 @@ def test_same_masks_eager_in_a_graph_and_compiled(method, network):
   ],
 )
 def test_replicas_agree_with_each_other_and_with_a_single_device(
-  method, optimizer
+  two_replicas, method, optimizer
 ):
-  strategy = tf.distribute.MirroredStrategy(['CPU:0', 'CPU:1'])
-  assert strategy.num_replicas_in_sync == 2
-  with strategy.scope():
+  assert two_replicas.num_replicas_in_sync == 2
+  with two_replicas.scope():
     model, sparse_optimizer = _setup(method, optimizer, 'dense')
 
   def replica_step(inputs, targets):
@@ -157,7 +156,7 @@ def test_replicas_agree_with_each_other_and_with_a_single_device(
 
   @tf.function
   def step(inputs, targets):
-    strategy.run(replica_step, args=(inputs, targets))
+    two_replicas.run(replica_step, args=(inputs, targets))
 
   single, single_optimizer = _setup(method, optimizer, 'dense')
   single_step = tf.function(networks.train_step(single, single_optimizer))
@@ -166,7 +165,7 @@ def test_replicas_agree_with_each_other_and_with_a_single_device(
     halves = [tf.split(tensor, 2) for tensor in whole]
     step(
       *(
-        strategy.experimental_distribute_values_from_function(
+        two_replicas.experimental_distribute_values_from_function(
           lambda c, half=half: half[c.replica_id_in_sync_group]
         )
         for half in halves
@@ -179,7 +178,7 @@ def test_replicas_agree_with_each_other_and_with_a_single_device(
     sparsity.sparse_layers(model), sparsity.sparse_layers(single)
   ):
     for variable in (layer.mask, layer.kernel):
-      first, second = strategy.experimental_local_results(variable)
+      first, second = two_replicas.experimental_local_results(variable)
       np.testing.assert_array_equal(first.numpy(), second.numpy())
     np.testing.assert_array_equal(layer.mask.numpy(), other.mask.numpy())
     np.testing.assert_allclose(

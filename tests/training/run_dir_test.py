@@ -319,3 +319,14 @@ def test_a_full_disk_leaves_the_old_results_whole(started):
   started.set_results(_RESULTS)
   assert _exit_status_of_child(lambda: started.set_results(_RESULTS * 9)) == 0
   assert started.read_results() == _RESULTS
+
+
+def test_the_version_of_tensorflow_for_tpus(tmp_path, monkeypatch):
+  metadata = tmp_path / 'ours_tpu-2.20.0.dist-info' / 'METADATA'
+  metadata.parent.mkdir()
+  metadata.write_text(
+    'Metadata-Version: 2.1\nName: ours-tpu\nVersion: 2.20.0\n'
+  )
+  monkeypatch.syspath_prepend(tmp_path)
+  assert run_dir._version('ours') == '2.20.0'
+  assert run_dir._version('ours-tpu') == '2.20.0'

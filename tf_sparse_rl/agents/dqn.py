@@ -92,7 +92,7 @@ def build_dqn(config, env_spec):
   optimizer = sparse.optimizer(
     config, network, config.learning_rate, epsilon=config.adam_epsilon
   )
-  train_step = tf.Variable(0, dtype=tf.int64, name='train_step')
+  train_step = parts.train_step_counter()
   epsilon = _epsilon(config, train_step)
   agent = _OnePassDqnAgent(
     ts.time_step_spec(observation_spec),
@@ -123,7 +123,9 @@ def build_dqn(config, env_spec):
     explore=_epsilon_greedy(network, epsilon, env_spec.num_actions),
     greedy_action=_argmax,
     to_experience=to_experience,
-    scalars=lambda info: {'Losses/td_loss': tf.reduce_mean(info.extra.td_loss)},
+    scalars=lambda info: {
+      'Losses/td_loss': tf.nn.compute_average_loss(info.extra.td_loss)
+    },
     # TF-Agents' random policy has a state that no checkpoint holds.
     sample_noise=lambda rng, num_envs: rng.random((num_envs, 2), 'float32'),
     probes=lambda rows: {'q_network': agent.probe(to_experience(rows))},
@@ -154,10 +156,11 @@ def q_network_layers(config, env_spec):
   def make_layers(width):
     units = sizes.hidden_sizes(config.hidden_units, width)
     end = env_spec.num_actions, config.weight_decay
-    if config.network == 'mlp':
-      return dense.q_layers(units, *end)
-    channels = sizes.hidden_sizes(conv.CHANNELS, width)
-    return _CONVOLUTIONAL[config.network](channels, units, *end)
+    with sparse.precision(config):
+      if config.network == 'mlp':
+        return dense.q_layers(units, *end)
+      channels = sizes.hidden_sizes(conv.CHANNELS, width)
+      return _CONVOLUTIONAL[config.network](channels, units, *end)
 
   width = sparse.matched_width(config, make_layers, shape)
   # Keras takes the seed of its initialisers from here.

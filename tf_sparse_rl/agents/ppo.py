@@ -434,7 +434,8 @@ def _layers(config, env_spec):
   )
   networks = []
   for *plan, sparsity, index, name in plans:
-    layers = dense.orthogonal_layers(*plan)
+    with sparse.precision(config):
+      layers = dense.orthogonal_layers(*plan)
     # TF-Agents orders the variables of both networks by name, and those of
     # one name by their address: clipping would not add up the same twice.
     with tf.name_scope(name):

@@ -1,6 +1,7 @@
 """Sparse SAC: TF-Agents' own agent around sparse layers."""
 
 import math
+import threading
 from typing import NamedTuple
 
 import numpy as np
@@ -37,10 +38,17 @@ class Network(NamedTuple):
     return (self.inputs, *self.units, self.outputs)
 
 
-class _Trace:
-  """What the losses of one train step share; not part of any checkpoint."""
+class _Trace(threading.local):
+  """What the losses of one train step share; not part of any checkpoint.
+
+  Each thread has its own, for replicas are traced in threads, side by side.
+  """
 
   def __init__(self):
+    self.begin()
+
+  def begin(self):
+    """Forgets the train step before."""
     self.draws = []  # (actions, log probabilities), in the order of use
     self.statistics = {}  # {tag: scalar}
 
@@ -70,14 +78,14 @@ class _SacAgent(sac_agent.SacAgent):
     return optimizer
 
   def _train(self, experience, weights):
-    self._trace = _Trace()
+    self._trace.begin()
     self._trace.statistics['Agent/alpha'] = tf.exp(self._log_alpha)
     info = super()._train(experience, weights)
     losses = {f'Losses/{k}': v for k, v in info.extra._asdict().items()}
     return tf_agent.LossInfo(info.loss, {**losses, **self._trace.statistics})
 
   def _loss(self, *args, **kwargs):
-    self._trace = _Trace()
+    self._trace.begin()
     return super()._loss(*args, **kwargs)
 
   def _actions_and_log_probs(self, time_steps, training=False):
@@ -91,11 +99,12 @@ class _SacAgent(sac_agent.SacAgent):
 
   def _sample(self, parameters, index):
     """The index-th actions and log probabilities of this train step."""
+    # For the whole batch, so that it does not depend on how this is shared.
     noise = tf.random.stateless_normal(
-      [parameters.shape[0], parameters.shape[1] // 2],
+      [parts.num_replicas() * parameters.shape[0], parameters.shape[1] // 2],
       seed=tf.stack([self._seed + index, self.train_step_counter]),
     )
-    return self._squash.sample(parameters, noise)
+    return self._squash.sample(parameters, parts.share_of_replica(noise))
 
   def probes(self, transition):
     """What each network learns from each sample; see `parts.Probe`.
@@ -280,7 +289,7 @@ def build_sac(config, env_spec):
     reward_scale_factor=config.reward_scale,
     initial_log_alpha=config.initial_log_alpha,
     target_entropy=config.target_entropy_per_action * env_spec.action_size,
-    train_step_counter=tf.Variable(0, dtype=tf.int64, name='train_step'),
+    train_step_counter=parts.train_step_counter(),
     squash=squash,
     seed=seeds.derive(config.seed, _TRAIN),
   )
@@ -390,7 +399,8 @@ def _plan_dense(name, plan, num_parameters):
 
 
 def _layers(config, plan, index, network):
-  layers = dense.glorot_layers(plan.units, plan.outputs, config.weight_decay)
+  with sparse.precision(config):
+    layers = dense.glorot_layers(plan.units, plan.outputs, config.weight_decay)
   return sparse.sparse_layers(
     config,
     layers,

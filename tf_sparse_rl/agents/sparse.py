@@ -1,5 +1,7 @@
 """From a config to sparse layers and their optimizer, for every agent."""
 
+import contextlib
+
 import tensorflow as tf
 from tf_agents.utils import common
 
@@ -8,6 +10,26 @@ from tf_sparse_rl import names, sparsity
 from tf_sparse_rl.native import backend
 from tf_sparse_rl.native import updates as native_updates
 from tf_sparse_rl.networks import sizes as sizes_lib
+
+
+@contextlib.contextmanager
+def precision(config):
+  """Layers made inside compute by the policy of Keras that the config names.
+
+  Variables, and so masks and the optimizer's slots, are of float32 in all.
+  There is no float16: its losses would have to be scaled before TF-Agents takes
+  their gradients.
+
+  Args:
+    config: a Config.
+  """
+  policies = tf.keras.mixed_precision
+  before = policies.global_policy()
+  policies.set_global_policy(config.precision)
+  try:
+    yield
+  finally:
+    policies.set_global_policy(before)
 
 
 def sparse_layers(
@@ -229,10 +251,18 @@ def update_target(online, target, tau, masks_may_differ):
       online.non_trainable_variables, target.non_trainable_variables, tau=1.0
     )
   for (source, target), mask in zip(pairs, masks):
-    mixed = source if tau == 1 else (1 - tau) * target + tau * source
-    if mask is not None and masks_may_differ:
-      mixed = mixed * mask
-    target.assign(mixed)
+    if not masks_may_differ:
+      mask = None
+    # On each replica with what that one has.
+    tf.distribute.get_strategy().extended.update(
+      target, _move, args=(source, mask, tau)
+    )
     if is_native and mask is not None and target.shape.rank == 2:
       native_updates.keep_packed(target, mask)
   return tf.group()
+
+
+def _move(target, source, mask, tau):
+  """Moves a variable by the share tau of the way to another, masked."""
+  moved = source if tau == 1 else (1 - tau) * target + tau * source
+  return target.assign(moved if mask is None else moved * mask)

@@ -99,6 +99,7 @@ def _run(layers, value, calls):
 
 
 def _before_activation(layer, inputs):
+  inputs = tf.cast(inputs, layer.kernel.dtype)  # In float32 at any precision.
   if isinstance(layer, tf.keras.layers.Dense):
     return tf.matmul(inputs, layer.kernel) + layer.bias
   return layer.convolution_op(inputs, layer.kernel) + layer.bias

@@ -9,8 +9,9 @@ import tensorflow as tf
 from google.protobuf import message
 from tensorflow.core.protobuf import saved_model_pb2
 
-from tf_sparse_rl import envs, flags, sparsity
+from tf_sparse_rl import envs, flags
 from tf_sparse_rl.agents import registry
+from tf_sparse_rl.sparsity import cloning
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,11 +54,17 @@ def of_agent(parts):
   observation = parts.agent.time_step_spec.observation
   actions = parts.agent.action_spec
   return GreedyPolicy(
-    sparsity.strip(parts.policy_layers),
+    cloning.clone(parts.policy_layers, _plain_in_float32),
     parts.greedy_action,
     tf.TensorSpec([None, *observation.shape], observation.dtype, 'observation'),
     None if actions.dtype.is_integer else (actions.minimum, actions.maximum),
   )
+
+
+def _plain_in_float32(layer, path):
+  """A plain copy that computes in float32, as what is compared with it does."""
+  plain = cloning.plain_copy(layer, path)
+  return type(plain).from_config({**plain.get_config(), 'dtype': 'float32'})
 
 
 def of_run(values, path):

@@ -1,4 +1,8 @@
-"""Networks of Dense layers, for flat observations."""
+"""Networks of Dense layers, for flat observations.
+
+The last layer is one of float32 whatever Keras' policy: losses, targets and
+actions are made of its output.
+"""
 
 import tensorflow as tf
 
@@ -33,6 +37,7 @@ def q_layers(units, num_actions, weight_decay=0.0):
     num_actions,
     kernel_initializer=tf.keras.initializers.RandomUniform(-0.03, 0.03),
     bias_initializer=tf.keras.initializers.Constant(-0.2),
+    dtype='float32',
     name='output',
   )
   return [*hidden, output]
@@ -56,11 +61,12 @@ def glorot_layers(units, num_outputs, weight_decay=0.0):
       size,
       activation=activation,
       kernel_regularizer=l2(weight_decay),
+      dtype=dtype,
       name=name,
     )
-    for size, activation, name in [
-      *((size, 'relu', f'hidden_{i}') for i, size in enumerate(units)),
-      (num_outputs, None, 'output'),
+    for size, activation, dtype, name in [
+      *((size, 'relu', None, f'hidden_{i}') for i, size in enumerate(units)),
+      (num_outputs, None, 'float32', 'output'),
     ]
   ]
 
@@ -89,7 +95,10 @@ def orthogonal_layers(units, num_outputs, activation, output_initializer):
     for i, size in enumerate(units)
   ]
   output = tf.keras.layers.Dense(
-    num_outputs, kernel_initializer=output_initializer, name='output'
+    num_outputs,
+    kernel_initializer=output_initializer,
+    dtype='float32',
+    name='output',
   )
   return [*hidden, output]
 

@@ -17,7 +17,8 @@ class Residual(tf.keras.layers.Layer):
       layers: list of Keras layers.
       **kwargs: see Keras.
     """
-    super().__init__(**kwargs)
+    # The layers decide by themselves in what type they compute.
+    super().__init__(autocast=False, **kwargs)
     self.layers = layers
 
   def build(self, input_shape):

@@ -20,6 +20,8 @@ _MACHINE = (
   'intra_op_threads',
   'inter_op_threads',
   'jit_compile',
+  'num_gpus',
+  'tpu',
   'backend',
 )
 _MOVING = ('drop_fraction', 'mask_update_end_train_step')

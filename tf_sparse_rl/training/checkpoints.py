@@ -128,7 +128,7 @@ class Checkpoints:
 
   def _check_finite(self):
     for variable in self._agent.agent.variables:
-      if variable.dtype.is_floating and not np.isfinite(variable).all():
+      if variable.dtype.is_floating and not np.isfinite(variable.numpy()).all():
         raise FloatingPointError(f'{variable.name} is NaN or infinite')
 
   def _add_segment(self):

@@ -8,6 +8,7 @@ import re
 import numpy as np
 import tensorflow as tf
 
+from tf_sparse_rl.agents import parts as agent_parts
 from tf_sparse_rl.training import frame_replay
 
 
@@ -16,25 +17,32 @@ class Learner:
 
   In an env step with training, one call updates the agent on a batch and
   picks the next action with the updated network.
+
+  Under a `tf.distribute` strategy each replica trains on its share of a batch;
+  what acts is the first replica's network, which is that of all.
   """
 
   def __init__(self, parts, batch_size, row, observation, jit=False):
-    """Compiles the functions.
+    """Compiles the functions, for the strategy in whose scope this is called.
 
     Args:
       parts: AgentParts.
       batch_size: transitions of a batch.
       row: what is trained on, of one transition: a TensorSpec, or a nest.
       observation: TensorSpec of one observation.
-      jit: whether XLA compiles them.
+      jit: whether XLA compiles the train step. It would compile what acts anew
+        for each number of observations.
     """
     self._parts = parts
+    self._strategy = None
+    if tf.distribute.has_strategy():
+      self._strategy = tf.distribute.get_strategy()
     self._batch_size = batch_size
     observations = _many(None, observation)
     noise = tf.TensorSpec([None, parts.noise_size], tf.float32)
     rows = tf.nest.map_structure(lambda spec: _many(batch_size, spec), row)
 
-    def function(f):
+    def function(f, jit=False):
       return tf.function(f, autograph=False, jit_compile=jit)
 
     self._compile_act = lambda: function(parts.explore).get_concrete_function(
@@ -46,7 +54,7 @@ class Learner:
     optimizers = [o for o in parts.optimizers.values() if not o.masks_are_held]
     self._due_train_steps = _DueTrainSteps(optimizers)
     self._train_step = None  # Known once it trains: until then it may change.
-    self._train = function(self._train_and_act).get_concrete_function(
+    self._train = function(self._train_and_act, jit).get_concrete_function(
       rows, observations, noise
     )
     self._train_without_mask_update = self._train
@@ -55,7 +63,7 @@ class Learner:
         for optimizer in optimizers:
           stack.enter_context(optimizer.hold_masks())
         self._train_without_mask_update = function(
-          self._train_and_act
+          self._train_and_act, jit
         ).get_concrete_function(rows, observations, noise)
 
   @functools.cached_property
@@ -94,7 +102,7 @@ class Learner:
   def train_step(self):
     """Train steps so far."""
     if self._train_step is None:
-      self._train_step = int(self._parts.agent.train_step_counter)
+      self._train_step = int(self._parts.agent.train_step_counter.numpy())
     return self._train_step
 
   def train_and_act(self, buffer, rng, observations, noise):
@@ -161,6 +169,16 @@ class Learner:
     return self._parts.explore(observations, noise), scalars
 
   def _train_once(self, rows):
+    if self._strategy is None:
+      return self._train_replica(rows)
+    of_replicas = self._strategy.run(self._train_replica, args=(rows,))
+    return {
+      tag: self._strategy.reduce(_reduction(tag), values, axis=None)
+      for tag, values in of_replicas.items()
+    }
+
+  def _train_replica(self, rows):
+    rows = tf.nest.map_structure(agent_parts.share_of_replica, rows)
     info = self._parts.agent.train(self._parts.to_experience(rows))
     return {'Losses/total_loss': info.loss, **self._parts.scalars(info)}
 
@@ -252,6 +270,13 @@ def _row(observation):
   return frame_replay.Transitions(
     observation, tf.TensorSpec([], tf.int32), scalar, scalar, observation
   )
+
+
+def _reduction(tag):
+  """How a scalar of all replicas is made of those of each."""
+  # TF-Agents divides the losses of a share by the size of the whole batch.
+  is_loss = tag.startswith('Losses/')
+  return tf.distribute.ReduceOp.SUM if is_loss else tf.distribute.ReduceOp.MEAN
 
 
 def _many(size, spec):

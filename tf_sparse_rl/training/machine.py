@@ -6,13 +6,18 @@ from tf_sparse_rl.native import backend
 
 
 def configure(config):
-  """Sets threads and determinism, before TensorFlow runs anything.
+  """Sets threads, devices and backend, before TensorFlow runs anything.
 
   Args:
     config: a Config.
 
+  Returns:
+    The `tf.distribute.Strategy` in whose scope the agent is to be built and
+    trained: TensorFlow's default one unless the config asks for another.
+
   Raises:
-    ValueError: if it wants native kernels, and there are none.
+    ValueError: if it wants native kernels, GPUs or a TPU that are not there,
+      or more cores of a TPU are there than divide a batch.
   """
   if config.intra_op_threads:
     tf.config.threading.set_intra_op_parallelism_threads(
@@ -22,8 +27,53 @@ def configure(config):
     tf.config.threading.set_inter_op_parallelism_threads(
       config.inter_op_threads
     )
-  for gpu in tf.config.list_physical_devices('GPU'):
+  gpus = _gpus(config.num_gpus)
+  for gpu in gpus:
     # Several runs share a GPU in a sweep.
     tf.config.experimental.set_memory_growth(gpu, True)
-  # XLA cannot compile them.
-  backend.set_backend('masked' if config.jit_compile else config.backend)
+  # XLA cannot compile native kernels, and they compute in float32.
+  is_masked = config.jit_compile or config.precision != 'float32'
+  backend.set_backend('masked' if is_masked else config.backend)
+  if config.tpu:
+    return _tpu(config)
+  if config.num_gpus > 1:
+    return tf.distribute.MirroredStrategy(
+      [f'GPU:{i}' for i in range(config.num_gpus)]
+    )
+  return tf.distribute.get_strategy()
+
+
+def _tpu(config):
+  """The strategy of the TPU of this machine."""
+  try:
+    resolver = tf.distribute.cluster_resolver.TPUClusterResolver.connect(
+      config.tpu
+    )
+    strategy = tf.distribute.TPUStrategy(resolver)
+  except (tf.errors.OpError, ValueError, RuntimeError) as error:
+    raise ValueError(
+      f'Expected a TPU, as tpu={config.tpu} says. Received: TensorFlow '
+      f'{tf.__version__} finds none ({str(error).split(".")[0]}). On a TPU VM '
+      'start the run with launch/tpu_vm.sh, which installs TensorFlow for TPUs.'
+    ) from error
+  if config.batch_size % strategy.num_replicas_in_sync:
+    raise ValueError(
+      'Expected a batch_size that the cores of the TPU divide. Received: '
+      f'batch_size={config.batch_size}, {strategy.num_replicas_in_sync} cores.'
+    )
+  return strategy
+
+
+def _gpus(num_gpus):
+  """The GPUs that TensorFlow may use: so many, or for 0 all."""
+  found = tf.config.list_physical_devices('GPU')
+  if not num_gpus:
+    return found
+  if len(found) < num_gpus:
+    raise ValueError(
+      f'Expected GPUs, as num_gpus={num_gpus} says. Received: TensorFlow '
+      f'{tf.__version__} sees {len(found)}. Choose fewer; or, where nvidia-smi '
+      'lists more, install the CUDA libraries, as launch/gpu.sh does.'
+    )
+  tf.config.set_visible_devices(found[:num_gpus], 'GPU')
+  return found[:num_gpus]

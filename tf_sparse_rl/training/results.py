@@ -21,7 +21,7 @@ def line(config, now, parts, outcome):
   diagnosis = {'diagnosis': now.diagnosis} if config.diagnostics else {}
   return {
     'env_step': now.env_step,
-    'train_step': int(parts.agent.train_step_counter),
+    'train_step': int(parts.agent.train_step_counter.numpy()),
     'return_mean': float(np.mean(outcome.returns)),
     'returns': outcome.returns,
     'sparsity': count.sparsity,
@@ -45,7 +45,7 @@ def totals(now, parts):
   count = cost.total(parts)
   return {
     'env_steps': now.env_step,
-    'train_steps': int(parts.agent.train_step_counter),
+    'train_steps': int(parts.agent.train_step_counter.numpy()),
     'sparsity': count.sparsity,
     'nonzero': count.nonzero,
     'parameters': count.parameters,

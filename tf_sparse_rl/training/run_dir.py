@@ -293,8 +293,16 @@ def _lock(file, how, seconds=0.0):
 def _versions():
   versions = {'tf_sparse_rl': __version__, 'git_commit': _git_commit()}
   for package in _PACKAGES:
-    versions[package] = importlib.metadata.version(package)
+    versions[package] = _version(package)
   return versions
+
+
+def _version(package):
+  try:
+    return importlib.metadata.version(package)
+  except importlib.metadata.PackageNotFoundError:
+    # On a TPU VM TensorFlow is a package of another name.
+    return importlib.metadata.version(f'{package}-tpu')
 
 
 def _git_commit():
