@@ -235,6 +235,20 @@ def test_only_what_is_asked_for():
   assert not any(idle.is_due(env_step) for env_step in range(5000))
 
 
+@pytest.mark.parametrize('name', ['dqn', 'nature_cnn', 'impala_resnet'])
+def test_diagnoses_are_in_float32_at_any_precision(name):
+  found = {}
+  for precision in ('float32', 'mixed_bfloat16'):
+    config, parts, rows = _agent(name, precision=precision)
+    found[precision] = _diagnose(parts, config, rows, 'norms,rank')
+  expected = found['float32']
+  assert expected['Norms/q_network/gradients'] > 0
+  for tag in ('Norms/q_network/weights', 'Values/q_network/max'):
+    assert found['mixed_bfloat16'][tag] == pytest.approx(
+      expected[tag], rel=0.02, abs=0.02
+    )
+
+
 def test_native_kernels_change_nothing():
   config, parts, rows = _agent('sac')
   found = {}
