@@ -94,12 +94,12 @@ def _run(layers, value, calls):
       calls.append(_Call(layer, value, before, layer.activation(before)))
       value = calls[-1].outputs
     else:
-      value = layer(value)
+      # In float32 from here on, whatever its policy.
+      value = tf.cast(layer(value), tf.float32)
   return value
 
 
 def _before_activation(layer, inputs):
-  inputs = tf.cast(inputs, layer.kernel.dtype)  # In float32 at any precision.
   if isinstance(layer, tf.keras.layers.Dense):
     return tf.matmul(inputs, layer.kernel) + layer.bias
   return layer.convolution_op(inputs, layer.kernel) + layer.bias
