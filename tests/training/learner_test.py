@@ -168,6 +168,7 @@ def test_xla_and_replicas_agree_with_the_plain_graph(trained, case, kind):
   _assert_same(trained(case, kind), trained(case))
 
 
+@pytest.mark.slow
 def test_sac_is_compiled_by_xla(trained):
   compiled, plain = trained('sac', 'xla'), trained('sac')
   assert _changes(compiled) == [3, 6]
@@ -248,6 +249,7 @@ def test_checkpoints_go_from_replicas_to_one_device_and_back(
         np.testing.assert_array_equal(a.numpy(), b.numpy())
 
 
+@pytest.mark.slow
 def test_a_run_on_replicas_is_resumed(two_replicas, tmp_path):
   config = _config(
     'mlp',

@@ -330,3 +330,14 @@ def test_the_version_of_tensorflow_for_tpus(tmp_path, monkeypatch):
   monkeypatch.syspath_prepend(tmp_path)
   assert run_dir._version('ours') == '2.20.0'
   assert run_dir._version('ours-tpu') == '2.20.0'
+
+
+def test_noise_replaces_what_was_there(tmp_path):
+  directory = run_dir.RunDir(tmp_path)
+  levels = [{'noise_std': std, 'return_mean': 1.0} for std in (0.0, 2.0)]
+  directory.write_noise(levels, b'first')
+  assert directory.write_noise(levels[1:], b'second') == tmp_path / 'noise.png'
+  assert (tmp_path / 'noise.png').read_bytes() == b'second'
+  lines = (tmp_path / 'noise.jsonl').read_text().splitlines()
+  assert [json.loads(line) for line in lines] == levels[1:]
+  assert {p.name for p in tmp_path.iterdir()} == {'noise.jsonl', 'noise.png'}
