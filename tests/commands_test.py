@@ -380,6 +380,7 @@ def test_benchmark_prints_json():
   }
 
 
+@pytest.mark.slow
 def test_benchmark_of_diagnostics():
   process = _run(
     'benchmark',
