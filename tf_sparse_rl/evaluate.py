@@ -67,7 +67,7 @@ def _noise_stds(texts):
 
 def _evaluate(values, run_dir, stds, options):
   """What is printed, a dict of JSON types."""
-  from tf_sparse_rl import envs
+  from tf_sparse_rl import envs, seeds
   from tf_sparse_rl.exporting import policy
   from tf_sparse_rl.training import evaluation
 
@@ -94,8 +94,10 @@ def _evaluate(values, run_dir, stds, options):
     result['noise_std_in'] = unit
     result['figure'] = _write_noise(run_dir, config, result['noise'], unit)
   else:
-    evaluator = evaluation.Evaluator(environments, options.seed, epsilon)
-    outcome = evaluator.evaluate(act, index=0)
+    evaluator = evaluation.Evaluator(environments, epsilon)
+    outcome = evaluator.evaluate(
+      act, seeds.generator(options.seed, seeds.Stream.FINAL_EVALUATION)
+    )
     result.update(_statistics(outcome), lengths=outcome.lengths)
   if options.video:
     directory = run_dir.path / 'video'

@@ -361,7 +361,8 @@ def test_the_losses_of_a_batch_by_hand(method):
   now, action, reward, discount, following = np.split(rows, [5, 7, 8, 9], 1)
   first, second = (
     tf.random.stateless_normal(
-      [_BATCH, 2], [seeds.derive(config.seed, sac._TRAIN) + draw, 3]
+      [_BATCH, 2],
+      [seeds.derive(config.seed, seeds.Stream.TRAIN_NOISE, draw), 3],
     ).numpy()
     for draw in (0, 1)
   )
@@ -409,9 +410,6 @@ def test_another_seed_decides_otherwise(trained):
     start, changed = run.online[0][name], _state(other.networks[name])
     assert not np.array_equal(start.masks[1], changed.masks[1])
     assert not np.array_equal(start.kernels[2], changed.kernels[2])
-  configs = (config, _config())
-  derived = {seeds.derive(c.seed, i) for c in configs for i in range(4)}
-  assert len(derived) == 8
 
 
 def digest(run, num_train_steps):

@@ -702,16 +702,3 @@ def test_each_environment_begins_with_an_episode_of_its_own(tiny_config):
   seeds = [position['seed'] for position in now.positions]
   assert seeds == [state.episode_seed(tiny_config(), i) for i in range(3)]
   assert len(set(seeds)) == 3
-
-
-def test_each_use_of_randomness_has_seeds_of_its_own(tiny_config):
-  seeds = {
-    seed
-    for config in (tiny_config(), tiny_config(seed=1))
-    for seed in (
-      state.evaluation_seed(config),
-      *(state.episode_seed(config, index) for index in range(500)),
-    )
-  }
-  assert len(seeds) == 2 * 501
-  assert all(0 <= seed < 2**31 for seed in seeds)

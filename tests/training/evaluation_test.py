@@ -4,7 +4,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
-from tf_sparse_rl import envs
+from tf_sparse_rl import envs, seeds
 from tf_sparse_rl.training import evaluation
 
 
@@ -46,6 +46,10 @@ def _evaluator(num_environments, **options):
   return evaluation.Evaluator(environments, **options)
 
 
+def _rng(index, seed=1):
+  return seeds.generator(seed, seeds.Stream.EVALUATION, index)
+
+
 def test_returns_and_lengths_are_of_one_episode_each():
   starts = []
 
@@ -53,7 +57,7 @@ def test_returns_and_lengths_are_of_one_episode_each():
     starts.append(observations[:, 0].tolist())
     return _count(observations)
 
-  outcome = _evaluator(20, seed=1).evaluate(act, 0)
+  outcome = _evaluator(20).evaluate(act, _rng(0))
   assert len(set(starts[0])) > 2
   assert [len(s) for s in starts] == [
     sum(n > played for n in starts[0]) for played in range(len(starts))
@@ -64,7 +68,7 @@ def test_returns_and_lengths_are_of_one_episode_each():
 
 
 def test_an_episode_ends_when_it_is_truncated():
-  outcome = _evaluator(3, seed=1).evaluate(_wait, 0)
+  outcome = _evaluator(3).evaluate(_wait, _rng(0))
   assert outcome == ([0.0] * 3, [8] * 3)
 
 
@@ -75,17 +79,17 @@ def test_epsilon_is_the_share_of_random_actions():
     seen.append(observations[:, 0].sum())
     return _wait(observations)
 
-  evaluator = _evaluator(500, seed=1, epsilon=0.4)
-  first = evaluator.evaluate(act, 0)
+  evaluator = _evaluator(500, epsilon=0.4)
+  first = evaluator.evaluate(act, _rng(0))
   # Of the random actions half count down. Who is at 0 plays no more.
   moved = (seen[0] - seen[1]) / 500
   assert abs(moved - 0.2) < 5 * np.sqrt(0.2 * 0.8 / 500)
-  assert evaluator.evaluate(act, 0) == first
+  assert evaluator.evaluate(act, _rng(0)) == first
 
 
 def test_episodes_begin_until_enough_env_steps_were_taken():
-  evaluator = _evaluator(3, seed=1, num_env_steps=40)
-  outcome = evaluator.evaluate(_count, 0)
+  evaluator = _evaluator(3, num_env_steps=40)
+  outcome = evaluator.evaluate(_count, _rng(0))
   # Every one of them was played to its end, and counts.
   assert outcome.returns == [2.0 * n for n in outcome.lengths]
   assert sum(outcome.lengths) >= 40
@@ -93,54 +97,54 @@ def test_episodes_begin_until_enough_env_steps_were_taken():
   assert sum(outcome.lengths) < 40 + 3 * 6
   assert sum(outcome.lengths[:-3]) < 40
   assert len(set(outcome.lengths)) > 3
-  assert evaluator.evaluate(_count, 0) == outcome
-  fixed = _evaluator(3, seed=1).evaluate(_count, 0)
+  assert evaluator.evaluate(_count, _rng(0)) == outcome
+  fixed = _evaluator(3).evaluate(_count, _rng(0))
   assert outcome.lengths[:3] == fixed.lengths
 
 
 def test_one_environment_plays_as_the_paper_does():
-  outcome = _evaluator(1, seed=3, num_env_steps=30).evaluate(_count, 0)
+  outcome = _evaluator(1, num_env_steps=30).evaluate(_count, _rng(0))
   ends = np.cumsum(outcome.lengths)
   assert ends[-2] < 30 <= ends[-1]
 
 
 def test_short_episodes_are_not_preferred():
-  evaluator = _evaluator(10, seed=0, num_env_steps=20_000)
-  outcome = evaluator.evaluate(_count, 0)
+  evaluator = _evaluator(10, num_env_steps=20_000)
+  outcome = evaluator.evaluate(_count, _rng(0))
   # Of 1 to 6 each is as likely: 3.5 on average, with a variance of 35 / 12.
   error = np.sqrt(35 / 12 / len(outcome.lengths))
   assert abs(np.mean(outcome.lengths) - 3.5) < 5 * error
 
 
-def test_starts_depend_on_seed_and_index_only():
-  def starts(evaluator, index):
-    return evaluator.evaluate(_count, index).lengths
+def test_starts_depend_on_the_generator_only():
+  def starts(evaluator, rng):
+    return evaluator.evaluate(_count, rng).lengths
 
-  evaluator = _evaluator(30, seed=5)
-  first, second = starts(evaluator, 0), starts(evaluator, 2000)
+  evaluator = _evaluator(30)
+  first, second = starts(evaluator, _rng(0)), starts(evaluator, _rng(2000))
   assert first != second
-  assert starts(evaluator, 0) == first  # Whatever came in between.
-  fresh = _evaluator(30, seed=5)
-  assert starts(fresh, 2000) == second
-  assert starts(_evaluator(30, seed=6), 0) != first
+  assert starts(evaluator, _rng(0)) == first  # Whatever came in between.
+  fresh = _evaluator(30)
+  assert starts(fresh, _rng(2000)) == second
+  assert starts(fresh, _rng(0, seed=6)) != first
 
 
 def test_an_evaluation_can_be_given_up_and_made_again():
-  evaluator = _evaluator(20, seed=5)
-  whole = evaluator.evaluate(_count, 7)
+  evaluator = _evaluator(20)
+  whole = evaluator.evaluate(_count, _rng(7))
   acted = []
 
   def act(observations):
     acted.append(len(observations))
     return _count(observations)
 
-  assert evaluator.evaluate(act, 7, stop=lambda: True) is None
+  assert evaluator.evaluate(act, _rng(7), stop=lambda: True) is None
   assert acted == []
-  assert evaluator.evaluate(act, 7, stop=lambda: len(acted) == 2) is None
+  assert evaluator.evaluate(act, _rng(7), stop=lambda: len(acted) == 2) is None
   # Who started at 1 is done after the first.
   assert acted[0] == 20 and 10 < acted[1] < 20 and len(acted) == 2
-  assert evaluator.evaluate(_count, 7) == whole
-  assert evaluator.evaluate(_count, 7, stop=lambda: False) == whole
+  assert evaluator.evaluate(_count, _rng(7)) == whole
+  assert evaluator.evaluate(_count, _rng(7), stop=lambda: False) == whole
 
 
 def test_noise_is_in_units_of_what_is_seen_without():
@@ -178,7 +182,9 @@ def test_an_agent_that_counts_by_what_it_sees_loses_by_noise():
     environments, act, [0.0, 1.0], seed=1
   )
   assert 0 < np.mean(clean.returns) < np.mean(noisy.returns)
-  assert clean == evaluation.Evaluator(environments, seed=1).evaluate(act, 0)
+  assert clean == evaluation.Evaluator(environments).evaluate(
+    act, seeds.generator(1, seeds.Stream.FINAL_EVALUATION)
+  )
 
 
 def test_a_film_is_an_mp4_of_the_episode(tmp_path):

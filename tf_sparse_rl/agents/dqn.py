@@ -7,6 +7,7 @@ from tf_agents.specs import tensor_spec
 from tf_agents.trajectories import time_step as ts
 from tf_agents.utils import common
 
+from tf_sparse_rl import seeds
 from tf_sparse_rl.agents import parts, sparse
 from tf_sparse_rl.networks import conv, dense, sizes
 
@@ -164,13 +165,15 @@ def q_network_layers(config, env_spec):
 
   width = sparse.matched_width(config, make_layers, shape)
   # Keras takes the seed of its initialisers from here.
-  tf.keras.utils.set_random_seed(config.seed)
+  tf.keras.utils.set_random_seed(
+    seeds.derive(config.seed, seeds.Stream.INITIAL_WEIGHTS)
+  )
   return sparse.sparse_layers(
     config,
     make_layers(width),
     shape,
     config.sparsity,
-    seed=config.seed,
+    seed=seeds.derive(config.seed, seeds.Stream.NETWORK, 0),
     network='q_network',
   )
 

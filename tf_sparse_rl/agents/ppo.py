@@ -336,7 +336,9 @@ def build_ppo(config, env_spec):
     AgentParts around an initialised `PPOClipAgent`.
   """
   # Keras takes the seed of its initialisers from here.
-  tf.keras.utils.set_random_seed(config.seed)
+  tf.keras.utils.set_random_seed(
+    seeds.derive(config.seed, seeds.Stream.INITIAL_WEIGHTS)
+  )
   size = env_spec.observation_size
   observation_spec = tf.TensorSpec([size], tf.float32, 'observation')
   discrete = env_spec.num_actions is not None
@@ -445,7 +447,7 @@ def _layers(config, env_spec):
           layers,
           [size],
           sparsity,
-          seed=seeds.derive(config.seed, index),
+          seed=seeds.derive(config.seed, seeds.Stream.NETWORK, index),
           network=name,
         )
       )

@@ -21,7 +21,7 @@ from tf_sparse_rl.networks import dense
 from tf_sparse_rl.networks import sizes as sizes_lib
 
 # Each network has a seed of its own, derived from the run's.
-_ACTOR, _CRITIC_1, _CRITIC_2, _TRAIN = range(4)
+_ACTOR, _CRITIC_1, _CRITIC_2 = range(3)
 
 
 class Network(NamedTuple):
@@ -100,9 +100,10 @@ class _SacAgent(sac_agent.SacAgent):
   def _sample(self, parameters, index):
     """The index-th actions and log probabilities of this train step."""
     # For the whole batch, so that it does not depend on how this is shared.
+    seed = seeds.derive(self._seed, seeds.Stream.TRAIN_NOISE, index)
     noise = tf.random.stateless_normal(
       [parts.num_replicas() * parameters.shape[0], parameters.shape[1] // 2],
-      seed=tf.stack([self._seed + index, self.train_step_counter]),
+      seed=tf.stack([tf.constant(seed, tf.int64), self.train_step_counter]),
     )
     return self._squash.sample(parameters, parts.share_of_replica(noise))
 
@@ -251,7 +252,9 @@ def build_sac(config, env_spec):
   """
   actor_plan, critic_plan = plan_networks(config, env_spec)
   # Keras takes the seed of its initialisers from here.
-  tf.keras.utils.set_random_seed(config.seed)
+  tf.keras.utils.set_random_seed(
+    seeds.derive(config.seed, seeds.Stream.INITIAL_WEIGHTS)
+  )
   squash = _Squash(env_spec)
   observation_spec = tf.TensorSpec(
     [env_spec.observation_size], tf.float32, 'observation'
@@ -291,7 +294,7 @@ def build_sac(config, env_spec):
     target_entropy=config.target_entropy_per_action * env_spec.action_size,
     train_step_counter=parts.train_step_counter(),
     squash=squash,
-    seed=seeds.derive(config.seed, _TRAIN),
+    seed=config.seed,
   )
   agent.initialize()
   to_experience = parts.to_transition(env_spec)
@@ -406,7 +409,7 @@ def _layers(config, plan, index, network):
     layers,
     [plan.inputs],
     plan.sparsity,
-    seed=seeds.derive(config.seed, index),
+    seed=seeds.derive(config.seed, seeds.Stream.NETWORK, index),
     network=network,
   )
 

@@ -6,7 +6,7 @@ import time
 
 import numpy as np
 
-from tf_sparse_rl import envs
+from tf_sparse_rl import envs, seeds
 from tf_sparse_rl.agents import registry
 from tf_sparse_rl.benchmarks import in_turn
 from tf_sparse_rl.training import checkpoints, replay, state
@@ -29,7 +29,7 @@ def measure(config, rounds):
   agent = registry.build(config, env.spec).agent
   buffer = replay.make(config, env.spec)
   _add(buffer, env, buffer.capacity)
-  rng = np.random.default_rng(0)
+  rng = seeds.generator(0, seeds.Stream.MEASUREMENT)
   draw_ms = in_turn.median_ms(
     lambda: buffer.sample(config.batch_size, rng), _DRAWS
   )
@@ -68,7 +68,7 @@ def measure(config, rounds):
 def _add(buffer, env, num_transitions):
   """Adds the first transition of an episode many times."""
   observation = env.reset(seed=0)
-  action = env.random_action(np.random.default_rng(0))
+  action = env.random_action(seeds.generator(0, seeds.Stream.MEASUREMENT))
   step = env.step(action)
   for _ in range(num_transitions):
     buffer.add(observation, action, step)

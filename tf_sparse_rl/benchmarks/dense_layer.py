@@ -1,9 +1,8 @@
 """Times the Nature CNN's dense layer: a train step, masked and native."""
 
-import numpy as np
 import tensorflow as tf
 
-from tf_sparse_rl import sparsity
+from tf_sparse_rl import seeds, sparsity
 from tf_sparse_rl.benchmarks import in_turn
 from tf_sparse_rl.native import backend
 
@@ -54,7 +53,7 @@ def _train_step(backend_name):
   )
   adam = tf.keras.optimizers.legacy.Adam(1e-4)
   optimizer = sparsity.SparseOptimizer(adam, sparsity.Static())
-  rng = np.random.default_rng(0)
+  rng = seeds.generator(0, seeds.Stream.MEASUREMENT)
   inputs = tf.constant(rng.random((_BATCH, _INPUTS), 'float32'))
 
   def train(inputs):

@@ -6,7 +6,7 @@ import time
 
 import numpy as np
 
-from tf_sparse_rl import envs, presets
+from tf_sparse_rl import envs, presets, seeds
 from tf_sparse_rl.agents import registry
 from tf_sparse_rl.benchmarks import operations
 from tf_sparse_rl.training import cost, learner, loop, replay, run_dir
@@ -134,7 +134,7 @@ def prepare(config, num_env_steps=2048):
   parts = registry.build(config, env.spec)
   buffer = replay.make(config, env.spec)
   num_env_steps = max(num_env_steps, config.rollout_env_steps or 0)
-  rng = np.random.default_rng(config.seed)
+  rng = seeds.generator(config.seed, seeds.Stream.COLLECTION)
   observation = env.reset(seed=0)
   for _ in range(num_env_steps):
     action = env.random_action(rng)

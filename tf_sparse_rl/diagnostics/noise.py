@@ -2,8 +2,7 @@
 
 import numpy as np
 
-# So that noise has random numbers of its own.
-_STREAM = 1
+from tf_sparse_rl import seeds
 
 
 class NoisyEnvironment:
@@ -29,7 +28,7 @@ class NoisyEnvironment:
 
   def reset(self, seed):
     """Starts an episode; its seed is that of the noise too."""
-    self._rng = np.random.default_rng([_STREAM, seed])
+    self._rng = seeds.generator(seed, seeds.Stream.OBSERVATION_NOISE)
     observation = self._env.reset(seed)
     if not self._is_image:
       return self._with_noise(observation)

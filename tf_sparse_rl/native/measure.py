@@ -6,6 +6,7 @@ import time
 import numpy as np
 import tensorflow as tf
 
+from tf_sparse_rl import seeds
 from tf_sparse_rl.native import library
 
 _ROUNDS = 15
@@ -22,7 +23,7 @@ def native_is_faster(batch, sizes, sparsities):
   Returns:
     Whether the best time of the native kernels was the shorter.
   """
-  rng = np.random.default_rng(0)
+  rng = seeds.generator(0, seeds.Stream.MEASUREMENT)
   shapes = list(zip(sizes, sizes[1:]))
   masks = [
     tf.constant(np.float32(rng.random(shape) >= sparsity))

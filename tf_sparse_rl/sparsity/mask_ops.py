@@ -20,8 +20,8 @@ def random_mask(shape, num_zeros, seed):
   Args:
     shape: shape of the mask.
     num_zeros: number of zeros.
-    seed: int or sequence of ints; the same seed gives the same mask in every
-      process.
+    seed: int or `numpy.random.SeedSequence`; the same seed gives the same
+      mask in every process.
 
   Returns:
     NumPy array, float32 of 0 and 1.

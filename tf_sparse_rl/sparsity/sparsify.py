@@ -1,8 +1,8 @@
 """`sparsify` and `strip`: from a plain network to a sparse one and back."""
 
-import numpy as np
 import tensorflow as tf
 
+from tf_sparse_rl import seeds
 from tf_sparse_rl.sparsity import cloning, distributions, initializers
 from tf_sparse_rl.sparsity import layers as layers_lib
 
@@ -67,14 +67,17 @@ def sparsify(
   sparsities = distributions.layer_sparsities(
     _kernel_shapes(built), target_sparsity, distribution, erk_power, custom
   )
-  seeds = _layer_seeds(sparsities, seed)
+  layer_seeds = {
+    path: seeds.derive(seed, seeds.Stream.LAYER, index)
+    for index, path in enumerate(sparsities)
+  }
 
   def wrap(layer, path):
     copy = cloning.plain_copy(layer, path)
     if path not in sparsities:
       return copy
     return layers_lib.SparseLayer(
-      copy, sparsities[path], seeds[path], block_shape, n_of_m
+      copy, sparsities[path], layer_seeds[path], block_shape, n_of_m
     )
 
   clone = cloning.clone(built, wrap)
@@ -132,12 +135,6 @@ def _paths(network, prefix=''):
       yield path, layer
 
 
-def _layer_seeds(paths, seed):
-  """{path: int}, of the layers' mask updates; below 2**31."""
-  sequence = np.random.SeedSequence(seed)
-  return dict(zip(paths, (sequence.generate_state(len(paths)) >> 1).tolist()))
-
-
 def _draw_masks(network, seed, sparsity_aware_init):
   """Gives every sparse layer a random mask and the weights to match."""
   for index, layer in enumerate(layers_lib.sparse_layers(network)):
@@ -145,7 +142,9 @@ def _draw_masks(network, seed, sparsity_aware_init):
       continue
     shape = tuple(layer.kernel.shape)
     mask = layer.structure.random_mask(
-      shape, layer.target_sparsity, [seed, index]
+      shape,
+      layer.target_sparsity,
+      seeds.sequence(seed, seeds.Stream.MASK, index),
     )
     kernel = layer.kernel.numpy()
     if sparsity_aware_init:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from tf_sparse_rl import seeds
 from tf_sparse_rl.sparsity import schedules, structures
 
 _serializable = tf.keras.utils.register_keras_serializable('tf_sparse_rl')
@@ -160,13 +161,12 @@ class SET(MaskUpdater):
 
   def grow_scores(self, kernel, train_step, seed):
     """Uniform noise, from the seed, the layer and the train step."""
+    own = seeds.derive(self.seed, seeds.Stream.GROWTH, seed)
     # Integers of one algorithm are the same on every device and in XLA, whose
     # random floats are not those of TensorFlow.
     noise = tf.random.stateless_uniform(
       kernel.mask.shape,
-      seed=tf.stack(
-        [tf.cast(self.seed * 1000003 + seed, tf.int64), train_step]
-      ),
+      seed=tf.stack([tf.constant(own, tf.int64), train_step]),
       minval=None,
       maxval=None,
       dtype=tf.int32,

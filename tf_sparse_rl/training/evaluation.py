@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tf_sparse_rl import envs
+from tf_sparse_rl import envs, seeds
 from tf_sparse_rl.diagnostics import noise
 
 
@@ -21,37 +21,33 @@ class Returns(NamedTuple):
 class Evaluator:
   """Plays episodes side by side, so that one graph call acts in all."""
 
-  def __init__(self, environments, seed, epsilon=0.0, num_env_steps=0):
+  def __init__(self, environments, epsilon=0.0, num_env_steps=0):
     """Takes the environments.
 
     Args:
       environments: list of Environments, of one kind; each plays an episode.
-      seed: of the episodes' starts; evaluation k of a run is the same
-        whatever was evaluated before.
       epsilon: share of random actions.
       num_env_steps: an environment whose episode is over plays another one
         until all together have taken so many env steps. Whatever episode has
         begun is played to its end, so long ones count as short ones do.
     """
     self._envs = environments
-    self._seed = seed
     self._epsilon = epsilon
     self._num_env_steps = num_env_steps
 
-  def evaluate(self, act, index, stop=lambda: False):
+  def evaluate(self, act, rng, stop=lambda: False):
     """Plays episodes to their ends.
 
     Args:
       act: function from observations `[environments, ...]` to actions; called
         with those that are playing.
-      index: number of this evaluation in the run.
+      rng: NumPy generator, of the episodes' starts and of random actions.
       stop: asked now and then whether to give up.
 
     Returns:
       Returns, in the order in which the episodes began, or None if it was
       given up.
     """
-    rng = np.random.default_rng([self._seed, index])
     seeds = rng.integers(2**31, size=len(self._envs))
     observations = np.stack(
       [env.reset(seed=int(seed)) for env, seed in zip(self._envs, seeds)]
@@ -99,15 +95,20 @@ def evaluate_with_noise(environments, act, stds, seed, epsilon=0.0):
   Returns:
     List of Returns, one for each of `stds`.
   """
+
+  def play(environments):
+    rng = seeds.generator(seed, seeds.Stream.FINAL_EVALUATION)
+    return Evaluator(environments, epsilon).evaluate(act, rng)
+
   unit, known = 1.0, {}
   if not environments[0].spec.observation_shape:
     watched = [noise.WatchedEnvironment(env) for env in environments]
-    known[0.0] = Evaluator(watched, seed, epsilon).evaluate(act, index=0)
+    known[0.0] = play(watched)
     unit = noise.std_of_observations(watched)
   for std in stds:
     if std not in known:
       noisy = [noise.NoisyEnvironment(env, std * unit) for env in environments]
-      known[std] = Evaluator(noisy, seed, epsilon).evaluate(act, index=0)
+      known[std] = play(noisy)
   return [known[std] for std in stds]
 
 
@@ -118,13 +119,14 @@ def film(env_name, act, video_dir, seed):
     env_name: id of a Gymnasium environment that can render.
     act: see `Evaluator.evaluate`.
     video_dir: directory of the file, made if needed.
-    seed: of the episode's start.
+    seed: what the start of the episode is derived from.
 
   Raises:
     ValueError: if the environment cannot be drawn here.
   """
   env = envs.from_name(env_name)
-  observation, over = env.reset(seed=seed), False
+  start = seeds.derive(seed, seeds.Stream.FILM)
+  observation, over = env.reset(seed=start), False
   while not over:
     step = env.step(act(observation[np.newaxis])[0])
     observation, over = step.observation, step.terminated or step.truncated

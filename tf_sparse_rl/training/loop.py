@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tf_sparse_rl import envs
+from tf_sparse_rl import envs, seeds
 from tf_sparse_rl.agents import parts as agent_parts
 from tf_sparse_rl.agents import registry
 from tf_sparse_rl.diagnostics import diagnoser
@@ -72,7 +72,6 @@ def train(
   learn = learner.make(config, parts, buffer)
   evaluator = evaluation.Evaluator(
     [envs.make(config) for _ in range(config.num_eval_episodes)],
-    state.evaluation_seed(config),
     config.eval_epsilon or 0.0,
     config.num_eval_env_steps,
   )
@@ -97,7 +96,8 @@ def train(
   while True:
     if _evaluation_is_due(config, now):
       now.clock.pause(now.env_step)
-      outcome = evaluator.evaluate(learn.act_greedily, now.env_step, stop)
+      rng = seeds.generator(config.seed, seeds.Stream.EVALUATION, now.env_step)
+      outcome = evaluator.evaluate(learn.act_greedily, rng, stop)
       if outcome is not None:
         writer.evaluation(now.env_step, *outcome)
         now.results.append(results.line(config, now, parts, outcome))
@@ -124,7 +124,7 @@ def train(
     now.env_step += config.num_envs
 
     if diagnoses.is_due(now.env_step):
-      rng = state.diagnosis_rng(config, now.env_step)
+      rng = seeds.generator(config.seed, seeds.Stream.DIAGNOSIS, now.env_step)
       now.diagnosis = diagnoses.diagnose(learn.draw(buffer, rng))
       writer.diagnosis(now.env_step, now.diagnosis)
     num_trainings = config.num_trainings(now.env_step)

@@ -7,9 +7,6 @@ import numpy as np
 from tf_sparse_rl import seeds
 from tf_sparse_rl.training import metrics
 
-# Each use of randomness has a stream of its own, derived from the seed.
-_COLLECT, _EPISODES, _EVALUATIONS, _DIAGNOSES = range(4)
-
 
 @dataclasses.dataclass
 class State:
@@ -31,7 +28,7 @@ class State:
     """The state of a new run."""
     return cls(
       env_step=0,
-      rng=np.random.default_rng(seeds.derive(config.seed, _COLLECT)),
+      rng=seeds.generator(config.seed, seeds.Stream.COLLECTION),
       positions=[
         {'seed': episode_seed(config, i), 'actions': []}
         for i in range(config.num_envs)
@@ -85,15 +82,4 @@ class State:
 
 def episode_seed(config, index):
   """Seed of the index-th collection episode, so that it can be replayed."""
-  return seeds.derive(config.seed, _EPISODES, index)
-
-
-def evaluation_seed(config):
-  """Seed of the evaluations' episodes."""
-  return seeds.derive(config.seed, _EVALUATIONS)
-
-
-def diagnosis_rng(config, env_step):
-  """The NumPy generator that draws the batch of a diagnosis."""
-  seed = seeds.derive(config.seed, _DIAGNOSES, env_step)
-  return np.random.default_rng(seed)
+  return seeds.derive(config.seed, seeds.Stream.EPISODE, index)
