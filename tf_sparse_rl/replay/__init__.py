@@ -1,0 +1,1 @@
+"""What was collected: a ring of env steps, and the layout of its rows."""
