@@ -16,10 +16,10 @@ def main(argv):
 
   try:
     env = envs.make(config)
-    parts = registry.build(config, env.spec)
+    agent = registry.build(config, env.spec)
   except ValueError as error:
     raise run_flags.UserError(str(error)) from error
-  for name, network in parts.networks.items():
+  for name, network in agent.networks.items():
     print(name)
     print(sparsity.summary(network))
   if config.method == 'prune':

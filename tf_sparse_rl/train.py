@@ -57,7 +57,7 @@ def _train(config, run_dir, strategy):
       outcome = loop.train(
         config, run_dir, progress.update, lambda: received, progress.log
       )
-    policy.save(policy.of_agent(outcome.parts), run_dir.policy_path)
+    policy.save(policy.of_agent(outcome.agent), run_dir.policy_path)
   except loop.StoppedError as stopped:
     config_path = shlex.quote(f'{run_dir.path}/config.json')
     print(
@@ -77,7 +77,7 @@ def _train(config, run_dir, strategy):
     raise OSError(error.message) from error
   # Last: from here on the run counts as finished.
   summary = run_dir.finish(outcome.totals)
-  print(terminal.closing_table(run_dir, outcome.parts, summary))
+  print(terminal.closing_table(run_dir, outcome.agent, summary))
 
 
 def run():

@@ -1,15 +1,23 @@
-"""Sparse DQN: TF-Agents' own agent around sparse layers."""
+"""Sparse DQN: the algorithm, and its networks."""
 
 import tensorflow as tf
+from tf_agents.agents import tf_agent
 from tf_agents.agents.dqn import dqn_agent
-from tf_agents.networks import sequential
 from tf_agents.specs import tensor_spec
 from tf_agents.trajectories import time_step as ts
 from tf_agents.utils import common
 
 from tf_sparse_rl import seeds
-from tf_sparse_rl.agents import parts, sparse
-from tf_sparse_rl.networks import conv, dense, sizes
+from tf_sparse_rl.agents import (
+  base,
+  experience,
+  losses,
+  replicas,
+  sizing,
+  sparse,
+  steps,
+)
+from tf_sparse_rl.networks import conv, dense, sizes, stack
 
 _TD_LOSSES = {
   'squared': common.element_wise_squared_loss,
@@ -21,116 +29,163 @@ _CONVOLUTIONAL = {
 }
 
 
-class _OnePassDqnAgent(dqn_agent.DqnAgent):
-  """TF-Agents' DqnAgent with one pass through the target network, not two.
+class DqnAgent(dqn_agent.DqnAgent):
+  """TF-Agents' DqnAgent, its train step written out.
 
-  Why a subclass: TF-Agents asks the target network once for its Q-values and
-  once more, through a policy, for the greedy action to pick among them. What
-  comes out is the maximum. The second pass was a fifth of the train step. And
-  the target is exactly sparse (`sparse.update_target`).
+  The same but for this: the target network is asked once, not twice, for its
+  Q-values and their maximum; it is exactly sparse (`sparse.update_target`).
+
+  Reference: Mnih et al. 2015, algorithm 1; van Hasselt et al. 2016.
   """
 
-  def __init__(self, *args, double_dqn, **kwargs):
+  def __init__(
+    self,
+    *args,
+    double_dqn=False,
+    target_update_tau=1.0,
+    target_update_period=1,
+    **kwargs,
+  ):
+    """See TF-Agents; `double_dqn` lets the online network pick actions."""
     super().__init__(*args, **kwargs)
     self._double_dqn = double_dqn
+    self._tau, self._period = target_update_tau, target_update_period
 
-  def _get_target_updater(self, tau=1.0, period=1):
-    def update():
-      # Masks may have changed since the update before.
-      return sparse.update_target(
-        self._q_network, self._target_q_network, tau, masks_may_differ=True
+  def _train(self, experience, weights=None, masks_may_change=True):
+    transition = self._as_transition(experience)
+    targets = self.td_targets(transition)
+    with tf.GradientTape() as tape:
+      values = self.q_values(transition)
+      td_losses = self._td_errors_loss_fn(targets, values)
+      # An episode's last observation was acted on by nobody.
+      td_losses *= tf.cast(~transition.time_step.is_last(), tf.float32)
+      loss = steps.mean_loss(td_losses, [self._q_network], weights)
+    steps.descend(
+      self._optimizer, tape, loss, [self._q_network], masks_may_change
+    )
+    self.train_step_counter.assign_add(1)
+    steps.every(self._period, self.train_step_counter, self._copy_to_target)
+    td_loss = tf.nn.compute_average_loss(td_losses)
+    return tf_agent.LossInfo(loss, {'Losses/td_loss': td_loss})
+
+  def td_targets(self, transition):
+    """Targets of the Q-values of a transition, `[batch]`."""
+    following = transition.next_time_step
+    next_values = self._target_q_network(
+      following.observation, step_type=following.step_type
+    )[0]
+    if self._double_dqn:
+      online, _ = self._q_network(
+        following.observation, step_type=following.step_type
       )
-
-    return common.Periodically(update, period, 'periodic_update_targets')
-
-  def _compute_next_q_values(self, next_time_steps, info):
-    del info
-    q_values, _ = self._target_q_network(
-      next_time_steps.observation, step_type=next_time_steps.step_type
+      next_values = common.index_with_actions(next_values, _argmax(online))
+    else:
+      next_values = tf.reduce_max(next_values, -1)
+    return losses.td_targets(
+      self._reward_scale_factor * following.reward,
+      self._gamma * following.discount,
+      next_values,
     )
-    if not self._double_dqn:
-      return tf.reduce_max(q_values, -1)
-    online, _ = self._q_network(
-      next_time_steps.observation, step_type=next_time_steps.step_type
-    )
-    return tf.gather(q_values, _argmax(online), batch_dims=1)
 
-  def probe(self, transition):
-    """What the Q-network learns from each sample; see `parts.Probe`."""
-    time_steps, (actions, _, _), next_time_steps = transition
-    targets = dqn_agent.compute_td_targets(
-      self._compute_next_q_values(next_time_steps, None),
-      self._reward_scale_factor * next_time_steps.reward,
-      self._gamma * next_time_steps.discount,
+  def q_values(self, transition):
+    """The Q-values of the actions of a transition, `[batch]`."""
+    now = transition.time_step
+    outputs, _ = self._q_network(
+      now.observation, step_type=now.step_type, training=True
     )
+    return common.index_with_actions(outputs, transition.action_step.action)
+
+  def _copy_to_target(self):
+    # Masks may have changed since the copy before.
+    sparse.update_target(
+      self._q_network, self._target_q_network, self._tau, masks_may_differ=True
+    )
+
+
+class Dqn(base.Agent):
+  """DQN with a sparse Q-network; masks are drawn before the target's copy."""
+
+  noise_size = 2
+
+  def __init__(self, config, env_spec):
+    """Builds the agent.
+
+    Args:
+      config: a Config.
+      env_spec: an EnvSpec with discrete actions.
+
+    Raises:
+      ValueError: for a network that does not fit the observations.
+    """
+    self._env_spec = env_spec
+    self._td_loss = _TD_LOSSES[config.td_loss]
+    self.policy_layers = q_network_layers(config, env_spec)
+    observation_spec = experience.observation_spec(env_spec)
+    self._network = stack.Network(
+      self.policy_layers, observation_spec, name='QNetwork'
+    )
+    optimizer = sparse.optimizer(
+      config, self._network, config.learning_rate, epsilon=config.adam_epsilon
+    )
+    train_step = replicas.train_step_counter()
+    self._epsilon = _epsilon(config, train_step)
+    self.tf_agent = DqnAgent(
+      ts.time_step_spec(observation_spec),
+      tensor_spec.BoundedTensorSpec(
+        [], tf.int32, 0, env_spec.num_actions - 1, 'action'
+      ),
+      q_network=self._network,
+      optimizer=optimizer,
+      epsilon_greedy=self._epsilon,
+      target_update_tau=config.target_update_tau,
+      target_update_period=config.target_update_period,
+      td_errors_loss_fn=self._td_loss,
+      gamma=config.gamma,
+      reward_scale_factor=config.reward_scale,
+      train_step_counter=train_step,
+      double_dqn=config.double_dqn,
+    )
+    self.tf_agent.initialize()
+    self.networks = {'q_network': self._network}
+    self.optimizers = sparse.sparse_optimizers(q_network=optimizer)
+    # The target, forward and backward online, and what picks the next action.
+    self.train_passes = {'q_network': 1 + 3 + config.double_dqn}
+
+  def act(self, observations, noise):
+    """See Agent: epsilon-greedy, by noise that is uniform in [0, 1)."""
+    greedy = _argmax(self._network(observations)[0])
+    random = tf.cast(noise[:, 1] * self._env_spec.num_actions, tf.int32)
+    epsilon = self._epsilon() if callable(self._epsilon) else self._epsilon
+    return tf.where(noise[:, 0] < epsilon, random, greedy)
+
+  def greedy_action(self, outputs):
+    """See Agent."""
+    return _argmax(outputs)
+
+  def noise(self, rng, num_envs):
+    """See Agent."""
+    # TF-Agents' random policy has a state that no checkpoint holds.
+    return rng.random((num_envs, 2), 'float32')
+
+  def experience(self, rows):
+    """See Agent."""
+    return experience.transition(self._env_spec, rows)
+
+  def probes(self, rows):
+    """See Agent."""
+    transition = self.experience(rows)
+    targets = self.tf_agent.td_targets(transition)
 
     def values(outputs):
-      return tf.gather(outputs, actions, batch_dims=1)
+      return common.index_with_actions(outputs, transition.action_step.action)
 
-    return parts.Probe(
-      time_steps.observation,
-      lambda outputs: self._td_errors_loss_fn(targets, values(outputs)),
-      values,
-    )
-
-
-def build_dqn(config, env_spec):
-  """Builds a DQN agent; masks are drawn before the target is copied.
-
-  Args:
-    config: a Config.
-    env_spec: an EnvSpec.
-
-  Returns:
-    AgentParts around an initialised `DqnAgent`.
-
-  Raises:
-    ValueError: for a network that does not fit the observations.
-  """
-  layers = q_network_layers(config, env_spec)
-  observation_spec = _observation_spec(env_spec)
-  network = sequential.Sequential(layers, observation_spec, name='QNetwork')
-  optimizer = sparse.optimizer(
-    config, network, config.learning_rate, epsilon=config.adam_epsilon
-  )
-  train_step = parts.train_step_counter()
-  epsilon = _epsilon(config, train_step)
-  agent = _OnePassDqnAgent(
-    ts.time_step_spec(observation_spec),
-    tensor_spec.BoundedTensorSpec(
-      [], tf.int32, 0, env_spec.num_actions - 1, 'action'
-    ),
-    q_network=network,
-    optimizer=optimizer,
-    epsilon_greedy=epsilon,
-    target_update_tau=config.target_update_tau,
-    target_update_period=config.target_update_period,
-    td_errors_loss_fn=_TD_LOSSES[config.td_loss],
-    gamma=config.gamma,
-    reward_scale_factor=config.reward_scale,
-    train_step_counter=train_step,
-    double_dqn=config.double_dqn,
-  )
-  agent.initialize()
-  to_experience = parts.to_transition(env_spec)
-  return parts.AgentParts(
-    agent=agent,
-    networks={'q_network': network},
-    optimizers=sparse.sparse_optimizers(q_network=optimizer),
-    policy_layers=layers,
-    # The target, forward and backward online, and what picks the next action.
-    train_passes={'q_network': 1 + 3 + config.double_dqn},
-    noise_size=2,
-    explore=_epsilon_greedy(network, epsilon, env_spec.num_actions),
-    greedy_action=_argmax,
-    to_experience=to_experience,
-    scalars=lambda info: {
-      'Losses/td_loss': tf.nn.compute_average_loss(info.extra.td_loss)
-    },
-    # TF-Agents' random policy has a state that no checkpoint holds.
-    sample_noise=lambda rng, num_envs: rng.random((num_envs, 2), 'float32'),
-    probes=lambda rows: {'q_network': agent.probe(to_experience(rows))},
-  )
+    return {
+      'q_network': base.Probe(
+        transition.time_step.observation,
+        lambda outputs: self._td_loss(targets, values(outputs)),
+        values,
+      )
+    }
 
 
 def q_network_layers(config, env_spec):
@@ -146,7 +201,7 @@ def q_network_layers(config, env_spec):
   Raises:
     ValueError: for a network that does not fit the observations.
   """
-  shape = _input_shape(env_spec)
+  shape = env_spec.observation_shape or (env_spec.observation_size,)
   if (config.network == 'mlp') != (len(shape) == 1):
     raise ValueError(
       'Expected network=mlp with flat observations, and '
@@ -163,11 +218,8 @@ def q_network_layers(config, env_spec):
       channels = sizes.hidden_sizes(conv.CHANNELS, width)
       return _CONVOLUTIONAL[config.network](channels, units, *end)
 
-  width = sparse.matched_width(config, make_layers, shape)
-  # Keras takes the seed of its initialisers from here.
-  tf.keras.utils.set_random_seed(
-    seeds.derive(config.seed, seeds.Stream.INITIAL_WEIGHTS)
-  )
+  width = sizing.matched_width(config, make_layers, shape)
+  sparse.seed_initializers(config)
   return sparse.sparse_layers(
     config,
     make_layers(width),
@@ -178,24 +230,12 @@ def q_network_layers(config, env_spec):
   )
 
 
-def _input_shape(env_spec):
-  return env_spec.observation_shape or (env_spec.observation_size,)
-
-
-def _observation_spec(env_spec):
-  shape = _input_shape(env_spec)
-  if not env_spec.observation_shape:
-    return tf.TensorSpec(shape, tf.float32, 'observation')
-  # A list, for TF-Agents adds 1 to a bare 255, and NumPy 2 has that as 0.
-  return tensor_spec.BoundedTensorSpec(shape, tf.uint8, 0, [255], 'observation')
-
-
 def _argmax(q_values):
   return tf.argmax(q_values, -1, output_type=tf.int32)
 
 
 def _epsilon(config, train_step):
-  """The share of random actions: a number, or a function if it changes.
+  """The epsilon of the epsilon-greedy policy: a number, or a function.
 
   It falls linearly from 1, and by train steps, which checkpoints hold: each of
   them stands for train_period env steps.
@@ -209,15 +249,3 @@ def _epsilon(config, train_step):
     return config.epsilon + (1 - config.epsilon) * left
 
   return epsilon
-
-
-def _epsilon_greedy(network, epsilon, num_actions):
-  """Acts at random with probability epsilon; noise is uniform `[envs, 2]`."""
-
-  def explore(observations, noise):
-    greedy = _argmax(network(observations)[0])
-    random = tf.cast(noise[:, 1] * num_actions, tf.int32)
-    share = epsilon() if callable(epsilon) else epsilon
-    return tf.where(noise[:, 0] < share, random, greedy)
-
-  return explore

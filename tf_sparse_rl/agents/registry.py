@@ -2,11 +2,7 @@
 
 from tf_sparse_rl.agents import dqn, ppo, sac
 
-_BUILDERS = {
-  'dqn': dqn.build_dqn,
-  'sac': sac.build_sac,
-  'ppo': ppo.build_ppo,
-}
+_AGENTS = {'dqn': dqn.Dqn, 'sac': sac.Sac, 'ppo': ppo.Ppo}
 
 
 def build(config, env_spec):
@@ -17,6 +13,6 @@ def build(config, env_spec):
     env_spec: an EnvSpec.
 
   Returns:
-    AgentParts.
+    A `base.Agent`.
   """
-  return _BUILDERS[config.agent](config, env_spec)
+  return _AGENTS[config.agent](config, env_spec)

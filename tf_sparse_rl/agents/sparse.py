@@ -6,10 +6,9 @@ import tensorflow as tf
 from tf_agents.utils import common
 
 from tf_sparse_rl import config as config_lib
-from tf_sparse_rl import names, sparsity
+from tf_sparse_rl import names, seeds, sparsity
 from tf_sparse_rl.native import backend
 from tf_sparse_rl.native import updates as native_updates
-from tf_sparse_rl.networks import sizes as sizes_lib
 
 
 @contextlib.contextmanager
@@ -30,6 +29,13 @@ def precision(config):
     yield
   finally:
     policies.set_global_policy(before)
+
+
+def seed_initializers(config):
+  """Gives Keras the seed of the initial weights that are drawn from here on."""
+  tf.keras.utils.set_random_seed(
+    seeds.derive(config.seed, seeds.Stream.INITIAL_WEIGHTS)
+  )
 
 
 def sparse_layers(
@@ -81,79 +87,6 @@ def _custom(config, network):
     if owner in ('', network):
       custom[layer] = value
   return custom
-
-
-def matched_units(config, units, ends):
-  """Hidden sizes after `match_sparsity`: small dense networks.
-
-  Args:
-    config: a Config.
-    units: units of each hidden layer.
-    ends: list of (inputs, outputs), one pair a network.
-
-  Returns:
-    The units as they are if nothing is to be matched, else those at which the
-    dense networks have as many parameters as the sparse ones would.
-  """
-  if not config.match_sparsity:
-    return units
-  total = 0
-  for inputs, outputs in ends:
-    sizes = (inputs, *units, outputs)
-    kernels = {str(i): s for i, s in enumerate(zip(sizes, sizes[1:]))}
-    total += sizes_lib.num_dense_parameters(sizes) - _num_zeros(config, kernels)
-  return sizes_lib.matching_units(units, ends, total)
-
-
-def matched_width(config, make_layers, input_shape):
-  """Width after `match_sparsity`; as `matched_units`, for any layers.
-
-  Args:
-    config: a Config.
-    make_layers: function of a width to the plain layers of a network.
-    input_shape: see `sparse_layers`.
-
-  Returns:
-    The config's own width if nothing is to be matched.
-  """
-  if not config.match_sparsity:
-    return config.width
-
-  def counts(width):
-    with tf.Graph().as_default():  # For shapes only: nothing is allocated.
-      layers = sparsity.sparsify(
-        make_layers(width), 'dense', input_shape=[None, *input_shape]
-      )
-      return sparsity.counting.count(layers)
-
-  def count(width):
-    return sparsity.counting.total(counts(width)).parameters
-
-  kernels = {layer.name: layer.shape for layer in counts(config.width)}
-  return sizes_lib.matching_width(
-    config.hidden_units[0],
-    count,
-    count(config.width) - _num_zeros(config, kernels),
-  )
-
-
-def _num_zeros(config, kernels):
-  """Inactive weights of a network at `match_sparsity`.
-
-  Args:
-    config: a Config.
-    kernels: {name of a layer: shape of its kernel}.
-
-  Returns:
-    int.
-  """
-  sparsities = sparsity.distributions.layer_sparsities(
-    kernels, config.match_sparsity, config.distribution, config.erk_power
-  )
-  return sum(
-    sparsity.distributions.num_zeros(shape, sparsities[name])
-    for name, shape in kernels.items()
-  )
 
 
 def optimizer(config, network, learning_rate, **options):
@@ -210,14 +143,6 @@ def sparse_optimizers(**optimizers):
     for name, optimizer in optimizers.items()
     if isinstance(optimizer, sparsity.SparseOptimizer)
   }
-
-
-def masks_may_change(optimizer):
-  """Whether the train step that is being traced can change masks."""
-  return (
-    isinstance(optimizer, sparsity.SparseOptimizer)
-    and not optimizer.masks_are_held
-  )
 
 
 def update_target(online, target, tau, masks_may_differ):

@@ -22,13 +22,13 @@ def measure(config, warmup_env_steps, calls):
   """
   config = dataclasses.replace(config, diagnostics='')
   speed = training.env_steps_per_sec(config, warmup_env_steps)
-  env, parts, buffer, rng, _ = training.prepare(config)
-  learn = learner.make(config, parts, buffer)
+  env, agent, buffer, rng, _ = training.prepare(config)
+  learn = learner.make(config, agent, buffer)
   milliseconds = {}
   everything = ','.join(config_lib.DIAGNOSTICS)
   for kinds in (*config_lib.DIAGNOSTICS, everything):
     diagnoses = diagnoser.Diagnoser(
-      dataclasses.replace(config, diagnostics=kinds), parts
+      dataclasses.replace(config, diagnostics=kinds), agent
     )
 
     def diagnose(diagnoses=diagnoses):

@@ -1,6 +1,5 @@
 """Times a train step at several sparsities: masked, native, dense, peers."""
 
-import contextlib
 import dataclasses
 import statistics
 
@@ -80,19 +79,16 @@ def _train_step(config, method, sparsity, backend_name):
     **{k: v for k, v in small.items() if getattr(config, k) is not None},
   )
   backend.set_backend(backend_name)
-  _, parts, buffer, rng, _ = training.prepare(config)
-  rows = training.trainable_rows(config, parts, buffer, rng)
-  if parts.rollouts is not None:
+  _, agent, buffer, rng, _ = training.prepare(config)
+  rows = training.trainable_rows(config, agent, buffer, rng)
+  if agent.rollouts is not None:
     rows = rows[: config.batch_size]
   rows = tf.nest.map_structure(tf.constant, rows)
 
   def train(rows):
-    return parts.agent.train(parts.to_experience(rows)).loss
+    return agent.train(rows, masks_may_change=False)['Losses/total_loss']
 
-  with contextlib.ExitStack() as stack:
-    for optimizer in parts.optimizers.values():
-      stack.enter_context(optimizer.hold_masks())
-    function = tf.function(train, autograph=False).get_concrete_function(rows)
+  function = tf.function(train, autograph=False).get_concrete_function(rows)
   for _ in range(20):
     function(rows)
   return lambda: function(rows)

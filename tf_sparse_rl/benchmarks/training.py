@@ -1,6 +1,7 @@
 """Times training: whole env steps, and the stages of one."""
 
 import dataclasses
+import functools
 import tempfile
 import time
 
@@ -65,23 +66,25 @@ def _stages(config, calls=300):
     Mean milliseconds of each; those of each kind of operation in the train
     step; bytes of a full buffer.
   """
-  env, parts, buffer, rng, observation = prepare(config)
-  learn = learner.make(config, parts, buffer)
+  env, agent, buffer, rng, observation = prepare(config)
+  learn = learner.make(config, agent, buffer)
   observations = observation.repeat(config.num_envs, axis=0)
-  noise = parts.sample_noise(rng, config.num_envs)
+  noise = agent.noise(rng, config.num_envs)
   rows = learn.draw(buffer, rng)
   # A rollout is prepared once, then trained on without acting.
   sampled, trained = ('sample', 'train_and_act')
-  if parts.rollouts is not None:
+  train = functools.partial(learn.train_on, rows, observations, noise)
+  if agent.rollouts is not None:
     sampled, trained = ('prepare_rollout', 'train')
+    train = functools.partial(learn.train_on, rows)
   stages = {
     'act': lambda: learn.act(observations, noise),
     'environment': lambda: _env_step(env, rng),
-    sampled: lambda: trainable_rows(config, parts, buffer, rng),
-    trained: lambda: learn.train_on(rows, observations, noise),
+    sampled: lambda: trainable_rows(config, agent, buffer, rng),
+    trained: train,
   }
   result = {name: _mean_ms(stage, calls) for name, stage in stages.items()}
-  if parts.rollouts is None:
+  if agent.rollouts is None:
     result['train'] = result[trained] - result['act']
   kinds = operations.milliseconds(stages[trained], calls)
   return result, kinds, buffer.num_bytes
@@ -112,11 +115,11 @@ def _env_step(env, rng):
     env.reset(seed=0)
 
 
-def trainable_rows(config, parts, buffer, rng):
+def trainable_rows(config, agent, buffer, rng):
   """What is drawn from the buffer: a batch, or of a rollout all rows."""
-  if parts.rollouts is None:
+  if agent.rollouts is None:
     return buffer.sample(config.batch_size, rng)
-  return parts.rollouts.prepare(buffer.latest())
+  return agent.rollouts.prepare(buffer.latest())
 
 
 def prepare(config, num_env_steps=2048):
@@ -127,11 +130,11 @@ def prepare(config, num_env_steps=2048):
     num_env_steps: at random, into the replay.
 
   Returns:
-    The environment, AgentParts, the Replay or Rollout, a generator of random
-    numbers and observations `[1, observation_size]`.
+    The environment, a `base.Agent`, the buffer, a generator of random numbers
+    and observations `[1, observation_size]`.
   """
   env = envs.make(config)
-  parts = registry.build(config, env.spec)
+  agent = registry.build(config, env.spec)
   buffer = replay.make(config, env.spec)
   num_env_steps = max(num_env_steps, config.rollout_env_steps or 0)
   rng = seeds.generator(config.seed, seeds.Stream.COLLECTION)
@@ -142,4 +145,4 @@ def prepare(config, num_env_steps=2048):
     buffer.add(observation, action, step)
     over = step.terminated or step.truncated
     observation = env.reset(seed=0) if over else step.observation
-  return env, parts, buffer, rng, observation[np.newaxis]
+  return env, agent, buffer, rng, observation[np.newaxis]

@@ -15,23 +15,30 @@ class Diagnoser:
   Training does not notice them.
   """
 
-  def __init__(self, config, parts):
+  def __init__(self, config, agent):
     """Prepares what the config asks for, nothing if it is nothing.
 
     Args:
       config: a Config.
-      parts: AgentParts; the history of the masks becomes part of the agent,
-        and so of its checkpoints.
+      agent: a `base.Agent`.
     """
     self._config = config
-    self._parts = parts
+    self._agent = agent
     self._kinds = config.diagnostics_kinds
+    self._mask_histories = {}
     if 'churn' in self._kinds:
-      parts.agent.mask_histories = {
+      self._mask_histories = {
         name: churn.MaskHistory(network)
-        for name, network in parts.networks.items()
+        for name, network in agent.networks.items()
       }
     self._trace = tf.function(self._traces, autograph=False)
+
+  @property
+  def saved(self):
+    """See `Agent.saved`."""
+    if not self._mask_histories:
+      return {}
+    return {'mask_history': self._mask_histories}
 
   def is_due(self, env_step):
     """Whether the batch of the training at this env step is to be diagnosed.
@@ -54,7 +61,7 @@ class Diagnoser:
     """Makes one diagnosis.
 
     Args:
-      rows: of a batch, as `AgentParts.probes` takes them.
+      rows: of a batch, as `Agent.probes` takes them.
 
     Returns:
       `{TensorBoard tag: float}`.
@@ -71,17 +78,17 @@ class Diagnoser:
         for name, of_batch in values.items():
           diagnosis.update(_statistics(name, of_batch))
     if 'churn' in self._kinds:
-      for name, history in self._parts.agent.mask_histories.items():
+      for name, history in self._mask_histories.items():
         for what, share in history.look().items():
           diagnosis[f'Churn/{name}/{what}'] = share
     return diagnosis
 
   def _traces(self, rows):
     """Traces, and what the networks that value things say of the batch."""
-    probes = self._parts.probes(rows)
+    probes = self._agent.probes(rows)
     traces, values = {}, {}
     for name, probe in probes.items():
-      network = self._parts.networks[name]
+      network = self._agent.networks[name]
       traces[name] = trace.trace(network, probe.inputs, probe.losses)
       if probe.values is not None:
         values[name] = probe.values(traces[name].outputs)
@@ -89,7 +96,7 @@ class Diagnoser:
 
   def _of_network(self, name, traced):
     """What the config asks for of one network; see `diagnose`."""
-    layers = trace.kernel_layers(self._parts.networks[name])
+    layers = trace.kernel_layers(self._agent.networks[name])
     diagnosis = {}
     moments = []
     if {'snr', 'norms'} & set(self._kinds):

@@ -42,20 +42,20 @@ class GreedyPolicy:
     return {'action': self.greedy_action(output), 'output': output}
 
 
-def of_agent(parts):
+def of_agent(agent):
   """The greedy policy of an agent as it is now.
 
   Args:
-    parts: AgentParts.
+    agent: a `base.Agent`.
 
   Returns:
     A GreedyPolicy with weights of its own.
   """
-  observation = parts.agent.time_step_spec.observation
-  actions = parts.agent.action_spec
+  observation = agent.tf_agent.time_step_spec.observation
+  actions = agent.tf_agent.action_spec
   return GreedyPolicy(
-    cloning.clone(parts.policy_layers, _plain_in_float32),
-    parts.greedy_action,
+    cloning.clone(agent.policy_layers, _plain_in_float32),
+    agent.greedy_action,
     tf.TensorSpec([None, *observation.shape], observation.dtype, 'observation'),
     None if actions.dtype.is_integer else (actions.minimum, actions.maximum),
   )

@@ -65,3 +65,24 @@ def transition(env_spec):
     discount=1,
     next_observation=size,
   )
+
+
+def rollout(env_spec):
+  """The layout of an env step of a rollout.
+
+  Args:
+    env_spec: see `transition`.
+
+  Returns:
+    Layout of a transition's columns, then over: 1 if no env step of the same
+    episode follows, else 0.
+  """
+  size = env_spec.observation_size
+  return Layout(
+    observation=size,
+    action=env_spec.action_size,
+    reward=1,
+    discount=1,
+    next_observation=size,
+    over=1,
+  )

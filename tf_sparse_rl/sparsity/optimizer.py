@@ -58,7 +58,6 @@ class SparseOptimizer(tf.keras.optimizers.Optimizer):
     self._optimizer = optimizer
     self.updater = updater
     self.iterations = optimizer.iterations
-    self._masks_are_held = False
     self._sparse_kernels = None
     self._slots = None  # Of all variables, if they may be updated natively.
 
@@ -68,22 +67,9 @@ class SparseOptimizer(tf.keras.optimizers.Optimizer):
     return self._optimizer
 
   @property
-  def masks_are_held(self):
-    """Whether a train step now, or traced now, cannot change masks."""
-    return self._masks_are_held or self.updater.is_due(0) is None
-
-  @contextlib.contextmanager
-  def hold_masks(self):
-    """Leaves masks alone in the train steps that are run or traced inside.
-
-    For a loop that knows from `updater.is_due` that none is due: what is
-    traced here has no condition in it, which is faster.
-    """
-    self._masks_are_held = True
-    try:
-      yield
-    finally:
-      self._masks_are_held = False
+  def updates_masks(self):
+    """Whether masks change at some train step."""
+    return self.updater.is_due(0) is not None
 
   @property
   def variables(self):
@@ -138,7 +124,12 @@ class SparseOptimizer(tf.keras.optimizers.Optimizer):
 
   @tf.autograph.experimental.do_not_convert
   def apply_gradients(
-    self, grads_and_vars, name=None, skip_gradients_aggregation=False, **kwargs
+    self,
+    grads_and_vars,
+    name=None,
+    skip_gradients_aggregation=False,
+    masks_may_change=True,
+    **kwargs,
   ):
     """One train step: masks if due, then weights.
 
@@ -147,6 +138,9 @@ class SparseOptimizer(tf.keras.optimizers.Optimizer):
       name: see Keras.
       skip_gradients_aggregation: whether the gradients are summed over
         replicas already.
+      masks_may_change: whether masks are updated if an update is due. For a
+        loop that knows from `updater.is_due` that none is: what is traced
+        without has no condition in it, which is faster.
       **kwargs: `experimental_aggregate_gradients`, Keras' older name of it.
 
     Returns:
@@ -157,9 +151,10 @@ class SparseOptimizer(tf.keras.optimizers.Optimizer):
       self.build([v for _, v in grads_and_vars])
     self._check_known([v for _, v in grads_and_vars])
     grads_and_vars = [(g, v) for g, v in grads_and_vars if g is not None]
+    masks_may_change = masks_may_change and self.updates_masks
     parts = self._native_parts(grads_and_vars)
     if parts:
-      return self._apply_native(grads_and_vars, parts)
+      return self._apply_native(grads_and_vars, parts, masks_may_change)
     aggregate = kwargs.pop('experimental_aggregate_gradients', True)
     if aggregate and not skip_gradients_aggregation:
       # Here, not in the inner optimizer: replicas must grow alike.
@@ -171,7 +166,8 @@ class SparseOptimizer(tf.keras.optimizers.Optimizer):
     dense = [
       tf.convert_to_tensor(gradients[self._var_key(k.kernel)]) for k in present
     ]
-    self._update_masks(present, dense)
+    if masks_may_change:
+      self._update_masks(present, dense)
     for kernel, gradient in zip(present, dense):
       gradients[self._var_key(kernel.kernel)] = gradient * kernel.mask
     with contextlib.ExitStack() as stack:
@@ -195,7 +191,7 @@ class SparseOptimizer(tf.keras.optimizers.Optimizer):
     }
     return {key: found for key, found in parts.items() if found}
 
-  def _apply_native(self, grads_and_vars, parts):
+  def _apply_native(self, grads_and_vars, parts, masks_may_change):
     """One train step in which only active entries are touched.
 
     As `apply_gradients`, but dense gradients of sparse kernels are computed
@@ -228,11 +224,11 @@ class SparseOptimizer(tf.keras.optimizers.Optimizer):
         packed.append((native_updates.pack(dense, kernel.mask), tf.zeros([])))
       return packed
 
-    if self.masks_are_held:
-      packed = keep()
-    else:
+    if masks_may_change:
       due = self.updater.is_due(tf.cast(self.iterations, tf.int64))
       packed = tf.cond(due, update, keep)
+    else:
+      packed = keep()
     packed = {self._var_key(k.kernel): p for k, p in zip(kernels, packed)}
     all_updates = []
     for gradient, variable in grads_and_vars:
@@ -278,8 +274,6 @@ class SparseOptimizer(tf.keras.optimizers.Optimizer):
 
   def _update_masks(self, kernels, gradients):
     """Updates the masks of all replicas if it is time."""
-    if self.masks_are_held:
-      return
     train_step = tf.cast(self.iterations, tf.int64)
     due = self.updater.is_due(train_step)
 

@@ -1,10 +1,10 @@
 """Checkpoints of a whole run: complete, verified, none overwritten.
 
 A checkpoint is a directory: TensorFlow's own checkpoint of the agent
-(networks, masks, slots, counters), state.json, and manifest.json, which is
-written last and has a SHA-256 of every file. The replay is beside them in
-segments: each checkpoint adds one with the transitions that are new, and names
-those it needs. Nothing in here is code.
+(networks, masks, slots, counters) and what goes with it, state.json, and
+manifest.json, which is written last and has a SHA-256 of every file. The replay
+is beside them in segments: each checkpoint adds one with the transitions that
+are new, and names those it needs. Nothing in here is code.
 """
 
 import hashlib
@@ -16,7 +16,9 @@ import shutil
 import numpy as np
 import tensorflow as tf
 
-_FORMAT = 2
+_FORMAT = 3
+# Format 2 had two objects inside the agent: {name in it: name now}.
+_INSIDE_AGENT = {'rollouts': 'rollouts', 'mask_histories': 'mask_history'}
 _KEPT = 3
 
 
@@ -27,16 +29,18 @@ class CheckpointError(Exception):
 class Checkpoints:
   """Saves and restores one run's agent, replay and state."""
 
-  def __init__(self, path, agent, buffer):
+  def __init__(self, path, objects, buffer):
     """Names what is saved; nothing is written yet.
 
     Args:
       path: directory of the checkpoints.
-      agent: a TF-Agents agent; all its variables.
-      buffer: a Replay.
+      objects: `{name: tf.Module}`, or dicts of them, whose variables are saved:
+        'agent' and whatever else `Agent.saved` and `Diagnoser.saved` name.
+      buffer: what `replay.make` made.
     """
     self._path = pathlib.Path(path)
-    self._agent = tf.train.Checkpoint(agent=agent)
+    self._objects = objects
+    self._variables = tf.train.Checkpoint(**objects)
     self._buffer = buffer
     self._segments = []  # [{name, begin, end, sha256}], in order
     self._best = None  # {'env_step', 'return_mean'}
@@ -61,7 +65,7 @@ class Checkpoints:
     self._add_segment()
     temporary = self._path / f'{target.name}.tmp'
     temporary.mkdir()
-    self._agent.write(str(temporary / 'agent'))
+    self._variables.write(str(temporary / 'agent'))
     _write_json(temporary / 'state.json', state)
     files = {p.name: _sha256(p) for p in sorted(temporary.iterdir())}
     for name in files:
@@ -127,7 +131,8 @@ class Checkpoints:
       self._best = {'env_step': env_step, 'return_mean': return_mean}
 
   def _check_finite(self):
-    for variable in self._agent.agent.variables:
+    modules = tf.nest.flatten(self._objects)
+    for variable in (v for module in modules for v in module.variables):
       if variable.dtype.is_floating and not np.isfinite(variable.numpy()).all():
         raise FloatingPointError(f'{variable.name} is NaN or infinite')
 
@@ -161,7 +166,7 @@ class Checkpoints:
     """Loads one checkpoint; only what has been verified reaches the run."""
     manifest = _read_manifest(path)
     try:
-      if manifest['format'] != _FORMAT:
+      if manifest['format'] not in (2, _FORMAT):
         raise _DamagedError(
           f'its format is {manifest["format"]}, where {_FORMAT} was expected: '
           'it is of another version of tf_sparse_rl'
@@ -183,14 +188,29 @@ class Checkpoints:
         ((s['begin'], _read_rows(self._path / s['name'])) for s in segments),
         num_added,
       )
-      status = self._agent.read(str(path / 'agent'))
-      status.assert_existing_objects_matched()
+      for variables in self._layouts(manifest['format']):
+        status = variables.read(str(path / 'agent'))
+        status.assert_existing_objects_matched()
     except (ValueError, AssertionError, tf.errors.OpError) as error:
       raise _DamagedError(
         f'it does not fit this run ({str(error).splitlines()[0]})'
       ) from error
     self._segments, self._best = segments, best
     return state
+
+  def _layouts(self, file_format):
+    """The objects as a file of a format has them, in one or more pieces."""
+    if file_format == _FORMAT:
+      return [self._variables]
+    inside = {
+      old: self._objects[new]
+      for old, new in _INSIDE_AGENT.items()
+      if new in self._objects
+    }
+    return [
+      tf.train.Checkpoint(agent=self._objects['agent']),
+      tf.train.Checkpoint(agent=tf.train.Checkpoint(**inside)),
+    ]
 
   def _remove_old(self):
     complete = self._complete()

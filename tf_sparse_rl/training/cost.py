@@ -6,31 +6,31 @@ import sys
 from tf_sparse_rl import sparsity
 
 
-def total(parts):
+def total(agent):
   """Counts all networks that are trained.
 
   Args:
-    parts: AgentParts.
+    agent: a `base.Agent`.
 
   Returns:
     A `LayerCount`; both critics count, targets do not, as in the paper.
   """
-  return _total(list(parts.networks.values()))
+  return _total(list(agent.networks.values()))
 
 
-def inference_flops(parts):
+def inference_flops(agent):
   """FLOPs of one greedy action, zeros left out.
 
   Args:
-    parts: AgentParts.
+    agent: a `base.Agent`.
 
   Returns:
     int.
   """
-  return _total(parts.policy_layers).flops
+  return _total(agent.policy_layers).flops
 
 
-def train_step_flops(parts, batch_size):
+def train_step_flops(agent, batch_size):
   """FLOPs of one train step with the masks as they are, zeros left out.
 
   What the algorithm needs: the masked path multiplies the zeros too.
@@ -38,15 +38,15 @@ def train_step_flops(parts, batch_size):
   are left out, as are optimizers and losses.
 
   Args:
-    parts: AgentParts.
+    agent: a `base.Agent`.
     batch_size: transitions of a batch.
 
   Returns:
     int.
   """
   return batch_size * sum(
-    parts.train_passes[name] * _total([network]).flops
-    for name, network in parts.networks.items()
+    agent.train_passes[name] * _total([network]).flops
+    for name, network in agent.networks.items()
   )
 
 

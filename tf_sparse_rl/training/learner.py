@@ -1,6 +1,5 @@
 """The compiled functions of a run: act, and train then act."""
 
-import contextlib
 import functools
 import math
 import re
@@ -8,67 +7,34 @@ import re
 import numpy as np
 import tensorflow as tf
 
-from tf_sparse_rl.agents import parts as agent_parts
+from tf_sparse_rl.agents import replicas
 from tf_sparse_rl.training import frame_replay
 
 
 class Learner:
   """Calls an agent through as few graph calls as possible.
 
-  In an env step with training, one call updates the agent on a batch and
-  picks the next action with the updated network.
-
   Under a `tf.distribute` strategy each replica trains on its share of a batch;
   what acts is the first replica's network, which is that of all.
   """
 
-  def __init__(self, parts, batch_size, row, observation, jit=False):
-    """Compiles the functions, for the strategy in whose scope this is called.
+  def __init__(self, agent, batch_size, observation):
+    """Compiles what acts.
 
     Args:
-      parts: AgentParts.
+      agent: a `base.Agent`.
       batch_size: transitions of a batch.
-      row: what is trained on, of one transition: a TensorSpec, or a nest.
       observation: TensorSpec of one observation.
-      jit: whether XLA compiles the train step. It would compile what acts anew
-        for each number of observations.
     """
-    self._parts = parts
-    self._strategy = None
-    if tf.distribute.has_strategy():
-      self._strategy = tf.distribute.get_strategy()
+    self._agent = agent
     self._batch_size = batch_size
-    observations = _many(None, observation)
-    noise = tf.TensorSpec([None, parts.noise_size], tf.float32)
-    rows = tf.nest.map_structure(lambda spec: _many(batch_size, spec), row)
-
-    def function(f, jit=False):
-      return tf.function(f, autograph=False, jit_compile=jit)
-
-    self._compile_act = lambda: function(parts.explore).get_concrete_function(
-      observations, noise
-    )
-    self._greedy = function(self._greedy_action).get_concrete_function(
-      observations
-    )
-    optimizers = [o for o in parts.optimizers.values() if not o.masks_are_held]
-    self._due_train_steps = _DueTrainSteps(optimizers)
-    self._train_step = None  # Known once it trains: until then it may change.
-    self._train = function(self._train_and_act, jit).get_concrete_function(
-      rows, observations, noise
-    )
-    self._train_without_mask_update = self._train
-    if optimizers:
-      with contextlib.ExitStack() as stack:
-        for optimizer in optimizers:
-          stack.enter_context(optimizer.hold_masks())
-        self._train_without_mask_update = function(
-          self._train_and_act, jit
-        ).get_concrete_function(rows, observations, noise)
+    self._observations = _many(None, observation)
+    self._noise = tf.TensorSpec([None, agent.noise_size], tf.float32)
+    self._greedy = _compile(agent.act_greedily, self._observations)
 
   @functools.cached_property
   def _act(self):
-    return self._compile_act()
+    return _compile(self._agent.act, self._observations, self._noise)
 
   def act(self, observations, noise):
     """Actions for collection.
@@ -86,24 +52,52 @@ class Learner:
     """The best actions as the network sees it; see `act`."""
     return self._greedy(tf.constant(observations)).numpy()
 
+  @property
+  def train_step(self):
+    """Train steps so far."""
+    return self._train_step.count
+
+
+class ReplayLearner(Learner):
+  """Trains on batches of a replay.
+
+  In an env step with training, one call updates the agent on a batch and
+  picks the next action with the updated network.
+  """
+
+  def __init__(self, agent, batch_size, row, observation, jit=False):
+    """Compiles the functions, for the strategy in whose scope this is called.
+
+    Args:
+      agent: see Learner.
+      batch_size: see Learner.
+      row: spec of one transition that is trained on: a TensorSpec, or a nest.
+      observation: see Learner.
+      jit: whether XLA compiles the train step. It would compile what acts anew
+        for each number of observations.
+    """
+    super().__init__(agent, batch_size, observation)
+    train = _on_replicas(agent)
+
+    def train_and_act(masks_may_change, rows, observations, noise):
+      scalars = train(masks_may_change, rows)
+      return agent.act(observations, noise), scalars
+
+    rows = tf.nest.map_structure(lambda spec: _many(batch_size, spec), row)
+    specs = rows, self._observations, self._noise
+    self._train_step = _TrainStep(agent, train_and_act, specs, jit)
+
   def draw(self, buffer, rng):
     """A batch as the next train step gets one.
 
     Args:
-      buffer: a Replay or a FrameReplay.
+      buffer: what `replay.make` made.
       rng: NumPy generator.
 
     Returns:
       What it samples.
     """
     return buffer.sample(self._batch_size, rng)
-
-  @property
-  def train_step(self):
-    """Train steps so far."""
-    if self._train_step is None:
-      self._train_step = int(self._parts.agent.train_step_counter.numpy())
-    return self._train_step
 
   def train_and_act(self, buffer, rng, observations, noise):
     """One train step, then actions for collection by the new weights.
@@ -120,8 +114,7 @@ class Learner:
     Raises:
       FloatingPointError: if the loss is NaN or infinite.
     """
-    rows = self.draw(buffer, rng)
-    return self.train_on(rows, observations, noise)
+    return self.train_on(self.draw(buffer, rng), observations, noise)
 
   def train_on(self, rows, observations, noise):
     """One train step on given rows; see `train_and_act`.
@@ -138,89 +131,42 @@ class Learner:
     Raises:
       FloatingPointError: if the loss is NaN or infinite.
     """
-    due = self.train_step in self._due_train_steps
-    train = self._train if due else self._train_without_mask_update
-    try:
-      actions, scalars = train(
-        tf.nest.map_structure(tf.constant, rows),
-        tf.constant(observations),
-        tf.constant(noise),
-      )
-    except tf.errors.InvalidArgumentError as error:
-      # TF-Agents' own check; weights may have changed. XLA leaves it out.
-      found = re.search(r'(\w+ l|L)oss is inf or nan', error.message)
-      if not found:
-        raise
-      raise FloatingPointError(found[0]) from error
-    total_loss = float(scalars['Losses/total_loss'])
-    if not math.isfinite(total_loss):
-      raise FloatingPointError(f'Loss is {total_loss}')
-    self._train_step += 1
+    actions, scalars = self._train_step(rows, observations, noise)
     return actions.numpy(), scalars
-
-  def _greedy_action(self, observations):
-    output = observations
-    for layer in self._parts.policy_layers:
-      output = layer(output)
-    return self._parts.greedy_action(output)
-
-  def _train_and_act(self, rows, observations, noise):
-    scalars = self._train_once(rows)
-    return self._parts.explore(observations, noise), scalars
-
-  def _train_once(self, rows):
-    if self._strategy is None:
-      return self._train_replica(rows)
-    of_replicas = self._strategy.run(self._train_replica, args=(rows,))
-    return {
-      tag: self._strategy.reduce(_reduction(tag), values, axis=None)
-      for tag, values in of_replicas.items()
-    }
-
-  def _train_replica(self, rows):
-    rows = tf.nest.map_structure(agent_parts.share_of_replica, rows)
-    info = self._parts.agent.train(self._parts.to_experience(rows))
-    return {'Losses/total_loss': info.loss, **self._parts.scalars(info)}
 
 
 class RolloutLearner(Learner):
-  """The same for PPO: a call trains on a whole rollout, in several epochs."""
+  """Trains on whole rollouts, in several epochs."""
 
-  def __init__(self, parts, config, observation):
+  def __init__(self, agent, config, observation):
     """Compiles the functions.
 
     Args:
-      parts: AgentParts with `rollouts`.
+      agent: a `base.Agent` with `rollouts`.
       config: a Config.
       observation: see Learner.
     """
-    super().__init__(
-      parts,
-      config.batch_size,
-      tf.TensorSpec([parts.rollouts.row_size]),
-      observation,
-      config.jit_compile,
+    super().__init__(agent, config.batch_size, observation)
+    rows = tf.TensorSpec([config.batch_size, agent.rollouts.row_size])
+    self._train_step = _TrainStep(
+      agent, _on_replicas(agent), (rows,), config.jit_compile
     )
     self._num_epochs = config.num_epochs
     self._snapshot = None  # Of the policy, until it changes.
 
-  def _train_and_act(self, rows, observations, noise):
-    # It acts when all epochs are over.
-    return observations, self._train_once(rows)
-
   def act(self, observations, noise):
     """See Learner; with the policy as it was when training had ended."""
     if self._snapshot is None:
-      self._snapshot = self._parts.rollouts.snapshot()
+      self._snapshot = self._agent.rollouts.snapshot()
     return self._snapshot(observations, noise)
 
   def draw(self, buffer, rng):
-    """See Learner; `buffer` is a Rollout that is full."""
-    rows = self._parts.rollouts.prepare(buffer.latest())
+    """See ReplayLearner; `buffer` is a Rollout that is full."""
+    rows = self._agent.rollouts.prepare(buffer.latest())
     return rows[rng.permutation(len(rows))[: self._batch_size]]
 
   def train_and_act(self, buffer, rng, observations, noise):
-    """Trains on a rollout, batch by batch; see Learner.
+    """Trains on a rollout, batch by batch; see ReplayLearner.
 
     Args:
       buffer: a Rollout that is full.
@@ -229,39 +175,45 @@ class RolloutLearner(Learner):
       noise: see Learner.
 
     Returns:
-      See Learner; scalars are of the last batch.
+      See ReplayLearner; scalars are of the last batch.
 
     Raises:
       FloatingPointError: if a loss is NaN or infinite.
     """
     collected = buffer.latest()
-    rows = self._parts.rollouts.prepare(collected)
+    rows = self._agent.rollouts.prepare(collected)
     for _ in range(self._num_epochs):
       order = rng.permutation(len(rows)).reshape(-1, self._batch_size)
       for batch in order:
-        _, scalars = self.train_on(rows[batch], observations, noise)
-    self._parts.rollouts.learn_scales(collected)
+        scalars = self.train_on(rows[batch])
+    self._agent.rollouts.learn_scales(collected)
     self._snapshot = None
     return self.act(observations, noise), scalars
 
+  def train_on(self, rows):
+    """One train step on a batch of prepared rows; returns its scalars."""
+    return self._train_step(rows)
 
-def make(config, parts, buffer):
+
+def make(config, agent, buffer):
   """The learner of an agent.
 
   Args:
     config: a Config.
-    parts: AgentParts.
+    agent: a `base.Agent`.
     buffer: what it will train on, see `replay.make`.
 
   Returns:
     A Learner.
   """
-  observation = parts.agent.time_step_spec.observation
-  if parts.rollouts is not None:
-    return RolloutLearner(parts, config, observation)
+  observation = agent.tf_agent.time_step_spec.observation
+  if agent.rollouts is not None:
+    return RolloutLearner(agent, config, observation)
   flat = observation.shape.rank == 1
   row = tf.TensorSpec([buffer.row_size]) if flat else _row(observation)
-  return Learner(parts, config.batch_size, row, observation, config.jit_compile)
+  return ReplayLearner(
+    agent, config.batch_size, row, observation, config.jit_compile
+  )
 
 
 def _row(observation):
@@ -270,6 +222,89 @@ def _row(observation):
   return frame_replay.Transitions(
     observation, tf.TensorSpec([], tf.int32), scalar, scalar, observation
   )
+
+
+def _on_replicas(agent):
+  """The train step of an agent, on all replicas if there are several."""
+  strategy = None
+  if tf.distribute.has_strategy():
+    strategy = tf.distribute.get_strategy()
+
+  def train(masks_may_change, rows):
+    def train_share(rows):
+      rows = tf.nest.map_structure(replicas.share_of_replica, rows)
+      return agent.train(rows, masks_may_change)
+
+    if strategy is None:
+      return train_share(rows)
+    of_replicas = strategy.run(train_share, args=(rows,))
+    return {
+      tag: strategy.reduce(_reduction(tag), values, axis=None)
+      for tag, values in of_replicas.items()
+    }
+
+  return train
+
+
+class _TrainStep:
+  """A compiled train step, traced with and without updates of masks."""
+
+  def __init__(self, agent, function, specs, jit):
+    """Compiles.
+
+    Args:
+      agent: a `base.Agent`.
+      function: of masks_may_change and what `specs` are of; it returns the
+        scalars, alone or after something else.
+      specs: TensorSpecs, or nests.
+      jit: see Learner.
+    """
+    self._agent = agent
+    optimizers = [o for o in agent.optimizers.values() if o.updates_masks]
+    self._due_train_steps = _DueTrainSteps(optimizers)
+    self._compiled = {
+      masks_may_change: _compile(
+        functools.partial(function, masks_may_change), *specs, jit=jit
+      )
+      for masks_may_change in ((True, False) if optimizers else (False,))
+    }
+    self._count = None  # Known once it trains: until then it may change.
+
+  @property
+  def count(self):
+    """Train steps so far."""
+    if self._count is None:
+      self._count = self._agent.train_step
+    return self._count
+
+  def __call__(self, *inputs):
+    """One train step; see `function`.
+
+    Raises:
+      FloatingPointError: if the loss is NaN or infinite.
+    """
+    train = self._compiled[self.count in self._due_train_steps]
+    try:
+      result = train(*tf.nest.map_structure(tf.constant, inputs))
+    except tf.errors.InvalidArgumentError as error:
+      # The agent's own check; weights may have changed. XLA leaves it out.
+      found = re.search(r'(\w+ l|L)oss is inf or nan', error.message)
+      if not found:
+        raise
+      raise FloatingPointError(found[0]) from error
+    scalars = result[-1] if isinstance(result, (tuple, list)) else result
+    total_loss = float(scalars['Losses/total_loss'])
+    if not math.isfinite(total_loss):
+      raise FloatingPointError(f'Loss is {total_loss}')
+    self._count += 1
+    return result
+
+
+def _compile(function, *specs, jit=False):
+  """A concrete function."""
+  return tf.function(
+    function, autograph=False, jit_compile=jit
+  ).get_concrete_function(*specs)
 
 
 def _reduction(tag):

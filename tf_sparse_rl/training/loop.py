@@ -9,8 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tf_sparse_rl import envs, seeds
-from tf_sparse_rl.agents import parts as agent_parts
-from tf_sparse_rl.agents import registry
+from tf_sparse_rl.agents import base, registry
 from tf_sparse_rl.diagnostics import diagnoser
 from tf_sparse_rl.training import (
   checkpoints,
@@ -34,7 +33,7 @@ class StoppedError(Exception):
 class Outcome(NamedTuple):
   """What a run leaves when it has come to its end."""
 
-  parts: agent_parts.AgentParts
+  agent: base.Agent
   totals: dict  # for summary.json
 
 
@@ -66,21 +65,23 @@ def train(
   """
   environments = [envs.make(config) for _ in range(config.num_envs)]
   spec = environments[0].spec
-  parts = registry.build(config, spec)
+  agent = registry.build(config, spec)
   run_dir.start(config)  # Not before: what cannot be built leaves no config.
   buffer = replay.make(config, spec)
-  learn = learner.make(config, parts, buffer)
+  learn = learner.make(config, agent, buffer)
   evaluator = evaluation.Evaluator(
     [envs.make(config) for _ in range(config.num_eval_episodes)],
     config.eval_epsilon or 0.0,
     config.num_eval_env_steps,
   )
-  diagnoses = diagnoser.Diagnoser(config, parts)
-  keeper = checkpoints.Checkpoints(run_dir.checkpoints, parts.agent, buffer)
+  diagnoses = diagnoser.Diagnoser(config, agent)
+  keeper = checkpoints.Checkpoints(
+    run_dir.checkpoints, {**agent.saved, **diagnoses.saved}, buffer
+  )
   saved = keeper.restore(log)
   now = state.State.from_json(saved) if saved else state.State.begin(config)
   run_dir.set_results(now.results)
-  writer = summaries.Summaries(run_dir.path, config, parts, now)
+  writer = summaries.Summaries(run_dir.path, config, agent, now)
   observations = np.stack(
     [env.restore(where) for env, where in zip(environments, now.positions)]
   )
@@ -89,7 +90,7 @@ def train(
   elif config.num_random_env_steps:
     now.actions = _random_actions(environments, now.rng)
   else:
-    noise = parts.sample_noise(now.rng, config.num_envs)
+    noise = agent.noise(now.rng, config.num_envs)
     now.actions = learn.act(observations, noise)
 
   now.clock.start(now.env_step)
@@ -100,7 +101,7 @@ def train(
       outcome = evaluator.evaluate(learn.act_greedily, rng, stop)
       if outcome is not None:
         writer.evaluation(now.env_step, *outcome)
-        now.results.append(results.line(config, now, parts, outcome))
+        now.results.append(results.line(config, now, agent, outcome))
         run_dir.append_result(now.results[-1])
         keeper.evaluated(now.env_step, now.results[-1]['return_mean'])
         on_progress(now.env_step, now.results[-1])
@@ -131,10 +132,10 @@ def train(
     if now.env_step <= config.num_random_env_steps:
       now.actions = _random_actions(environments, now.rng)
     elif not num_trainings:
-      noise = parts.sample_noise(now.rng, config.num_envs)
+      noise = agent.noise(now.rng, config.num_envs)
       now.actions = learn.act(observations, noise)
     else:
-      noise = parts.sample_noise(now.rng, config.num_envs)
+      noise = agent.noise(now.rng, config.num_envs)
       try:
         for _ in range(num_trainings):
           now.actions, now.scalars = learn.train_and_act(
@@ -156,7 +157,7 @@ def train(
   writer.close()
   for env in environments:
     env.close()
-  return Outcome(parts, results.totals(now, parts))
+  return Outcome(agent, results.totals(now, agent))
 
 
 def _random_actions(environments, rng):

@@ -5,51 +5,51 @@ import numpy as np
 from tf_sparse_rl.training import cost
 
 
-def line(config, now, parts, outcome):
+def line(config, now, agent, outcome):
   """One line of results.jsonl.
 
   Args:
     config: a Config.
     now: a State.
-    parts: AgentParts.
+    agent: a `base.Agent`.
     outcome: Returns of the evaluation.
 
   Returns:
     dict of JSON types.
   """
-  count = cost.total(parts)
+  count = cost.total(agent)
   diagnosis = {'diagnosis': now.diagnosis} if config.diagnostics else {}
   return {
     'env_step': now.env_step,
-    'train_step': int(parts.agent.train_step_counter.numpy()),
+    'train_step': agent.train_step,
     'return_mean': float(np.mean(outcome.returns)),
     'returns': outcome.returns,
     'sparsity': count.sparsity,
     'nonzero': count.nonzero,
-    'train_step_flops': cost.train_step_flops(parts, config.batch_size),
+    'train_step_flops': cost.train_step_flops(agent, config.batch_size),
     **diagnosis,
     **now.clock.figures(),
   }
 
 
-def totals(now, parts):
+def totals(now, agent):
   """What summary.json says besides the returns.
 
   Args:
     now: a State, at the end.
-    parts: AgentParts.
+    agent: a `base.Agent`.
 
   Returns:
     dict of JSON types.
   """
-  count = cost.total(parts)
+  count = cost.total(agent)
   return {
     'env_steps': now.env_step,
-    'train_steps': int(parts.agent.train_step_counter.numpy()),
+    'train_steps': agent.train_step,
     'sparsity': count.sparsity,
     'nonzero': count.nonzero,
     'parameters': count.parameters,
-    'inference_flops': cost.inference_flops(parts),
+    'inference_flops': cost.inference_flops(agent),
     'train_flops': cost.train_flops(now.results),
     'peak_memory_mib': cost.peak_memory_mib(),
     **now.clock.figures(),

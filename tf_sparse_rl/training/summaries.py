@@ -64,18 +64,18 @@ TAGS = {
 class Summaries:
   """Writes `train/` and `eval/` event files; costs nothing when not due."""
 
-  def __init__(self, root_dir, config, parts, state=None):
+  def __init__(self, root_dir, config, agent, state=None):
     """Opens the writers and, in a new run, writes the config.
 
     Args:
       root_dir: directory of the run.
       config: a Config.
-      parts: AgentParts.
+      agent: a `base.Agent`.
       state: State of a run that goes on; what later env steps have left is
         superseded.
     """
     self._config = config
-    self._parts = parts
+    self._agent = agent
     root = pathlib.Path(root_dir)
     self._masks = self._read_masks()
     self._drawn = {}  # {network: the counts of its latest picture}
@@ -109,7 +109,7 @@ class Summaries:
       tf.summary.scalar('Metrics/NumberOfEpisodes', episodes.count)
       if episodes.count:
         self._returns(episodes.returns, episodes.lengths)
-      for name, network in self._parts.networks.items():
+      for name, network in self._agent.networks.items():
         self._network(name, network)
 
   def diagnosis(self, env_step, values):
@@ -161,7 +161,7 @@ class Summaries:
         tf.summary.image(tag, _mask_image(layer.mask.numpy()))
 
   def _mask_update(self, name):
-    optimizer = self._parts.optimizers.get(name)
+    optimizer = self._agent.optimizers.get(name)
     if optimizer is None:
       return
     fraction = optimizer.updater.drop_fraction
@@ -178,7 +178,7 @@ class Summaries:
   def _read_masks(self):
     return {
       name: [layer.mask.numpy() for layer in sparsity.sparse_layers(network)]
-      for name, network in self._parts.networks.items()
+      for name, network in self._agent.networks.items()
     }
 
 

@@ -58,12 +58,12 @@ class Progress:
       self._bar.update(env_step - self._bar.n)
 
 
-def closing_table(run_dir, parts, summary):
+def closing_table(run_dir, agent, summary):
   """What a finished run says.
 
   Args:
     run_dir: its RunDir.
-    parts: AgentParts.
+    agent: a `base.Agent`.
     summary: the content of summary.json.
 
   Returns:
@@ -71,7 +71,7 @@ def closing_table(run_dir, parts, summary):
   """
   results = run_dir.read_results()
   lines = []
-  for name, network in parts.networks.items():
+  for name, network in agent.networks.items():
     lines += ['', name, sparsity.summary(network)]
   minutes, seconds = divmod(round(summary['wall_seconds']), 60)
   lines += [

@@ -1,0 +1,101 @@
+"""`Agent`: what the training loop, diagnoses and exports ask of an agent."""
+
+import abc
+from collections.abc import Callable
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from tf_sparse_rl.networks import stack
+
+
+class Probe(NamedTuple):
+  """The inputs of one network in a train step, and what it learns from them.
+
+  Outputs are those of the network's last Dense layer, `[batch, outputs]`.
+  """
+
+  inputs: tf.Tensor  # `[batch, inputs]`
+  # outputs -> the loss of each sample, `[batch]`, without weight decay, so
+  # that their mean is what the network is trained on.
+  losses: Callable[[tf.Tensor], tf.Tensor]
+  # outputs -> the value of each sample, `[batch]`; None for an actor.
+  values: Callable[[tf.Tensor], tf.Tensor] | None = None
+
+
+class Agent(abc.ABC):
+  """A TF-Agents agent of sparse networks, and how to act and train with it.
+
+  Observations are float32 `[num_envs, observation_size]`, or uint8 images
+  `[num_envs, *observation_shape]`; noise is float32 `[num_envs, noise_size]`.
+  Rows are what the agent trains on: float32 `[batch, row size]`, or for images
+  the replay's Transitions.
+
+  Attributes:
+    tf_agent: the TF-Agents agent; its `train` is the algorithm.
+    networks: `{name: network}`, those that are trained.
+    optimizers: `{name of a sparse network: its SparseOptimizer}`.
+    policy_layers: the layers from an observation to the greedy action.
+    train_passes: `{name: forward passes that a train step costs for each
+      transition}`; going backward costs one for the inputs and one for the
+      weights.
+    noise_size: random numbers that one action takes.
+    rollouts: a Rollouts for agents without a replay, else None.
+  """
+
+  networks: dict
+  optimizers: dict
+  policy_layers: list
+  train_passes: dict
+  noise_size: int
+  rollouts = None
+
+  @abc.abstractmethod
+  def act(self, observations, noise):
+    """Actions for collection, `[num_envs, ...]`."""
+
+  @abc.abstractmethod
+  def greedy_action(self, outputs):
+    """The best actions by the outputs of `policy_layers`, `[num_envs, ...]`."""
+
+  @abc.abstractmethod
+  def noise(self, rng, num_envs):
+    """Noise for `act`, from a NumPy generator."""
+
+  @abc.abstractmethod
+  def experience(self, rows):
+    """Rows as the TF-Agents agent trains on them."""
+
+  @abc.abstractmethod
+  def probes(self, rows):
+    """`{name of a network: Probe}` of rows, of the networks as they are."""
+
+  def act_greedily(self, observations):
+    """The best actions, `[num_envs, ...]`."""
+    return self.greedy_action(stack.call(self.policy_layers, observations))
+
+  def train(self, rows, masks_may_change=True):
+    """One train step.
+
+    Args:
+      rows: a batch, or the share of a replica.
+      masks_may_change: whether masks are updated if an update is due. A step
+        that is traced without is faster.
+
+    Returns:
+      `{TensorBoard tag: float32 scalar}`, 'Losses/total_loss' among them.
+    """
+    info = self.tf_agent.train(
+      self.experience(rows), masks_may_change=masks_may_change
+    )
+    return {'Losses/total_loss': info.loss, **info.extra}
+
+  @property
+  def train_step(self):
+    """Train steps so far, an int."""
+    return int(self.tf_agent.train_step_counter.numpy())
+
+  @property
+  def saved(self):
+    """`{name: tf.Module}`, or dicts of them: what a checkpoint holds."""
+    return {'agent': self.tf_agent}

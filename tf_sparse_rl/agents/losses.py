@@ -1,0 +1,104 @@
+"""The losses of the algorithms, a sample each: `[batch]` to `[batch]`.
+
+Train steps and diagnoses use the same functions.
+"""
+
+import tensorflow as tf
+
+
+def td_targets(rewards, discounts, next_values):
+  """Targets of temporal-difference learning; no gradient goes through them.
+
+  Args:
+    rewards: `[batch]`.
+    discounts: `[batch]`, 0 where an episode terminated.
+    next_values: values of the next observations, `[batch]`.
+
+  Returns:
+    `[batch]`.
+
+  Reference: Mnih et al. 2015, algorithm 1.
+  """
+  return tf.stop_gradient(rewards + discounts * next_values)
+
+
+def soft_values(q_values, log_pi, alpha):
+  """Values of observations under a policy with an entropy bonus.
+
+  Args:
+    q_values: list of `[batch]`, of the policy's actions, one each critic.
+    log_pi: log probabilities of these actions, `[batch]`.
+    alpha: the temperature, a scalar.
+
+  Returns:
+    `[batch]`.
+
+  Reference: Haarnoja et al. 2018b (arXiv 1812.05905), equation 3, with the
+  smaller of two Q-values.
+  """
+  return tf.reduce_min(q_values, axis=0) - alpha * log_pi
+
+
+def actor_losses(log_pi, q_values, alpha):
+  """Divergence of the policy from the one that its Q-values ask for.
+
+  Args:
+    log_pi: log probabilities of the policy's actions, `[batch]`.
+    q_values: list of `[batch]`, of these actions, one each critic.
+    alpha: the temperature, a scalar.
+
+  Returns:
+    `[batch]`.
+
+  Reference: Haarnoja et al. 2018b, equation 9.
+  """
+  return alpha * log_pi - tf.reduce_min(q_values, axis=0)
+
+
+def temperature_losses(temperature, log_pi, target_entropy):
+  """Raises the temperature where the entropy is below its target.
+
+  Args:
+    temperature: alpha, or its logarithm, as TF-Agents has it by default.
+    log_pi: log probabilities of the policy's actions, `[batch]`.
+    target_entropy: in nats.
+
+  Returns:
+    `[batch]`.
+
+  Reference: Haarnoja et al. 2018b, equation 18.
+  """
+  return temperature * tf.stop_gradient(-log_pi - target_entropy)
+
+
+def clipped_surrogate_losses(ratios, advantages, clip_ratio):
+  """PPO's clipped surrogate objective, negated.
+
+  Args:
+    ratios: probabilities of the actions over those when they were taken,
+      `[batch]`.
+    advantages: `[batch]`.
+    clip_ratio: PPO's clipping parameter epsilon.
+
+  Returns:
+    `[batch]`.
+
+  Reference: Schulman et al. 2017, equation 7.
+  """
+  clipped = tf.clip_by_value(ratios, 1 - clip_ratio, 1 + clip_ratio)
+  return -tf.minimum(ratios * advantages, clipped * advantages)
+
+
+def squared_errors(targets, values):
+  """Squared errors of a critic or of a value network, `[batch]` each.
+
+  Reference: Haarnoja et al. 2018b, equation 5, without its half; Schulman et
+  al. 2017, equation 9.
+  """
+  return tf.math.squared_difference(targets, values)
+
+
+def normalized(advantages):
+  """Advantages of mean 0 and standard deviation 1 over the batch, `[batch]`."""
+  mean, variance = tf.nn.moments(advantages, axes=[0])
+  return (advantages - mean) * tf.math.rsqrt(variance + 1e-8)

@@ -1,0 +1,169 @@
+"""Sizes of networks: widths, parameter budgets, small dense networks."""
+
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from tf_sparse_rl import sparsity
+from tf_sparse_rl.networks import sizes
+
+
+class Plan(NamedTuple):
+  """Size and sparsity of one network of Dense layers."""
+
+  inputs: int
+  units: tuple  # of each hidden layer
+  outputs: int
+  sparsity: float
+
+  @property
+  def sizes(self):
+    """Units of the input and of each layer."""
+    return (self.inputs, *self.units, self.outputs)
+
+
+def plan(config, ends, widths, sparsities, copies):
+  """Sizes and sparsities of networks of Dense layers.
+
+  Args:
+    config: a Config.
+    ends: (inputs, outputs) of each network.
+    widths: of each network; multiplies the config's hidden units.
+    sparsities: of each network.
+    copies: how many there are of each network, such as two critics.
+
+  Returns:
+    List of Plan, one for each of `ends`.
+
+  Raises:
+    ValueError: for an actor_parameter_share that the networks cannot meet.
+
+  Reference: paper section 4, "different actor and critic sparsities".
+  """
+  if config.actor_parameter_share:
+    return _plan_by_share(config, ends, copies)
+  units = [sizes.hidden_sizes(config.hidden_units, width) for width in widths]
+  if config.match_sparsity:
+    all_ends = [pair for pair, count in zip(ends, copies) for _ in range(count)]
+    units = [_matched_units(config, units[0], all_ends)] * len(ends)
+  return [
+    Plan(inputs, of_hidden, outputs, sparsity_of_network)
+    for (inputs, outputs), of_hidden, sparsity_of_network in zip(
+      ends, units, sparsities
+    )
+  ]
+
+
+def _plan_by_share(config, ends, copies):
+  """The pair of widths, if dense, or of sparsities that meets the budget."""
+  plans = [
+    Plan(inputs, config.hidden_units, outputs, 0.0) for inputs, outputs in ends
+  ]
+  counts = [sizes.num_dense_parameters(plan.sizes) for plan in plans]
+  budget = config.parameter_budget * sum(
+    count * number for count, number in zip(counts, copies)
+  )
+  share = config.actor_parameter_share
+  targets = (share * budget, (1 - share) * budget / copies[1])
+  adapt = _with_width if config.method == 'dense' else _with_sparsity
+  return [
+    adapt(name, plan, target)
+    for name, plan, target in zip(('actor', 'critic'), plans, targets)
+  ]
+
+
+def _with_sparsity(name, plan, num_parameters):
+  return plan._replace(
+    sparsity=sizes.matching_sparsity(name, plan.sizes, num_parameters)
+  )
+
+
+def _with_width(name, plan, num_parameters):
+  """The widths at which a dense network comes nearest to its share."""
+  units = sizes.matching_units(
+    plan.units, [(plan.inputs, plan.outputs)], num_parameters
+  )
+  plan = plan._replace(units=units)
+  count = sizes.num_dense_parameters(plan.sizes)
+  if set(units) == {1} and count > 1.05 * num_parameters:
+    raise ValueError(
+      f'Expected at least {count} parameters, those of one unit a layer, for '
+      f'the {name}. Received: {num_parameters:.0f}. Choose another '
+      'parameter_budget or actor_parameter_share.'
+    )
+  return plan
+
+
+def _matched_units(config, units, ends):
+  """Hidden sizes of small dense networks, by `match_sparsity`.
+
+  Args:
+    config: a Config.
+    units: units of each hidden layer.
+    ends: list of (inputs, outputs), one pair a network.
+
+  Returns:
+    The units at which the dense networks have as many parameters as the sparse
+    ones would.
+  """
+  total = 0
+  for inputs, outputs in ends:
+    sizes_of_network = (inputs, *units, outputs)
+    kernels = {
+      str(i): shape
+      for i, shape in enumerate(zip(sizes_of_network, sizes_of_network[1:]))
+    }
+    total += sizes.num_dense_parameters(sizes_of_network)
+    total -= _num_zeros(config, kernels)
+  return sizes.matching_units(units, ends, total)
+
+
+def matched_width(config, make_layers, input_shape):
+  """Width of a small dense network, by `match_sparsity`; for any layers.
+
+  Args:
+    config: a Config.
+    make_layers: function of a width to the plain layers of a network.
+    input_shape: of one input of the network.
+
+  Returns:
+    The config's own width if nothing is to be matched.
+  """
+  if not config.match_sparsity:
+    return config.width
+
+  def counts(width):
+    with tf.Graph().as_default():  # For shapes only: nothing is allocated.
+      layers = sparsity.sparsify(
+        make_layers(width), 'dense', input_shape=[None, *input_shape]
+      )
+      return sparsity.counting.count(layers)
+
+  def count(width):
+    return sparsity.counting.total(counts(width)).parameters
+
+  kernels = {layer.name: layer.shape for layer in counts(config.width)}
+  return sizes.matching_width(
+    config.hidden_units[0],
+    count,
+    count(config.width) - _num_zeros(config, kernels),
+  )
+
+
+def _num_zeros(config, kernels):
+  """Inactive weights of a network at `match_sparsity`.
+
+  Args:
+    config: a Config.
+    kernels: {name of a layer: shape of its kernel}.
+
+  Returns:
+    int.
+  """
+  sparsities = sparsity.distributions.layer_sparsities(
+    kernels, config.match_sparsity, config.distribution, config.erk_power
+  )
+  return sum(
+    sparsity.distributions.num_zeros(shape, sparsities[name])
+    for name, shape in kernels.items()
+  )

@@ -1,0 +1,209 @@
+"""From an actor's outputs to actions: the distributions of policies.
+
+Each head is the last layer of an actor. Called, it returns a TFP distribution,
+for TF-Agents' policies; `act` makes actions of outputs and noise, so that the
+caller owns all randomness.
+"""
+
+import abc
+import math
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_probability as tfp
+from tf_agents.distributions import utils as distribution_utils
+from tf_agents.specs import tensor_spec
+
+_INITIAL_STD = 0.35  # Paper's code, and TF-Agents.
+
+
+class Head(tf.keras.layers.Layer, abc.ABC):
+  """Base class.
+
+  Attributes:
+    action_spec: BoundedTensorSpec of an action.
+    num_outputs: outputs that the actor must have, for each observation.
+    noise_size: random numbers that one action takes.
+  """
+
+  @abc.abstractmethod
+  def mode(self, outputs):
+    """The most likely actions, `[batch, ...]`."""
+
+  @abc.abstractmethod
+  def act(self, outputs, noise):
+    """Actions `[batch, ...]` from noise `[batch, noise_size]`."""
+
+  @abc.abstractmethod
+  def noise(self, rng, num_envs):
+    """Noise `[num_envs, noise_size]` for `act`, from a NumPy generator."""
+
+
+def _bounded_spec(env_spec):
+  """The spec of continuous actions, the middle and half the width of them."""
+  low, high = np.array([env_spec.action_low, env_spec.action_high], 'float32')
+  spec = tensor_spec.BoundedTensorSpec(
+    [env_spec.action_size], tf.float32, low, high, 'action'
+  )
+  return spec, (high + low) / 2, (high - low) / 2
+
+
+class TanhGaussian(Head):
+  """The tanh of a Gaussian, within the bounds of an environment.
+
+  Outputs are `[batch, 2 * action_size]`: means, then logarithms of standard
+  deviations.
+
+  Reference: Haarnoja et al. 2018b, appendix C.
+  """
+
+  def __init__(self, env_spec):
+    """Takes the bounds of an EnvSpec with continuous actions."""
+    super().__init__(name='tanh_gaussian')
+    self.action_spec, self._middle, self._scale = _bounded_spec(env_spec)
+    self.noise_size = env_spec.action_size
+    self.num_outputs = 2 * env_spec.action_size
+
+  def call(self, outputs):
+    mean, log_std = tf.split(outputs, 2, axis=-1)
+    return distribution_utils.scale_distribution_to_spec(
+      tfp.distributions.MultivariateNormalDiag(mean, tf.exp(log_std)),
+      self.action_spec,
+    )
+
+  def mode(self, outputs):
+    """See Head; the action of the mean."""
+    return self._bound(tf.tanh(tf.split(outputs, 2, axis=-1)[0]))
+
+  def act(self, outputs, noise):
+    """See Head; noise is standard normal."""
+    mean, log_std = tf.split(outputs, 2, axis=-1)
+    return self._bound(tf.tanh(mean + tf.exp(log_std) * noise))
+
+  def noise(self, rng, num_envs):
+    """See Head."""
+    return rng.standard_normal((num_envs, self.noise_size), 'float32')
+
+  def sample(self, outputs, noise):
+    """Actions as `act` makes them, and their log probabilities `[batch]`."""
+    mean, log_std = tf.split(outputs, 2, axis=-1)
+    before = mean + tf.exp(log_std) * noise
+    # log(1 - tanh(x)^2) without cancellation.
+    log_slope = 2 * (math.log(2) - before - tf.nn.softplus(-2 * before))
+    constants = np.log(self._scale) + 0.5 * math.log(2 * math.pi)
+    log_pi = -tf.reduce_sum(
+      0.5 * noise**2 + log_std + log_slope + constants, axis=-1
+    )
+    return self._bound(tf.tanh(before)), log_pi
+
+  def _bound(self, squashed):
+    return self._middle + self._scale * squashed
+
+
+class Gaussian(Head):
+  """A Gaussian around the squashed mean; its width is a variable of its own."""
+
+  def __init__(self, env_spec):
+    """Takes the bounds of an EnvSpec with continuous actions."""
+    super().__init__(name='gaussian')
+    self.action_spec, self._middle, self._scale = _bounded_spec(env_spec)
+    self.noise_size = self.num_outputs = env_spec.action_size
+    self.num_parameters = 2 * env_spec.action_size
+
+  def build(self, input_shape):
+    self.std_bias = self.add_weight(
+      'std_bias',
+      [self.noise_size],
+      tf.float32,
+      tf.keras.initializers.Constant(math.log(math.exp(_INITIAL_STD) - 1)),
+    )
+    super().build(input_shape)
+
+  def call(self, outputs):
+    mean = self.mode(outputs)
+    scale = tf.zeros_like(mean) + tf.nn.softplus(self.std_bias)
+    return tfp.distributions.MultivariateNormalDiag(mean, scale)
+
+  def mode(self, outputs):
+    """See Head."""
+    return self._middle + self._scale * tf.tanh(outputs)
+
+  def act(self, outputs, noise):
+    """See Head; noise is standard normal. Actions may exceed the bounds."""
+    return self.mode(outputs) + tf.nn.softplus(self.std_bias) * noise
+
+  def noise(self, rng, num_envs):
+    """See Head."""
+    return rng.standard_normal((num_envs, self.noise_size), 'float32')
+
+  def snapshot(self):
+    """`act` as it is now, in NumPy."""
+    std = tf.nn.softplus(self.std_bias).numpy()
+    middle, scale = self._middle, self._scale
+    return lambda outputs, noise: (
+      middle + scale * np.tanh(outputs) + std * noise
+    )
+
+  def parameters(self, outputs):
+    """The parameters of the distribution, `[batch, num_parameters]`."""
+    distribution = self(outputs)
+    return tf.concat([distribution.mean(), distribution.stddev()], axis=-1)
+
+  def as_policy_info(self, parameters):
+    """Parameters as TF-Agents has them in its policy info."""
+    loc, scale = tf.split(parameters, 2, axis=-1)
+    return {'loc': loc, 'scale_diag': scale}
+
+  def from_policy_info(self, info):
+    """The distribution of what `as_policy_info` returned."""
+    return tfp.distributions.MultivariateNormalDiag(**info)
+
+
+class Categorical(Head):
+  """One probability an action."""
+
+  def __init__(self, env_spec):
+    """Takes the number of actions of an EnvSpec with discrete ones."""
+    super().__init__(name='categorical')
+    self.noise_size = self.num_outputs = env_spec.num_actions
+    self.num_parameters = env_spec.num_actions
+    self.action_spec = tensor_spec.BoundedTensorSpec(
+      [], tf.int32, 0, env_spec.num_actions - 1, 'action'
+    )
+
+  def call(self, outputs):
+    return tfp.distributions.Categorical(logits=outputs, dtype=tf.int32)
+
+  def mode(self, outputs):
+    """See Head."""
+    return tf.argmax(outputs, -1, output_type=tf.int32)
+
+  def act(self, outputs, noise):
+    """See Head; noise is Gumbel's."""
+    return self.mode(outputs + noise)
+
+  def noise(self, rng, num_envs):
+    """See Head."""
+    return np.float32(rng.gumbel(size=(num_envs, self.noise_size)))
+
+  def snapshot(self):
+    """See Gaussian."""
+    return lambda outputs, noise: np.int32(np.argmax(outputs + noise, axis=-1))
+
+  def parameters(self, outputs):
+    """See Gaussian."""
+    return outputs
+
+  def as_policy_info(self, parameters):
+    """See Gaussian."""
+    return {'logits': parameters}
+
+  def from_policy_info(self, info):
+    """See Gaussian."""
+    return tfp.distributions.Categorical(**info, dtype=tf.int32)
+
+
+def of_policy(env_spec):
+  """The head of a policy without squashing: Categorical or Gaussian."""
+  kind = Gaussian if env_spec.num_actions is None else Categorical
+  return kind(env_spec)
