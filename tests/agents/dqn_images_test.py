@@ -57,11 +57,11 @@ class _Trained:
   """An agent after some train steps, and its masks after each of them."""
 
   def __init__(self, config, num_train_steps):
-    self.parts = registry.build(config, _SPEC)
-    self.network = self.parts.networks['q_network']
+    self.agent = registry.build(config, _SPEC)
+    self.network = self.agent.networks['q_network']
     self.layers = sparsity.sparse_layers(self.network)
     self.target_layers = sparsity.sparse_layers(
-      self.parts.agent._target_q_network
+      self.agent.tf_agent._target_q_network
     )
     self.losses, self.actions = [], []
     self.masks = [self._masks()]
@@ -69,13 +69,13 @@ class _Trained:
 
     @tf.function(autograph=False)
     def train(rows, observations, noise):
-      info = self.parts.agent.train(self.parts.to_experience(rows))
-      return info.loss, self.parts.explore(observations, noise)
+      info = self.agent.tf_agent.train(self.agent.experience(rows))
+      return info.loss, self.agent.act(observations, noise)
 
     rng = np.random.default_rng(0)
     for _ in range(num_train_steps):
       rows = _rows(rng)
-      loss, actions = train(rows, rows[0][:2], self.parts.sample_noise(rng, 2))
+      loss, actions = train(rows, rows[0][:2], self.agent.noise(rng, 2))
       self.losses.append(float(loss))
       self.actions.extend(actions.numpy())
       self.masks.append(self._masks())
@@ -118,7 +118,7 @@ def test_it_learns(trained, network, method):
   run = trained(network, method)
   assert np.isfinite(run.losses).all()
   assert len(set(run.losses)) == len(run.losses) == 8
-  assert int(run.parts.agent.train_step_counter) == 8
+  assert int(run.agent.tf_agent.train_step_counter) == 8
   assert set(run.actions) <= {0, 1, 2}
   kinds = {'nature_cnn': 5, 'impala_resnet': 17}
   assert len(run.layers) == (0 if method == 'dense' else kinds[network])
@@ -201,8 +201,8 @@ def test_a_freshly_masked_copy_has_the_same_q_values(trained, network, method):
   np.testing.assert_array_equal(copy(images)[0], q_values)
   # So do the layers that act, and what is exported of them.
   for layers in (
-    run.parts.policy_layers,
-    sparsity.strip(run.parts.policy_layers),
+    run.agent.policy_layers,
+    sparsity.strip(run.agent.policy_layers),
   ):
     output = images
     for layer in layers:
@@ -213,7 +213,7 @@ def test_a_freshly_masked_copy_has_the_same_q_values(trained, network, method):
 @pytest.mark.parametrize('network, method', _CASES)
 def test_the_target_is_a_copy_of_its_own(trained, network, method):
   run = trained(network, method)
-  online, target = run.network, run.parts.agent._target_q_network
+  online, target = run.network, run.agent.tf_agent._target_q_network
   assert len(online.variables) == len(target.variables)
   # Train step 8 was one of its updates.
   for ours, theirs in zip(online.variables, target.variables):
@@ -224,20 +224,20 @@ def test_the_target_is_a_copy_of_its_own(trained, network, method):
 
 def test_weight_decay_of_residual_blocks_is_in_the_loss():
   config = _config('impala_resnet', method='static', weight_decay=0.5)
-  agent_parts = registry.build(config, _SPEC)
-  layers = sparsity.sparse_layers(agent_parts.networks['q_network'])
+  agent = registry.build(config, _SPEC)
+  layers = sparsity.sparse_layers(agent.networks['q_network'])
   squares = sum(np.sum(layer.kernel.numpy() ** 2) for layer in layers)
   rows = _rows(np.random.default_rng(3))
-  info = agent_parts.agent.train(agent_parts.to_experience(rows))
-  l2 = float(info.loss) - float(tf.reduce_mean(info.extra.td_loss))
+  info = agent.tf_agent.train(agent.experience(rows))
+  l2 = float(info.loss) - float(info.extra['Losses/td_loss'])
   assert l2 == pytest.approx(0.5 * squares, rel=1e-4)
 
 
 def test_a_checkpoint_restores_everything(trained, tmp_path):
-  saved = trained('impala_resnet', 'rigl').parts.agent
+  saved = trained('impala_resnet', 'rigl').agent.tf_agent
   path = tf.train.Checkpoint(agent=saved).write(str(tmp_path / 'saved'))
   config = _config('impala_resnet', method='rigl', seed=1)
-  agent = registry.build(config, _SPEC).agent
+  agent = registry.build(config, _SPEC).tf_agent
   status = tf.train.Checkpoint(agent=agent).read(path)
   status.assert_existing_objects_matched()
   assert int(agent.train_step_counter) == 8

@@ -32,9 +32,9 @@ def _config(**changes):
   return flags.make_config({**values, **changes})
 
 
-def _learner(parts, config, jit=False):
-  return learner.Learner(
-    parts, config.batch_size, tf.TensorSpec([11]), tf.TensorSpec([4]), jit
+def _learner(agent, config, jit=False):
+  return learner.ReplayLearner(
+    agent, config.batch_size, tf.TensorSpec([11]), tf.TensorSpec([4]), jit
   )
 
 
@@ -50,18 +50,18 @@ class _Trained:
   """An agent after some train steps, and what it was after each of them."""
 
   def __init__(self, config, num_train_steps):
-    self.parts = registry.build(config, _SPEC)
-    self.network = self.parts.networks['q_network']
-    self.target = self.parts.agent._target_q_network
+    self.agent = registry.build(config, _SPEC)
+    self.network = self.agent.networks['q_network']
+    self.target = self.agent.tf_agent._target_q_network
     self.layers = sparsity.sparse_layers(self.network)
     self.target_layers = sparsity.sparse_layers(self.target)
     self.history = [self._state()]  # Entry k is after k train steps.
     self.losses = []
-    learn = _learner(self.parts, config)
+    learn = _learner(self.agent, config)
     rng = np.random.default_rng(0)
     observation = np.zeros((1, 4), np.float32)
     for _ in range(num_train_steps):
-      noise = self.parts.sample_noise(rng, 1)
+      noise = self.agent.noise(rng, 1)
       _, scalars = learn.train_on(_rows(rng), observation, noise)
       self.losses.append(float(scalars['Losses/total_loss']))
       self.history.append(self._state())
@@ -95,8 +95,8 @@ def _ones(masks):
 @pytest.mark.parametrize('method', _METHODS)
 def test_it_is_tf_agents_own_agent_and_learns(trained, method):
   run = trained(method)
-  assert isinstance(run.parts.agent, dqn_agent.DqnAgent)
-  assert int(run.parts.agent.train_step_counter) == 28
+  assert isinstance(run.agent.tf_agent, dqn_agent.DqnAgent)
+  assert int(run.agent.tf_agent.train_step_counter) == 28
   assert np.all(np.isfinite(run.losses))
   assert len(set(run.losses)) == 28
 
@@ -104,8 +104,8 @@ def test_it_is_tf_agents_own_agent_and_learns(trained, method):
 def test_dense_has_no_sparse_layer(trained):
   run = trained('dense')
   assert run.layers == run.target_layers == []
-  assert run.parts.optimizers == {}
-  assert [layer.name for layer in run.parts.policy_layers] == [
+  assert run.agent.optimizers == {}
+  assert [layer.name for layer in run.agent.policy_layers] == [
     'hidden_0',
     'hidden_1',
     'output',
@@ -232,17 +232,17 @@ def _huber(error):
 )
 def test_the_loss_of_a_batch_by_hand(changes):
   config = _config(gamma=0.9, reward_scale=2.0, **changes)
-  parts = registry.build(config, _SPEC)
-  learn = _learner(parts, config)
+  agent = registry.build(config, _SPEC)
+  learn = _learner(agent, config)
   rng = np.random.default_rng(1)
   observation = np.zeros((1, 4), np.float32)
   for _ in range(3):  # Until online and target differ.
-    learn.train_on(_rows(rng), observation, parts.sample_noise(rng, 1))
-  online = _weights(parts.networks['q_network'])
-  target = _weights(parts.agent._target_q_network)
+    learn.train_on(_rows(rng), observation, agent.noise(rng, 1))
+  online = _weights(agent.networks['q_network'])
+  target = _weights(agent.tf_agent._target_q_network)
   assert not np.array_equal(online[0][0], target[0][0])
   rows = _rows(rng)
-  noise = parts.sample_noise(rng, 1)
+  noise = agent.noise(rng, 1)
   _, scalars = learn.train_on(rows, observation, noise)
 
   action = rows[:, 4].astype(int)
@@ -268,8 +268,8 @@ def test_the_loss_of_a_batch_by_hand(changes):
 def test_adam_epsilon_is_that_of_the_optimizer(method):
   epsilons = []
   for given in ({}, {'adam_epsilon': 0.25}):
-    parts = registry.build(_config(method=method, **given), _SPEC)
-    optimizer = parts.agent._optimizer
+    agent = registry.build(_config(method=method, **given), _SPEC)
+    optimizer = agent.tf_agent._optimizer
     optimizer = getattr(optimizer, 'inner_optimizer', optimizer)
     epsilons.append(optimizer.epsilon)
   assert epsilons == [1e-7, 0.25]
@@ -277,15 +277,15 @@ def test_adam_epsilon_is_that_of_the_optimizer(method):
 
 @pytest.mark.parametrize('epsilon', [0.0, 0.3, 1.0])
 def test_epsilon_is_the_share_of_random_actions(epsilon):
-  config = _config(method='dense', epsilon=epsilon)
-  parts = registry.build(config, _SPEC)
-  learn = _learner(parts, config)
+  config = _config(method='dense', epsilon=epsilon, seed=5)
+  agent = registry.build(config, _SPEC)
+  learn = _learner(agent, config)
   rng = np.random.default_rng(2)
   observations = rng.normal(size=(4000, 4)).astype(np.float32)
-  noise = parts.sample_noise(rng, 4000)
+  noise = agent.noise(rng, 4000)
   actions = learn.act(observations, noise)
   greedy = learn.act_greedily(observations)
-  by_hand = _q_values(_weights(parts.networks['q_network']), observations)
+  by_hand = _q_values(_weights(agent.networks['q_network']), observations)
   np.testing.assert_array_equal(greedy, by_hand.argmax(axis=1))
   assert set(actions) == {0, 1}
   # Half of the random actions of two are the greedy ones by chance.
@@ -294,9 +294,9 @@ def test_epsilon_is_the_share_of_random_actions(epsilon):
   assert abs(share - epsilon / 2) <= 5 * deviation
 
 
-def _share_of_random(parts, noise, observations, greedy):
+def _share_of_random(agent, noise, observations, greedy):
   """The epsilon at which these actions were taken."""
-  actions = parts.explore(tf.constant(observations), tf.constant(noise)).numpy()
+  actions = agent.act(tf.constant(observations), tf.constant(noise)).numpy()
   other = noise[actions != greedy, 0]
   return other.max() if len(other) else 0.0
 
@@ -309,11 +309,11 @@ def test_epsilon_falls_from_1_by_train_steps():
     train_period=2,
     prune_end_train_step=9,
   )
-  parts = registry.build(config, _SPEC)
+  agent = registry.build(config, _SPEC)
   rng = np.random.default_rng(2)
   observations = rng.normal(size=(20_000, 4)).astype(np.float32)
-  noise = parts.sample_noise(rng, 20_000)
-  q_values, _ = parts.networks['q_network'](observations)
+  noise = agent.noise(rng, 20_000)
+  q_values, _ = agent.networks['q_network'](observations)
   greedy = q_values.numpy().argmax(axis=1)
   # Two env steps a train step: 20 of these take it from 1 to 0.2.
   for train_step, expected in (
@@ -323,15 +323,15 @@ def test_epsilon_falls_from_1_by_train_steps():
     (20, 0.2),
     (1000, 0.2),
   ):
-    parts.agent.train_step_counter.assign(train_step)
-    found = _share_of_random(parts, noise, observations, greedy)
+    agent.tf_agent.train_step_counter.assign(train_step)
+    found = _share_of_random(agent, noise, observations, greedy)
     assert expected - 1e-3 < found < expected + 1e-6
 
 
 def test_epsilon_of_a_learner_falls_as_it_trains():
   config = _config(method='rigl', epsilon=0.0, epsilon_decay_env_steps=10)
-  parts = registry.build(config, _SPEC)
-  learn = _learner(parts, config)
+  agent = registry.build(config, _SPEC)
+  learn = _learner(agent, config)
   rng = np.random.default_rng(3)
   # Noise below which actions are random: the other of two actions is drawn.
   observation = rng.normal(size=(1, 4)).astype(np.float32)
@@ -371,9 +371,9 @@ def test_a_custom_sparsity_of_no_layer_is_refused():
 
 
 def test_sparsity_0_is_dense_whatever_the_method():
-  parts = registry.build(_config(sparsity=0, method='rigl'), _SPEC)
-  assert sparsity.sparse_layers(parts.networks['q_network']) == []
-  assert parts.optimizers == {}
+  agent = registry.build(_config(sparsity=0, method='rigl'), _SPEC)
+  assert sparsity.sparse_layers(agent.networks['q_network']) == []
+  assert agent.optimizers == {}
 
 
 def test_the_seed_decides_everything(trained):
@@ -390,8 +390,8 @@ def test_the_seed_decides_everything(trained):
 
 
 def test_the_updater_is_the_configs():
-  parts = registry.build(_config(method='rigl', drop_fraction=0.4), _SPEC)
-  updater = parts.optimizers['q_network'].updater
+  agent = registry.build(_config(method='rigl', drop_fraction=0.4), _SPEC)
+  updater = agent.optimizers['q_network'].updater
   assert isinstance(updater, sparsity.RigL)
   assert updater.mask_update_period == _PERIOD
   fractions = [float(updater.drop_fraction(tf.constant(t))) for t in (0, 10)]

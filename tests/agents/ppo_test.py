@@ -8,7 +8,7 @@ import tensorflow as tf
 from tf_agents.agents.ppo import ppo_clip_agent
 
 from tf_sparse_rl import envs, flags, sparsity
-from tf_sparse_rl.agents import ppo, registry
+from tf_sparse_rl.agents import registry, rollouts
 from tf_sparse_rl.sparsity import counting
 from tf_sparse_rl.training import learner, replay
 
@@ -36,13 +36,13 @@ def _config(**changes):
   return flags.make_config({**values, **changes})
 
 
-def _collect(parts, spec, rng, num_env_steps=_ROLLOUT):
+def _collect(agent, spec, rng, num_env_steps=_ROLLOUT):
   """A full Rollout of a made-up environment, acted in by the policy."""
   buffer = replay.Rollout(_ROLLOUT, spec.observation_size, spec.action_size)
   observation = rng.normal(size=5).astype(np.float32)
   for _ in range(num_env_steps):
-    action = parts.explore(
-      tf.constant(observation[np.newaxis]), parts.sample_noise(rng, 1)
+    action = agent.act(
+      tf.constant(observation[np.newaxis]), agent.noise(rng, 1)
     )
     step = types.SimpleNamespace(
       observation=rng.normal(size=5).astype(np.float32),
@@ -55,24 +55,24 @@ def _collect(parts, spec, rng, num_env_steps=_ROLLOUT):
   return buffer
 
 
-def _train(parts, config, spec, num_rollouts, after=lambda scalars: None):
+def _train(agent, config, spec, num_rollouts, after=lambda scalars: None):
   learn = learner.RolloutLearner(
-    parts, config, tf.TensorSpec([spec.observation_size])
+    agent, config, tf.TensorSpec([spec.observation_size])
   )
   rng = np.random.default_rng(0)
   observation = np.zeros((1, 5), np.float32)
   for _ in range(num_rollouts):
-    buffer = _collect(parts, spec, rng)
-    noise = parts.sample_noise(rng, 1)
+    buffer = _collect(agent, spec, rng)
+    noise = agent.noise(rng, 1)
     _, scalars = learn.train_and_act(buffer, rng, observation, noise)
     after({tag: float(value) for tag, value in scalars.items()})
   return learn
 
 
-def _kernels(parts):
+def _kernels(agent):
   return [
     (layer.kernel.numpy(), layer.mask.numpy())
-    for network in parts.networks.values()
+    for network in agent.networks.values()
     for layer in sparsity.sparse_layers(network)
   ]
 
@@ -81,12 +81,14 @@ def _kernels(parts):
 @pytest.mark.parametrize('method', ['dense', 'static', 'set', 'rigl', 'prune'])
 def test_masks_hold_for_every_method(method, spec):
   config = _config(method=method)
-  parts = registry.build(config, spec)
-  before = _kernels(parts)
-  learn = _train(parts, config, spec, num_rollouts=5)
-  assert learn.train_step == int(parts.agent.train_step_counter) == 5 * _STEPS
+  agent = registry.build(config, spec)
+  before = _kernels(agent)
+  learn = _train(agent, config, spec, num_rollouts=5)
+  assert (
+    learn.train_step == int(agent.tf_agent.train_step_counter) == 5 * _STEPS
+  )
   assert config.num_train_steps == 5 * _STEPS
-  after = _kernels(parts)
+  after = _kernels(agent)
   assert len(after) == (0 if method == 'dense' else 6)
   for (_, old), (kernel, mask) in zip(before, after):
     assert not kernel[mask == 0].any()
@@ -98,7 +100,7 @@ def test_masks_hold_for_every_method(method, spec):
   assert changed == (method in ('set', 'rigl', 'prune'))
   if method == 'prune':
     total = counting.total(
-      [c for n in parts.networks.values() for c in counting.count(n)]
+      [c for n in agent.networks.values() for c in counting.count(n)]
     )
     assert total.sparsity == pytest.approx(0.8, abs=0.02)
 
@@ -111,8 +113,8 @@ def test_networks_of_the_paper():
     config = flags.make_config(
       {'agent': 'ppo', 'method': method, 'sparsity': level}
     )
-    parts = registry.build(config, spec)
-    counts = [c for n in parts.networks.values() for c in counting.count(n)]
+    agent = registry.build(config, spec)
+    counts = [c for n in agent.networks.values() for c in counting.count(n)]
     # Zeros of a layer are rounded down.
     assert abs(counting.total(counts).parameters - expected) <= 3
   layers = [c.sparsity for c in counts if c.size]
@@ -128,10 +130,10 @@ def test_networks_of_the_paper():
 )
 def test_either_network_may_be_dense_alone(dense, sparse):
   config = _config(**{f'{dense}_sparsity': 0.0})
-  parts = registry.build(config, _BOX)
-  assert sparsity.sparse_layers(parts.networks[dense]) == []
-  _train(parts, config, _BOX, num_rollouts=1)
-  layers = sparsity.sparse_layers(parts.networks[sparse])
+  agent = registry.build(config, _BOX)
+  assert sparsity.sparse_layers(agent.networks[dense]) == []
+  _train(agent, config, _BOX, num_rollouts=1)
+  layers = sparsity.sparse_layers(agent.networks[sparse])
   assert len(layers) == 3
   assert not any(x.kernel.numpy()[x.mask.numpy() == 0].any() for x in layers)
 
@@ -139,14 +141,14 @@ def test_either_network_may_be_dense_alone(dense, sparse):
 @pytest.mark.parametrize('spec', [_BOX, _DISCRETE], ids=['box', 'discrete'])
 def test_rollouts_are_collected_with_the_policy(spec):
   config = _config()
-  parts = registry.build(config, spec)
-  learn = learner.RolloutLearner(parts, config, tf.TensorSpec([5]))
+  agent = registry.build(config, spec)
+  learn = learner.RolloutLearner(agent, config, tf.TensorSpec([5]))
   rng = np.random.default_rng(6)
   for _ in range(3):
     observations = rng.normal(size=(200, 5)).astype(np.float32)
-    noise = parts.sample_noise(rng, 200)
+    noise = agent.noise(rng, 200)
     actions = learn.act(observations, noise)
-    expected = parts.explore(observations, noise).numpy()
+    expected = agent.act(observations, noise).numpy()
     assert actions.dtype == expected.dtype
     if spec is _DISCRETE:
       assert len(set(actions)) == 3
@@ -154,12 +156,14 @@ def test_rollouts_are_collected_with_the_policy(spec):
       assert np.mean(actions == expected) > 0.98
     else:
       np.testing.assert_allclose(actions, expected, rtol=1e-5, atol=1e-5)
-    learn.train_and_act(_collect(parts, spec, rng), rng, observations, noise)
+    learn.train_and_act(_collect(agent, spec, rng), rng, observations, noise)
 
 
 def test_advantages_by_hand():
   errors = np.float32([1, 2, 3, 4])
-  found = ppo.generalized_advantages(errors, np.float32([0.5, 0, 0.5, 0.5]))
+  found = rollouts.generalized_advantages(
+    errors, np.float32([0.5, 0, 0.5, 0.5])
+  )
   np.testing.assert_allclose(found, [2, 2, 5, 4])
 
 
@@ -170,14 +174,14 @@ def test_advantages_by_hand():
 )
 def test_a_rollout_is_prepared_as_the_definitions_say(spec, num_envs):
   config = _config(num_envs=num_envs)
-  parts = registry.build(config, spec)
+  agent = registry.build(config, spec)
   rng = np.random.default_rng(3)
-  _train(parts, config, spec, num_rollouts=1)  # So that the scales are known.
+  _train(agent, config, spec, num_rollouts=1)  # So that the scales are known.
   # More than it holds: the oldest env steps are gone.
-  buffer = _collect(parts, spec, rng, num_env_steps=_ROLLOUT + 5)
+  buffer = _collect(agent, spec, rng, num_env_steps=_ROLLOUT + 5)
   rows = buffer.latest()
-  prepared = parts.rollouts.prepare(rows)
-  assert prepared.shape == (_ROLLOUT, parts.rollouts.row_size)
+  prepared = agent.rollouts.prepare(rows)
+  assert prepared.shape == (_ROLLOUT, agent.rollouts.row_size)
   size = spec.action_size
   observation, action = rows[:, :5], rows[:, 5 : 5 + size]
   reward, discount = rows[:, 5 + size], rows[:, 6 + size]
@@ -185,14 +189,14 @@ def test_a_rollout_is_prepared_as_the_definitions_say(spec, num_envs):
   assert 0 < discount.sum() < _ROLLOUT and over.sum() > (discount == 0).sum()
 
   def scale(x):
-    layer = parts.rollouts.normalizer
+    layer = agent.rollouts.normalizer
     scaled = (x - layer.mean) / np.sqrt(layer.variance + 1e-3)
     return np.clip(scaled, -5, 5)
 
   def value(x):
-    return parts.networks['value'](scale(x))[0].numpy()
+    return agent.networks['value'](scale(x))[0].numpy()
 
-  variance = float(parts.rollouts.reward_normalizer.variance)
+  variance = float(agent.rollouts.reward_normalizer.variance)
   reward = np.clip(reward / np.sqrt(variance + 1e-3), -10, 10)
   advantages = np.zeros(_ROLLOUT)
   for i in range(_ROLLOUT):
@@ -213,8 +217,8 @@ def test_a_rollout_is_prepared_as_the_definitions_say(spec, num_envs):
   np.testing.assert_allclose(
     found, np.concatenate(expected, axis=1), rtol=1e-3, atol=1e-4
   )
-  distribution, _ = parts.networks['actor'](np.float32(scale(observation)))
-  kept = parts.rollouts.to_experience(tf.constant(prepared)).policy_info
+  distribution, _ = agent.networks['actor'](np.float32(scale(observation)))
+  kept = agent.rollouts.to_experience(tf.constant(prepared)).policy_info
   for name, parameter in kept['dist_params'].items():
     np.testing.assert_allclose(
       parameter[:, 0], distribution.parameters[name], rtol=1e-4, atol=1e-5
@@ -223,14 +227,14 @@ def test_a_rollout_is_prepared_as_the_definitions_say(spec, num_envs):
 
 def test_loss_and_gradient_are_those_of_tf_agents():
   config = _config(method='static', max_gradient_norm=0.0)
-  parts = registry.build(config, _BOX)
-  agent = parts.agent
+  agent = registry.build(config, _BOX)
+  ours = agent.tf_agent
   theirs = ppo_clip_agent.PPOClipAgent(
-    agent.time_step_spec,
-    agent.action_spec,
+    ours.time_step_spec,
+    ours.action_spec,
     optimizer=tf.keras.optimizers.legacy.SGD(1.0),
-    actor_net=agent.actor_net,
-    value_net=parts.networks['value'],
+    actor_net=ours.actor_net,
+    value_net=agent.networks['value'],
     importance_ratio_clipping=0.2,
     policy_l2_reg=1e-3,
     value_function_l2_reg=1e-3,
@@ -242,24 +246,29 @@ def test_loss_and_gradient_are_those_of_tf_agents():
     train_step_counter=tf.Variable(0, dtype=tf.int64),
   )
   theirs.initialize()
-  buffer = _collect(parts, _BOX, np.random.default_rng(1))
-  rows = parts.rollouts.prepare(buffer.latest())
-  experience = parts.rollouts.to_experience(tf.constant(rows))
+  buffer = _collect(agent, _BOX, np.random.default_rng(1))
+  rows = agent.rollouts.prepare(buffer.latest())
+  experience = agent.experience(tf.constant(rows))
   variables = [
-    v for n in parts.networks.values() for v in n.trainable_variables
+    v for n in agent.networks.values() for v in n.trainable_variables
   ]
   # Other than when it collected: ratios of probabilities are not all 1.
   before = [1.2 * v.numpy() for v in variables]
   for variable, value in zip(variables, before):
     variable.assign(value)
-  ours = agent.train(experience)
-  adam = parts.optimizers['actor'].inner_optimizer
+  found = ours.train(experience)
+  adam = agent.optimizers['actor'].inner_optimizer
   gradients = [adam.get_slot(v, 'm').numpy() / 0.1 for v in variables]
   for variable, value in zip(variables, before):
     variable.assign(value)
   expected = theirs.train(experience)
-  for name in ('policy_gradient', 'value_estimation', 'l2_regularization'):
-    loss, other = (getattr(x.extra, f'{name}_loss') for x in (ours, expected))
+  for name, theirs in (
+    ('policy_gradient_loss', 'policy_gradient_loss'),
+    ('value_loss', 'value_estimation_loss'),
+    ('l2_loss', 'l2_regularization_loss'),
+  ):
+    loss = found.extra[f'Losses/{name}']
+    other = getattr(expected.extra, theirs)
     assert abs(float(loss)) > 1e-6
     np.testing.assert_allclose(loss, other, rtol=1e-5, atol=1e-7)
   # SGD at rate 1 goes by the gradient, and constraints mask what comes out.
@@ -267,27 +276,18 @@ def test_loss_and_gradient_are_those_of_tf_agents():
     np.testing.assert_allclose(value - variable, gradient, rtol=1e-3, atol=1e-6)
 
 
-def test_every_variable_has_a_name_of_its_own():
-  parts = registry.build(_config(), _BOX)
-  names = [
-    v.name for n in parts.networks.values() for v in n.trainable_variables
-  ]
-  assert len(set(names)) == len(names) == 13
-  assert 'actor/hidden_0/kernel:0' in names
-
-
 def test_clipping_sees_masked_gradients_of_both_networks():
   config = _config(method='static', max_gradient_norm=1e-3)
-  parts = registry.build(config, _BOX)
-  optimizer = parts.optimizers['actor']
-  assert parts.optimizers['value'] is optimizer
-  buffer = _collect(parts, _BOX, np.random.default_rng(1))
-  rows = parts.rollouts.prepare(buffer.latest())
-  parts.agent.train(parts.rollouts.to_experience(tf.constant(rows)))
+  agent = registry.build(config, _BOX)
+  optimizer = agent.optimizers['actor']
+  assert agent.optimizers['value'] is optimizer
+  buffer = _collect(agent, _BOX, np.random.default_rng(1))
+  rows = agent.rollouts.prepare(buffer.latest())
+  agent.tf_agent.train(agent.experience(tf.constant(rows)))
   # After one step Adam's first moments are a tenth of what it was given.
   moments = [
     optimizer.inner_optimizer.get_slot(v, 'm').numpy() / 0.1
-    for network in parts.networks.values()
+    for network in agent.networks.values()
     for v in network.trainable_variables
   ]
   norm = np.sqrt(sum(np.sum(m**2) for m in moments))
@@ -297,10 +297,10 @@ def test_clipping_sees_masked_gradients_of_both_networks():
 
 def test_the_learning_rate_falls_rollout_by_rollout():
   config = _config()
-  parts = registry.build(config, _BOX)
+  agent = registry.build(config, _BOX)
   rates = []
   _train(
-    parts,
+    agent,
     config,
     _BOX,
     num_rollouts=5,
@@ -312,18 +312,18 @@ def test_the_learning_rate_falls_rollout_by_rollout():
 
 def test_each_epoch_has_every_env_step_once(monkeypatch):
   config = _config(method='dense')
-  parts = registry.build(config, _BOX)
-  learn = learner.RolloutLearner(parts, config, tf.TensorSpec([5]))
-  buffer = _collect(parts, _BOX, np.random.default_rng(1))
+  agent = registry.build(config, _BOX)
+  learn = learner.RolloutLearner(agent, config, tf.TensorSpec([5]))
+  buffer = _collect(agent, _BOX, np.random.default_rng(1))
   seen = []
   train = learn.train_on
 
-  def spy(rows, *args):
+  def spy(rows):
     seen.append(rows)
-    return train(rows, *args)
+    return train(rows)
 
   monkeypatch.setattr(learn, 'train_on', spy)
-  expected = parts.rollouts.prepare(buffer.latest())
+  expected = agent.rollouts.prepare(buffer.latest())
   noise = np.zeros((1, 2), np.float32)
   rng = np.random.default_rng(0)
   learn.train_and_act(buffer, rng, np.zeros((1, 5), np.float32), noise)
@@ -334,18 +334,18 @@ def test_each_epoch_has_every_env_step_once(monkeypatch):
     np.testing.assert_array_equal(rows[order], expected[np.lexsort(expected.T)])
   assert (epochs[0] != epochs[1]).any()
   # The scales change when all is over, for the next rollout.
-  assert float(parts.rollouts.normalizer.count) == _ROLLOUT
+  assert float(agent.rollouts.normalizer.count) == _ROLLOUT
 
 
 @pytest.mark.parametrize('spec', [_BOX, _DISCRETE], ids=['box', 'discrete'])
 def test_actions_follow_the_distribution(spec):
-  parts = registry.build(_config(), spec)
+  agent = registry.build(_config(), spec)
   rng = np.random.default_rng(0)
   observations = np.tile(rng.normal(size=(1, 5)), (20_000, 1))
   observations = tf.constant(np.float32(observations))
-  actions = parts.explore(observations, parts.sample_noise(rng, 20_000))
-  distribution, _ = parts.networks['actor'](
-    parts.rollouts.normalizer(observations[:1])
+  actions = agent.act(observations, agent.noise(rng, 20_000))
+  distribution, _ = agent.networks['actor'](
+    agent.rollouts.normalizer(observations[:1])
   )
   if spec is _BOX:
     mean, std = distribution.mean()[0], distribution.stddev()[0]
@@ -359,8 +359,8 @@ def test_actions_follow_the_distribution(spec):
 
 
 def test_greedy_actions_are_within_the_bounds():
-  parts = registry.build(_config(), _BOX)
+  agent = registry.build(_config(), _BOX)
   outputs = tf.constant([[100.0, 100.0], [-100.0, -100.0]])
   np.testing.assert_allclose(
-    parts.greedy_action(outputs), [[1, 0.5], [-1, -2]], atol=1e-6
+    agent.greedy_action(outputs), [[1, 0.5], [-1, -2]], atol=1e-6
   )

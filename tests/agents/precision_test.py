@@ -35,15 +35,15 @@ def _config(case, **changes):
   )
 
 
-def _parts(case, **changes):
+def _agent(case, **changes):
   return registry.build(_config(case, **changes), _CASES[case][1])
 
 
 @pytest.mark.parametrize('case', _CASES)
 def test_layers_compute_in_16_bits_and_variables_have_32(case):
-  parts = _parts(case)
-  assert len(parts.networks) == {'sac': 3, 'ppo': 2}.get(case, 1)
-  for network in parts.networks.values():
+  agent = _agent(case)
+  assert len(agent.networks) == {'sac': 3, 'ppo': 2}.get(case, 1)
+  for network in agent.networks.values():
     leaves = layers_lib.leaf_layers(network)
     kernels = [layer for layer in leaves if hasattr(layer, 'kernel')]
     assert len(kernels) >= 3
@@ -52,7 +52,7 @@ def test_layers_compute_in_16_bits_and_variables_have_32(case):
     assert output.compute_dtype == 'float32'
   assert {
     variable.dtype
-    for variable in parts.agent.variables
+    for variable in agent.tf_agent.variables
     if variable.dtype.is_floating
   } == {tf.float32}
   assert tf.keras.mixed_precision.global_policy().name == 'float32'
@@ -60,20 +60,20 @@ def test_layers_compute_in_16_bits_and_variables_have_32(case):
 
 @pytest.mark.parametrize('case', _CASES)
 def test_q_values_and_actions_are_of_float32_and_near_the_exact_ones(case):
-  parts = _parts(case)
-  exact = policy.of_agent(parts)
-  spec = parts.agent.time_step_spec.observation
+  agent = _agent(case, seed=2)
+  exact = policy.of_agent(agent)
+  spec = agent.tf_agent.time_step_spec.observation
   rng = np.random.default_rng(0)
   observations = rng.integers(256, size=(32, *spec.shape))
   if spec.dtype != tf.uint8:
     observations = observations / 64 - 2
   output = observations = tf.cast(observations, spec.dtype)
-  for layer in parts.policy_layers:
+  for layer in agent.policy_layers:
     output = layer(output)
   assert output.dtype == tf.float32
-  noise = parts.sample_noise(rng, 32)
-  actions = parts.explore(observations, tf.constant(noise))
-  assert actions.dtype == parts.agent.action_spec.dtype
+  noise = agent.noise(rng, 32)
+  actions = agent.act(observations, tf.constant(noise))
+  assert actions.dtype == agent.tf_agent.action_spec.dtype
   expected = exact(observations)['output']
   leaves = layers_lib.leaf_layers(exact.layers)
   assert {x.compute_dtype for x in leaves if x.weights} == {'float32'}
@@ -117,13 +117,13 @@ def test_a_run_is_resumed_and_stays_exactly_sparse(runs, case):
   expected = sparsity.counting.total(
     [
       count
-      for network in _parts(case).networks.values()
+      for network in _agent(case).networks.values()
       for count in sparsity.counting.count(network)
     ]
   )
   kernels = [
     layer
-    for network in outcome.parts.networks.values()
+    for network in outcome.agent.networks.values()
     for layer in sparsity.sparse_layers(network)
   ]
   assert sum(int(layer.mask.numpy().sum()) for layer in kernels) == (
@@ -136,7 +136,7 @@ def test_a_run_is_resumed_and_stays_exactly_sparse(runs, case):
 @pytest.mark.parametrize('case', ['mlp', 'sac', 'ppo'])
 def test_the_exported_policy_computes_in_float32(runs, case, tmp_path):
   config, outcome = runs[case]
-  exact = policy.of_agent(outcome.parts)
+  exact = policy.of_agent(outcome.agent)
   path = tmp_path / 'policy'
   policy.save(exact, path)
   act = policy.load(path)

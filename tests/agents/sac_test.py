@@ -18,7 +18,8 @@ from tf_agents.trajectories import time_step as ts
 from tf_agents.utils import common
 
 from tf_sparse_rl import envs, flags, seeds, sparsity
-from tf_sparse_rl.agents import registry, sac
+from tf_sparse_rl.agents import registry
+from tf_sparse_rl.networks import heads
 from tf_sparse_rl.sparsity import counting
 from tf_sparse_rl.training import learner
 
@@ -54,9 +55,9 @@ def _config(**changes):
   return flags.make_config({**values, **changes})
 
 
-def _learner(parts):
-  return learner.Learner(
-    parts,
+def _learner(agent):
+  return learner.ReplayLearner(
+    agent,
     _BATCH,
     tf.TensorSpec([_ROW]),
     tf.TensorSpec([_SPEC.observation_size]),
@@ -71,11 +72,11 @@ def _rows(rng):
   return rows
 
 
-def _train(parts, learn, num_train_steps, after=lambda scalars: None):
+def _train(agent, learn, num_train_steps, after=lambda scalars: None):
   rng = np.random.default_rng(0)
   observation = np.zeros((1, _SPEC.observation_size), np.float32)
   for _ in range(num_train_steps):
-    noise = parts.sample_noise(rng, 1)
+    noise = agent.noise(rng, 1)
     _, scalars = learn.train_on(_rows(rng), observation, noise)
     after({tag: float(value) for tag, value in scalars.items()})
 
@@ -101,8 +102,8 @@ def _state(network, optimizer=None):
   )
 
 
-def _targets(agent):
-  targets = agent._target_critic_network_1, agent._target_critic_network_2
+def _targets(tf_agent):
+  targets = tf_agent._target_critic_network_1, tf_agent._target_critic_network_2
   return dict(zip(_CRITICS, targets))
 
 
@@ -110,20 +111,20 @@ class _Trained:
   """An agent after some train steps, and what it was after each of them."""
 
   def __init__(self, config, num_train_steps):
-    self.parts = registry.build(config, _SPEC)
+    self.agent = registry.build(config, _SPEC)
     self.scalars, self.online, self.target = [], [], []
-    learn = _learner(self.parts)  # Tracing creates the slots.
+    learn = _learner(self.agent)  # Tracing creates the slots.
     self._remember()
-    _train(self.parts, learn, num_train_steps, self._remember)
+    _train(self.agent, learn, num_train_steps, self._remember)
 
   def _remember(self, scalars=None):
-    agent = self.parts.agent
-    optimizers = dict.fromkeys(_CRITICS, agent._critic_optimizer)
-    optimizers['actor'] = agent._actor_optimizer
+    tf_agent = self.agent.tf_agent
+    optimizers = dict.fromkeys(_CRITICS, tf_agent._critic_optimizer)
+    optimizers['actor'] = tf_agent._actor_optimizer
     self.scalars += [scalars] if scalars else []
-    networks = self.parts.networks.items()
+    networks = self.agent.networks.items()
     self.online.append({k: _state(v, optimizers[k]) for k, v in networks})
-    self.target.append({k: _state(v) for k, v in _targets(agent).items()})
+    self.target.append({k: _state(v) for k, v in _targets(tf_agent).items()})
 
 
 @pytest.fixture(scope='module', name='trained')
@@ -151,8 +152,8 @@ def _ones(masks):
 @pytest.mark.parametrize('method', _METHODS)
 def test_it_is_tf_agents_own_agent_and_learns(trained, method):
   run = trained(method)
-  assert isinstance(run.parts.agent, sac_agent.SacAgent)
-  assert int(run.parts.agent.train_step_counter) == 28
+  assert isinstance(run.agent.tf_agent, sac_agent.SacAgent)
+  assert int(run.agent.tf_agent.train_step_counter) == 28
   assert len(run.scalars) == 28
   for tag in ('total_loss', 'critic_loss', 'actor_loss', 'alpha_loss'):
     losses = [scalars[f'Losses/{tag}'] for scalars in run.scalars]
@@ -162,8 +163,8 @@ def test_it_is_tf_agents_own_agent_and_learns(trained, method):
 
 def test_dense_has_no_sparse_layer(trained):
   run = trained('dense')
-  assert run.parts.optimizers == {}
-  assert tuple(run.parts.networks) == _NETWORKS
+  assert run.agent.optimizers == {}
+  assert tuple(run.agent.networks) == _NETWORKS
   for name in _NETWORKS:
     assert run.online[0][name].masks == []
     shapes = [kernel.shape for kernel in run.online[0][name].kernels]
@@ -271,15 +272,16 @@ def test_targets_are_updated_in_their_own_period():
 
 
 def test_what_is_traced_without_mask_updates_agrees(trained):
-  parts = registry.build(_config(method='set'), _SPEC)
-  learn, scalars = _learner(parts), []
-  assert learn._train_without_mask_update is not learn._train
-  learn._train_without_mask_update = learn._train
-  _train(parts, learn, 12, scalars.append)
+  agent = registry.build(_config(method='set'), _SPEC)
+  learn, scalars = _learner(agent), []
+  compiled = learn._train_step._compiled
+  assert compiled[False] is not compiled[True]
+  compiled[False] = compiled[True]
+  _train(agent, learn, 12, scalars.append)
   assert scalars == trained('set').scalars[:12]
   for name in _NETWORKS:
     expected = trained('set').online[12][name]
-    _assert_equal(_state(parts.networks[name])[:3], expected[:3])
+    _assert_equal(_state(agent.networks[name])[:3], expected[:3])
 
 
 def _squash_inputs(num_actions=64):
@@ -290,25 +292,25 @@ def _squash_inputs(num_actions=64):
 
 
 def test_squashed_actions_are_those_of_tf_agents_distribution():
-  squash = sac._Squash(_SPEC)
+  head = heads.TanhGaussian(_SPEC)
   parameters, noise = _squash_inputs()
-  actions, log_pi = squash.sample(parameters, noise)
-  distribution = squash.distribution(parameters)
-  expected = common.log_probability(distribution, actions, squash.spec)
+  actions, log_pi = head.sample(parameters, noise)
+  distribution = head(parameters)
+  expected = common.log_probability(distribution, actions, head.action_spec)
   np.testing.assert_allclose(log_pi, expected, rtol=1e-4, atol=1e-4)
-  np.testing.assert_array_equal(squash.act(parameters, noise), actions)
-  mode = squash.mode(parameters)
+  np.testing.assert_array_equal(head.act(parameters, noise), actions)
+  mode = head.mode(parameters)
   np.testing.assert_allclose(mode, distribution.mode(), rtol=1e-6)
-  np.testing.assert_array_equal(squash.act(parameters, 0 * noise), mode)
+  np.testing.assert_array_equal(head.act(parameters, 0 * noise), mode)
   assert np.all(np.abs((actions - _MIDDLE) / _SCALE) < 1)
 
 
 @pytest.mark.parametrize('mean', [-20.0, 20.0])
 @pytest.mark.parametrize('log_std', [-5.0, 2.0])
 def test_saturated_actions_keep_a_finite_probability(mean, log_std):
-  squash = sac._Squash(_SPEC)
+  head = heads.TanhGaussian(_SPEC)
   parameters = np.repeat(np.float32([[mean, mean, log_std, log_std]]), 64, 0)
-  actions, log_pi = squash.sample(parameters, _squash_inputs()[1])
+  actions, log_pi = head.sample(parameters, _squash_inputs()[1])
   assert np.all(np.isfinite(log_pi))
   assert np.all(actions >= np.float32(_SPEC.action_low))
   assert np.all(actions <= np.float32(_SPEC.action_high))
@@ -346,17 +348,17 @@ def test_the_losses_of_a_batch_by_hand(method):
   config = _config(
     method=method, gamma=0.9, reward_scale=2.0, initial_log_alpha=-0.5
   )
-  parts = registry.build(config, _SPEC)
-  agent, learn = parts.agent, _learner(parts)
-  _train(parts, learn, 3)  # Until online and target differ.
-  log_alpha = float(agent._log_alpha)
-  actor, *critics = [_state(parts.networks[name]) for name in _NETWORKS]
-  targets = [_state(network) for network in _targets(agent).values()]
+  agent = registry.build(config, _SPEC)
+  tf_agent, learn = agent.tf_agent, _learner(agent)
+  _train(agent, learn, 3)  # Until online and target differ.
+  log_alpha = float(tf_agent._log_alpha)
+  actor, *critics = [_state(agent.networks[name]) for name in _NETWORKS]
+  targets = [_state(network) for network in _targets(tf_agent).values()]
   rng = np.random.default_rng(1)
-  rows, noise = _rows(rng), parts.sample_noise(rng, 1)
+  rows, noise = _rows(rng), agent.noise(rng, 1)
   _, found = learn.train_on(rows, np.zeros((1, 5), np.float32), noise)
   # The actor's loss is that of the critics just updated.
-  updated = [_state(parts.networks[name]) for name in _CRITICS]
+  updated = [_state(agent.networks[name]) for name in _CRITICS]
 
   now, action, reward, discount, following = np.split(rows, [5, 7, 8, 9], 1)
   first, second = (
@@ -445,17 +447,17 @@ def test_another_process_does_the_same(trained):
 )
 def test_actor_and_critics_have_sparsities_of_their_own(actor, critic):
   config = _config(method='rigl', actor_sparsity=actor, critic_sparsity=critic)
-  parts = registry.build(config, _SPEC)
-  _train(parts, _learner(parts), 1)
+  agent = registry.build(config, _SPEC)
+  _train(agent, _learner(agent), 1)
   for name, expected in zip(_NETWORKS, (actor, critic, critic)):
-    total = counting.total(counting.count(parts.networks[name]))
+    total = counting.total(counting.count(agent.networks[name]))
     assert total.sparsity == pytest.approx(expected, abs=0.01)
-    sparse = bool(sparsity.sparse_layers(parts.networks[name]))
-    assert sparse == (name in parts.optimizers) == (expected > 0)
+    sparse = bool(sparsity.sparse_layers(agent.networks[name]))
+    assert sparse == (name in agent.optimizers) == (expected > 0)
 
 
-def _zeros(parts, network, layer):
-  layers = sparsity.sparse_layers(parts.networks[network])
+def _zeros(agent, network, layer):
+  layers = sparsity.sparse_layers(agent.networks[network])
   [mask] = [x.mask.numpy() for x in layers if x.layer.name == layer]
   return np.count_nonzero(mask == 0)
 
@@ -463,25 +465,25 @@ def _zeros(parts, network, layer):
 def test_a_custom_sparsity_reaches_the_network_that_it_names():
   custom = 'actor/output=0.5,hidden_1=0.25'
   config = _config(method='static', custom_sparsity=custom)
-  parts = registry.build(config, _SPEC)
-  assert [_zeros(parts, name, 'hidden_1') for name in _NETWORKS] == [96] * 3
-  assert _zeros(parts, 'actor', 'output') == 16 * 4 // 2
+  agent = registry.build(config, _SPEC)
+  assert [_zeros(agent, name, 'hidden_1') for name in _NETWORKS] == [96] * 3
+  assert _zeros(agent, 'actor', 'output') == 16 * 4 // 2
   # ERK leaves 38 of 184 weights to the others: a density of 0.84 to 16 x 1.
-  assert [_zeros(parts, name, 'output') for name in _CRITICS] == [2, 2]
+  assert [_zeros(agent, name, 'output') for name in _CRITICS] == [2, 2]
 
 
 def test_greedy_actions_are_those_of_tf_agents_greedy_policy(trained):
-  parts = trained('rigl').parts
-  learn, rng = _learner(parts), np.random.default_rng(2)
+  agent = trained('rigl').agent
+  learn, rng = _learner(agent), np.random.default_rng(2)
   observations = rng.normal(size=(32, 5)).astype(np.float32)
-  noise = parts.sample_noise(rng, 32)
-  assert noise.shape == (32, parts.noise_size) == (32, 2)
+  noise = agent.noise(rng, 32)
+  assert noise.shape == (32, agent.noise_size) == (32, 2)
   found = learn.act_greedily(observations)
-  policy = greedy_policy.GreedyPolicy(parts.agent.policy)
+  policy = greedy_policy.GreedyPolicy(agent.tf_agent.policy)
   expected = policy.action(ts.restart(observations, batch_size=32)).action
   for actions in (found, learn.act(observations, 0 * noise)):
     np.testing.assert_allclose(actions, expected, rtol=1e-5, atol=1e-6)
-  by_hand, _ = _sample(_state(parts.networks['actor']), observations, noise)
+  by_hand, _ = _sample(_state(agent.networks['actor']), observations, noise)
   explored = learn.act(observations, noise)
   np.testing.assert_allclose(explored, by_hand, rtol=1e-4, atol=1e-5)
 
@@ -502,8 +504,8 @@ def test_tf_agents_unmodified_agent_trains_sparsely(inner, updater):
     return sparsity.SparseOptimizer(inner(1e-3), moving, network)
 
   agent = sac_agent.SacAgent(
-    ours.agent.time_step_spec,
-    ours.agent.action_spec,
+    ours.tf_agent.time_step_spec,
+    ours.tf_agent.action_spec,
     critic_network=critics[0],
     critic_network_2=critics[1],
     actor_network=actor,
@@ -521,7 +523,7 @@ def test_tf_agents_unmodified_agent_trains_sparsely(inner, updater):
     np.random.default_rng(0),
   )
   for step in range(7):
-    train(ours.to_experience(tf.constant(_rows(rng))))
+    train(ours.experience(tf.constant(_rows(rng))))
     states = [_state(network) for network in networks]
     for state, before in zip(states, masks):
       for kernel, mask in zip(state.kernels, state.masks):
@@ -534,11 +536,11 @@ def test_tf_agents_unmodified_agent_trains_sparsely(inner, updater):
 
 def test_nan_in_a_batch_names_the_loss():
   rng = np.random.default_rng(0)
-  parts = registry.build(_config(method='static'), _SPEC)
-  rows, noise = _rows(rng), parts.sample_noise(rng, 1)
+  agent = registry.build(_config(method='static'), _SPEC)
+  rows, noise = _rows(rng), agent.noise(rng, 1)
   rows[3, 7] = np.nan  # A reward.
   with pytest.raises(FloatingPointError, match='Critic loss is inf or nan'):
-    _learner(parts).train_on(rows, np.zeros((1, 5), np.float32), noise)
+    _learner(agent).train_on(rows, np.zeros((1, 5), np.float32), noise)
 
 
 def test_a_custom_sparsity_of_no_network_is_refused():

@@ -32,7 +32,7 @@ _AGENTS = {
 
 
 def _agent(name, **changes):
-  """(Config, AgentParts, rows) of an agent that has never trained."""
+  """(Config, Agent, rows) of an agent that has never trained."""
   spec, values = _AGENTS[name]
   config = flags.make_config(
     {
@@ -46,10 +46,10 @@ def _agent(name, **changes):
       **changes,
     }
   )
-  parts = registry.build(config, spec)
+  agent = registry.build(config, spec)
   rng = np.random.default_rng(0)
   if spec.observation_shape:
-    return config, parts, _rows_of_images(rng, spec)
+    return config, agent, _rows_of_images(rng, spec)
 
   def action():
     if spec.num_actions:
@@ -59,16 +59,16 @@ def _agent(name, **changes):
   columns = [rng.normal(size=(_BATCH, 5)), action()]
   columns += [rng.normal(size=(_BATCH, 1)), rng.random((_BATCH, 1)) < 0.8]
   columns.append(rng.normal(size=(_BATCH, 5)))
-  if parts.rollouts is None:
-    return config, parts, np.concatenate(columns, axis=1, dtype=np.float32)
+  if agent.rollouts is None:
+    return config, agent, np.concatenate(columns, axis=1, dtype=np.float32)
   columns.append(rng.random((_BATCH, 1)) < 0.2)
   rows = np.concatenate(columns, axis=1, dtype=np.float32)
-  rows = parts.rollouts.prepare(rows)
-  for network in parts.networks.values():
+  rows = agent.rollouts.prepare(rows)
+  for network in agent.networks.values():
     # Other than when it collected: ratios of probabilities are not all 1.
     for variable in network.trainable_variables:
       variable.assign(1.3 * variable)
-  return config, parts, rows
+  return config, agent, rows
 
 
 def _rows_of_images(rng, spec):
@@ -82,12 +82,12 @@ def _rows_of_images(rng, spec):
   )
 
 
-def _traces(parts, rows):
+def _traces(agent, rows):
   """{network: (layers with kernels, Trace of arrays)}."""
   found = {}
   rows = tf.nest.map_structure(tf.constant, rows)
-  for name, probe in parts.probes(rows).items():
-    network = parts.networks[name]
+  for name, probe in agent.probes(rows).items():
+    network = agent.networks[name]
     traced = trace.trace(network, probe.inputs, probe.losses)
     traced = tf.nest.map_structure(lambda tensor: tensor.numpy(), traced)
     found[name] = trace.kernel_layers(network), traced
@@ -96,16 +96,16 @@ def _traces(parts, rows):
 
 @pytest.mark.parametrize('name', _AGENTS)
 def test_the_mean_gradient_is_that_of_the_train_step(name):
-  _, parts, rows = _agent(name)
-  traces = _traces(parts, rows)
-  assert set(traces) == set(parts.networks)
+  _, agent, rows = _agent(name)
+  traces = _traces(agent, rows)
+  assert set(traces) == set(agent.networks)
   train = tf.function(
-    lambda rows: parts.agent.train(parts.to_experience(rows)).loss,
+    lambda rows: agent.tf_agent.train(agent.experience(rows)).loss,
     autograph=False,
   )
   train(tf.nest.map_structure(tf.constant, rows))
   for network, (layers, traced) in traces.items():
-    adam = parts.optimizers[network].inner_optimizer
+    adam = agent.optimizers[network].inner_optimizer
     assert len(layers) == _NUM_LAYERS.get(name, 3)
     for layer, of in zip(layers, traced.layers):
       # After one train step, the first moment is a tenth of the gradient.
@@ -119,22 +119,19 @@ def test_the_mean_gradient_is_that_of_the_train_step(name):
 
 @pytest.mark.parametrize('name', ['dqn', 'sac', 'nature_cnn', 'impala_resnet'])
 def test_each_gradient_is_that_of_its_sample_alone(name):
-  _, parts, rows = _agent(name)
+  _, agent, rows = _agent(name)
   if name == 'sac':
-    parts.networks.pop('actor')  # Its noise is by the place in the batch.
-    probes = parts.probes
-    parts = dataclasses.replace(
-      parts,
-      probes=lambda rows: {
-        key: probe for key, probe in probes(rows).items() if key != 'actor'
-      },
-    )
+    agent.networks.pop('actor')  # Its noise is by the place in the batch.
+    probes = agent.probes
+    agent.probes = lambda rows: {
+      key: probe for key, probe in probes(rows).items() if key != 'actor'
+    }
     rows[:, -6] = 0  # Nor is there noise without a next value.
-  whole = _traces(parts, rows)
+  whole = _traces(agent, rows)
   squares = {}
   for i in range(_BATCH):
     row = tf.nest.map_structure(lambda array, i=i: array[i : i + 1], rows)
-    for network, (_, one) in _traces(parts, row).items():
+    for network, (_, one) in _traces(agent, row).items():
       for layer, of in enumerate(one.layers):
         gradient = of.moments().mean
         squares[network, layer] = (
@@ -145,15 +142,15 @@ def test_each_gradient_is_that_of_its_sample_alone(name):
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-7)
 
 
-def _diagnose(parts, config, rows, kinds):
+def _diagnose(agent, config, rows, kinds):
   config = dataclasses.replace(config, diagnostics=kinds)
-  return diagnoser.Diagnoser(config, parts).diagnose(rows)
+  return diagnoser.Diagnoser(config, agent).diagnose(rows)
 
 
 def test_a_diagnosis_is_made_of_its_parts():
-  config, parts, rows = _agent('dqn')
-  found = _diagnose(parts, config, rows, 'snr,norms,rank')
-  [(layers, traced)] = _traces(parts, rows).values()
+  config, agent, rows = _agent('dqn')
+  found = _diagnose(agent, config, rows, 'snr,norms,rank')
+  [(layers, traced)] = _traces(agent, rows).values()
   masks = [trace.mask(layer) for layer in layers]
   assert 0.4 < 1 - np.concatenate([m.ravel() for m in masks]).mean() < 0.6
   gradients = [
@@ -176,7 +173,7 @@ def test_a_diagnosis_is_made_of_its_parts():
   assert found['Norms/q_network/weights'] == pytest.approx(
     np.linalg.norm(np.concatenate(kernels)), rel=1e-5
   )
-  q_values = parts.networks['q_network'](rows[:, :5])[0].numpy()
+  q_values = agent.networks['q_network'](rows[:, :5])[0].numpy()
   taken = q_values[np.arange(_BATCH), rows[:, 5].astype(int)]
   assert found['Values/q_network/max'] == pytest.approx(taken.max(), rel=1e-5)
   assert found['Values/q_network/std'] == pytest.approx(taken.std(), rel=1e-4)
@@ -184,14 +181,14 @@ def test_a_diagnosis_is_made_of_its_parts():
 
 
 def test_units_made_dormant_are_counted():
-  config, parts, rows = _agent('dqn')
-  first = sparsity.sparse_layers(parts.networks['q_network'])[0].layer
+  config, agent, rows = _agent('dqn')
+  first = sparsity.sparse_layers(agent.networks['q_network'])[0].layer
   for num_dormant in (0, 5, 12):
     # All 12 units say something, but the first ones.
     first.kernel.assign(0 * first.kernel)
     first.bias.assign([0.0] * num_dormant + [1.0] * (12 - num_dormant))
-    found = _diagnose(parts, config, rows, 'dormant')
-    [(_, traced)] = _traces(parts, rows).values()
+    found = _diagnose(agent, config, rows, 'dormant')
+    [(_, traced)] = _traces(agent, rows).values()
     assert (traced.layers[1].inputs == 0).all(axis=0).sum() == num_dormant
     second = np.abs(traced.layers[2].inputs).mean(axis=0)
     expected = num_dormant + (second == 0).sum()
@@ -200,14 +197,14 @@ def test_units_made_dormant_are_counted():
 
 @pytest.mark.parametrize('network', ['nature_cnn', 'impala_resnet'])
 def test_of_a_convolution_the_channels_are_the_units(network):
-  config, parts, rows = _agent(network, width=0.1)
-  [(layers, traced)] = _traces(parts, rows).values()
-  first = sparsity.sparse_layers(parts.networks['q_network'])[0].layer
+  config, agent, rows = _agent(network, width=0.1)
+  [(layers, traced)] = _traces(agent, rows).values()
+  first = sparsity.sparse_layers(agent.networks['q_network'])[0].layer
   assert first.kernel.shape[-1] == 3
   first.kernel.assign(0 * first.kernel)
   first.bias.assign([0.0, 1.0, 1.0])
-  found = _diagnose(parts, config, rows, 'dormant,rank,snr,norms')
-  [(layers, traced)] = _traces(parts, rows).values()
+  found = _diagnose(agent, config, rows, 'dormant,rank,snr,norms')
+  [(layers, traced)] = _traces(agent, rows).values()
   dormant = []
   for layer, of in zip(layers[:-1], traced.layers):
     if trace.plain(layer).activation is tf.keras.activations.relu:
@@ -225,13 +222,13 @@ def test_of_a_convolution_the_channels_are_the_units(network):
 
 
 def test_only_what_is_asked_for():
-  config, parts, rows = _agent('dqn')
-  assert set(_diagnose(parts, config, rows, 'churn')) == {
+  config, agent, rows = _agent('dqn')
+  assert set(_diagnose(agent, config, rows, 'churn')) == {
     'Churn/q_network/changed',
     'Churn/q_network/survived',
     'Churn/q_network/ever_active',
   }
-  idle = diagnoser.Diagnoser(config, parts)
+  idle = diagnoser.Diagnoser(config, agent)
   assert not any(idle.is_due(env_step) for env_step in range(5000))
 
 
@@ -239,8 +236,8 @@ def test_only_what_is_asked_for():
 def test_diagnoses_are_in_float32_at_any_precision(name):
   found = {}
   for precision in ('float32', 'mixed_bfloat16'):
-    config, parts, rows = _agent(name, precision=precision)
-    found[precision] = _diagnose(parts, config, rows, 'norms,rank')
+    config, agent, rows = _agent(name, precision=precision)
+    found[precision] = _diagnose(agent, config, rows, 'norms,rank')
   expected = found['float32']
   assert expected['Norms/q_network/gradients'] > 0
   for tag in ('Norms/q_network/weights', 'Values/q_network/max'):
@@ -250,10 +247,10 @@ def test_diagnoses_are_in_float32_at_any_precision(name):
 
 
 def test_native_kernels_change_nothing():
-  config, parts, rows = _agent('sac')
+  config, agent, rows = _agent('sac')
   found = {}
   for name in ('masked', 'native'):
     sparsity.set_backend(name)
-    found[name] = _diagnose(parts, config, rows, 'snr,norms')
+    found[name] = _diagnose(agent, config, rows, 'snr,norms')
   for tag, value in found['masked'].items():
     assert found['native'][tag] == pytest.approx(value, rel=1e-2), tag

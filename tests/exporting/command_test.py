@@ -21,17 +21,17 @@ def _make_run(path, **values):
   """A directory like that of a finished run."""
   config = flags.make_config({'hidden_units': (30, 30), **values})
   env = envs.make(config)
-  parts = registry.build(config, env.spec)
+  agent = registry.build(config, env.spec)
   # Not what the config's seed alone would give.
-  bias = sparsity.sparse_layers(parts.policy_layers)[0].layer.bias
+  bias = sparsity.sparse_layers(agent.policy_layers)[0].layer.bias
   bias.assign(bias + 0.3)
   run_dir = run_dir_lib.RunDir(path)
   with run_dir.locked():
     run_dir.start(config)
     run_dir.append_result({'return_mean': 0.0})
-    policy.save(policy.of_agent(parts), run_dir.policy_path)
+    policy.save(policy.of_agent(agent), run_dir.policy_path)
     run_dir.finish({})
-  return parts
+  return agent
 
 
 def _export(*arguments):
@@ -53,7 +53,7 @@ def dqn(tmp_path_factory):
 
 
 def test_all_formats_of_dqn(dqn, tmp_path):
-  path, parts = dqn
+  path, agent = dqn
   out = tmp_path / 'out'
   out.mkdir()
   (out / 'policy').mkdir()
@@ -69,7 +69,7 @@ def test_all_formats_of_dqn(dqn, tmp_path):
   agreed, _, header, _, *rows = process.stdout.splitlines()[:7]
   assert agreed == 'Agrees with Keras on 500 observations.'
   assert header.startswith('format') and header.endswith('off by')
-  nonzero = sum(int(layer.mask.numpy().sum()) for layer in parts.policy_layers)
+  nonzero = sum(int(layer.mask.numpy().sum()) for layer in agent.policy_layers)
   assert [row.split()[0] for row in rows] == ['saved_model', 'tflite', 'npz']
   assert {row.split()[4] for row in rows} == {str(nonzero)}
   assert process.stdout.count('than dense and') == 2
@@ -104,7 +104,7 @@ def test_runs_that_are_not_finished_are_told(name, message, dqn, tmp_path):
 
 
 def test_the_mean_action_of_sac(tmp_path):
-  parts = _make_run(
+  agent = _make_run(
     tmp_path / 'run', agent='sac', env_name='Pendulum-v1', seed=1
   )
   run_dir = run_dir_lib.RunDir(tmp_path / 'run')
@@ -112,11 +112,11 @@ def test_the_mean_action_of_sac(tmp_path):
   npz.save(greedy, tmp_path / 'policy.npz')
   observations = np.random.default_rng(0).normal(size=[9, 3]).astype('float32')
   output = observations
-  for layer in parts.policy_layers:
+  for layer in agent.policy_layers:
     output = layer(output)
   np.testing.assert_allclose(
     npz_reader.load(tmp_path / 'policy.npz')(observations)['action'],
-    parts.greedy_action(output),
+    agent.greedy_action(output),
     rtol=1e-4,
     atol=1e-5,
   )

@@ -36,7 +36,7 @@ print(json.dumps({
 
 
 @pytest.fixture(scope='module')
-def parts():
+def agent():
   config = flags.make_config({'hidden_units': (32, 32), 'sparsity': 0.8})
   return registry.build(config, envs.Environment('CartPole-v1').spec)
 
@@ -46,12 +46,12 @@ def _observations():
   return rng.normal(size=(50, 4)).astype(np.float32)
 
 
-def test_policy_runs_with_tensorflow_alone(parts, tmp_path):
+def test_policy_runs_with_tensorflow_alone(agent, tmp_path):
   # A bias decides the untrained policy: make the actions differ.
-  bias = parts.policy_layers[-1].layer.bias
+  bias = agent.policy_layers[-1].layer.bias
   old = bias.numpy()
   bias.assign([0.0, 0.0])
-  policy.save(policy.of_agent(parts), tmp_path / 'policy')
+  policy.save(policy.of_agent(agent), tmp_path / 'policy')
   bias.assign(old)
   np.save(tmp_path / 'observations.npy', _observations())
   environment = {
@@ -78,14 +78,14 @@ def test_policy_runs_with_tensorflow_alone(parts, tmp_path):
   actions = act(_observations())
   assert set(actions) == {0, 1}
   assert told['action'] == actions.tolist()
-  masks = [layer.mask.numpy() for layer in parts.policy_layers]
+  masks = [layer.mask.numpy() for layer in agent.policy_layers]
   assert told['nonzero'] == [int(mask.sum()) for mask in masks]
   assert told['ours'] == []
 
 
-def test_policy_agrees_with_the_network(parts, tmp_path):
-  policy.save(policy.of_agent(parts), tmp_path / 'policy')
-  network = parts.networks['q_network']
+def test_policy_agrees_with_the_network(agent, tmp_path):
+  policy.save(policy.of_agent(agent), tmp_path / 'policy')
+  network = agent.networks['q_network']
   q_values, _ = network(_observations())
   expected = np.argmax(q_values.numpy(), -1)
   assert policy.load(tmp_path / 'policy')(_observations()).tolist() == (
@@ -93,22 +93,22 @@ def test_policy_agrees_with_the_network(parts, tmp_path):
   )
 
 
-def test_export_replaces_an_older_one(parts, tmp_path):
+def test_export_replaces_an_older_one(agent, tmp_path):
   path = tmp_path / 'policy'
   path.mkdir()
   (path / 'stale').write_text('')
-  policy.save(policy.of_agent(parts), path)
+  policy.save(policy.of_agent(agent), path)
   assert not (path / 'stale').exists()
   assert [p.name for p in tmp_path.iterdir()] == ['policy']
 
 
-def test_export_leaves_the_agent_alone(parts, tmp_path):
-  before = [w.numpy() for w in parts.networks['q_network'].variables]
-  policy.save(policy.of_agent(parts), tmp_path / 'policy')
-  after = [w.numpy() for w in parts.networks['q_network'].variables]
+def test_export_leaves_the_agent_alone(agent, tmp_path):
+  before = [w.numpy() for w in agent.networks['q_network'].variables]
+  policy.save(policy.of_agent(agent), tmp_path / 'policy')
+  after = [w.numpy() for w in agent.networks['q_network'].variables]
   for old, new in zip(before, after):
     np.testing.assert_array_equal(old, new)
-  assert len(sparsity.sparse_layers(parts.policy_layers)) == 3
+  assert len(sparsity.sparse_layers(agent.policy_layers)) == 3
 
 
 def test_no_policy_is_told(tmp_path):
@@ -126,8 +126,8 @@ def test_a_program_that_reads_files_is_no_policy(tmp_path):
     policy.load(tmp_path / 'policy')
 
 
-def test_a_damaged_policy_is_told(parts, tmp_path):
-  policy.save(policy.of_agent(parts), tmp_path / 'policy')
+def test_a_damaged_policy_is_told(agent, tmp_path):
+  policy.save(policy.of_agent(agent), tmp_path / 'policy')
   model = tmp_path / 'policy' / 'saved_model.pb'
   model.write_bytes(model.read_bytes()[:-100])
   with pytest.raises(ValueError, match='Received a damaged one'):
@@ -136,7 +136,7 @@ def test_a_damaged_policy_is_told(parts, tmp_path):
 
 def test_a_policy_for_continuous_actions_keeps_to_the_bounds(tmp_path):
   config = flags.make_config(
-    {'agent': 'sac', 'hidden_units': (16, 16), 'sparsity': 0.5}
+    {'agent': 'sac', 'hidden_units': (16, 16), 'sparsity': 0.5, 'seed': 1}
   )
   spec = envs.EnvSpec('Arm-v0', 4, None, 100, (-1.0, -3.0), (1.0, 0.5))
   policy.save(

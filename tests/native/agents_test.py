@@ -46,13 +46,13 @@ def _config(agent, method, **changes):
 
 
 def _trained(agent, method, backend_name, **changes):
-  """(AgentParts, losses, actions, operations of the train step)."""
+  """(Agent, losses, actions, operations of the train step)."""
   backend.set_backend(backend_name)
   spec, config = _SPECS[agent], _config(agent, method, **changes)
-  parts = registry.build(config, spec)
+  built = registry.build(config, spec)
   size = 2 * spec.observation_size + spec.action_size + 2
-  learn = learner.Learner(
-    parts, 32, tf.TensorSpec([size]), tf.TensorSpec([spec.observation_size])
+  learn = learner.ReplayLearner(
+    built, 32, tf.TensorSpec([size]), tf.TensorSpec([spec.observation_size])
   )
   rng = np.random.default_rng(0)
   losses, actions = [], []
@@ -62,21 +62,21 @@ def _trained(agent, method, backend_name, **changes):
       rows[:, 4] = rng.integers(2, size=32)
     rows[:, spec.observation_size + spec.action_size + 1] = rng.random(32) < 0.9
     action, scalars = learn.train_on(
-      rows, np.float32(rng.normal(size=(1, 4))), parts.sample_noise(rng, 1)
+      rows, np.float32(rng.normal(size=(1, 4))), built.noise(rng, 1)
     )
     losses.append(float(scalars['Losses/total_loss']))
     actions.append(action[0])
-  graph = learn._train_without_mask_update.graph
+  graph = learn._train_step._compiled[False].graph
   kinds = {op.type for op in graph.get_operations()}
-  return parts, np.array(losses), np.array(actions), kinds
+  return built, np.array(losses), np.array(actions), kinds
 
 
-def _networks(parts):
+def _networks(agent):
   """The trained networks and their targets."""
-  agent = parts.agent
+  tf_agent = agent.tf_agent
   names = ('_target_q_network', '_target_critic_network_1')
-  targets = [getattr(agent, n) for n in names if hasattr(agent, n)]
-  return [*parts.networks.values(), *targets]
+  targets = [getattr(tf_agent, n) for n in names if hasattr(tf_agent, n)]
+  return [*agent.networks.values(), *targets]
 
 
 _CASES = [
@@ -92,7 +92,7 @@ _CASES = [
 
 @pytest.mark.parametrize(('agent', 'method', 'changes'), _CASES)
 def test_masks_weights_losses_and_actions_agree(agent, method, changes):
-  parts, losses, actions, kinds = _trained(agent, method, 'native', **changes)
+  built, losses, actions, kinds = _trained(agent, method, 'native', **changes)
   other, other_losses, other_actions, _ = _trained(
     agent, method, 'masked', **changes
   )
@@ -100,7 +100,7 @@ def test_masks_weights_losses_and_actions_agree(agent, method, changes):
   assert bool(native) == (method != 'dense')
   np.testing.assert_allclose(losses, other_losses, rtol=1e-3, atol=1e-4)
   np.testing.assert_allclose(actions, other_actions, rtol=1e-3, atol=1e-4)
-  for ours, theirs in zip(_networks(parts), _networks(other)):
+  for ours, theirs in zip(_networks(built), _networks(other)):
     for a, b in zip(
       sparsity.sparse_layers(ours), sparsity.sparse_layers(theirs)
     ):
@@ -122,9 +122,11 @@ def test_a_native_run_repeats_itself_bit_by_bit():
 
 def test_dense_gradients_are_for_mask_updates_only():
   backend.set_backend('native')
-  parts = registry.build(_config('dqn', 'rigl'), _SPECS['dqn'])
-  learn = learner.Learner(parts, 32, tf.TensorSpec([11]), tf.TensorSpec([4]))
-  graph = learn._train_without_mask_update.graph
+  agent = registry.build(_config('dqn', 'rigl'), _SPECS['dqn'])
+  learn = learner.ReplayLearner(
+    agent, 32, tf.TensorSpec([11]), tf.TensorSpec([4])
+  )
+  graph = learn._train_step._compiled[False].graph
   [adam] = [op for op in graph.get_operations() if op.type == 'TfSparseRlAdam']
   # What Adam asks for: everything upstream of it.
   seen, waiting = set(), [adam]
@@ -134,7 +136,7 @@ def test_dense_gradients_are_for_mask_updates_only():
       seen.add(op.name)
       waiting += [tensor.op for tensor in op.inputs]
   kinds = [graph.get_operation_by_name(name).type for name in seen]
-  sparse = [x for x in parts.policy_layers if x.target_sparsity > 0]
+  sparse = [x for x in agent.policy_layers if x.target_sparsity > 0]
   assert kinds.count('TfSparseRlWeightGradients') == 1
   # Of layers that ERK left dense alone.
   assert kinds.count('TfSparseRlDenseGradient') == 3 - len(sparse)

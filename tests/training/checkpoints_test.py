@@ -30,7 +30,9 @@ class _Run:
     self.agent.train_step = tf.Variable(0, dtype=tf.int64)
     self.buffer = replay.Replay(capacity, observation_size=1, action_size=1)
     self.path = path
-    self.checkpoints = checkpoints.Checkpoints(path, self.agent, self.buffer)
+    self.checkpoints = checkpoints.Checkpoints(
+      path, {'agent': self.agent}, self.buffer
+    )
     self.told = []
 
   def train_to(self, env_step):
@@ -152,7 +154,7 @@ def test_a_manifest_tells_all_files_by_their_hashes(path):
   manifest = json.loads((checkpoint / 'manifest.json').read_text('utf-8'))
   names = ['agent.data-00000-of-00001', 'agent.index', 'state.json']
   assert {p.name for p in checkpoint.iterdir()} == {*names, 'manifest.json'}
-  assert (manifest['format'], manifest['env_step']) == (2, 30)
+  assert (manifest['format'], manifest['env_step']) == (3, 30)
   assert manifest['num_added'] == 30
   assert manifest['files'] == {
     name: _digest((checkpoint / name).read_bytes()) for name in names
@@ -528,11 +530,11 @@ def test_another_format_version_is_told(path):
   run = _Run(path)
   assert run.restore() == 20
   assert run.told == [
-    _told(40) + 'its format is 3, where 2 was expected: it is of another '
+    _told(40) + 'its format is 4, where 3 was expected: it is of another '
     'version of tf_sparse_rl.'
   ]
   _change_format(_checkpoint(path, 20))
-  with pytest.raises(checkpoints.CheckpointError, match='its format is 3'):
+  with pytest.raises(checkpoints.CheckpointError, match='its format is 4'):
     _Run(path).restore()
 
 
@@ -602,7 +604,7 @@ def test_a_segment_of_another_shape_is_told(path, rows):
 
 def _agent(tiny_config, **changes):
   spec = envs.EnvSpec('CartPole-v1', 4, 2, 500)
-  return registry.build(tiny_config(**changes), spec).agent
+  return registry.build(tiny_config(**changes), spec).tf_agent
 
 
 @pytest.fixture(name='agents', scope='module')
@@ -620,7 +622,7 @@ def agents_fixture(tiny_config):
 def test_an_agent_of_another_run_is_refused(path, agents, other):
   def keeper(name, path):
     buffer = replay.Replay(50, observation_size=4, action_size=1)
-    return checkpoints.Checkpoints(path, agents[name], buffer)
+    return checkpoints.Checkpoints(path, {'agent': agents[name]}, buffer)
 
   keeper('usual', path).save(20, {'from': 20})
   keeper('usual', path).save(40, {'from': 40})

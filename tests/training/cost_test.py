@@ -20,25 +20,25 @@ def test_of_a_run_begun_by_an_older_version_it_is_not_known():
 
 
 def test_dqn(tiny_run):
-  totals, parts = tiny_run.outcome.totals, tiny_run.outcome.parts
+  totals, agent = tiny_run.outcome.totals, tiny_run.outcome.agent
   # Two for each active entry of a dense kernel: multiply and add.
   assert totals['inference_flops'] == 2 * totals['nonzero']
   # Batches of 16: the target forward, the network forward and twice backward.
   step = 16 * 4 * 2 * totals['nonzero']
-  assert cost.train_step_flops(parts, 16) == step
+  assert cost.train_step_flops(agent, 16) == step
   for result in tiny_run.run_dir.read_results():
     assert result['train_step_flops'] == step
   assert totals['train_flops'] == step * totals['train_steps']
 
 
 def test_sac(tiny_sac_run):
-  parts = tiny_sac_run.outcome.parts
+  agent = tiny_sac_run.outcome.agent
   actor, *critics = (
     sum(int(x.mask.numpy().sum()) for x in sparsity.sparse_layers(network))
-    for network in parts.networks.values()
+    for network in agent.networks.values()
   )
   assert tiny_sac_run.summary['inference_flops'] == 2 * actor
-  assert cost.train_step_flops(parts, 16) == 16 * 2 * (
+  assert cost.train_step_flops(agent, 16) == 16 * 2 * (
     5 * actor + 6 * sum(critics)
   )
 

@@ -73,14 +73,14 @@ class _Outcome(NamedTuple):
   actions: np.ndarray  # `[train steps, environments, ...]`
   masks: list  # of each train step, those of all networks
   weights: dict  # {name of a network: its trainable variables}
-  parts: object
+  agent: object
   learn: learner.Learner
 
 
-def _masks(parts):
+def _masks(agent):
   return [
     layer.mask.numpy()
-    for network in parts.networks.values()
+    for network in agent.networks.values()
     for layer in sparsity.sparse_layers(network)
   ]
 
@@ -90,22 +90,22 @@ def _train(case, num_train_steps=7, **changes):
   config = _config(case, **changes)
   # As training.machine has it where the kernels cannot be had.
   backend.set_backend('masked')
-  parts = registry.build(config, _SPECS[case])
-  learn = learner.make(config, parts, replay.make(config, _SPECS[case]))
+  agent = registry.build(config, _SPECS[case])
+  learn = learner.make(config, agent, replay.make(config, _SPECS[case]))
   rng = np.random.default_rng(0)
   scalars, actions, masks = [], [], []
   for _ in range(num_train_steps):
     rows = _rows(rng, case)
-    noise = parts.sample_noise(rng, _NUM_ENVS)
+    noise = agent.noise(rng, _NUM_ENVS)
     action, of_step = learn.train_on(rows, _observations(rng, case), noise)
     scalars.append({tag: float(value) for tag, value in of_step.items()})
     actions.append(action)
-    masks.append(_masks(parts))
+    masks.append(_masks(agent))
   weights = {
     name: [v.numpy() for v in network.trainable_variables]
-    for name, network in parts.networks.items()
+    for name, network in agent.networks.items()
   }
-  return _Outcome(scalars, np.array(actions), masks, weights, parts, learn)
+  return _Outcome(scalars, np.array(actions), masks, weights, agent, learn)
 
 
 def _observations(rng, case, size=_NUM_ENVS):
@@ -180,13 +180,13 @@ def test_sac_is_compiled_by_xla(trained):
   assert compiled.scalars[0][loss] == pytest.approx(expected, rel=0.2)
   losses = [scalars[loss] for scalars in compiled.scalars]
   assert np.isfinite(losses).all() and len(set(losses)) == 7
-  _assert_exactly_sparse(compiled.parts)
+  _assert_exactly_sparse(compiled.agent)
 
 
-def _assert_exactly_sparse(parts):
+def _assert_exactly_sparse(agent):
   layers = [
     layer
-    for network in parts.networks.values()
+    for network in agent.networks.values()
     for layer in sparsity.sparse_layers(network)
   ]
   zeros = [layer.kernel.numpy()[layer.mask.numpy() == 0] for layer in layers]
@@ -218,23 +218,23 @@ def test_xla_compiles_the_train_step_and_not_what_acts(trained):
 
 @pytest.mark.parametrize('case', ['mlp', 'sac'])
 def test_replicas_stay_copies_and_exactly_sparse(trained, two_replicas, case):
-  parts = trained(case, 'replicas').parts
-  assert len(parts.agent.variables) > 15
-  for variable in parts.agent.variables:
+  agent = trained(case, 'replicas').agent
+  assert len(agent.tf_agent.variables) > 15
+  for variable in agent.tf_agent.variables:
     first, second = two_replicas.experimental_local_results(variable)
     np.testing.assert_array_equal(first.numpy(), second.numpy())
-  _assert_exactly_sparse(parts)
+  _assert_exactly_sparse(agent)
 
 
 def test_checkpoints_go_from_replicas_to_one_device_and_back(
   trained, two_replicas, tmp_path
 ):
   with two_replicas.scope():
-    shared = _train('mlp', num_train_steps=1, seed=1).parts.agent
-  alone = _train('mlp', num_train_steps=1, seed=1).parts.agent
+    shared = _train('mlp', num_train_steps=1, seed=1).agent.tf_agent
+  alone = _train('mlp', num_train_steps=1, seed=1).agent.tf_agent
   for saved, loaded in (
-    (trained('mlp', 'replicas').parts.agent, alone),
-    (trained('mlp').parts.agent, shared),
+    (trained('mlp', 'replicas').agent.tf_agent, alone),
+    (trained('mlp').agent.tf_agent, shared),
   ):
     path = tf.train.Checkpoint(agent=saved).write(str(tmp_path / 'saved'))
     status = tf.train.Checkpoint(agent=loaded).read(path)
@@ -272,7 +272,7 @@ def test_a_run_on_replicas_is_resumed(two_replicas, tmp_path):
   cut = train('cut')
   assert cut.totals['train_steps'] == whole.totals['train_steps'] == 100
   for a, b in zip(
-    whole.parts.agent.variables, cut.parts.agent.variables, strict=True
+    whole.agent.tf_agent.variables, cut.agent.tf_agent.variables, strict=True
   ):
     np.testing.assert_array_equal(a.numpy(), b.numpy())
 
@@ -285,7 +285,7 @@ def test_it_acts_by_the_weights_it_has_just_trained(two_replicas, kind):
     assert outcome.actions.shape == (7, _NUM_ENVS)
     rng = np.random.default_rng(1)
     observations = _observations(rng, 'mlp', 64)
-    noise = outcome.parts.sample_noise(rng, 64)
+    noise = outcome.agent.noise(rng, 64)
     learn, rows = outcome.learn, _rows(rng, 'mlp')
     trained, _ = learn.train_on(rows, observations, noise)
     np.testing.assert_array_equal(trained, learn.act(observations, noise))

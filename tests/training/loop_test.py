@@ -50,7 +50,7 @@ def test_progress_is_told_at_every_env_step(tiny_run):
 
 def test_totals_are_those_of_the_network(tiny_run):
   totals = tiny_run.outcome.totals
-  network = tiny_run.outcome.parts.networks['q_network']
+  network = tiny_run.outcome.agent.networks['q_network']
   ones = sum(int(x.mask.numpy().sum()) for x in sparsity.sparse_layers(network))
   assert totals['nonzero'] == ones
   assert totals['parameters'] == ones + 32 + 32 + 2  # And the biases.
@@ -234,7 +234,7 @@ def test_a_stopped_run_ends_like_one_left_alone(
   walls = [r['wall_seconds'] for r in results]
   assert walls == sorted(walls)
   for ours, theirs in zip(
-    outcome.parts.agent.variables, tiny_run.outcome.parts.agent.variables
+    outcome.agent.tf_agent.variables, tiny_run.outcome.agent.tf_agent.variables
   ):
     np.testing.assert_array_equal(ours, theirs)
 
@@ -303,11 +303,11 @@ def test_ppo_stopped_in_a_rollout_ends_like_one_left_alone(
   results, variables = [], []
   for name, stops in (('alone', ()), ('stopped', stopped)):
     directory = _stopped_run(tmp_path / name, config, stops)
-    agent = loop.train(config, directory).parts.agent
-    assert int(agent.train_step_counter) == config.num_train_steps == 24
+    agent = loop.train(config, directory).agent
+    assert agent.train_step == config.num_train_steps == 24
     results.append(_without_clock(directory.read_results()))
     # Scales of rewards and observations are among them.
-    values = tf.train.Checkpoint(agent=agent)
+    values = tf.train.Checkpoint(**agent.saved)
     path = values.write(str(tmp_path / f'{name}_agent'))
     variables.append(
       {
@@ -344,7 +344,7 @@ def test_pong_stopped_ends_like_one_left_alone(tmp_path):
   agents, results = [], []
   for name, stops in (('alone', ()), ('stopped', (90, 120))):
     directory = _stopped_run(tmp_path / name, config, stops)
-    agents.append(loop.train(config, directory).parts.agent)
+    agents.append(loop.train(config, directory).agent.tf_agent)
     results.append(_without_clock(directory.read_results()))
   assert results[0] == results[1]
   assert int(agents[0].train_step_counter) == config.num_train_steps == 25

@@ -88,7 +88,7 @@ def test_diagnoses_come_at_their_period(request, run, tags, env_steps):
   groups = {tag.split('/')[0] for tag in last}
   assert groups >= {'SNR', 'DeadGradients', 'Dormant', 'Rank', 'Churn'}
   assert {tag.split('/')[1] for tag in last} == set(
-    finished.outcome.parts.networks
+    finished.outcome.agent.networks
   )
   for tag, value in last.items():
     points = _points(events, tag)
@@ -131,7 +131,7 @@ def test_training_is_written_at_the_summary_period(events):
 
 
 def test_sparsity_is_that_of_the_layers(events, tiny_run):
-  network = tiny_run.outcome.parts.networks['q_network']
+  network = tiny_run.outcome.agent.networks['q_network']
   for layer in sparsity.sparse_layers(network):
     tag = f'Sparsity/q_network/{layer.layer.name}'
     expected = 1 - float(np.mean(layer.mask))
@@ -179,7 +179,7 @@ def test_mask_updates_follow_the_cosine(events, tiny_run):
 
 
 def test_mask_images_are_the_masks(events, tiny_run):
-  network = tiny_run.outcome.parts.networks['q_network']
+  network = tiny_run.outcome.agent.networks['q_network']
   for layer in sparsity.sparse_layers(network):
     tag = f'Masks/q_network/{layer.layer.name}'
     metadata = events['train'].SummaryMetadata(tag)
@@ -196,9 +196,9 @@ def test_layers_are_drawn_when_their_sparsity_has_changed(
 ):
   config = tiny_config()
   spec = envs.EnvSpec('CartPole-v1', 4, 2, 500)
-  parts = registry.build(config, spec)
-  network = parts.networks['q_network']
-  writer = summaries.Summaries(tmp_path, config, parts)
+  agent = registry.build(config, spec)
+  network = agent.networks['q_network']
+  writer = summaries.Summaries(tmp_path, config, agent)
   writer.train(10, {}, metrics.Episodes(), 100.0)
   writer.train(20, {}, metrics.Episodes(), 100.0)
   [layer, *_] = sparsity.sparse_layers(network)
@@ -235,8 +235,8 @@ def test_the_config_is_there_as_text_and_as_hparams(events, tiny_run):
 def test_dense_writes_nothing_about_masks(tmp_path, tiny_config):
   config = tiny_config(method='dense', mask_images=True)
   spec = envs.EnvSpec('CartPole-v1', 4, 2, 500)
-  parts = registry.build(config, spec)
-  writer = summaries.Summaries(tmp_path, config, parts)
+  agent = registry.build(config, spec)
+  writer = summaries.Summaries(tmp_path, config, agent)
   writer.train(10, {'Losses/total_loss': 1.5}, metrics.Episodes(), 100.0)
   writer.close()
   events = _read(tmp_path / 'train')
@@ -248,8 +248,8 @@ def test_dense_writes_nothing_about_masks(tmp_path, tiny_config):
 def test_masks_are_images_only_when_asked_for(tmp_path, tiny_config):
   config = tiny_config()
   spec = envs.EnvSpec('CartPole-v1', 4, 2, 500)
-  parts = registry.build(config, spec)
-  writer = summaries.Summaries(tmp_path, config, parts)
+  agent = registry.build(config, spec)
+  writer = summaries.Summaries(tmp_path, config, agent)
   writer.train(10, {}, metrics.Episodes(), 100.0)
   writer.close()
   tags = _tags(_read(tmp_path / 'train'))
@@ -287,20 +287,20 @@ def test_a_continued_run_replaces_what_came_after_its_checkpoint(
   tmp_path, tiny_config
 ):
   config = tiny_config()
-  parts = registry.build(config, _SPEC)
-  writer = summaries.Summaries(tmp_path, config, parts)
+  agent = registry.build(config, _SPEC)
+  writer = summaries.Summaries(tmp_path, config, agent)
   _write(writer, [(50, 1), (100, 2), (150, 3)], [(0, 4), (100, 5), (200, 6)])
   writer.close()
   # The checkpoint at 100 is from before its evaluation.
   _next_second()
   now = _state(config, 100, 0)
-  writer = summaries.Summaries(tmp_path, config, parts, now)
+  writer = summaries.Summaries(tmp_path, config, agent, now)
   _write(writer, [(150, 7), (200, 8), (250, 9)], [(100, 10), (200, 11)])
   writer.flush()  # And killed.
   # That at 200 has its evaluation.
   _next_second()
   now = _state(config, 200, 0, 100, 200)
-  writer = summaries.Summaries(tmp_path, config, parts, now)
+  writer = summaries.Summaries(tmp_path, config, agent, now)
   _write(writer, [(250, 12)], [(300, 13)])
   writer.close()
 
@@ -323,15 +323,15 @@ def test_a_continued_run_replaces_what_came_after_its_checkpoint(
 
 def test_a_reader_that_was_there_before_sees_the_same(tmp_path, tiny_config):
   config = tiny_config()
-  parts = registry.build(config, _SPEC)
-  writer = summaries.Summaries(tmp_path, config, parts)
+  agent = registry.build(config, _SPEC)
+  writer = summaries.Summaries(tmp_path, config, agent)
   _write(writer, [(50, 1), (100, 2), (150, 3)], [])
   writer.flush()
   events = _read(tmp_path / 'train')
   assert len(_points(events, 'Losses/total_loss')) == 3
   _next_second()
   now = _state(config, 70, 0)
-  writer = summaries.Summaries(tmp_path, config, parts, now)
+  writer = summaries.Summaries(tmp_path, config, agent, now)
   _write(writer, [(100, 4)], [])
   writer.close()
   events.Reload()
@@ -340,11 +340,11 @@ def test_a_reader_that_was_there_before_sees_the_same(tmp_path, tiny_config):
 
 def test_the_end_of_what_is_replaced_is_read_first(tmp_path, tiny_config):
   config = tiny_config()
-  parts = registry.build(config, _SPEC)
+  agent = registry.build(config, _SPEC)
   for name in ('train', 'eval'):
     (tmp_path / name).mkdir()
   now = _state(config, 100, 0)
-  summaries.Summaries(tmp_path, config, parts, now).close()
+  summaries.Summaries(tmp_path, config, agent, now).close()
   for name in ('train', 'eval'):
     first, second = sorted(p.name for p in (tmp_path / name).iterdir())
     # Whatever the machine is called: names of containers begin with a digit.
@@ -354,9 +354,9 @@ def test_the_end_of_what_is_replaced_is_read_first(tmp_path, tiny_config):
 
 def test_a_run_goes_on_without_the_event_files_of_before(tmp_path, tiny_config):
   config = tiny_config()
-  parts = registry.build(config, _SPEC)
+  agent = registry.build(config, _SPEC)
   now = _state(config, 100, 0)
-  writer = summaries.Summaries(tmp_path, config, parts, now)
+  writer = summaries.Summaries(tmp_path, config, agent, now)
   _write(writer, [(150, 7)], [(200, 8)])
   writer.close()
   events = _read(tmp_path / 'train')

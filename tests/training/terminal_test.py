@@ -26,7 +26,7 @@ def test_dense_names_no_sparsity(tiny_config, capsys):
 
 def test_the_closing_table(tiny_run):
   table = terminal.closing_table(
-    tiny_run.run_dir, tiny_run.outcome.parts, tiny_run.summary
+    tiny_run.run_dir, tiny_run.outcome.agent, tiny_run.summary
   )
   rows = [line.split() for line in table.splitlines()]
   assert ['q_network'] in rows
@@ -45,6 +45,6 @@ def test_the_closing_table(tiny_run):
 def test_long_times_are_minutes_and_seconds(tiny_run):
   summary = {**tiny_run.summary, 'wall_seconds': 754.6}
   table = terminal.closing_table(
-    tiny_run.run_dir, tiny_run.outcome.parts, summary
+    tiny_run.run_dir, tiny_run.outcome.agent, summary
   )
   assert ' 12:35 ' in table

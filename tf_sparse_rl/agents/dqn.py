@@ -120,20 +120,28 @@ class Dqn(base.Agent):
     self._env_spec = env_spec
     self._td_loss = _TD_LOSSES[config.td_loss]
     self.policy_layers = q_network_layers(config, env_spec)
-    observation_spec = experience.observation_spec(env_spec)
     self._network = stack.Network(
-      self.policy_layers, observation_spec, name='QNetwork'
-    )
-    optimizer = sparse.optimizer(
-      config, self._network, config.learning_rate, epsilon=config.adam_epsilon
+      self.policy_layers,
+      experience.observation_spec(env_spec),
+      name='QNetwork',
     )
     train_step = replicas.train_step_counter()
     self._epsilon = _epsilon(config, train_step)
-    self.tf_agent = DqnAgent(
-      ts.time_step_spec(observation_spec),
-      tensor_spec.BoundedTensorSpec(
-        [], tf.int32, 0, env_spec.num_actions - 1, 'action'
-      ),
+    optimizer = sparse.optimizer(
+      config, self._network, config.learning_rate, epsilon=config.adam_epsilon
+    )
+    self.tf_agent = self._make_agent(config, optimizer, train_step)
+    self.tf_agent.initialize()
+    self.networks = {'q_network': self._network}
+    self.optimizers = sparse.sparse_optimizers(q_network=optimizer)
+    # The target, forward and backward online, and what picks the next action.
+    self.train_passes = {'q_network': 1 + 3 + config.double_dqn}
+
+  def _make_agent(self, config, optimizer, train_step):
+    num_actions = self._env_spec.num_actions
+    return DqnAgent(
+      ts.time_step_spec(experience.observation_spec(self._env_spec)),
+      tensor_spec.BoundedTensorSpec([], tf.int32, 0, num_actions - 1, 'action'),
       q_network=self._network,
       optimizer=optimizer,
       epsilon_greedy=self._epsilon,
@@ -145,11 +153,6 @@ class Dqn(base.Agent):
       train_step_counter=train_step,
       double_dqn=config.double_dqn,
     )
-    self.tf_agent.initialize()
-    self.networks = {'q_network': self._network}
-    self.optimizers = sparse.sparse_optimizers(q_network=optimizer)
-    # The target, forward and backward online, and what picks the next action.
-    self.train_passes = {'q_network': 1 + 3 + config.double_dqn}
 
   def act(self, observations, noise):
     """See Agent: epsilon-greedy, by noise that is uniform in [0, 1)."""

@@ -26,7 +26,7 @@ class Rollouts(tf.Module):
     """
     super().__init__(name='rollouts')
     self._config = config
-    size, action_size = env_spec.observation_size, env_spec.action_size
+    size = env_spec.observation_size
     self.normalizer = normalizer.Normalizer(
       _CLIP_OBSERVATION, name='observations'
     )
@@ -39,14 +39,7 @@ class Rollouts(tf.Module):
     self._head = head
     self._discrete = env_spec.num_actions is not None
     self._collected = rows_lib.rollout(env_spec)
-    self._prepared = rows_lib.Layout(
-      observation=size,
-      action=action_size,
-      returns=1,
-      advantage=1,
-      value=1,
-      parameters=head.num_parameters,
-    )
+    self._prepared = rows_lib.prepared_rollout(env_spec, head.num_parameters)
     observations = tf.TensorSpec([None, size], tf.float32)
     rewards = tf.TensorSpec([None], tf.float32)
     self._predict = tf.function(

@@ -86,3 +86,24 @@ def rollout(env_spec):
     next_observation=size,
     over=1,
   )
+
+
+def prepared_rollout(env_spec, num_parameters):
+  """The layout of an env step as PPO trains on it.
+
+  Args:
+    env_spec: see `transition`.
+    num_parameters: of the policy's distribution when it acted.
+
+  Returns:
+    Layout of observation, normalised; action, returns, advantage, value and
+    parameters.
+  """
+  return Layout(
+    observation=env_spec.observation_size,
+    action=env_spec.action_size,
+    returns=1,
+    advantage=1,
+    value=1,
+    parameters=num_parameters,
+  )
