@@ -520,7 +520,7 @@ def test_without_a_good_checkpoint_it_refuses_and_changes_nothing(path, name):
 
 def _change_format(checkpoint):
   manifest = json.loads((checkpoint / 'manifest.json').read_text('utf-8'))
-  manifest['format'] = 3
+  manifest['format'] = 4
   _write_manifest(checkpoint / 'manifest.json', manifest)
 
 
