@@ -5,7 +5,7 @@ import json
 import math
 import typing
 
-from tf_sparse_rl import names
+from tf_sparse_rl import diagnoses, names
 
 AGENTS = ('dqn', 'sac', 'ppo')
 # Gymnasium's kinds of actions that an agent takes.
@@ -17,7 +17,7 @@ ACTION_SPACES = {
 METHODS = ('dense', 'static', 'set', 'rigl', 'prune')
 DISTRIBUTIONS = ('uniform', 'er', 'erk')
 # What can be looked at while a run trains.
-DIAGNOSTICS = ('snr', 'dormant', 'rank', 'norms', 'churn')
+DIAGNOSTICS = tuple(diagnoses.KINDS)
 # The paper's.
 ATARI_GAMES = (
   'Assault',

@@ -3,6 +3,29 @@
 import tensorflow as tf
 
 from tf_sparse_rl import sparsity
+from tf_sparse_rl.diagnostics import base
+
+
+class Diagnosis(base.Diagnosis):
+  """A MaskHistory of each network."""
+
+  needs_views = False
+
+  def __init__(self, agent):
+    """See base class; begins with the masks as they are."""
+    self._histories = {
+      name: MaskHistory(network) for name, network in agent.networks.items()
+    }
+    self.saved = {'mask_history': self._histories}
+
+  def diagnose(self, views):
+    """See base class."""
+    del views
+    return {
+      f'Churn/{name}/{what}': share
+      for name, history in self._histories.items()
+      for what, share in history.look().items()
+    }
 
 
 class MaskHistory(tf.Module):

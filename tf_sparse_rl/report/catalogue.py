@@ -1,9 +1,11 @@
 """The figures of a report, in order, with their titles and captions."""
 
+import functools
 from collections.abc import Callable
 from typing import NamedTuple
 
-from tf_sparse_rl.report import diagnoses, figures, panels
+from tf_sparse_rl import diagnoses
+from tf_sparse_rl.report import diagnosis_figures, figures, panels
 
 
 class Entry(NamedTuple):
@@ -92,26 +94,14 @@ FIGURES = (
     'Return with Gaussian noise added to observations at evaluation. ' + _BANDS,
     panels.noise_robustness,
   ),
-  Entry(
-    'signal_to_noise',
-    'Signal-to-noise of gradients',
-    "Size of the mean over the standard deviation of a batch's gradients, "
-    'averaged over active connections, those whose gradient is always 0 left '
-    "out, after the paper's figure 5. " + _BANDS,
-    diagnoses.signal_to_noise,
-  ),
-  Entry(
-    'dormancy',
-    'Dormant units',
-    'Share of hidden units whose activation is at most 0.025 of the mean of '
-    'their layer. ' + _BANDS,
-    diagnoses.dormancy,
-  ),
-  Entry(
-    'rank',
-    'Rank of features',
-    'Singular values of the last hidden layer that make up 99 % of their sum. '
-    + _BANDS,
-    diagnoses.rank,
+  *(
+    Entry(
+      kind.figure.name,
+      kind.figure.title,
+      f'{kind.figure.caption} {_BANDS}',
+      functools.partial(diagnosis_figures.over_time, figure_row=kind.figure),
+    )
+    for kind in diagnoses.KINDS.values()
+    if kind.figure
   ),
 )

@@ -9,7 +9,7 @@ from tensorboard.compat.proto import event_pb2
 from tensorboard.plugins.hparams import api as hparams
 
 from tf_sparse_rl import config as config_lib
-from tf_sparse_rl import sparsity
+from tf_sparse_rl import diagnoses, sparsity
 from tf_sparse_rl.training import layer_picture
 
 # {tag: meaning}. The horizontal axis is always the env step.
@@ -34,28 +34,7 @@ TAGS = {
   'MaskUpdate/{network}/changed_fraction': 'share of the active connections '
   'replaced or removed since the previous summary, where any were',
   'Masks/{network}/{layer}': 'the mask as an image, with --mask_images',
-  'SNR/{network}/{entries}': "snr: mean of a kernel entry's gradients over "
-  'their std in a batch, averaged over entries, active or all; not over dead',
-  'SNR/{network}/{layer}/{entries}': 'snr: the same of one layer',
-  'DeadGradients/{network}/{entries}': 'snr: share of these entries whose '
-  'gradient is the same for every sample, as 0 is',
-  'DeadGradients/{network}/{layer}/{entries}': 'snr: the same of one layer',
-  'Dormant/{network}/{threshold}': 'dormant: share of hidden units whose '
-  'activation is at most this part of the mean of their layer',
-  'Rank/{network}/srank': 'rank: of the last hidden layer, singular values '
-  'that make up 99 % of their sum',
-  'Rank/{network}/effective': 'rank: of the same, exp of the entropy of its '
-  'singular values',
-  'Norms/{network}/weights': 'norms: Euclidean norm of all kernels',
-  'Norms/{network}/gradients': 'norms: the same of their masked gradient',
-  'Values/{network}/{statistic}': 'norms: mean, std, min and max of what a '
-  'Q-network, a critic or a value network says of the batch',
-  'Churn/{network}/changed': 'churn: share of the connections of the diagnosis '
-  'before that are gone',
-  'Churn/{network}/survived': 'churn: share of the first connections that have '
-  'been active ever since',
-  'Churn/{network}/ever_active': 'churn: share of all entries that have been '
-  'active at some diagnosis',
+  **diagnoses.TAGS,
   'Speed/env_steps_per_sec': 'env steps a second since the previous point',
   'Config': 'the config as text',
 }

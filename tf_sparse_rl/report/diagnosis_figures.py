@@ -11,38 +11,22 @@ from tf_sparse_rl.report import aggregates, drawing
 _DASHES = ('-', '--', ':', '-.')
 
 
-def signal_to_noise(study):
-  """Signal-to-noise of gradients, a row a network."""
-  return _over_time(
-    study, lambda network: f'SNR/{network}/active', '{}: SNR of active'
-  )
-
-
-def dormancy(study):
-  """Share of dormant units at the threshold 0.025, a row a network."""
-  return _over_time(
-    study, lambda network: f'Dormant/{network}/0.025', '{}: dormant'
-  )
-
-
-def rank(study):
-  """Srank of the features, a row a network."""
-  return _over_time(study, lambda network: f'Rank/{network}/srank', '{}: srank')
-
-
-def _over_time(study, tag_of, label):
+def over_time(study, figure_row):
   """A tag over env steps: a row a network, a column an environment.
 
   Methods are told apart by colour, sparsities of a method by dashes.
 
   Args:
     study: an AgentStudy.
-    tag_of: function of a network's name.
-    label: of the vertical axis, with a place for the network's name.
+    figure_row: a `diagnoses.Figure`.
 
   Returns:
     A Figure, or None if no run has such a tag.
   """
+
+  def tag_of(network):
+    return figure_row.tag.format(network=network)
+
   networks = [n for n in _networks(study) if _having(study, tag_of(n))]
   if not networks:
     return None
@@ -62,7 +46,7 @@ def _over_time(study, tag_of, label):
         label=r.cell.label,
         linestyle=_DASHES[sparsities.index(r.cell.sparsity) % len(_DASHES)],
       )
-    row[0].set_ylabel(label.format(network))
+    row[0].set_ylabel(figure_row.label.format(network=network))
   for axis, name in zip(axes[0], names):
     axis.set_title(name)
   for axis in axes[-1]:

@@ -3,7 +3,8 @@
 import pytest
 
 from tests.report import studies
-from tf_sparse_rl.report import diagnoses, drawing
+from tf_sparse_rl import diagnoses
+from tf_sparse_rl.report import diagnosis_figures, drawing
 
 
 @pytest.fixture(autouse=True)
@@ -47,8 +48,12 @@ def study_fixture(tmp_path, read_study):
   return read_study(tmp_path)
 
 
+def _draw(study, kind):
+  return diagnosis_figures.over_time(study, diagnoses.KINDS[kind].figure)
+
+
 def test_signal_to_noise_by_hand(study):
-  figure = diagnoses.signal_to_noise(study)
+  figure = _draw(study, 'snr')
   actor, critic = figure.axes
   assert actor.get_title() == 'Walker2d-v5'
   assert actor.get_ylabel() == 'actor: SNR of active'
@@ -65,5 +70,5 @@ def test_signal_to_noise_by_hand(study):
 
 
 def test_what_no_run_has_looked_into_is_not_drawn(study):
-  assert diagnoses.dormancy(study) is None
-  assert diagnoses.rank(study) is None
+  assert _draw(study, 'dormant') is None
+  assert _draw(study, 'rank') is None

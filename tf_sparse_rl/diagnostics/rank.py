@@ -1,29 +1,21 @@
-"""Dormant units and the rank of features."""
+"""Rank of the features that a network computes."""
 
 import numpy as np
 
+from tf_sparse_rl.diagnostics import base
 
-def dormant_fraction(activations, threshold):
-  """Share of hidden units that say next to nothing.
 
-  A unit is dormant if its mean |activation| over the batch is at most
-  `threshold` times the mean of that over the units of its layer. In a layer
-  that is 0 throughout, all are. A channel of a convolution is one unit.
+class Diagnosis(base.Diagnosis):
+  """Two measures of the rank of the last hidden layer's outputs."""
 
-  Args:
-    activations: list of float arrays `[batch, ..., units]`, one a hidden layer.
-    threshold: of the score, at least 0.
-
-  Returns:
-    float in [0, 1], over the units of all layers.
-
-  Reference: Sokar et al. 2023, definitions 3.1 and 3.2.
-  """
-  dormant = []
-  for layer in activations:
-    sizes = np.abs(layer).mean(axis=tuple(range(layer.ndim - 1)))
-    dormant.append(sizes <= threshold * sizes.mean())
-  return float(np.concatenate(dormant).mean())
+  def of_network(self, view):
+    """See base class."""
+    features = view.trace.layers[-1].inputs
+    singular_values = np.linalg.svd(features, compute_uv=False)
+    return {
+      f'Rank/{view.name}/srank': float(srank(singular_values)),
+      f'Rank/{view.name}/effective': effective_rank(singular_values),
+    }
 
 
 def srank(singular_values, delta=0.01):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tf_sparse_rl.diagnostics import features
+from tf_sparse_rl.diagnostics import dormant, rank
 
 
 def test_dormant_by_hand():
@@ -11,12 +11,12 @@ def test_dormant_by_hand():
   first = np.array([[0, 1, -3, 8], [0, -1, 3, 0]])
   second = np.array([[1.0, 1.0], [1.0, 1.0]])
   for threshold, expected in ((0, 1), (0.4, 1), (0.5, 2), (1, 4), (2, 6)):
-    found = features.dormant_fraction([first, second], threshold)
+    found = dormant.fraction([first, second], threshold)
     assert found == pytest.approx(expected / 6), threshold
 
 
 def test_in_a_layer_of_zeros_all_are_dormant():
-  assert features.dormant_fraction([np.zeros((2, 3))], 0.0) == 1.0
+  assert dormant.fraction([np.zeros((2, 3))], 0.0) == 1.0
 
 
 @pytest.mark.parametrize(
@@ -32,23 +32,23 @@ def test_in_a_layer_of_zeros_all_are_dormant():
   ],
 )
 def test_srank_by_hand(values, delta, expected):
-  assert features.srank(np.array(values, float), delta) == expected
+  assert rank.srank(np.array(values, float), delta) == expected
 
 
 def test_effective_rank_by_hand():
-  def rank(*values):
-    return features.effective_rank(np.array(values, float))
+  def effective(*values):
+    return rank.effective_rank(np.array(values, float))
 
-  assert rank(3, 3, 3) == pytest.approx(3)
-  assert rank(2, 0, 0) == 1
-  assert rank(0, 0) == 0
+  assert effective(3, 3, 3) == pytest.approx(3)
+  assert effective(2, 0, 0) == 1
+  assert effective(0, 0) == 0
   # Shares 1/2, 1/4, 1/4: entropy 1.5 ln 2.
-  assert rank(2, 1, 1) == pytest.approx(2**1.5)
+  assert effective(2, 1, 1) == pytest.approx(2**1.5)
 
 
 def test_of_a_matrix_of_rank_two():
   rng = np.random.default_rng(0)
   matrix = rng.normal(size=(50, 2)) @ rng.normal(size=(2, 20))
   values = np.linalg.svd(matrix, compute_uv=False)
-  assert features.srank(values) == 2
-  assert 1 < features.effective_rank(values) < 2.01
+  assert rank.srank(values) == 2
+  assert 1 < rank.effective_rank(values) < 2.01

@@ -1,0 +1,28 @@
+"""Signal-to-noise ratio of gradients, of each layer and of a network."""
+
+import numpy as np
+
+from tf_sparse_rl.diagnostics import base, signal, trace
+
+
+class Diagnosis(base.Diagnosis):
+  """See `signal.signal_to_noise`; over active entries, and over all."""
+
+  def of_network(self, view):
+    """See base class; the network's entries also count as one layer."""
+    names = [f'{view.name}/{trace.plain(x).name}' for x in view.layers]
+    found = {}
+    for which, kept in (
+      ('active', view.masks),
+      ('all', [np.ones_like(mask) for mask in view.masks]),
+    ):
+      parts = [
+        (of.mean[where], of.square[where])
+        for of, where in zip(view.moments, kept)
+      ]
+      whole = [np.concatenate(arrays) for arrays in zip(*parts)]
+      for owner, (mean, square) in zip([*names, view.name], [*parts, whole]):
+        ratio = signal.signal_to_noise(mean, square)
+        found[f'SNR/{owner}/{which}'] = ratio.ratio
+        found[f'DeadGradients/{owner}/{which}'] = ratio.dead
+    return found
