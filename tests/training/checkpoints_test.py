@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tf_sparse_rl import envs
+from tf_sparse_rl import envs, replay
 from tf_sparse_rl.agents import registry
 from tf_sparse_rl.envs import gymnasium_env
-from tf_sparse_rl.training import checkpoints, metrics, replay, state
+from tf_sparse_rl.training import checkpoints, metrics, state
 
 
 class _Run:
@@ -28,7 +28,7 @@ class _Run:
     self.agent = tf.Module()
     self.agent.weights = tf.Variable(tf.zeros([3]))
     self.agent.train_step = tf.Variable(0, dtype=tf.int64)
-    self.buffer = replay.Replay(capacity, observation_size=1, action_size=1)
+    self.buffer = replay.Replay(capacity, envs.EnvSpec('Made-v0', 1, 3, None))
     self.path = path
     self.checkpoints = checkpoints.Checkpoints(path, self.agent, self.buffer)
     self.told = []
@@ -619,7 +619,7 @@ def agents_fixture(tiny_config):
 @pytest.mark.parametrize('other', ['smaller', 'deeper', 'dense'])
 def test_an_agent_of_another_run_is_refused(path, agents, other):
   def keeper(name, path):
-    buffer = replay.Replay(50, observation_size=4, action_size=1)
+    buffer = replay.Replay(50, envs.EnvSpec('CartPole-v1', 4, 2, 500))
     return checkpoints.Checkpoints(path, agents[name], buffer)
 
   keeper('usual', path).save(20, {'from': 20})

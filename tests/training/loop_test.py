@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tf_sparse_rl import flags, sparsity
-from tf_sparse_rl.training import checkpoints, loop, replay, run_dir
+from tf_sparse_rl import flags, replay, sparsity
+from tf_sparse_rl.training import checkpoints, loop, run_dir
 
 _CLOCK = ('wall_seconds', 'env_steps_per_sec')
 
@@ -120,7 +120,7 @@ def test_environments_side_by_side(
   starts = set()
   for i in range(num_envs):
     own = rows[i::num_envs]
-    follows = (own[:-1, 7:] == own[1:, :4]).all(axis=1)
+    follows = (own[:-1, 7:11] == own[1:, :4]).all(axis=1)
     over = own[:-1, 6] == 0
     assert (follows != over).all() and over.any()
     starts |= {tuple(row) for row in own[1:][over][:, :4]} | {tuple(own[0, :4])}

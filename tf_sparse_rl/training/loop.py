@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tf_sparse_rl import envs, seeds
+from tf_sparse_rl import envs, replay, seeds
 from tf_sparse_rl.agents import parts as agent_parts
 from tf_sparse_rl.agents import registry
 from tf_sparse_rl.diagnostics import diagnoser
@@ -16,7 +16,6 @@ from tf_sparse_rl.training import (
   checkpoints,
   evaluation,
   learner,
-  replay,
   results,
   state,
   summaries,
