@@ -99,7 +99,7 @@ class Replay(ring.Ring):
     Returns:
       float32 `[batch, row_size]`, a copy.
     """
-    steps = self._steps[numbers % self.capacity]
+    steps = self._steps.take(numbers % self.capacity, axis=0)
     reward, discount, last = self._returns.of(self, numbers)
     next_observation = self._led_to(
       last % self.capacity, self.column('end', last)
