@@ -121,5 +121,9 @@ def test_a_finished_run_is_evaluated_and_reported(tmp_path):
     '--num_resamples=100',
   )
   assert told == f'Report: {out}/index.html\n'
-  final = json.loads((path / 'summary.json').read_text('utf-8'))['final_return']
-  assert f'{final:.1f}' in (out / 'index.html').read_text('utf-8')
+  [header, row] = (out / 'tables' / 'runs.csv').read_text('utf-8').splitlines()
+  reported = dict(zip(header.split(','), row.split(',')))
+  summary = json.loads((path / 'summary.json').read_text('utf-8'))
+  assert reported['status'] == 'finished'
+  assert reported['condition'] == 'RigL 0.9'
+  assert float(reported['final return']) == summary['final_return']
