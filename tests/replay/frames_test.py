@@ -17,6 +17,7 @@ _ENDS = {
   'both': (True, True),
 }
 _GAMMA = 0.9
+_OF_RETURNS = ('n_step', 'clip_rewards')
 
 
 class _Game:
@@ -87,8 +88,14 @@ def _played(draw):
   return settings, ends
 
 
-def _buffer(settings):
-  return replay.FrameReplay(**settings, frame_shape=(1, 2), gamma=_GAMMA)
+def _buffer(settings, frame_shape=(1, 2), gamma=_GAMMA):
+  others = {'gamma': gamma}
+  others |= {k: v for k, v in settings.items() if k in _OF_RETURNS}
+  settings = {k: v for k, v in settings.items() if k not in _OF_RETURNS}
+  returns = replay.Returns(**others)
+  return replay.FrameReplay(
+    frame_shape=frame_shape, returns=returns, **settings
+  )
 
 
 class _Player:
@@ -177,9 +184,8 @@ def _stack(*frames):
 
 def _by_hand(n_step, clip_rewards=False):
   """Frames 1, 2, 3 | 7, 8, 9, ...; the first episode is truncated at 3."""
-  buffer = replay.FrameReplay(
-    20, (1, 1), 2, n_step, 0.5, clip_rewards=clip_rewards
-  )
+  returns = replay.Returns(n_step, 0.5, clip_rewards)
+  buffer = replay.FrameReplay(20, (1, 1), 2, returns=returns)
   for before, action, reward, after, ends in (
     ((0, 1), 4, 1.0, (1, 2), (False, False)),
     ((1, 2), 5, 6.0, (2, 3), (False, True)),
@@ -273,8 +279,8 @@ def test_frames_of_ends_go_with_their_transitions():
 )
 def test_the_smallest_capacity(settings, smallest):
   with pytest.raises(ValueError, match=f'at least {smallest} trans.*num_envs'):
-    replay.FrameReplay(smallest - 1, (1, 1), **settings)
-  buffer = replay.FrameReplay(smallest, (1, 1), **settings)
+    _buffer({**settings, 'capacity': smallest - 1})
+  buffer = _buffer({**settings, 'capacity': smallest}, (1, 1))
   step = gymnasium_env.Step(_stack(0, 0, 0, 0), 0.0, False, False)
   for _ in range(3 * smallest):
     buffer.add(_stack(0, 0, 0, 0), 0, step)

@@ -16,9 +16,9 @@ def _step(observation, reward=0.0, terminated=False, truncated=False):
   )
 
 
-def _replay(capacity, observation_size=1, action_size=1, **settings):
+def _replay(capacity, observation_size=1, action_size=1, num_envs=1, **returns):
   spec = walks.spec(observation_size, action_size)
-  return replay.Replay(capacity, spec, **settings)
+  return replay.Replay(capacity, spec, num_envs, replay.Returns(**returns))
 
 
 def test_a_row_by_hand():

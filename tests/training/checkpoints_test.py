@@ -172,8 +172,8 @@ def test_a_segment_has_the_new_transitions_and_no_others(path):
   run = _Run(path, capacity=50).save(20, 21, 40, 60, 200)
   rows = np.load(path / _segment(21, 40))
   np.testing.assert_array_equal(rows[:, 0], np.arange(21, 40))
-  # 19 rows of 5 float32 and the 128 bytes that NumPy puts in front.
-  assert (path / _segment(21, 40)).stat().st_size == 19 * 5 * 4 + 128
+  # 19 rows of 6 float32 and the 128 bytes that NumPy puts in front.
+  assert (path / _segment(21, 40)).stat().st_size == 19 * 6 * 4 + 128
   # Across the end of the ring.
   rows = np.load(path / _segment(40, 60))
   np.testing.assert_array_equal(rows[:, 0], np.arange(40, 60))
@@ -583,12 +583,12 @@ def test_a_segment_cannot_bring_code(path, tmp_path, content, others):
 @pytest.mark.parametrize(
   'rows',
   [
-    np.zeros([20, 6], np.float32),
-    np.zeros([19, 5], np.float32),
+    np.zeros([20, 7], np.float32),
+    np.zeros([19, 6], np.float32),
     np.zeros([100], np.float32),
     np.zeros([], np.float32),
-    np.full([20, 5], 'text'),
-    np.zeros([20, 5], [('a', np.float32), ('b', np.int32)]),
+    np.full([20, 6], 'text'),
+    np.zeros([20, 6], [('a', np.float32), ('b', np.int32)]),
   ],
 )
 def test_a_segment_of_another_shape_is_told(path, rows):

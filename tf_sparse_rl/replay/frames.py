@@ -4,8 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tf_sparse_rl.replay import n_step as n_step_lib
-from tf_sparse_rl.replay import ring
+from tf_sparse_rl.replay import n_step, ring
 from tf_sparse_rl.replay import rows as rows_lib
 
 # Rows that are copied at once.
@@ -35,10 +34,8 @@ class FrameReplay(ring.Ring):
     capacity,
     frame_shape=(84, 84),
     num_frames=4,
-    n_step=1,
-    gamma=0.99,
     num_envs=1,
-    clip_rewards=False,
+    returns=n_step.ONE_STEP,
   ):
     """Allocates the ring.
 
@@ -46,26 +43,23 @@ class FrameReplay(ring.Ring):
       capacity: transitions; the oldest is overwritten.
       frame_shape: (height, width).
       num_frames: frames of an observation.
-      n_step: env steps from observation to next_observation.
-      gamma: discount of an env step.
       num_envs: environments that add in turn.
-      clip_rewards: whether the reward of an env step is drawn as one in
-        [-1, 1]; it is kept as it is.
+      returns: how rewards are drawn; they are kept as they are.
 
     Raises:
       ValueError: if no transition would ever be whole.
     """
-    smallest = (num_frames - 1 + n_step) * num_envs + 1
+    smallest = (num_frames - 1 + returns.n_step) * num_envs + 1
     if capacity < smallest:
       raise ValueError(
         f'Expected a capacity of at least {smallest} transitions for '
-        f'num_frames={num_frames}, n_step={n_step}, num_envs={num_envs}. '
-        f'Received: {capacity}.'
+        f'num_frames={num_frames}, n_step={returns.n_step}, '
+        f'num_envs={num_envs}. Received: {capacity}.'
       )
     frames = np.zeros((capacity, *frame_shape), np.uint8)
     super().__init__(capacity, num_envs, rows_lib.step(0, 1), frames)
     self._num_frames = num_frames
-    self._returns = n_step_lib.Returns(n_step, gamma, clip_rewards)
+    self._returns = returns
     self._row = np.dtype(
       [
         ('frame', np.uint8, frame_shape),
@@ -78,7 +72,7 @@ class FrameReplay(ring.Ring):
 
   @property
   def num_bytes(self):
-    """See Ring."""
+    """Memory of the steps and their frames once the ring is full."""
     return super().num_bytes + self._observations.nbytes
 
   @property
@@ -130,7 +124,7 @@ class FrameReplay(ring.Ring):
     return Transitions(observation, action, reward, discount, next_observation)
 
   def _kept(self, observation):
-    """See Ring."""
+    """The newest frame; see Ring."""
     return observation[..., -1]
 
   def _stack(self, stacks, numbers):
@@ -184,7 +178,7 @@ class FrameReplay(ring.Ring):
     return rows
 
   def _load(self, begin, rows):
-    """See Ring."""
+    """Takes over a segment of `rows`; see Ring."""
     if rows.dtype != self._row or rows.ndim != 1:
       raise ValueError(
         f'Expected rows of {self._row}. Received: {rows.dtype}, {rows.shape}.'
@@ -199,17 +193,10 @@ class FrameReplay(ring.Ring):
     numbers = np.arange(begin, begin + size)
     places = numbers % self.capacity
     self._observations[places] = transitions['frame']
-    # The newest are not drawn before they are followed.
-    self._steps[places] = np.stack(
-      [
-        transitions['action'],
-        transitions['reward'],
-        ~transitions['terminated'],
-        ring.ends(over, is_newest=False),
-      ],
-      axis=1,
-    )
-    for number, row in zip(numbers[over].tolist(), last):
-      if number >= self._oldest:
-        self._beside[number % self.capacity] = row['frame'].copy()
+    # What the newest led to is not needed: they are not drawn until it follows.
+    action, reward = transitions['action'], transitions['reward']
+    steps = action, reward, ~transitions['terminated'], over
+    self._steps[places] = np.stack(steps, axis=1)
+    for place, row in zip(places[over].tolist(), last):
+      self._beside[place] = row['frame'].copy()
     return numbers

@@ -53,3 +53,6 @@ class Returns:
     last = numbers + (num_taken - 1) * ring.num_envs
     discount = self._powers[num_taken - 1] * ring.column('discount', last)
     return np.sum(rewards * taken * self._powers, axis=1), discount, last
+
+
+ONE_STEP = Returns()

@@ -5,8 +5,8 @@ import abc
 import numpy as np
 
 # Values of the column `end`; it is 0 where the next step follows.
-_LAST = 1.0  # The last step of an episode.
-_NEWEST = -1.0  # The newest of an environment, whose episode goes on.
+LAST = 1.0  # The last step of an episode.
+NEWEST = -1.0  # The newest of an environment, whose episode goes on.
 
 
 class Ring(abc.ABC):
@@ -81,7 +81,7 @@ class Ring(abc.ABC):
     row[self._outcome] = (
       step.reward,
       0.0 if step.terminated else 1.0,
-      _LAST if over else _NEWEST,
+      LAST if over else NEWEST,
     )
     self._beside[place] = np.array(
       self._kept(step.observation), self._observations.dtype
@@ -142,7 +142,7 @@ class Ring(abc.ABC):
 
   def _follow(self, place):
     """Notes that the step at a place is no longer its environment's newest."""
-    if self._steps[place, -1] == _NEWEST:
+    if self._steps[place, -1] == NEWEST:
       self._steps[place, -1] = 0.0
       del self._beside[place]
 
@@ -153,21 +153,3 @@ class Ring(abc.ABC):
     for i, place in zip(found.tolist(), places[found].tolist()):
       observations[i] = self._beside[place]
     return observations
-
-  def _keep_beside(self, numbers, ends, observations):
-    """Takes over what the steps led to whose `end` is not 0."""
-    for i in np.flatnonzero(ends):
-      self._beside[int(numbers[i]) % self.capacity] = observations[i].copy()
-
-
-def ends(over, is_newest):
-  """The column `end` of steps.
-
-  Args:
-    over: bool `[steps]`, whether an episode is over.
-    is_newest: bool `[steps]`, whether no step of its environment follows.
-
-  Returns:
-    float32 `[steps]`.
-  """
-  return np.where(over, _LAST, np.where(is_newest, _NEWEST, 0)).astype('f4')

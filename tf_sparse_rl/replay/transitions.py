@@ -2,8 +2,7 @@
 
 import numpy as np
 
-from tf_sparse_rl.replay import n_step as n_step_lib
-from tf_sparse_rl.replay import ring
+from tf_sparse_rl.replay import n_step, ring
 from tf_sparse_rl.replay import rows as rows_lib
 
 # Rows that are copied at once.
@@ -22,37 +21,31 @@ class Replay(ring.Ring):
     self,
     capacity,
     env_spec,
-    n_step=1,
-    gamma=0.99,
     num_envs=1,
-    clip_rewards=False,
+    returns=n_step.ONE_STEP,
   ):
     """Allocates the ring.
 
     Args:
       capacity: transitions; the oldest is overwritten.
       env_spec: an EnvSpec with flat observations.
-      n_step: env steps from observation to next_observation, see
-        `n_step.Returns`.
-      gamma: discount of an env step.
       num_envs: environments that add in turn.
-      clip_rewards: whether the reward of an env step is drawn as one in
-        [-1, 1]; it is kept as it is.
+      returns: how rewards are drawn; they are kept as they are.
 
     Raises:
       ValueError: if no transition would ever be whole.
     """
-    smallest = (n_step - 1) * num_envs + 1
+    smallest = (returns.n_step - 1) * num_envs + 1
     if capacity < smallest:
       raise ValueError(
         f'Expected a capacity of at least {smallest} transitions for '
-        f'n_step={n_step}, num_envs={num_envs}. Received: {capacity}.'
+        f'n_step={returns.n_step}, num_envs={num_envs}. Received: {capacity}.'
       )
     sizes = env_spec.observation_size, env_spec.action_size
     super().__init__(capacity, num_envs, rows_lib.step(*sizes))
     self._transition = rows_lib.transition(env_spec)
     self._rollout = rows_lib.rollout(env_spec)
-    self._returns = n_step_lib.Returns(n_step, gamma, clip_rewards)
+    self._returns = returns
 
   @property
   def row_size(self):
@@ -139,21 +132,22 @@ class Replay(ring.Ring):
     return np.concatenate([steps[:, :-1], next_observation], axis=1)
 
   def _take(self, places):
-    """See Ring; to take whole rows is faster."""
+    """Takes whole rows first, which is faster than entries of them."""
     steps = self._steps.take(places, axis=0, mode='wrap')
     return steps[:, self._layout['observation']]
 
   def _load(self, begin, rows):
-    """See Ring."""
-    rows = self._with_over(rows)[max(0, self._oldest - begin) :]
-    begin = max(begin, self._oldest)
+    """Takes over a segment of `rows`, with or without `over`; see Ring."""
+    rows = self._with_over(rows)
     numbers = np.arange(begin, begin + len(rows))
     columns = self._rollout.split(rows)
     is_newest = numbers >= self._added - self._num_envs
-    ends = ring.ends(columns['over'][:, 0] > 0, is_newest)
-    steps = self._layout.join(**columns, end=ends[:, np.newaxis])
-    self._steps[numbers % self.capacity] = steps
-    self._keep_beside(numbers, ends, columns['next_observation'])
+    ends = columns['over'][:, 0]
+    ends = np.where(is_newest & (ends == 0), ring.NEWEST, ends)
+    places = numbers % self.capacity
+    self._steps[places] = self._layout.join(**columns, end=ends[:, np.newaxis])
+    for i in np.flatnonzero(ends):
+      self._beside[int(places[i])] = columns['next_observation'][i].copy()
     return numbers
 
   def _with_over(self, rows):
