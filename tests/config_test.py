@@ -284,7 +284,10 @@ _SOLVED = ('actor_sparsity', 'critic_sparsity', 'actor_width', 'critic_width')
   [
     ({'num_env_steps': 100}, 'initial_collect_env_steps'),
     ({'num_env_steps': 5000, 'num_envs': 7}, 'num_env_steps as a multiple of'),
-    ({'n_step': 2}, 'n_step=1 with network=mlp'),
+    (
+      {'n_step': 5, 'num_envs': 4, 'initial_collect_env_steps': 19},
+      'initial_collect_env_steps of at least n_step',
+    ),
     (
       {
         'network': 'nature_cnn',
@@ -386,6 +389,7 @@ def test_fields_that_disagree_are_refused(values, expected):
     {'seed': 2**31 - 1},
     {'hidden_units': (1,)},
     {'replay_capacity': 1},
+    {'n_step': 5, 'num_envs': 4, 'initial_collect_env_steps': 20},
     {'agent': 'sac', 'actor_sparsity': 0, 'critic_sparsity': 0.999},
     {'agent': 'sac', 'actor_width': 1000, 'critic_width': 1e-3},
     {'agent': 'sac', 'alpha_learning_rate': 0, 'initial_log_alpha': -20},

@@ -191,7 +191,7 @@ class Config:
     False, 'the online network picks the action that the target values', _DQN
   )
   n_step: int = _field(
-    1, 'env steps whose rewards are summed before a value; images only', _DQN
+    1, 'env steps whose rewards are summed before a value', _DQN
   )
   clip_rewards: bool | None = _field(
     None, 'train on rewards cut off at -1 and 1', _DQN
@@ -624,16 +624,10 @@ def _check_replicas(config):
 
 
 def _check_n_step(config):
-  """Which replay can sum rewards, and that it has something to draw."""
+  """Whether there is something to draw when training begins."""
   if config.agent != 'dqn':
     return
-  if config.network == 'mlp':
-    if config.n_step > 1:
-      raise ValueError(
-        'Expected n_step=1 with network=mlp: only the replay of images sums '
-        f'rewards. Received: n_step={config.n_step}.'
-      )
-  elif config.initial_collect_env_steps < config.n_step * config.num_envs:
+  if config.initial_collect_env_steps < config.n_step * config.num_envs:
     raise ValueError(
       'Expected initial_collect_env_steps of at least n_step * num_envs. '
       f'Received: {config.initial_collect_env_steps}, {config.n_step} and '

@@ -242,6 +242,7 @@ def test_the_loss_of_a_batch_by_hand(changes):
   target = _weights(agent.tf_agent._target_q_network)
   assert not np.array_equal(online[0][0], target[0][0])
   rows = _rows(rng)
+  rows[::2, 6] *= 0.9**2  # As over three env steps.
   noise = agent.noise(rng, 1)
   _, scalars = learn.train_on(rows, observation, noise)
 

@@ -7,10 +7,10 @@ import pytest
 import tensorflow as tf
 from tf_agents.agents.ppo import ppo_clip_agent
 
-from tf_sparse_rl import envs, flags, sparsity
+from tf_sparse_rl import envs, flags, replay, sparsity
 from tf_sparse_rl.agents import registry, rollouts
 from tf_sparse_rl.sparsity import counting
-from tf_sparse_rl.training import learner, replay
+from tf_sparse_rl.training import learner
 
 _BOX = envs.EnvSpec('HalfCheetah-v5', 5, None, 1000, (-1.0, -2.0), (1.0, 0.5))
 _DISCRETE = envs.EnvSpec('CartPole-v1', 5, 3, 500)
@@ -38,7 +38,7 @@ def _config(**changes):
 
 def _collect(agent, spec, rng, num_env_steps=_ROLLOUT):
   """A full Rollout of a made-up environment, acted in by the policy."""
-  buffer = replay.Rollout(_ROLLOUT, spec.observation_size, spec.action_size)
+  buffer = replay.Rollout(_ROLLOUT, spec)
   observation = rng.normal(size=5).astype(np.float32)
   for _ in range(num_env_steps):
     action = agent.act(

@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tf_sparse_rl import envs, flags, sparsity
+from tf_sparse_rl import envs, flags, replay, sparsity
 from tf_sparse_rl.agents import registry
 from tf_sparse_rl.diagnostics import diagnoser, trace
-from tf_sparse_rl.training import frame_replay
 
 _BATCH = 16
 _NUM_LAYERS = {'nature_cnn': 5, 'impala_resnet': 17}
@@ -73,7 +72,7 @@ def _agent(name, **changes):
 
 def _rows_of_images(rng, spec):
   shape = (_BATCH, *spec.observation_shape)
-  return frame_replay.Transitions(
+  return replay.Transitions(
     rng.integers(256, size=shape, dtype=np.uint8),
     rng.integers(spec.num_actions, size=_BATCH, dtype=np.int32),
     rng.normal(size=_BATCH).astype(np.float32),

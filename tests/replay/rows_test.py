@@ -1,5 +1,8 @@
 """The layout of a row, for NumPy and for TensorFlow."""
 
+import subprocess
+import sys
+
 import numpy as np
 import tensorflow as tf
 
@@ -43,3 +46,23 @@ def test_a_transition_has_the_sizes_of_its_environment():
   assert layout['discount'] == slice(8, 9)
   discrete = rows.transition(envs.EnvSpec('Made-v0', 4, 3, None))
   assert discrete.size == 4 + 1 + 1 + 1 + 4
+
+
+def test_a_step_and_a_rollout_begin_like_a_transition():
+  spec = envs.EnvSpec('Made-v0', 5, None, None, (-1.0, -1.0), (1.0, 1.0))
+  transition, rollout = rows.transition(spec), rows.rollout(spec)
+  assert (rollout.size, rollout['over']) == (transition.size + 1, slice(14, 15))
+  step = rows.step(5, 2)
+  assert (step.size, step['end']) == (10, slice(9, 10))
+  for name in ('observation', 'action', 'reward', 'discount'):
+    assert transition[name] == rollout[name] == step[name]
+  assert rollout['next_observation'] == transition['next_observation']
+
+
+def test_it_imports_no_tensorflow():
+  script = 'import sys; from tf_sparse_rl import replay; print(*sys.modules)'
+  modules = subprocess.run(
+    [sys.executable, '-c', script], capture_output=True, text=True, check=True
+  ).stdout.split()
+  assert 'tf_sparse_rl.replay.rows' in modules
+  assert 'tensorflow' not in modules

@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tf_sparse_rl import envs
+from tf_sparse_rl import envs, replay
 from tf_sparse_rl.agents import registry
 from tf_sparse_rl.envs import gymnasium_env
-from tf_sparse_rl.training import checkpoints, metrics, replay, state
+from tf_sparse_rl.training import checkpoints, metrics, state
 
 
 class _Run:
@@ -28,7 +28,7 @@ class _Run:
     self.agent = tf.Module()
     self.agent.weights = tf.Variable(tf.zeros([3]))
     self.agent.train_step = tf.Variable(0, dtype=tf.int64)
-    self.buffer = replay.Replay(capacity, observation_size=1, action_size=1)
+    self.buffer = replay.Replay(capacity, envs.EnvSpec('Made-v0', 1, 3, None))
     self.path = path
     self.checkpoints = checkpoints.Checkpoints(
       path, {'agent': self.agent}, self.buffer
@@ -174,8 +174,8 @@ def test_a_segment_has_the_new_transitions_and_no_others(path):
   run = _Run(path, capacity=50).save(20, 21, 40, 60, 200)
   rows = np.load(path / _segment(21, 40))
   np.testing.assert_array_equal(rows[:, 0], np.arange(21, 40))
-  # 19 rows of 5 float32 and the 128 bytes that NumPy puts in front.
-  assert (path / _segment(21, 40)).stat().st_size == 19 * 5 * 4 + 128
+  # 19 rows of 6 float32 and the 128 bytes that NumPy puts in front.
+  assert (path / _segment(21, 40)).stat().st_size == 19 * 6 * 4 + 128
   # Across the end of the ring.
   rows = np.load(path / _segment(40, 60))
   np.testing.assert_array_equal(rows[:, 0], np.arange(40, 60))
@@ -585,12 +585,12 @@ def test_a_segment_cannot_bring_code(path, tmp_path, content, others):
 @pytest.mark.parametrize(
   'rows',
   [
-    np.zeros([20, 6], np.float32),
-    np.zeros([19, 5], np.float32),
+    np.zeros([20, 7], np.float32),
+    np.zeros([19, 6], np.float32),
     np.zeros([100], np.float32),
     np.zeros([], np.float32),
-    np.full([20, 5], 'text'),
-    np.zeros([20, 5], [('a', np.float32), ('b', np.int32)]),
+    np.full([20, 6], 'text'),
+    np.zeros([20, 6], [('a', np.float32), ('b', np.int32)]),
   ],
 )
 def test_a_segment_of_another_shape_is_told(path, rows):
@@ -621,7 +621,7 @@ def agents_fixture(tiny_config):
 @pytest.mark.parametrize('other', ['smaller', 'deeper', 'dense'])
 def test_an_agent_of_another_run_is_refused(path, agents, other):
   def keeper(name, path):
-    buffer = replay.Replay(50, observation_size=4, action_size=1)
+    buffer = replay.Replay(50, envs.EnvSpec('CartPole-v1', 4, 2, 500))
     return checkpoints.Checkpoints(path, {'agent': agents[name]}, buffer)
 
   keeper('usual', path).save(20, {'from': 20})

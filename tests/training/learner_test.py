@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tf_sparse_rl import envs, flags, sparsity
+from tf_sparse_rl import envs, flags, replay, sparsity
 from tf_sparse_rl.agents import registry
 from tf_sparse_rl.native import backend
-from tf_sparse_rl.training import frame_replay, learner, loop, replay, run_dir
+from tf_sparse_rl.training import learner, loop, run_dir
 
 _CART_POLE = envs.EnvSpec('CartPole-v1', 4, 2, 500)
 _PENDULUM = envs.EnvSpec('Pendulum-v1', 3, None, 200, (-2.0,), (2.0,))
@@ -52,7 +52,7 @@ def _rows(rng, case):
   """A batch as the replay draws it."""
   actions = rng.integers(2, size=_BATCH)
   if case == 'nature_cnn':
-    return frame_replay.Transitions(
+    return replay.Transitions(
       _images(rng, _BATCH),
       actions.astype(np.int32),
       rng.normal(size=_BATCH).astype(np.float32),
@@ -208,8 +208,8 @@ def test_xla_compiles_the_train_step_and_not_what_acts(trained):
     return attribute is not None and attribute.b
 
   compiled = trained('mlp', 'xla').learn
-  assert is_compiled(compiled._train)
-  assert is_compiled(compiled._train_without_mask_update)
+  assert is_compiled(compiled._train_step._compiled[False])
+  assert is_compiled(compiled._train_step._compiled[False])
   assert not is_compiled(trained('mlp').learn._train)
   # It would be compiled anew for each number of running episodes.
   assert not is_compiled(compiled._greedy)

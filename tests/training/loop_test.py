@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tf_sparse_rl import flags, sparsity
-from tf_sparse_rl.training import checkpoints, loop, replay, run_dir
+from tf_sparse_rl import flags, replay, sparsity
+from tf_sparse_rl.training import checkpoints, loop, run_dir
 
 _CLOCK = ('wall_seconds', 'env_steps_per_sec')
 
@@ -120,7 +120,7 @@ def test_environments_side_by_side(
   starts = set()
   for i in range(num_envs):
     own = rows[i::num_envs]
-    follows = (own[:-1, 7:] == own[1:, :4]).all(axis=1)
+    follows = (own[:-1, 7:11] == own[1:, :4]).all(axis=1)
     over = own[:-1, 6] == 0
     assert (follows != over).all() and over.any()
     starts |= {tuple(row) for row in own[1:][over][:, :4]} | {tuple(own[0, :4])}
@@ -353,6 +353,42 @@ def test_pong_stopped_ends_like_one_left_alone(tmp_path):
   # The masks are enforced wherever the network is asked.
   for layer in sparsity.sparse_layers(agents[0]._q_network):
     assert not layer.kernel.numpy()[layer.mask.numpy() == 0].any()
+
+
+def test_three_steps_of_cartpole_stopped_end_like_those_left_alone(
+  tmp_path, tiny_config, monkeypatch
+):
+  config = tiny_config(
+    num_envs=2,
+    num_env_steps=300,
+    n_step=3,
+    replay_capacity=120,
+    eval_period=150,
+    checkpoint_period=40,
+  )
+  drawn = []
+  sample = replay.Replay.sample
+  monkeypatch.setattr(
+    replay.Replay,
+    'sample',
+    lambda *args: drawn.append(sample(*args)) or drawn[-1],
+  )
+  agents, results = [], []
+  for name, stops in (('alone', ()), ('stopped', (60, 150, 212))):
+    directory = _stopped_run(tmp_path / name, config, stops)
+    agents.append(loop.train(config, directory).parts.agent)
+    results.append(_without_clock(directory.read_results()))
+  assert results[0] == results[1]
+  assert int(agents[0].train_step_counter) == config.num_train_steps == 200
+  for ours, theirs in zip(agents[0].variables, agents[1].variables):
+    np.testing.assert_array_equal(ours, theirs)
+  # The same batches, of rewards over one to three env steps.
+  batches = np.stack(drawn)
+  np.testing.assert_array_equal(*np.split(batches, 2))
+  rewards = [1, 1 + config.gamma, 1 + config.gamma + config.gamma**2]
+  np.testing.assert_allclose(np.unique(batches[..., 5]), rewards, rtol=1e-6)
+  discounts = [0, config.gamma**2]
+  np.testing.assert_allclose(np.unique(batches[..., 6]), discounts, rtol=1e-6)
 
 
 def test_checkpoints_come_at_their_period_and_at_the_end(tmp_path, tiny_config):

@@ -97,7 +97,7 @@ class DqnAgent(dqn_agent.DqnAgent):
 
   def _copy_to_target(self):
     # Masks may have changed since the copy before.
-    sparse.update_target(
+    return sparse.update_target(
       self._q_network, self._target_q_network, self._tau, masks_may_differ=True
     )
 

@@ -155,10 +155,10 @@ class SacAgent(sac_agent.SacAgent):
     may_differ = period > 1 or masks_may_change
 
     def move():
+      tau = self._target_update_tau
       for online, target in zip(self._critics, self._targets):
-        sparse.update_target(
-          online, target, self._target_update_tau, may_differ
-        )
+        sparse.update_target(online, target, tau, may_differ)
+      return tf.no_op()
 
     steps.every(period, self.train_step_counter, move)
 

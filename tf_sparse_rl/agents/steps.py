@@ -50,18 +50,20 @@ def descend(optimizer, tape, loss, owners, masks_may_change, name='Loss'):
 
 
 def every(period, train_step, action):
-  """Does something at the multiples of a period.
+  """Does something at the multiples of a period, for all replicas at once.
 
   Args:
     period: train steps.
-    train_step: int64 scalar, train steps so far.
-    action: function without arguments.
+    train_step: variable, train steps so far.
+    action: function without arguments that returns an operation.
   """
-  if period == 1:
-    action()
-    return
-  tf.cond(
-    tf.equal(train_step % period, 0),
-    lambda: (action(), True)[1],
-    lambda: False,
-  )
+
+  def act(strategy=None):
+    del strategy
+    if period == 1:
+      return action()
+    is_due = tf.equal(train_step % period, 0)
+    return tf.cond(is_due, action, tf.no_op)
+
+  context = tf.distribute.get_replica_context()
+  return act() if context is None else context.merge_call(act)

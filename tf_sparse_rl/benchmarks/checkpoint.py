@@ -6,10 +6,10 @@ import time
 
 import numpy as np
 
-from tf_sparse_rl import envs, seeds
+from tf_sparse_rl import envs, replay, seeds
 from tf_sparse_rl.agents import registry
 from tf_sparse_rl.benchmarks import in_turn
-from tf_sparse_rl.training import checkpoints, replay, state
+from tf_sparse_rl.training import checkpoints, state
 
 _DRAWS = 500
 

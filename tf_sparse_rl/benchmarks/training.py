@@ -7,10 +7,10 @@ import time
 
 import numpy as np
 
-from tf_sparse_rl import envs, presets, seeds
+from tf_sparse_rl import envs, presets, replay, seeds
 from tf_sparse_rl.agents import registry
 from tf_sparse_rl.benchmarks import operations
-from tf_sparse_rl.training import cost, learner, loop, replay, run_dir
+from tf_sparse_rl.training import cost, learner, loop, run_dir
 
 
 def measure(config, warmup_env_steps):

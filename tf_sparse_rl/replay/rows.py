@@ -2,10 +2,10 @@
 
 A batch travels as one float32 array `[batch, row size]`, for one indexed copy
 and one feed are faster than five. NumPy and TensorFlow cut it by one layout.
+Importing this module imports no TensorFlow.
 """
 
 import numpy as np
-import tensorflow as tf
 
 
 class Layout:
@@ -38,14 +38,30 @@ class Layout:
     Returns:
       `{name: column}`, each `[..., entries]`; views of a NumPy array.
     """
-    if tf.is_tensor(rows):
-      columns = tf.split(rows, list(self._sizes.values()), axis=-1)
-      return dict(zip(self._sizes, columns))
-    return {name: rows[..., place] for name, place in self._places.items()}
+    if isinstance(rows, np.ndarray):
+      return {name: rows[..., place] for name, place in self._places.items()}
+    import tensorflow as tf
+
+    columns = tf.split(rows, list(self._sizes.values()), axis=-1)
+    return dict(zip(self._sizes, columns))
 
   def join(self, **columns):
     """Rows of NumPy columns, each `[..., entries]`; see `split`."""
     return np.concatenate([columns[name] for name in self._sizes], axis=-1)
+
+
+def step(observation_size, action_size):
+  """The layout of an env step as a ring keeps it.
+
+  Args:
+    observation_size: entries of an observation; 0 if it is kept elsewhere.
+    action_size: entries of an action; 1 for a discrete one.
+
+  Returns:
+    Layout of observation, action, reward, discount and end; `ring.Ring` says
+    what `end` is.
+  """
+  return Layout(**_taken(observation_size, action_size), end=1)
 
 
 def transition(env_spec):
@@ -58,34 +74,33 @@ def transition(env_spec):
     Layout of observation, action, reward, discount and next_observation.
   """
   size = env_spec.observation_size
-  return Layout(
-    observation=size,
-    action=env_spec.action_size,
-    reward=1,
-    discount=1,
-    next_observation=size,
-  )
+  taken = _taken(size, env_spec.action_size)
+  return Layout(**taken, next_observation=size)
 
 
 def rollout(env_spec):
-  """The layout of an env step of a rollout.
+  """The layout of a transition in a rollout, and in a file of a checkpoint.
 
   Args:
-    env_spec: see `transition`.
+    env_spec: an EnvSpec with flat observations.
 
   Returns:
-    Layout of a transition's columns, then over: 1 if no env step of the same
-    episode follows, else 0.
+    Layout of a `transition`, and `over`: 1 if it is the last of its episode,
+    else 0.
   """
   size = env_spec.observation_size
-  return Layout(
-    observation=size,
-    action=env_spec.action_size,
-    reward=1,
-    discount=1,
-    next_observation=size,
-    over=1,
-  )
+  taken = _taken(size, env_spec.action_size)
+  return Layout(**taken, next_observation=size, over=1)
+
+
+def _taken(observation_size, action_size):
+  """Sizes of the columns that all layouts begin with."""
+  return {
+    'observation': observation_size,
+    'action': action_size,
+    'reward': 1,
+    'discount': 1,
+  }
 
 
 def prepared_rollout(env_spec, num_parameters):

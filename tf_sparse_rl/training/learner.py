@@ -7,8 +7,8 @@ import re
 import numpy as np
 import tensorflow as tf
 
+from tf_sparse_rl import replay
 from tf_sparse_rl.agents import replicas
-from tf_sparse_rl.training import frame_replay
 
 
 class Learner:
@@ -219,7 +219,7 @@ def make(config, agent, buffer):
 def _row(observation):
   """Specs of a transition as a FrameReplay has it."""
   scalar = tf.TensorSpec([])
-  return frame_replay.Transitions(
+  return replay.Transitions(
     observation, tf.TensorSpec([], tf.int32), scalar, scalar, observation
   )
 

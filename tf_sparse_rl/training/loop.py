@@ -8,14 +8,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tf_sparse_rl import envs, seeds
+from tf_sparse_rl import envs, replay, seeds
 from tf_sparse_rl.agents import base, registry
 from tf_sparse_rl.diagnostics import diagnoser
 from tf_sparse_rl.training import (
   checkpoints,
   evaluation,
   learner,
-  replay,
   results,
   state,
   summaries,

@@ -6,8 +6,9 @@ import tensorflow as tf
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tf_sparse_rl import replay
 from tf_sparse_rl.envs import atari, gymnasium_env
-from tf_sparse_rl.training import checkpoints, frame_replay
+from tf_sparse_rl.training import checkpoints
 
 _ENDS = {
   'goes on': (False, False),
@@ -16,6 +17,7 @@ _ENDS = {
   'both': (True, True),
 }
 _GAMMA = 0.9
+_OF_RETURNS = ('n_step', 'clip_rewards')
 
 
 class _Game:
@@ -86,8 +88,14 @@ def _played(draw):
   return settings, ends
 
 
-def _buffer(settings):
-  return frame_replay.FrameReplay(**settings, frame_shape=(1, 2), gamma=_GAMMA)
+def _buffer(settings, frame_shape=(1, 2), gamma=_GAMMA):
+  others = {'gamma': gamma}
+  others |= {k: v for k, v in settings.items() if k in _OF_RETURNS}
+  settings = {k: v for k, v in settings.items() if k not in _OF_RETURNS}
+  returns = replay.Returns(**others)
+  return replay.FrameReplay(
+    frame_shape=frame_shape, returns=returns, **settings
+  )
 
 
 class _Player:
@@ -176,9 +184,8 @@ def _stack(*frames):
 
 def _by_hand(n_step, clip_rewards=False):
   """Frames 1, 2, 3 | 7, 8, 9, ...; the first episode is truncated at 3."""
-  buffer = frame_replay.FrameReplay(
-    20, (1, 1), 2, n_step, 0.5, clip_rewards=clip_rewards
-  )
+  returns = replay.Returns(n_step, 0.5, clip_rewards)
+  buffer = replay.FrameReplay(20, (1, 1), 2, returns=returns)
   for before, action, reward, after, ends in (
     ((0, 1), 4, 1.0, (1, 2), (False, False)),
     ((1, 2), 5, 6.0, (2, 3), (False, True)),
@@ -245,7 +252,7 @@ def test_samples_are_uniform_copies_from_the_generator():
 
 
 def test_arrays_may_be_used_again_by_the_caller():
-  buffer = frame_replay.FrameReplay(9, (1, 1), 2)
+  buffer = replay.FrameReplay(9, (1, 1), 2)
   before, after = _stack(0, 1), _stack(1, 2)
   buffer.add(before, 0, gymnasium_env.Step(after, 0.0, False, True))
   before[:] = after[:] = 77
@@ -253,9 +260,9 @@ def test_arrays_may_be_used_again_by_the_caller():
   assert _values(buffer, 0) == [[0, 1], [0], [0], [1], [1, 2]]
 
 
-def test_memory_is_a_frame_and_12_bytes_a_transition():
-  buffer = frame_replay.FrameReplay(capacity=1000)
-  assert buffer.num_bytes == 1001 * 84 * 84 + 1000 * 12
+def test_memory_is_a_frame_and_16_bytes_a_transition():
+  buffer = replay.FrameReplay(capacity=1000)
+  assert buffer.num_bytes == 1000 * (84 * 84 + 16)
   assert buffer.capacity == 1000
 
 
@@ -263,7 +270,7 @@ def test_frames_of_ends_go_with_their_transitions():
   settings = {'capacity': 10, 'num_frames': 2, 'num_envs': 1}
   buffer = _buffer(settings)
   _Player(settings, ['terminated'] * 95).play(95, buffer)
-  assert sorted(buffer._last_frames) == list(range(85, 95))
+  assert sorted(buffer._beside) == list(range(10))
 
 
 @pytest.mark.parametrize(
@@ -272,8 +279,8 @@ def test_frames_of_ends_go_with_their_transitions():
 )
 def test_the_smallest_capacity(settings, smallest):
   with pytest.raises(ValueError, match=f'at least {smallest} trans.*num_envs'):
-    frame_replay.FrameReplay(smallest - 1, (1, 1), **settings)
-  buffer = frame_replay.FrameReplay(smallest, (1, 1), **settings)
+    _buffer({**settings, 'capacity': smallest - 1})
+  buffer = _buffer({**settings, 'capacity': smallest}, (1, 1))
   step = gymnasium_env.Step(_stack(0, 0, 0, 0), 0.0, False, False)
   for _ in range(3 * smallest):
     buffer.add(_stack(0, 0, 0, 0), 0, step)
@@ -301,7 +308,6 @@ def test_a_restored_replay_is_the_same_from_then_on(data, played):
     player.play(num_added, buffer, restored)
     assert (len(restored), restored.num_added) == (len(buffer), num_added)
     assert restored.drawable == buffer.drawable
-    assert sorted(restored._last_frames) == sorted(buffer._last_frames)
     numbers = np.array(buffer.drawable, np.int64)
     for one, other in zip(
       restored.transitions(numbers), buffer.transitions(numbers)
@@ -330,7 +336,7 @@ def test_rows_by_hand():
 )
 def test_rows_that_do_not_fit_are_refused(change, num_added, expected):
   rows = change(_by_hand(n_step=1).rows(0, 7))
-  buffer = frame_replay.FrameReplay(20, (1, 1), 2)
+  buffer = replay.FrameReplay(20, (1, 1), 2)
   with pytest.raises(ValueError, match=expected):
     buffer.restore([(0, rows)], num_added)
 
@@ -338,7 +344,7 @@ def test_rows_that_do_not_fit_are_refused(change, num_added, expected):
 def test_frames_of_another_shape_are_refused():
   rows = _by_hand(n_step=1).rows(0, 7)
   with pytest.raises(ValueError, match='Expected rows of .*84'):
-    frame_replay.FrameReplay(20).restore([(0, rows)], 7)
+    replay.FrameReplay(20).restore([(0, rows)], 7)
 
 
 def test_a_checkpoint_holds_it(tmp_path):
@@ -347,12 +353,12 @@ def test_a_checkpoint_holds_it(tmp_path):
   buffer, player = _buffer(settings), _Player(settings, ends)
   agent = tf.Module()
   agent.weights = tf.Variable([1.0])
-  keeper = checkpoints.Checkpoints(tmp_path, agent, buffer)
+  keeper = checkpoints.Checkpoints(tmp_path, {'agent': agent}, buffer)
   for env_step in (4, 10, 26, 40):
     player.play(env_step, buffer)
     keeper.save(env_step, {'env_step': env_step})
   restored = _buffer(settings)
-  keeper = checkpoints.Checkpoints(tmp_path, agent, restored)
+  keeper = checkpoints.Checkpoints(tmp_path, {'agent': agent}, restored)
   assert keeper.restore() == {'env_step': 40}
   player.play(45, buffer, restored)
   rng, same = np.random.default_rng(0), np.random.default_rng(0)
@@ -363,7 +369,7 @@ def test_a_checkpoint_holds_it(tmp_path):
 def test_it_gives_back_what_atari_showed(monkeypatch):
   monkeypatch.setattr(atari, 'MAX_EPISODE_STEPS', 7)
   games = [atari.AtariEnvironment('Pong') for _ in range(2)]
-  buffer = frame_replay.FrameReplay(capacity=30, num_envs=2)
+  buffer = replay.FrameReplay(capacity=30, num_envs=2)
   naive = _Naive(num_envs=2, n_step=1, clip_rewards=False)
   rng = np.random.default_rng(0)
   observations = [game.reset(seed=i) for i, game in enumerate(games)]

@@ -1,0 +1,202 @@
+"""Transitions of pictures: every frame once, stacked when it is drawn."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from tf_sparse_rl.replay import n_step, ring
+from tf_sparse_rl.replay import rows as rows_lib
+
+# Rows that are copied at once.
+_BLOCK = 1024
+
+
+class Transitions(NamedTuple):
+  """A batch of transitions over n env steps, see `n_step.Returns`."""
+
+  observation: np.ndarray  # uint8 [batch, *frame_shape, num_frames]
+  action: np.ndarray  # int32 [batch]
+  reward: np.ndarray  # float32 [batch]
+  discount: np.ndarray  # float32 [batch]
+  next_observation: np.ndarray  # as observation, up to n env steps later
+
+
+class FrameReplay(ring.Ring):
+  """Transitions between stacks of frames, the newest frame last.
+
+  Of an observation the newest frame is kept. Frames from before the episode
+  are 0. Memory: 16 bytes and a frame a transition, taken as it fills; a frame
+  more an episode.
+  """
+
+  def __init__(
+    self,
+    capacity,
+    frame_shape=(84, 84),
+    num_frames=4,
+    num_envs=1,
+    returns=n_step.ONE_STEP,
+  ):
+    """Allocates the ring.
+
+    Args:
+      capacity: transitions; the oldest is overwritten.
+      frame_shape: (height, width).
+      num_frames: frames of an observation.
+      num_envs: environments that add in turn.
+      returns: how rewards are drawn; they are kept as they are.
+
+    Raises:
+      ValueError: if no transition would ever be whole.
+    """
+    smallest = (num_frames - 1 + returns.n_step) * num_envs + 1
+    if capacity < smallest:
+      raise ValueError(
+        f'Expected a capacity of at least {smallest} transitions for '
+        f'num_frames={num_frames}, n_step={returns.n_step}, '
+        f'num_envs={num_envs}. Received: {capacity}.'
+      )
+    frames = np.zeros((capacity, *frame_shape), np.uint8)
+    super().__init__(capacity, num_envs, rows_lib.step(0, 1), frames)
+    self._num_frames = num_frames
+    self._returns = returns
+    self._row = np.dtype(
+      [
+        ('frame', np.uint8, frame_shape),
+        ('action', np.int32),
+        ('reward', np.float32),
+        ('terminated', bool),
+        ('truncated', bool),
+      ]
+    )
+
+  @property
+  def num_bytes(self):
+    """Memory of the steps and their frames once the ring is full."""
+    return super().num_bytes + self._observations.nbytes
+
+  @property
+  def drawable(self):
+    """Range of the numbers of the transitions that are whole.
+
+    Not those whose older frames may be overwritten, nor the newest `n_step` of
+    an environment, which lead on to what is not here yet.
+    """
+    begin, newest = self._oldest, self._returns.n_step * self._num_envs
+    if begin:
+      begin += (self._num_frames - 1) * self._num_envs
+    return range(begin, max(begin, self._added - newest))
+
+  def sample(self, batch_size, rng):
+    """Draws transitions uniformly, with replacement.
+
+    Args:
+      batch_size: number of transitions.
+      rng: NumPy generator.
+
+    Returns:
+      Transitions, copies.
+    """
+    numbers = self.drawable
+    return self.transitions(
+      rng.integers(numbers.start, numbers.stop, size=batch_size)
+    )
+
+  def transitions(self, numbers):
+    """Transitions by number, counted from the first that was ever added.
+
+    Args:
+      numbers: int64 `[batch]`, all of them `drawable`.
+
+    Returns:
+      Transitions, copies.
+    """
+    reward, discount, last = self._returns.of(self, numbers)
+    shape = len(numbers), *self._observations.shape[1:], self._num_frames
+    observation = np.empty(shape, np.uint8)
+    self._stack(observation, numbers)
+    next_observation = np.empty(shape, np.uint8)
+    self._stack(next_observation[..., :-1], last)
+    next_observation[..., -1] = self._led_to(
+      last % self.capacity, self.column('end', last)
+    )
+    action = self.column('action', numbers).astype(np.int32)
+    return Transitions(observation, action, reward, discount, next_observation)
+
+  def _kept(self, observation):
+    """The newest frame; see Ring."""
+    return observation[..., -1]
+
+  def _stack(self, stacks, numbers):
+    """Fills stacks with the frames up to those that steps were taken on.
+
+    Args:
+      stacks: uint8 `[batch, *frame_shape, frames]`.
+      numbers: int64 `[batch]`, of the steps.
+    """
+    num_frames = stacks.shape[-1]
+    offsets = np.arange(1 - num_frames, 1) * self._num_envs
+    window = numbers[:, np.newaxis] + offsets
+    # A frame is of another episode if one ended from there on.
+    over = (self.column('end', window) > 0) | (window < 0)
+    over[:, -1:] = False
+    over = np.logical_or.accumulate(over[:, ::-1], axis=1)[:, ::-1]
+    # One by one is faster than all of them and a transposition.
+    for i in range(num_frames):
+      frames = stacks[..., i]
+      frames[:] = self._observations[window[:, i] % self.capacity]
+      frames[over[:, i]] = 0
+
+  def rows(self, begin, end):
+    """Rows by number: transitions, then the frames that episodes ended with.
+
+    Args:
+      begin: number of the first; it must still be there.
+      end: number after the last.
+
+    Returns:
+      Array of rows with `frame`, `action`, `reward`, `terminated` and
+      `truncated`, a copy. After those of the transitions comes one for each
+      among them that ended an episode, in their order: its frame, action -1.
+    """
+    numbers = np.arange(begin, end)
+    places = numbers % self.capacity
+    over = self.column('end', numbers) > 0
+    terminated = self.column('discount', numbers) == 0
+    rows = np.zeros(len(numbers) + np.count_nonzero(over), self._row)
+    rows['action'] = -1
+    transitions, last = np.split(rows, [len(numbers)])
+    transitions['action'] = self.column('action', numbers)
+    transitions['reward'] = self.column('reward', numbers)
+    transitions['terminated'] = terminated
+    transitions['truncated'] = over & ~terminated
+    for i in range(0, len(numbers), _BLOCK):
+      block = slice(i, i + _BLOCK)
+      transitions['frame'][block] = self._observations[places[block]]
+    for row, place in zip(last, places[over].tolist()):
+      row['frame'] = self._beside[place]
+    return rows
+
+  def _load(self, begin, rows):
+    """Takes over a segment of `rows`; see Ring."""
+    if rows.dtype != self._row or rows.ndim != 1:
+      raise ValueError(
+        f'Expected rows of {self._row}. Received: {rows.dtype}, {rows.shape}.'
+      )
+    size = np.count_nonzero(rows['action'] >= 0)
+    transitions, last = np.split(rows, [size])
+    over = transitions['terminated'] | transitions['truncated']
+    if np.count_nonzero(over) != len(last):
+      raise ValueError(
+        f'Expected {np.count_nonzero(over)} last frames. Received: {len(last)}.'
+      )
+    numbers = np.arange(begin, begin + size)
+    places = numbers % self.capacity
+    self._observations[places] = transitions['frame']
+    # What the newest led to is not needed: they are not drawn until it follows.
+    action, reward = transitions['action'], transitions['reward']
+    steps = action, reward, ~transitions['terminated'], over
+    self._steps[places] = np.stack(steps, axis=1)
+    for place, row in zip(places[over].tolist(), last):
+      self._beside[place] = row['frame'].copy()
+    return numbers

@@ -1,0 +1,58 @@
+"""Returns over several env steps, for every replay."""
+
+import numpy as np
+
+
+class Returns:
+  """Sums of rewards over n env steps, fewer where an episode is over.
+
+  With m steps taken, the target of a value is
+  `reward + gamma * discount * value(next_observation)`:
+
+    reward = sum of gamma^k reward_k for k < m
+    discount = gamma^(m - 1), 0 if the last step was terminated
+
+  and next_observation is what the last step led to. A truncated episode ends
+  the sum, and its future is still valued.
+
+  Reference: Sutton and Barto, Reinforcement Learning (2018), equation 7.1.
+  """
+
+  def __init__(self, n_step=1, gamma=0.99, clip_rewards=False):
+    """Stores the settings.
+
+    Args:
+      n_step: env steps that are summed at most.
+      gamma: discount of an env step.
+      clip_rewards: whether the reward of an env step counts as one in [-1, 1].
+    """
+    self.n_step = n_step
+    self.clip_rewards = clip_rewards
+    self._powers = (gamma ** np.arange(n_step)).astype(np.float32)
+
+  def of(self, ring, numbers):
+    """Returns of steps.
+
+    Args:
+      ring: a Ring that holds n_step steps of an environment from each of them.
+      numbers: int64 `[batch]`.
+
+    Returns:
+      (reward, discount, last): float32 `[batch]`, float32 `[batch]`, and the
+      number of the last step that was taken, int64 `[batch]`.
+    """
+    offsets = np.arange(self.n_step) * ring.num_envs
+    window = numbers[:, np.newaxis] + offsets
+    rewards = ring.column('reward', window)
+    if self.clip_rewards:
+      np.clip(rewards, -1, 1, out=rewards)
+    taken = np.ones(window.shape, bool)
+    goes_on = ring.column('end', window[:, :-1]) == 0
+    np.logical_and.accumulate(goes_on, axis=1, out=taken[:, 1:])
+    num_taken = taken.sum(axis=1)
+    last = numbers + (num_taken - 1) * ring.num_envs
+    discount = self._powers[num_taken - 1] * ring.column('discount', last)
+    return np.sum(rewards * taken * self._powers, axis=1), discount, last
+
+
+ONE_STEP = Returns()
