@@ -208,9 +208,9 @@ def test_xla_compiles_the_train_step_and_not_what_acts(trained):
     return attribute is not None and attribute.b
 
   compiled = trained('mlp', 'xla').learn
+  assert is_compiled(compiled._train_step._compiled[True])
   assert is_compiled(compiled._train_step._compiled[False])
-  assert is_compiled(compiled._train_step._compiled[False])
-  assert not is_compiled(trained('mlp').learn._train)
+  assert not is_compiled(trained('mlp').learn._train_step._compiled[True])
   # It would be compiled anew for each number of running episodes.
   assert not is_compiled(compiled._greedy)
   assert not is_compiled(compiled._act)
