@@ -137,7 +137,7 @@ class Record:
 
   # {field of another record: rule} of an agent whose values do not stand in
   # the rows of the fields that it shares.
-  shared_presets: typing.ClassVar[dict] = {}
+  shared_presets = {}
 
   def check(self):
     """Checks fields that depend on each other; `self` is a whole Config.
