@@ -6,7 +6,6 @@ from absl import app, flags
 
 from tf_sparse_rl import config as config_lib
 
-# What most callers of this module make.
 make_config = config_lib.make_config
 _CONFIG = 'config'
 

@@ -5,7 +5,6 @@ import json
 import pathlib
 
 from tf_sparse_rl import config as config_lib
-from tf_sparse_rl import flags as run_flags
 from tf_sparse_rl import methods
 from tf_sparse_rl.training import run_dir as run_dir_lib
 
@@ -100,7 +99,7 @@ def _planned_config(name, flags):
     if name in known
   }
   try:
-    return run_flags.make_config(values)
+    return config_lib.make_config(values)
   except ValueError as error:
     raise ReportError(f'The flags of the run {name}: {error}') from error
 

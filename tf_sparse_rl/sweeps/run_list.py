@@ -4,7 +4,6 @@ from typing import Any, NamedTuple
 
 from tf_sparse_rl import config as config_lib
 from tf_sparse_rl import envs, names
-from tf_sparse_rl import flags as run_flags
 from tf_sparse_rl.methods import METHODS, SMALL_DENSE
 
 # What the lists of a sweep set.
@@ -35,7 +34,7 @@ class Run(NamedTuple):
     for name in self.flags:
       if name not in known:
         raise ValueError(f'{self.id}: {names.unknown("flag", name, known)}')
-    return run_flags.make_config(self.values)
+    return config_lib.make_config(self.values)
 
   def arguments(self):
     """The flags as `tf_sparse_rl.train` takes them, a list of strings."""
