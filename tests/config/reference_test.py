@@ -19,4 +19,4 @@ def test_presets_have_their_sources():
   assert tau.endswith('dqn: `1.0` (table 6)<br>sac: `0.005` (table 8) |')
   [period] = [line for line in lines if '--mask_update_period' in line]
   assert 'dqn: mlp `1000` (table 1), images `5000` (table 4)<br>' in period
-  assert "sac: value `1000`, others `{'set': 250}` (table 2)" in period
+  assert "sac: value `1000`, methods `{'set': 250}` (table 2)" in period

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from tf_sparse_rl.config.presets import ByMethod, ByNetwork, Value
+from tf_sparse_rl.config.presets import ByNetwork, Value
 from tf_sparse_rl.config.rows import SPARSITY, WIDTH, Range, Record, row
 
 
@@ -34,13 +34,15 @@ class Network(Record):
         5e-6, 'table 5: 1e-5, of which the code takes half; all kernels'
       ),
     ),
-    sac=ByMethod(
+    sac=Value(
       1e-4,
-      {'rigl': 1e-6},
       'table 2; all kernels, halved for the critics with their loss, as in the '
       'code',
+      methods={'rigl': 1e-6},
     ),
-    ppo=ByMethod(1e-6, {'static': 0.0, 'rigl': 1e-4}, 'table 3; all kernels'),
+    ppo=Value(
+      1e-6, 'table 3; all kernels', methods={'static': 0.0, 'rigl': 1e-4}
+    ),
   )
 
   def check(self):

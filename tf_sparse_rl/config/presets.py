@@ -25,45 +25,20 @@ READ = (
 
 
 class Value(NamedTuple):
-  """A preset value and where it is from."""
+  """A value and its source; it may differ for some methods or environments."""
 
   value: Any
   source: str
+  methods: dict | None = None  # {method: value}
+  envs: dict | None = None  # {name without '-v5': value}
 
   turn = THEN
 
   def resolve(self, config):
     """The value in this config."""
-    del config
-    return self.value
-
-
-class ByMethod(NamedTuple):
-  """A value that differs for some methods."""
-
-  value: Any
-  others: dict  # {method: value}
-  source: str
-
-  turn = THEN
-
-  def resolve(self, config):
-    """The value for the config's method."""
-    return self.others.get(config.method, self.value)
-
-
-class ByEnv(NamedTuple):
-  """A value that differs for some environments, whatever their version."""
-
-  value: Any
-  others: dict  # {name without '-v5': value}
-  source: str
-
-  turn = THEN
-
-  def resolve(self, config):
-    """The value for the config's environment."""
-    return self.others.get(config.env_name.partition('-')[0], self.value)
+    if self.envs:
+      return self.envs.get(config.env_name.partition('-')[0], self.value)
+    return (self.methods or {}).get(config.method, self.value)
 
 
 class ByFamily(NamedTuple):

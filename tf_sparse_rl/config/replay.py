@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from tf_sparse_rl.config.presets import ByEnv, ByNetwork, Value
+from tf_sparse_rl.config.presets import ByNetwork, Value
 from tf_sparse_rl.config.rows import ABOVE_0, COUNT, Range, Record, row
 
 
@@ -42,10 +42,10 @@ class Replay(Record):
     'env steps at random before training',
     COUNT,
     dqn=ByNetwork(mlp=Value(1000, 'table 6'), images=Value(20_000, 'table 6')),
-    sac=ByEnv(
+    sac=Value(
       1000,
-      {'HalfCheetah': 10_000, 'Ant': 10_000},
       'table 8; 1000 for environments that are not in it',
+      envs={'HalfCheetah': 10_000, 'Ant': 10_000},
     ),
   )
   train_period: int | None = row(

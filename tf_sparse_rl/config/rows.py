@@ -122,12 +122,9 @@ def row(meaning, allowed=None, *, default=None, learned=True, **presets):
   Returns:
     A dataclass field.
   """
-  metadata = {
-    'meaning': meaning,
-    'allowed': allowed,
-    'presets': presets,
-    'learned': learned,
-  }
+  metadata = dict(
+    meaning=meaning, allowed=allowed, presets=presets, learned=learned
+  )
   return dataclasses.field(default=default, metadata=metadata)
 
 

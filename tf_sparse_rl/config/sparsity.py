@@ -4,13 +4,7 @@ import dataclasses
 import math
 
 from tf_sparse_rl import methods
-from tf_sparse_rl.config.presets import (
-  ByMethod,
-  ByNetwork,
-  Share,
-  ShareOfTraining,
-  Value,
-)
+from tf_sparse_rl.config.presets import ByNetwork, Share, ShareOfTraining, Value
 from tf_sparse_rl.config.rows import (
   ABOVE_0,
   COUNT,
@@ -60,24 +54,24 @@ class Sparsity(Record):
     'scale initial weights up to the fan-in that is left',
     dqn=ByNetwork(
       mlp=Value(True, 'table 1'),
-      images=ByMethod(True, {'prune': False}, 'table 4'),
+      images=Value(True, 'table 4', methods={'prune': False}),
     ),
-    sac=ByMethod(True, {'static': False}, 'table 2'),
-    ppo=ByMethod(True, {'prune': False}, 'table 3'),
+    sac=Value(True, 'table 2', methods={'static': False}),
+    ppo=Value(True, 'table 3', methods={'prune': False}),
   )
   drop_fraction: float | None = row(
     'share of the connections replaced at the first mask update',
     Range(0, 1, 'a fraction in [0, 1]'),
     dqn=ByNetwork(mlp=Value(0.5, 'table 1'), images=Value(0.3, 'table 4')),
-    sac=ByMethod(0.5, {'set': 0.3}, 'table 2'),
+    sac=Value(0.5, 'table 2', methods={'set': 0.3}),
     ppo=Value(0.3, "table 3; ours for SET, where 0 makes the paper's static"),
   )
   mask_update_period: int | None = row(
     'train steps between mask updates',
     COUNT,
     dqn=ByNetwork(mlp=Value(1000, 'table 1'), images=Value(5000, 'table 4')),
-    sac=ByMethod(1000, {'set': 250}, 'table 2'),
-    ppo=ByMethod(250, {'set': 100, 'prune': 500}, 'table 3'),
+    sac=Value(1000, 'table 2', methods={'set': 250}),
+    ppo=Value(250, 'table 3', methods={'set': 100, 'prune': 500}),
   )
   mask_update_end_train_step: int | None = row(
     'train step of the last mask update',
