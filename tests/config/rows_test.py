@@ -208,7 +208,7 @@ def test_a_row_is_all_that_a_field_needs():
   scale, kinds = rows.read(Noise)
   assert (scale.name, scale.kind, scale.optional) == ('scale', float, True)
   assert (kinds.kind, kinds.optional, kinds.default) == (tuple, False, (1,))
-  assert scale.presets['sac'].resolve(None) == 0.2
+  assert scale.presets['sac'].resolve(config_lib.Config()) == 0.2
   assert scale.agents == ('dqn', 'sac', 'ppo')  # No agent names the record.
   for value, expected in ((2, 'a deviation in'), ('2', 'scale to be of type')):
     with pytest.raises(ValueError, match=expected):
