@@ -1,25 +1,22 @@
 """Config: the records as one, flat for its readers."""
 
 import dataclasses
+import functools
 
-from tf_sparse_rl.config import rows
-from tf_sparse_rl.config.actor import Actor
+from tf_sparse_rl.config import agents, rows
 from tf_sparse_rl.config.agents import AGENTS
-from tf_sparse_rl.config.dqn import Dqn
 from tf_sparse_rl.config.evaluation import Evaluation
 from tf_sparse_rl.config.learning import Learning
 from tf_sparse_rl.config.machine import Machine
 from tf_sparse_rl.config.network import Network
-from tf_sparse_rl.config.ppo import Ppo
 from tf_sparse_rl.config.replay import Replay
 from tf_sparse_rl.config.run import Run
-from tf_sparse_rl.config.sac import Sac
 from tf_sparse_rl.config.sparsity import Sparsity
 
 # In the order of config.json.
 RECORDS = (
   *(Run, Sparsity, Network, Learning),
-  *(Replay, Actor, Dqn, Sac, Ppo),
+  *agents.RECORDS,
   *(Evaluation, Machine),
 )
 
@@ -35,7 +32,7 @@ class Config(*reversed(RECORDS)):
   @property
   def num_train_steps(self):
     """Train steps of the whole run."""
-    if 'Replay' not in AGENTS[self.agent].records:
+    if Replay not in AGENTS[self.agent].records:
       batches = self.rollout_env_steps // self.batch_size
       rollouts = self.num_env_steps // self.rollout_env_steps
       return rollouts * self.num_epochs * batches
@@ -120,7 +117,7 @@ class Config(*reversed(RECORDS)):
         field.check(value)
     # Masks last: their schedule must fit into a run that is in order.
     for record in sorted(RECORDS, key=lambda record: record is Sparsity):
-      if self.agent in _AGENTS[record]:
+      if self.agent in _agents(record):
         record.check(self)
 
 
@@ -133,5 +130,14 @@ def fields():
   return _FIELDS
 
 
-_FIELDS = tuple(field for record in RECORDS for field in rows.read(record))
-_AGENTS = {record: rows.read(record)[0].agents for record in RECORDS}
+@functools.cache
+def _agents(record):
+  """Names of the agents that have a record."""
+  if record not in agents.RECORDS:
+    return tuple(AGENTS)
+  return tuple(n for n, row in AGENTS.items() if record in row.records)
+
+
+_FIELDS = tuple(
+  field for record in RECORDS for field in rows.read(record, _agents(record))
+)

@@ -93,9 +93,8 @@ def rules(agent):
     for field in config_lib.fields()
     if agent in field.presets
   }
-  for record in config_lib.RECORDS:
-    if record.__name__ in AGENTS[agent].records:
-      found.update(record.shared_presets)
+  for record in AGENTS[agent].records:
+    found.update(record.shared_presets)
   return dict(sorted(found.items(), key=lambda item: item[1].turn))
 
 

@@ -11,7 +11,6 @@ import typing
 from typing import Any, NamedTuple
 
 from tf_sparse_rl import names
-from tf_sparse_rl.config import agents
 
 BELOW_1 = math.nextafter(1.0, 0.0)
 ABOVE_0 = math.nextafter(0.0, 1.0)
@@ -144,11 +143,12 @@ class Record:
     """
 
 
-def read(record):
+def read(record, agents):
   """Reads the rows of a record.
 
   Args:
     record: a subclass of Record.
+    agents: tuple of the names of the agents that have it.
 
   Returns:
     List of Field.
@@ -159,7 +159,7 @@ def read(record):
       field.name,
       _kind(hints[field.name]),
       field.default,
-      agents.that_have(record),
+      agents,
       **field.metadata,
     )
     for field in dataclasses.fields(record)
