@@ -1,4 +1,4 @@
-"""Fields of agents that have an actor."""
+"""Fields of agents that have an actor, or critics."""
 
 import dataclasses
 
@@ -22,3 +22,13 @@ class Actor(Record):
   actor_width: float | None = row(
     'width of the actor', WIDTH, sac=OWN_WIDTH, ppo=OWN_WIDTH
   )
+
+
+@dataclasses.dataclass(frozen=True)
+class Critic(Record):
+  """The size of the critics, which are alike."""
+
+  critic_sparsity: float | None = row(
+    'fraction of zeros of each critic; 0 is dense', SPARSITY, sac=OWN_SPARSITY
+  )
+  critic_width: float | None = row('width of each critic', WIDTH, sac=OWN_WIDTH)

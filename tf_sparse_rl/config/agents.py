@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from tf_sparse_rl.config.actor import Actor
+from tf_sparse_rl.config.actor import Actor, Critic
 from tf_sparse_rl.config.dqn import Dqn
 from tf_sparse_rl.config.ppo import Ppo
 from tf_sparse_rl.config.replay import Replay
@@ -19,7 +19,7 @@ class Agent(NamedTuple):
 
 AGENTS = {
   'dqn': Agent(('Discrete',), ('q_network',), (Replay, Dqn)),
-  'sac': Agent(('Box',), ('actor', 'critic'), (Replay, Actor, Sac)),
+  'sac': Agent(('Box',), ('actor', 'critic'), (Replay, Actor, Critic, Sac)),
   'ppo': Agent(('Box', 'Discrete'), ('actor', 'value'), (Actor, Ppo)),
 }
 # Those that some agents have.

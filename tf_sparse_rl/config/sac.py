@@ -2,13 +2,10 @@
 
 import dataclasses
 
-from tf_sparse_rl.config.actor import OWN_SPARSITY, OWN_WIDTH
 from tf_sparse_rl.config.presets import Same, Value
 from tf_sparse_rl.config.rows import (
   BELOW_1,
   RATE,
-  SPARSITY,
-  WIDTH,
   Range,
   Record,
   row,
@@ -26,12 +23,8 @@ _OWN_RATE = Same('learning_rate', 'code: all three are 3e-4')
 
 @dataclasses.dataclass(frozen=True)
 class Sac(Record):
-  """Two critics, the temperature, and how parameters are shared out."""
+  """The temperature, and how parameters are shared out."""
 
-  critic_sparsity: float | None = row(
-    'fraction of zeros of each critic; 0 is dense', SPARSITY, sac=OWN_SPARSITY
-  )
-  critic_width: float | None = row('width of each critic', WIDTH, sac=OWN_WIDTH)
   actor_parameter_share: float = row(
     'share of parameter_budget for the actor, the rest for both critics; '
     'sets their sparsities, or widths if dense',
