@@ -47,7 +47,7 @@ def test_every_field_is_a_flag_with_a_help_text(parse):
   parse()
   for field in config_lib.fields():
     flag = absl_flags.FLAGS[field.name]
-    meaning = field.metadata['meaning']
+    meaning = field.meaning
     assert len(meaning) > 5
     assert meaning[1:] in flag.help
     assert ('Default: by preset.' in flag.help) == (field.default is None)
@@ -74,7 +74,7 @@ def test_help_tells_no_agent_where_all_have_the_field(parse):
     for field in config_lib.fields()
     if ' For ' in absl_flags.FLAGS[field.name].help
   }
-  some = [f for f in config_lib.fields() if len(f.metadata['agents']) < 3]
+  some = [f for f in config_lib.fields() if len(f.agents) < 3]
   assert told == {field.name for field in some}
   assert {'epsilon', 'actor_sparsity', 'num_epochs', 'train_period'} <= told
 

@@ -5,8 +5,8 @@ import sys
 from absl import app, flags
 
 from tf_sparse_rl import config as config_lib
-from tf_sparse_rl import names, presets
 
+make_config = config_lib.make_config
 _CONFIG = 'config'
 
 
@@ -27,15 +27,12 @@ def define_run_flags():
     tuple: flags.DEFINE_list,
   }
   for field in config_lib.fields():
-    kind, optional = config_lib.field_kind(field)
-    text = field.metadata['meaning']
-    text = text[0].upper() + text[1:] + '.'
-    agents = field.metadata['agents']
-    if agents != config_lib.AGENTS:
-      text += f' For {" and ".join(agents)}.'
-    if optional:
+    text = field.meaning[0].upper() + field.meaning[1:] + '.'
+    if len(field.agents) < len(config_lib.AGENTS):
+      text += f' For {" and ".join(field.agents)}.'
+    if field.optional:
       text += ' Default: by preset.'
-    define[kind](field.name, field.default, text)
+    define[field.kind](field.name, field.default, text)
   show_in_help(_CONFIG, *(field.name for field in config_lib.fields()))
 
 
@@ -84,52 +81,8 @@ def values_from_flags(**defaults):
   values, given = {}, _given_flags()
   if flags.FLAGS[_CONFIG].value is not None:
     loaded = config_lib.load_values(flags.FLAGS[_CONFIG].value)
-    values = presets.without_copies(loaded, given)
+    values = config_lib.without_copies(loaded, given)
   return {**values, **defaults, **given}
-
-
-def make_config(values):
-  """A resolved and checked Config.
-
-  Args:
-    values: `{field name: value}`; the rest is filled in from presets.
-
-  Returns:
-    A Config.
-
-  Raises:
-    ValueError: for a value that does not fit.
-  """
-  config = config_lib.Config(**values)
-  for field in config_lib.fields():
-    value, valid = getattr(config, field.name), config_lib.CHOICES
-    if field.name in valid and (value, field.default) != (None, None):
-      _check_name(field.name, value, valid[field.name])
-  if not isinstance(config.env_name, str | None):
-    raise ValueError(
-      f'Expected env_name to be of type str. Received: {config.env_name!r}.'
-    )
-  _check_arithmetic_fields(config)
-  config = presets.resolve(config)
-  config_lib.check(config)
-  return config
-
-
-def _check_arithmetic_fields(config):
-  """What presets compute with must be whole numbers before they do."""
-  for name in (
-    'num_env_steps',
-    'train_period',
-    'initial_collect_env_steps',
-    'rollout_env_steps',
-    'num_epochs',
-    'batch_size',
-  ):
-    value = getattr(config, name)
-    if value is not None and (type(value) is not int or value < 1):
-      raise ValueError(
-        f'Expected a whole number of at least 1. Received: {name}={value!r}.'
-      )
 
 
 def _given_flags():
@@ -139,7 +92,7 @@ def _given_flags():
     if not flag.present:
       continue
     value = flag.value
-    if config_lib.field_kind(field)[0] is tuple:
+    if field.kind is tuple:
       try:
         value = tuple(int(v) for v in value)
       except ValueError:
@@ -149,11 +102,6 @@ def _given_flags():
         ) from None
     given[field.name] = value
   return given
-
-
-def _check_name(kind, name, valid):
-  if name not in valid:
-    raise ValueError(names.unknown(kind, name, valid))
 
 
 def run_command(main):

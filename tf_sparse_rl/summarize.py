@@ -3,7 +3,7 @@
 import sys
 
 from tf_sparse_rl import flags as run_flags
-from tf_sparse_rl import quiet
+from tf_sparse_rl import methods, quiet
 
 
 def main(argv):
@@ -22,9 +22,9 @@ def main(argv):
   for name, network in agent.networks.items():
     print(name)
     print(sparsity.summary(network))
-  if config.method == 'prune':
+  if methods.METHODS[config.method].starts_dense:
     print(
-      'prune starts dense and reaches its sparsity at train step '
+      f'{config.method} starts dense and reaches its sparsity at train step '
       f'{config.prune_end_train_step:,}.'
     )
 

@@ -12,7 +12,7 @@ from absl import flags
 
 from tf_sparse_rl import config as config_lib
 from tf_sparse_rl import flags as run_flags
-from tf_sparse_rl import quiet, signals
+from tf_sparse_rl import methods, quiet, signals
 
 _LISTS = ('methods', 'sparsities', 'env_names', 'seeds')
 _ENGINE = (
@@ -235,8 +235,8 @@ def run():
   flags.DEFINE_string('sweep_dir', None, 'Directory of the sweep.')
   flags.DEFINE_list(
     'methods',
-    list(config_lib.METHODS),
-    f'Some of: {", ".join(config_lib.METHODS)}, small_dense.',
+    list(methods.METHODS),
+    f'Some of: {", ".join(methods.METHODS)}, {methods.SMALL_DENSE}.',
   )
   flags.DEFINE_list('sparsities', ['0.9'], 'Fractions of zeros, in [0, 1).')
   flags.DEFINE_list('env_names', None, 'Gymnasium ids. Default: by preset.')

@@ -55,35 +55,24 @@ def sparse_layers(
     List of built layers; plain ones if the method is 'dense' or the sparsity
     of the network is 0.
   """
-  return sparsity.sparsify(
-    layers,
+  spec = sparsity.SparsitySpec.of(
+    config,
     method=config.method if sparsity_of_network > 0 else 'dense',
     target_sparsity=sparsity_of_network,
-    distribution=config.distribution,
     seed=seed,
-    erk_power=config.erk_power,
     custom=_custom(config, network),
-    sparsity_aware_init=config.sparsity_aware_init,
-    block_shape=config.block_shape,
-    n_of_m=config.n_of_m,
-    input_shape=[None, *input_shape],
   )
-
-
-_NETWORKS = {
-  'dqn': ('q_network',),
-  'sac': ('actor', 'critic'),
-  'ppo': ('actor', 'value'),
-}
+  return sparsity.sparsify_as(spec, layers, [None, *input_shape])
 
 
 def _custom(config, network):
   """{layer name: sparsity} for one network."""
   custom = {}
-  for name, value in config_lib.custom_sparsities(config).items():
+  networks = config_lib.AGENTS[config.agent].networks
+  for name, value in config.custom_sparsities().items():
     owner, _, layer = name.rpartition('/')
-    if owner and owner not in _NETWORKS[config.agent]:
-      raise ValueError(names.unknown('network', owner, _NETWORKS[config.agent]))
+    if owner and owner not in networks:
+      raise ValueError(names.unknown('network', owner, networks))
     if owner in ('', network):
       custom[layer] = value
   return custom
@@ -107,32 +96,8 @@ def optimizer(config, network, learning_rate, **options):
     layer.target_sparsity > 0 for layer in sparsity.sparse_layers(network)
   ):
     return adam
-  return sparsity.SparseOptimizer(adam, mask_updater(config), network)
-
-
-def mask_updater(config):
-  """The updater of the config's method.
-
-  Args:
-    config: a Config with a sparse method.
-
-  Returns:
-    A MaskUpdater.
-  """
-  if config.method == 'static':
-    return sparsity.Static()
-  if config.method == 'prune':
-    return sparsity.MagnitudePruning(
-      config.prune_begin_train_step,
-      config.prune_end_train_step,
-      config.mask_update_period,
-    )
-  kind = {'set': sparsity.SET, 'rigl': sparsity.RigL}[config.method]
-  return kind(
-    config.drop_fraction,
-    config.mask_update_period,
-    config.mask_update_end_train_step,
-    seed=config.seed,
+  return sparsity.SparseOptimizer(
+    adam, sparsity.updaters.make(config.method, config), network
   )
 
 

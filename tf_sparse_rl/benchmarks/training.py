@@ -7,7 +7,8 @@ import time
 
 import numpy as np
 
-from tf_sparse_rl import envs, presets, replay, seeds
+from tf_sparse_rl import config as config_lib
+from tf_sparse_rl import envs, replay, seeds
 from tf_sparse_rl.agents import registry
 from tf_sparse_rl.benchmarks import operations
 from tf_sparse_rl.training import cost, learner, loop, run_dir
@@ -25,7 +26,7 @@ def measure(config, warmup_env_steps):
   """
   speed = env_steps_per_sec(config, warmup_env_steps)
   stages, kinds, replay_bytes = _stages(config)
-  whole = presets.resolve(dataclasses.replace(config, num_env_steps=None))
+  whole = config_lib.resolve(dataclasses.replace(config, num_env_steps=None))
   return {
     'method': config.method,
     'env_steps_per_sec': round(speed, 1),

@@ -54,7 +54,7 @@ def make(config):
     ValueError: for an unknown id or spaces that the agent cannot use.
   """
   env = from_name(config.env_name)
-  expected = config_lib.ACTION_SPACES[config.agent]
+  expected = config_lib.AGENTS[config.agent].action_spaces
   kinds = tuple(getattr(gym.spaces, name) for name in expected)
   if not isinstance(env.gym.action_space, kinds):
     env.close()

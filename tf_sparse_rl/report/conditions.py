@@ -5,47 +5,11 @@ import itertools
 from typing import NamedTuple
 
 from tf_sparse_rl import config as config_lib
-from tf_sparse_rl import presets
+from tf_sparse_rl import methods
 from tf_sparse_rl.report import runs as runs_lib
 
 # In the order of the paper's figures.
-METHODS = ('dense', runs_lib.SMALL_DENSE, 'static', 'set', 'rigl', 'prune')
-# What makes no difference to what is learned.
-_MACHINE = (
-  'checkpoint_period',
-  'summary_period',
-  'mask_images',
-  'diagnostics',
-  'diagnostics_period',
-  'intra_op_threads',
-  'inter_op_threads',
-  'jit_compile',
-  'num_gpus',
-  'tpu',
-  'backend',
-)
-_MOVING = ('drop_fraction', 'mask_update_end_train_step')
-_PRUNING = ('prune_begin_train_step', 'prune_end_train_step')
-# Fields that a method does not look at.
-_UNUSED = {
-  'dense': (
-    'sparsity',
-    'actor_sparsity',
-    'critic_sparsity',
-    'value_sparsity',
-    'custom_sparsity',
-    'block_shape',
-    'n_of_m',
-    'sparsity_aware_init',
-    'mask_update_period',
-    *_MOVING,
-    *_PRUNING,
-  ),
-  'static': ('mask_update_period', *_MOVING, *_PRUNING),
-  'set': _PRUNING,
-  'rigl': _PRUNING,
-  'prune': _MOVING,
-}
+METHODS = tuple(methods.COMPARED)
 # What a condition is named by, or what follows from it.
 _NAMED = (
   'agent',
@@ -79,14 +43,7 @@ class Cell(NamedTuple):
     return ' '.join([*words, self.variant]).strip()
 
 
-METHOD_NAMES = {
-  'dense': 'Dense',
-  runs_lib.SMALL_DENSE: 'Small dense',
-  'static': 'Static',
-  'set': 'SET',
-  'rigl': 'RigL',
-  'prune': 'Pruning',
-}
+METHOD_NAMES = {n: row.label for n, row in methods.COMPARED.items()}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -146,10 +103,10 @@ def overrides(run):
   """
   config = run.config
   base = {name: getattr(config, name) for name in _NAMED}
-  usual = presets.resolve(config_lib.Config(**base))
+  usual = config_lib.resolve(config_lib.Config(**base))
   # Asked for by themselves: other presets depend on them.
   leading = {name: getattr(config, name) for name in _LEADING}
-  preset = presets.resolve(config_lib.Config(**base, **leading))
+  preset = config_lib.resolve(config_lib.Config(**base, **leading))
   differ = {
     field.name: getattr(config, field.name)
     for field in config_lib.fields()
@@ -172,7 +129,8 @@ def unused_fields(config):
   Returns:
     Tuple of str.
   """
-  return (*_MACHINE, *_UNUSED.get(config.method, ()))
+  machine = (f.name for f in config_lib.fields() if not f.learned)
+  return (*machine, *methods.unused_fields(config.method))
 
 
 def _cell(run, variant):
@@ -182,7 +140,7 @@ def _cell(run, variant):
     sparsity = round(1 - config.parameter_budget, 6)
   if method == 'dense':
     small = config.match_sparsity or config.parameter_budget
-    method = runs_lib.SMALL_DENSE if small or _narrow(config) else 'dense'
+    method = methods.SMALL_DENSE if small or _narrow(config) else 'dense'
     if not config.parameter_budget:
       sparsity = config.match_sparsity
   distribution = '' if config.method == 'dense' else config.distribution

@@ -9,18 +9,9 @@ matplotlib.use('Agg')
 import matplotlib.pyplot as plt  # noqa: E402
 from matplotlib import ticker  # noqa: E402
 
+from tf_sparse_rl import methods  # noqa: E402
 from tf_sparse_rl.report import conditions  # noqa: E402
 
-# Okabe and Ito's colours, told apart by every kind of sight; markers and dashes
-# tell them apart in black and white.
-_STYLES = {
-  'dense': ('#000000', 'o', (0, (5, 2))),
-  'small_dense': ('#7a7a7a', 's', (0, (2, 1.5))),
-  'static': ('#cc79a7', 'v', (0, (4, 1, 1, 1))),
-  'set': ('#0072b2', '^', 'solid'),
-  'rigl': ('#d55e00', 'D', 'solid'),
-  'prune': ('#009e73', 'P', 'solid'),
-}
 _RC = {
   'font.size': 9,
   'axes.titlesize': 10,
@@ -58,12 +49,12 @@ def style(method):
   Returns:
     dict for `Axes.plot`.
   """
-  color, marker, dashes = _STYLES[method]
+  row = methods.COMPARED[method]
   return {
-    'color': color,
-    'marker': marker,
-    'linestyle': dashes,
-    'label': conditions.METHOD_NAMES[method],
+    'color': row.color,
+    'marker': row.marker,
+    'linestyle': row.dashes,
+    'label': row.label,
   }
 
 

@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+from tf_sparse_rl import methods
 from tf_sparse_rl.report import completeness, conditions, study
 from tf_sparse_rl.report import runs as runs_lib
 
@@ -46,7 +47,7 @@ def _findings(agent_study):
   sparse = [
     a
     for a in agent_study.aggregates
-    if a.cell.method not in ('dense', runs_lib.SMALL_DENSE)
+    if a.cell.method not in ('dense', methods.SMALL_DENSE)
   ]
   if dense is None or not sparse:
     return []

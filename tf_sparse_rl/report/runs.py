@@ -5,13 +5,10 @@ import json
 import pathlib
 
 from tf_sparse_rl import config as config_lib
-from tf_sparse_rl import flags as run_flags
-from tf_sparse_rl import presets
+from tf_sparse_rl import methods
 from tf_sparse_rl.training import run_dir as run_dir_lib
 
 FINISHED, UNFINISHED, NOT_STARTED = 'finished', 'unfinished', 'not started'
-# What a sweep calls a dense run with --match_sparsity.
-SMALL_DENSE = 'small_dense'
 
 
 class ReportError(Exception):
@@ -93,7 +90,7 @@ def _read_list(root, listed):
 
 def _planned_config(name, flags):
   """The config of a run that has not been started."""
-  if flags.get('method') == SMALL_DENSE:
+  if flags.get('method') == methods.SMALL_DENSE:
     flags.update(method='dense', match_sparsity=flags.pop('sparsity'))
   known = {field.name for field in config_lib.fields()}
   values = {
@@ -102,7 +99,7 @@ def _planned_config(name, flags):
     if name in known
   }
   try:
-    return run_flags.make_config(values)
+    return config_lib.make_config(values)
   except ValueError as error:
     raise ReportError(f'The flags of the run {name}: {error}') from error
 
@@ -116,7 +113,7 @@ def _read_run(name, path):
       name,
       path,
       # A field that is younger than the run is as its preset has it.
-      presets.resolve(config_lib.Config(**values)),
+      config_lib.resolve(config_lib.Config(**values)),
       json.loads(text).get('versions') or {'tf_sparse_rl': 'unknown'},
       directory.read_results(),
       directory.read_summary(),

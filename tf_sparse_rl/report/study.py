@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 
+from tf_sparse_rl import methods
 from tf_sparse_rl.report import aggregates, conditions, scores
 from tf_sparse_rl.report import runs as runs_lib
 
@@ -166,8 +167,8 @@ def _improvements(found, num_resamples):
     if a.cell.method == 'dense':
       continue
     baselines = [_baseline(found, 'dense', 0.0)]
-    if a.cell.method != runs_lib.SMALL_DENSE:
-      baselines.append(_baseline(found, runs_lib.SMALL_DENSE, a.cell.sparsity))
+    if a.cell.method != methods.SMALL_DENSE:
+      baselines.append(_baseline(found, methods.SMALL_DENSE, a.cell.sparsity))
     for baseline in baselines:
       if baseline is not None:
         estimate = aggregates.probability_of_improvement(

@@ -17,7 +17,8 @@ from tf_sparse_rl.sparsity.callback import SparsityCallback
 from tf_sparse_rl.sparsity.counting import summary
 from tf_sparse_rl.sparsity.layers import SparseLayer, mask_of, sparse_layers
 from tf_sparse_rl.sparsity.optimizer import SparseOptimizer
-from tf_sparse_rl.sparsity.sparsify import sparsify, strip
+from tf_sparse_rl.sparsity.sparsify import sparsify, sparsify_as, strip
+from tf_sparse_rl.sparsity.spec import SparsitySpec
 from tf_sparse_rl.sparsity.tfmot_models import take_over
 from tf_sparse_rl.sparsity.updaters import (
   SET,
@@ -35,6 +36,7 @@ __all__ = [
   'SparseLayer',
   'SparseOptimizer',
   'SparsityCallback',
+  'SparsitySpec',
   'Static',
   'counting',
   'distributions',
@@ -44,6 +46,7 @@ __all__ = [
   'set_backend',
   'sparse_layers',
   'sparsify',
+  'sparsify_as',
   'strip',
   'summary',
   'take_over',

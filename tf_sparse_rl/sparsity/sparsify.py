@@ -2,11 +2,10 @@
 
 import tensorflow as tf
 
-from tf_sparse_rl import seeds
+from tf_sparse_rl import methods, seeds
 from tf_sparse_rl.sparsity import cloning, distributions, initializers
 from tf_sparse_rl.sparsity import layers as layers_lib
-
-METHODS = ('dense', 'static', 'set', 'rigl', 'prune')
+from tf_sparse_rl.sparsity.spec import SparsitySpec
 
 
 def sparsify(
@@ -30,8 +29,8 @@ def sparsify(
       included, or a list of plain layers that follow one another. It is
       cloned with its weights and left alone. A layer may consist of others,
       if it has `layers` and `copy(layers=...)`.
-    method: 'static', 'set' or 'rigl': masks are drawn at random; 'prune': they
-      start as ones; 'dense': a mere copy.
+    method: a name of `methods.METHODS`. 'static', 'set' or 'rigl': masks are
+      drawn at random; 'prune': they start as ones; 'dense': a mere copy.
     target_sparsity: fraction of zeros of all kernels together, in [0, 1).
     distribution: 'uniform', 'er' or 'erk'.
     seed: of the random masks; int.
@@ -55,20 +54,50 @@ def sparsify(
       layers that can be sparse, kernels that do not divide into blocks, or
       numbers out of range.
   """
-  if method not in METHODS:
-    raise ValueError(
-      f'Expected method to be one of {METHODS}. Received: method={method!r}.'
-    )
-  if method == 'dense':
+  spec = SparsitySpec(
+    *(method, target_sparsity, distribution, seed, erk_power, custom),
+    *(sparsity_aware_init, block_shape, n_of_m),
+  )
+  return sparsify_as(spec, model_or_layers, input_shape)
+
+
+def sparsify_as(spec, model_or_layers, input_shape=None):
+  """As `sparsify`, with its arguments in one record.
+
+  Args:
+    spec: a SparsitySpec.
+    model_or_layers: see `sparsify`.
+    input_shape: see `sparsify`.
+
+  Returns:
+    A model, or a list of built layers.
+
+  Raises:
+    ValueError: see `sparsify`.
+  """
+  method = methods.METHODS[spec.method]
+  if method.updater is None:
     return cloning.clone(model_or_layers, cloning.plain_copy, input_shape)
   built = model_or_layers
   if not isinstance(built, tf.keras.Model):
     built = cloning.clone(built, cloning.plain_copy, input_shape)
+  clone = cloning.clone(built, _wrapper(spec, _kernel_shapes(built)))
+  if not method.starts_dense:
+    _draw_masks(clone, spec.seed, spec.sparsity_aware_init)
+  return clone
+
+
+def _wrapper(spec, shapes):
+  """(layer, path) -> its copy, wrapped if the path is one of `shapes`."""
   sparsities = distributions.layer_sparsities(
-    _kernel_shapes(built), target_sparsity, distribution, erk_power, custom
+    shapes,
+    spec.target_sparsity,
+    spec.distribution,
+    spec.erk_power,
+    spec.custom,
   )
   layer_seeds = {
-    path: seeds.derive(seed, seeds.Stream.LAYER, index)
+    path: seeds.derive(spec.seed, seeds.Stream.LAYER, index)
     for index, path in enumerate(sparsities)
   }
 
@@ -77,13 +106,14 @@ def sparsify(
     if path not in sparsities:
       return copy
     return layers_lib.SparseLayer(
-      copy, sparsities[path], layer_seeds[path], block_shape, n_of_m
+      copy,
+      sparsities[path],
+      layer_seeds[path],
+      spec.block_shape,
+      spec.n_of_m,
     )
 
-  clone = cloning.clone(built, wrap)
-  if method != 'prune':
-    _draw_masks(clone, seed, sparsity_aware_init)
-  return clone
+  return wrap
 
 
 def strip(network):

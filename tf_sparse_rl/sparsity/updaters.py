@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from tf_sparse_rl import seeds
+from tf_sparse_rl import methods, seeds
 from tf_sparse_rl.sparsity import schedules, structures
 
 _serializable = tf.keras.utils.register_keras_serializable('tf_sparse_rl')
@@ -266,3 +266,19 @@ class MagnitudePruning(MaskUpdater):
       budget,
     )
     return kernel.structure.prune(kernel.mask, tf.abs(kernel.weight), zeros)
+
+
+def make(method, settings):
+  """Makes the updater of a method.
+
+  Args:
+    method: a name of `methods.METHODS` with an updater.
+    settings: an object with the fields of its schedule as attributes, such as
+      a Config.
+
+  Returns:
+    A MaskUpdater.
+  """
+  row = methods.METHODS[method]
+  arguments = {name: getattr(settings, name) for name in row.schedule}
+  return globals()[row.updater](**arguments)

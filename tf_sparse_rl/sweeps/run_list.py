@@ -3,12 +3,9 @@
 from typing import Any, NamedTuple
 
 from tf_sparse_rl import config as config_lib
-from tf_sparse_rl import envs, names, presets
-from tf_sparse_rl import flags as run_flags
+from tf_sparse_rl import envs, names
+from tf_sparse_rl.methods import METHODS, SMALL_DENSE
 
-# A dense network with as many parameters as a sparse one, beside the methods.
-SMALL_DENSE = 'small_dense'
-METHODS = (*config_lib.METHODS, SMALL_DENSE)
 # What the lists of a sweep set.
 LISTED_FIELDS = ('method', 'sparsity', 'match_sparsity', 'env_name', 'seed')
 
@@ -37,7 +34,7 @@ class Run(NamedTuple):
     for name in self.flags:
       if name not in known:
         raise ValueError(f'{self.id}: {names.unknown("flag", name, known)}')
-    return run_flags.make_config(self.values)
+    return config_lib.make_config(self.values)
 
   def arguments(self):
     """The flags as `tf_sparse_rl.train` takes them, a list of strings."""
@@ -56,7 +53,7 @@ def make_runs(methods, sparsities, env_names, num_seeds, given=None):
   """Lists every combination once; dense does not depend on the sparsity.
 
   Args:
-    methods: names out of METHODS.
+    methods: names out of METHODS, or SMALL_DENSE.
     sparsities: floats in [0, 1).
     env_names: ids of Gymnasium environments.
     num_seeds: seeds 0, 1, ... of each combination.
@@ -70,8 +67,8 @@ def make_runs(methods, sparsities, env_names, num_seeds, given=None):
     ValueError: for anything that a run would refuse, with the nearest name.
   """
   for method in methods:
-    if method not in METHODS:
-      raise ValueError(names.unknown('method', method, METHODS))
+    if method not in (*METHODS, SMALL_DENSE):
+      raise ValueError(names.unknown('method', method, (*METHODS, SMALL_DENSE)))
   for env_name in env_names:
     envs.check_name(env_name)
   runs = {}
@@ -97,7 +94,7 @@ def _make_run(env_name, method, sparsity, seed, given):
     listed.update(sparsity=float(sparsity))
   rest = {
     name: list(value) if isinstance(value, tuple) else value
-    for name, value in presets.without_copies(given, listed).items()
+    for name, value in config_lib.without_copies(given, listed).items()
     if name not in LISTED_FIELDS and value is not None
   }
   return Run('-'.join([*parts, f'seed{seed}']), {**listed, **rest})

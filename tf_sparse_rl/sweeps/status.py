@@ -3,6 +3,7 @@
 import collections
 from typing import NamedTuple
 
+from tf_sparse_rl import methods
 from tf_sparse_rl.sweeps import outcome as outcome_lib
 from tf_sparse_rl.sweeps import run_list
 
@@ -143,7 +144,7 @@ def table(statuses, num_parallel):
 def _group(run):
   """Environment, method and sparsity of a run, as text."""
   matched = run.flags.get('match_sparsity')
-  method = run_list.SMALL_DENSE if matched else run.flags.get('method', '')
+  method = methods.SMALL_DENSE if matched else run.flags.get('method', '')
   sparsity = matched or run.flags.get('sparsity')
   if run.flags.get('method') == 'dense' and not matched:
     sparsity = None

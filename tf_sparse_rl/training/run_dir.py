@@ -13,7 +13,6 @@ import subprocess
 import time
 
 from tf_sparse_rl import config as config_lib
-from tf_sparse_rl import presets
 from tf_sparse_rl.version import __version__
 
 _PACKAGES = (
@@ -273,7 +272,7 @@ def _younger_fields(config, values):
     for field in config_lib.fields()
     if field.name not in values
   }
-  then = presets.resolve(dataclasses.replace(config, **unset))
+  then = config_lib.resolve(dataclasses.replace(config, **unset))
   return {name: getattr(then, name) for name in unset}
 
 

@@ -5,7 +5,8 @@ import pathlib
 import pytest
 
 from tf_sparse_rl import config as config_lib
-from tf_sparse_rl import flags, presets
+from tf_sparse_rl.config import making, presets
+from tf_sparse_rl.config.ppo import Ppo
 
 # paper.md 2.3 (T1) and 2.4, copied by hand; where text and code differ, the
 # code's value.
@@ -144,7 +145,7 @@ _PAPER_SAC_INITIAL_COLLECT_ENV_STEPS = {
 @pytest.mark.parametrize('method', ['dense', 'static', 'set', 'rigl', 'prune'])
 @pytest.mark.parametrize('env_name', ['CartPole-v1', 'Acrobot-v1'])
 def test_dqn_on_classic_control_is_the_papers(method, env_name):
-  config = flags.make_config({'method': method, 'env_name': env_name})
+  config = config_lib.make_config({'method': method, 'env_name': env_name})
   values = {name: getattr(config, name) for name in _PAPER_DQN_CLASSIC}
   assert values == _PAPER_DQN_CLASSIC
 
@@ -153,7 +154,7 @@ def test_dqn_on_classic_control_is_the_papers(method, env_name):
 @pytest.mark.parametrize('network', _PAPER_DQN_ATARI_NETWORKS)
 @pytest.mark.parametrize('env_name', ['VideoPinball', 'ALE/Freeway-v5'])
 def test_dqn_on_atari_is_the_papers(env_name, network, method):
-  config = flags.make_config(
+  config = config_lib.make_config(
     {'env_name': env_name, 'network': network, 'method': method}
   )
   expected = {**_PAPER_DQN_ATARI, **_PAPER_DQN_ATARI_NETWORKS[network]}
@@ -175,14 +176,14 @@ def test_dqn_on_atari_is_the_papers(env_name, network, method):
   ],
 )
 def test_network_and_environment_go_together(given, network, env_name):
-  config = flags.make_config(given)
+  config = config_lib.make_config(given)
   assert (config.network, config.env_name) == (network, env_name)
   assert config.hidden_units == ((512, 512) if network == 'mlp' else (512,))
 
 
 @pytest.mark.parametrize('network', _PAPER_DQN_ATARI_NETWORKS)
 def test_atari_shares_follow_the_length_of_the_run(network):
-  config = flags.make_config(
+  config = config_lib.make_config(
     {'network': network, 'method': 'prune', 'num_env_steps': 1_000_000}
   )
   # Of 250,000 train steps, but for the 5000 of the initial collection.
@@ -194,7 +195,7 @@ def test_atari_shares_follow_the_length_of_the_run(network):
 
 def test_the_recipe_of_wide_pruned_networks_needs_four_flags():
   # Obando-Ceron et al. 2024, as README has it: 20 % to 80 %, to 0.95.
-  config = flags.make_config(
+  config = config_lib.make_config(
     {
       'network': 'impala_resnet',
       'method': 'prune',
@@ -211,7 +212,7 @@ def test_the_recipe_of_wide_pruned_networks_needs_four_flags():
 @pytest.mark.parametrize('name', _PAPER_SAC_INITIAL_COLLECT_ENV_STEPS)
 @pytest.mark.parametrize('method', _PAPER_SAC_METHODS)
 def test_sac_on_mujoco_is_the_papers(method, name, version):
-  config = flags.make_config(
+  config = config_lib.make_config(
     {'agent': 'sac', 'method': method, 'env_name': f'{name}-{version}'}
   )
   initial = _PAPER_SAC_INITIAL_COLLECT_ENV_STEPS[name]
@@ -224,46 +225,43 @@ def test_sac_on_mujoco_is_the_papers(method, name, version):
 
 
 def test_sac_elsewhere_collects_1000_env_steps():
-  config = flags.make_config({'agent': 'sac', 'env_name': 'Pendulum-v1'})
+  config = config_lib.make_config({'agent': 'sac', 'env_name': 'Pendulum-v1'})
   assert config.initial_collect_env_steps == 1000
 
 
-def test_a_preset_fills_exactly_what_has_no_default():
-  assert {agent for agent, _ in presets._PRESETS} == {*config_lib.AGENTS}
-  networks = {network for agent, network in presets._PRESETS if agent == 'dqn'}
-  assert networks == {*config_lib.NETWORKS}
-  for (agent, network), preset in presets._PRESETS.items():
-    optional = {
-      field.name
-      for field in config_lib.fields()
-      if config_lib.field_kind(field)[1] and agent in field.metadata['agents']
-    }
-    assert set(preset) == optional
-    config = flags.make_config({'agent': agent, 'network': network})
-    assert all(getattr(config, name) is not None for name in optional)
+@pytest.mark.parametrize('network', [None, 'nature_cnn', 'impala_resnet'])
+@pytest.mark.parametrize('agent', config_lib.AGENTS)
+def test_a_preset_fills_exactly_what_has_no_default(agent, network):
+  optional = {
+    field.name
+    for field in config_lib.fields()
+    if field.default is None and agent in field.agents
+  }
+  assert set(making.rules(agent)) == optional
+  if network and agent != 'dqn':
+    return
+  config = config_lib.make_config({'agent': agent, 'network': network})
+  assert [n for n in optional if getattr(config, n) is None] == []
 
 
 def test_every_preset_value_of_dqn_and_sac_is_tested():
   sac = {'env_name', 'actor_sparsity', 'critic_sparsity', *_PAPER_SAC}
   sac |= {'initial_collect_env_steps', *_PAPER_SAC_METHODS['set']}
+  assert set(making.rules('sac')) == sac
+  dqn = {'env_name', *_PAPER_DQN_CLASSIC}
+  assert set(making.rules('dqn')) == dqn
   atari = {*_PAPER_DQN_ATARI, *_PAPER_DQN_ATARI_NETWORKS['nature_cnn']}
   # What is ours, and what is not the preset's.
   atari |= {'env_name', 'network', 'num_eval_episodes', 'sparsity_aware_init'}
   atari -= {'num_train_steps', 'double_dqn'}
-  for (agent, network), tested in {
-    ('dqn', 'mlp'): {'env_name', *_PAPER_DQN_CLASSIC},
-    ('dqn', 'nature_cnn'): atari,
-    ('dqn', 'impala_resnet'): atari,
-    ('sac', None): sac,
-  }.items():
-    assert set(presets._PRESETS[agent, network]) == tested
+  assert atari == dqn
 
 
 @pytest.mark.parametrize(
   'agent, env_name', [('dqn', 'CartPole-v1'), ('sac', 'HalfCheetah-v5')]
 )
 def test_each_agent_has_an_environment_to_begin_with(agent, env_name):
-  assert flags.make_config({'agent': agent}).env_name == env_name
+  assert config_lib.make_config({'agent': agent}).env_name == env_name
 
 
 # Fields of SAC that have the value of a shared one unless they are given.
@@ -280,7 +278,7 @@ _COPIES = {
 
 @pytest.mark.parametrize('shared', _COPIES)
 def test_a_shared_field_fills_those_of_each_network(shared):
-  config = flags.make_config({'agent': 'sac', shared: 0.25})
+  config = config_lib.make_config({'agent': 'sac', shared: 0.25})
   for name in _COPIES[shared]:
     assert getattr(config, name) == 0.25
 
@@ -289,13 +287,13 @@ def test_a_shared_field_fills_those_of_each_network(shared):
   'shared, own', [(s, name) for s, names in _COPIES.items() for name in names]
 )
 def test_a_network_keeps_a_value_of_its_own(shared, own):
-  config = flags.make_config({'agent': 'sac', shared: 0.25, own: 0.75})
+  config = config_lib.make_config({'agent': 'sac', shared: 0.25, own: 0.75})
   values = {name: getattr(config, name) for name in _COPIES[shared]}
   assert values == {**dict.fromkeys(_COPIES[shared], 0.25), own: 0.75}
 
 
 def test_a_value_of_0_counts_as_given():
-  config = flags.make_config(
+  config = config_lib.make_config(
     {'agent': 'sac', 'actor_sparsity': 0, 'alpha_learning_rate': 0}
   )
   assert (config.actor_sparsity, config.critic_sparsity) == (0, 0.9)
@@ -311,16 +309,16 @@ def test_copies_are_dropped_from_a_config_when_their_source_is_given():
     'width': 1.0,
     'actor_width': 1.0,  # A copy of what is not given.
   }
-  kept = presets.without_copies(loaded, {'sparsity': 0.8})
+  kept = config_lib.without_copies(loaded, {'sparsity': 0.8})
   assert kept == {n: v for n, v in loaded.items() if n != 'actor_sparsity'}
-  assert presets.without_copies(loaded, {}) == loaded
+  assert config_lib.without_copies(loaded, {}) == loaded
   # DQN has no copies.
   dqn = {'sparsity': 0.9, 'learning_rate': 1e-3}
-  assert presets.without_copies(dqn, {'sparsity': 0.8}) == dqn
+  assert config_lib.without_copies(dqn, {'sparsity': 0.8}) == dqn
 
 
 def test_the_default_is_rigl_at_90_percent_by_erk():
-  config = flags.make_config({})
+  config = config_lib.make_config({})
   assert (config.agent, config.env_name) == ('dqn', 'CartPole-v1')
   assert (config.method, config.sparsity) == ('rigl', 0.9)
   assert (config.distribution, config.erk_power) == ('erk', 1.0)
@@ -340,7 +338,7 @@ def test_the_default_is_rigl_at_90_percent_by_erk():
 def test_shares_of_sac_follow_the_length_of_the_run(
   num_env_steps, train_period, end, begin
 ):
-  config = flags.make_config(
+  config = config_lib.make_config(
     {
       'agent': 'sac',
       'env_name': 'Hopper-v5',
@@ -368,7 +366,7 @@ def test_shares_of_sac_follow_the_length_of_the_run(
 def test_shares_follow_the_length_of_the_run(
   num_env_steps, train_period, end, begin
 ):
-  config = flags.make_config(
+  config = config_lib.make_config(
     {
       'method': 'prune',
       'num_env_steps': num_env_steps,
@@ -387,23 +385,41 @@ def test_what_is_given_stays():
     'mask_update_end_train_step': 3,
     'sparsity_aware_init': False,
   }
-  config = presets.resolve(config_lib.Config(**given))
+  config = config_lib.resolve(config_lib.Config(**given))
   assert {name: getattr(config, name) for name in given} == given
   assert config.prune_end_train_step == 75_000
 
 
-def test_every_value_has_a_source():
-  for values in presets._PRESETS.values():
-    for name, value in values.items():
-      source, _, what = value.source.partition(' ')
+def _sources(rule):
+  if hasattr(rule, 'source'):
+    return [rule.source]
+  return [source for part in rule if part for source in _sources(part)]
+
+
+@pytest.mark.parametrize('agent', config_lib.AGENTS)
+def test_every_value_has_a_source(agent):
+  for name, rule in making.rules(agent).items():
+    for text in _sources(rule):
+      source, _, what = text.partition(' ')
       assert source.rstrip(':;') in ('table', 'code', 'section', 'ours'), name
       # A table or a section has a number, a choice of ours a reason.
       assert what or source == 'code', name
 
 
+def test_an_agent_may_state_its_values_of_shared_fields(monkeypatch):
+  shared = {'gamma': presets.Value(0.5, 'ours: short-sighted')}
+  monkeypatch.setattr(Ppo, 'shared_presets', shared)
+  making.rules.cache_clear()
+  try:
+    assert config_lib.make_config({'agent': 'ppo'}).gamma == 0.5
+    assert config_lib.make_config({'agent': 'sac'}).gamma == 0.99
+  finally:
+    making.rules.cache_clear()
+
+
 def test_the_file_of_a_wide_pruned_resnet_is_a_whole_config():
-  path = pathlib.Path(__file__).parents[1] / 'launch/wide_pruned_resnet.json'
-  config = flags.make_config(config_lib.load_values(path))
+  path = pathlib.Path(__file__).parents[2] / 'launch/wide_pruned_resnet.json'
+  config = config_lib.make_config(config_lib.load_values(path))
   assert (config.method, config.sparsity, config.width) == ('prune', 0.95, 3)
   # The paper's schedule and table 5, at the paper's length.
   assert config.num_env_steps == 10_000_000
@@ -413,8 +429,8 @@ def test_the_file_of_a_wide_pruned_resnet_is_a_whole_config():
 
 
 def test_who_asks_for_a_number_of_episodes_gets_it_on_atari_too():
-  config = flags.make_config({'env_name': 'Pong', 'num_eval_episodes': 3})
+  config = config_lib.make_config({'env_name': 'Pong', 'num_eval_episodes': 3})
   assert (config.num_eval_env_steps, config.num_eval_episodes) == (0, 3)
   both = {'num_eval_episodes': 3, 'num_eval_env_steps': 500}
-  config = flags.make_config({'env_name': 'Pong', **both})
+  config = config_lib.make_config({'env_name': 'Pong', **both})
   assert (config.num_eval_env_steps, config.num_eval_episodes) == (500, 3)

@@ -1,0 +1,23 @@
+"""The configuration of one run; see rows.py for how a field is defined."""
+
+from tf_sparse_rl.config.agents import AGENTS
+from tf_sparse_rl.config.config import Config, fields
+from tf_sparse_rl.config.env_names import ATARI_GAMES, gym_id, is_atari
+from tf_sparse_rl.config.evaluation import DIAGNOSTICS
+from tf_sparse_rl.config.files import load_values, to_dict
+from tf_sparse_rl.config.making import make_config, resolve, without_copies
+
+__all__ = [
+  'AGENTS',
+  'ATARI_GAMES',
+  'Config',
+  'DIAGNOSTICS',
+  'fields',
+  'gym_id',
+  'is_atari',
+  'load_values',
+  'make_config',
+  'resolve',
+  'to_dict',
+  'without_copies',
+]

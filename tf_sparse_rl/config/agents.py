@@ -1,0 +1,28 @@
+"""The agents, one row each, as far as a config needs to know them."""
+
+from typing import NamedTuple
+
+from tf_sparse_rl.config.actor import Actor, Critic
+from tf_sparse_rl.config.dqn import Dqn
+from tf_sparse_rl.config.ppo import Ppo
+from tf_sparse_rl.config.replay import Replay
+from tf_sparse_rl.config.sac import Sac
+
+
+class Agent(NamedTuple):
+  """An agent."""
+
+  action_spaces: tuple[str, ...]  # Gymnasium's spaces that it can act in
+  networks: tuple[str, ...]  # as custom_sparsity may begin with
+  records: tuple[type, ...]  # of fields, beside those of every agent
+
+
+AGENTS = {
+  'dqn': Agent(('Discrete',), ('q_network',), (Replay, Dqn)),
+  'sac': Agent(('Box',), ('actor', 'critic'), (Replay, Actor, Critic, Sac)),
+  'ppo': Agent(('Box', 'Discrete'), ('actor', 'value'), (Actor, Ppo)),
+}
+# Those that some agents have.
+RECORDS = tuple(
+  dict.fromkeys(record for row in AGENTS.values() for record in row.records)
+)

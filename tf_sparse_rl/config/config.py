@@ -1,0 +1,143 @@
+"""Config: the records as one, flat for its readers."""
+
+import dataclasses
+import functools
+
+from tf_sparse_rl.config import agents, rows
+from tf_sparse_rl.config.agents import AGENTS
+from tf_sparse_rl.config.evaluation import Evaluation
+from tf_sparse_rl.config.learning import Learning
+from tf_sparse_rl.config.machine import Machine
+from tf_sparse_rl.config.network import Network
+from tf_sparse_rl.config.replay import Replay
+from tf_sparse_rl.config.run import Run
+from tf_sparse_rl.config.sparsity import Sparsity
+
+# In the order of config.json.
+RECORDS = (
+  *(Run, Sparsity, Network, Learning),
+  *agents.RECORDS,
+  *(Evaluation, Machine),
+)
+
+
+# A dataclass has the fields of its last base first.
+@dataclasses.dataclass(frozen=True)
+class Config(*reversed(RECORDS)):
+  """One run. A field that is None when given is filled in by its preset.
+
+  A field that the agent does not have stays at its default.
+  """
+
+  @property
+  def num_train_steps(self):
+    """Train steps of the whole run."""
+    if Replay not in AGENTS[self.agent].records:
+      batches = self.rollout_env_steps // self.batch_size
+      rollouts = self.num_env_steps // self.rollout_env_steps
+      return rollouts * self.num_epochs * batches
+    period = self.train_period
+    untrained = self.initial_collect_env_steps // period
+    return max(0, self.num_env_steps // period - untrained)
+
+  @property
+  def num_random_env_steps(self):
+    """Env steps at the start whose actions are drawn at random."""
+    return self.initial_collect_env_steps or 0
+
+  @property
+  def env_steps_between_training(self):
+    """Env steps from one call of the agent's training to the next."""
+    return self.rollout_env_steps or self.train_period
+
+  def is_due(self, env_step, period):
+    """Whether something periodic is due.
+
+    Args:
+      env_step: env steps so far, a multiple of num_envs.
+      period: in env steps.
+
+    Returns:
+      A bool: whether a multiple of it lies in the last num_envs env steps; for
+      more environments than that at every time.
+    """
+    return env_step % period < self.num_envs
+
+  def num_trainings(self, env_step):
+    """Calls of the agent's training that are due.
+
+    Args:
+      env_step: env steps so far, a multiple of num_envs.
+
+    Returns:
+      How many: the multiples of the period in the last num_envs env steps,
+      those of the initial collection left out.
+    """
+    period = self.env_steps_between_training
+    before = max(env_step - self.num_envs, self.num_random_env_steps)
+    return max(0, env_step // period - before // period)
+
+  @property
+  def network_sparsities(self):
+    """`{name of a network: fraction of zeros}`, None where it is solved for."""
+    return {
+      name: getattr(self, f'{name}_sparsity', self.sparsity)
+      for name in AGENTS[self.agent].networks
+    }
+
+  @property
+  def label(self):
+    """The run in a few words, for people."""
+    label = f'{self.agent} {self.env_name} {self.method}'
+    if self.method == 'dense':
+      return label
+    if self.actor_parameter_share:
+      return (
+        f'{label}, {100 * self.parameter_budget:.3g}% of the parameters, '
+        f'{100 * self.actor_parameter_share:.3g}% of them for the actor'
+      )
+    different = dict.fromkeys(self.network_sparsities.values())
+    return f'{label} {"/".join(f"{value:g}" for value in different)}'
+
+  def check(self):
+    """Checks a resolved config: each field by itself, then together.
+
+    Raises:
+      ValueError: naming the field, what was expected and what received.
+    """
+    for field in fields():
+      value = getattr(self, field.name)
+      if self.agent not in field.agents:
+        if value != field.default:
+          raise ValueError(
+            f'Expected {field.name} with agent={" or ".join(field.agents)} '
+            f'only. Received: {field.name}={value}, agent={self.agent}.'
+          )
+      elif value is not None or field.name not in self.solved_fields:
+        field.check(value)
+    # Masks last: their schedule must fit into a run that is in order.
+    for record in sorted(RECORDS, key=lambda record: record is Sparsity):
+      if self.agent in _agents(record):
+        record.check(self)
+
+
+def fields():
+  """The fields of Config, in order.
+
+  Returns:
+    Tuple of `rows.Field`.
+  """
+  return _FIELDS
+
+
+@functools.cache
+def _agents(record):
+  """Names of the agents that have a record."""
+  if record not in agents.RECORDS:
+    return tuple(AGENTS)
+  return tuple(n for n, row in AGENTS.items() if record in row.records)
+
+
+_FIELDS = tuple(
+  field for record in RECORDS for field in rows.read(record, _agents(record))
+)

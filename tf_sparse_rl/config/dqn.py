@@ -1,0 +1,92 @@
+"""Fields of DQN."""
+
+import dataclasses
+
+from tf_sparse_rl.config.presets import ByFamily, ByNetwork, Value
+from tf_sparse_rl.config.rows import (
+  ABOVE_0,
+  PROBABILITY,
+  STEPS,
+  OneOf,
+  Range,
+  Record,
+  row,
+)
+
+NETWORKS = ('mlp', 'nature_cnn', 'impala_resnet')
+_TD_LOSSES = ('squared', 'huber')
+
+
+@dataclasses.dataclass(frozen=True)
+class Dqn(Record):
+  """DQN, on vectors and on images.
+
+  The networks are those of tables 6 (mlp), 4 (nature_cnn) and 5
+  (impala_resnet, whose other values are those of table 4).
+  """
+
+  network: str | None = row(
+    f'one of: {", ".join(NETWORKS)}; the last two are for images',
+    OneOf(NETWORKS),
+    dqn=ByFamily('mlp', 'nature_cnn', 'ours: of the two on Atari the smaller'),
+  )
+  adam_epsilon: float | None = row(
+    "Adam's epsilon",
+    Range(ABOVE_0, 1, 'a number in (0, 1]'),
+    dqn=ByNetwork(
+      mlp=Value(1e-7, "code: Keras' own"),
+      images=Value(1e-8, "code: TensorFlow 1's own"),
+      impala_resnet=Value(3.125e-4, 'code'),
+    ),
+  )
+  td_loss: str | None = row(
+    f'of the temporal-difference error, one of: {", ".join(_TD_LOSSES)}',
+    OneOf(_TD_LOSSES),
+    dqn=ByNetwork(mlp=Value('squared', 'code'), images=Value('huber', 'code')),
+  )
+  double_dqn: bool = row(
+    'the online network picks the action that the target values', default=False
+  )
+  n_step: int = row(
+    'env steps whose rewards are summed before a value',
+    Range(1, 100, 'from 1 to 100 env steps'),
+    default=1,
+  )
+  clip_rewards: bool | None = row(
+    'train on rewards cut off at -1 and 1',
+    dqn=ByNetwork(mlp=Value(False, 'code'), images=Value(True, 'code')),
+  )
+  epsilon: float | None = row(
+    'epsilon of the epsilon-greedy policy in collection',
+    PROBABILITY,
+    dqn=ByNetwork(
+      mlp=Value(0.01, 'code: constant; table 6 says 0.1 at the end'),
+      images=Value(0.01, 'table 6'),
+    ),
+  )
+  epsilon_decay_env_steps: int | None = row(
+    'env steps after the initial collection in which epsilon falls from 1; '
+    '0 for at once',
+    STEPS,
+    dqn=ByNetwork(
+      mlp=Value(0, 'code: constant; table 6 says 25,000'),
+      images=Value(250_000, 'code; table 6 says 25,000'),
+    ),
+  )
+  eval_epsilon: float | None = row(
+    'epsilon of the epsilon-greedy policy in evaluations',
+    PROBABILITY,
+    dqn=ByNetwork(
+      mlp=Value(0.0, 'code: greedy; table 6 says 0.1'),
+      images=Value(0.001, 'code'),
+    ),
+  )
+
+  def check(self):
+    """That the replay has something to draw. See base class."""
+    if self.initial_collect_env_steps < self.n_step * self.num_envs:
+      raise ValueError(
+        'Expected initial_collect_env_steps of at least n_step * num_envs. '
+        f'Received: {self.initial_collect_env_steps}, {self.n_step} and '
+        f'{self.num_envs}.'
+      )

@@ -1,0 +1,40 @@
+"""Names of environments, as far as presets and flags need them."""
+
+# The paper's.
+ATARI_GAMES = (
+  'Assault',
+  'Asterix',
+  'BeamRider',
+  'Boxing',
+  'Breakout',
+  'CrazyClimber',
+  'DemonAttack',
+  'Enduro',
+  'FishingDerby',
+  'MsPacman',
+  'Pong',
+  'Qbert',
+  'SpaceInvaders',
+  'Tutankham',
+  'VideoPinball',
+)
+
+
+def is_atari(env_name):
+  """Whether a name, known or not, is to be looked for among games of Atari.
+
+  Args:
+    env_name: one of ATARI_GAMES, an id such as 'ALE/Freeway-v5' or
+      'CartPole-v1', or None.
+
+  Returns:
+    A bool.
+  """
+  return env_name is not None and (
+    env_name in ATARI_GAMES or env_name.startswith('ALE/')
+  )
+
+
+def gym_id(env_name):
+  """Gymnasium's id of an environment: ATARI_GAMES are named in short."""
+  return f'ALE/{env_name}-v5' if env_name in ATARI_GAMES else env_name

@@ -1,0 +1,76 @@
+"""Fields of evaluation, checkpoints and logging."""
+
+import dataclasses
+
+from tf_sparse_rl import diagnoses
+from tf_sparse_rl.config.presets import ByNetwork, Unless, Value
+from tf_sparse_rl.config.rows import COUNT, STEPS, Range, Record, SomeOf, row
+
+DIAGNOSTICS = tuple(diagnoses.KINDS)
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluation(Record):
+  """How often and how long, and what is written down."""
+
+  eval_period: int | None = row(
+    'env steps between evaluations',
+    COUNT,
+    dqn=ByNetwork(mlp=Value(2000, 'code'), images=Value(250_000, 'code')),
+    sac=Value(10_000, 'code'),
+    ppo=Value(14_336, 'code: every 7 rollouts'),
+  )
+  num_eval_env_steps: int | None = row(
+    'env steps of one evaluation: episodes begin until so many were taken; 0 '
+    'for num_eval_episodes alone',
+    STEPS,
+    dqn=ByNetwork(
+      mlp=Value(0, 'code'), images=Unless(125_000, 'num_eval_episodes', 'code')
+    ),
+    sac=Value(0, 'code'),
+    ppo=Value(0, 'code'),
+  )
+  num_eval_episodes: int | None = row(
+    'episodes of one evaluation, played side by side, at least',
+    Range(1, 10000, 'from 1 to 10000 episodes'),
+    dqn=ByNetwork(
+      mlp=Value(20, 'code'),
+      images=Value(
+        5, 'ours: side by side; of the longest, as many make 125,000 env steps'
+      ),
+    ),
+    sac=Value(30, 'code'),
+    ppo=Value(20, 'code'),
+  )
+  checkpoint_period: int = row(
+    'env steps from one checkpoint to the next',
+    COUNT,
+    default=10_000,
+    learned=False,
+  )
+  summary_period: int = row(
+    'env steps from one TensorBoard point to the next',
+    COUNT,
+    default=500,
+    learned=False,
+  )
+  mask_images: bool = row(
+    'write masks as images to TensorBoard', default=False, learned=False
+  )
+  diagnostics: str = row(
+    f'what to look into, of: {", ".join(DIAGNOSTICS)}',
+    SomeOf(DIAGNOSTICS),
+    default='',
+    learned=False,
+  )
+  diagnostics_period: int = row(
+    'env steps from one diagnosis to the next; ppo: of whole rollouts',
+    COUNT,
+    default=5000,
+    learned=False,
+  )
+
+  @property
+  def diagnostics_kinds(self):
+    """The names in `diagnostics`, a tuple."""
+    return tuple(filter(None, self.diagnostics.split(',')))

@@ -1,0 +1,132 @@
+"""Rules by which a preset gives a field its value, each with its source.
+
+"Table n" are the tables of the paper's appendix; "code" is its released code.
+Where the two differ, the code's value stands, for that is what was run; the
+source says so.
+"""
+
+from typing import Any, NamedTuple
+
+from tf_sparse_rl.config import env_names
+
+# Rules read values that other rules have filled in. FIRST come those that the
+# others depend on, LAST those that need the length of the run; between them
+# a row stands after the rows that its rule reads.
+FIRST, THEN, LAST = range(3)
+# Fields that rules compute with: checked before, so that they can.
+READ = (
+  'num_env_steps',
+  'train_period',
+  'initial_collect_env_steps',
+  'rollout_env_steps',
+  'num_epochs',
+  'batch_size',
+)
+
+
+class Value(NamedTuple):
+  """A value and its source; it may differ for some methods or environments."""
+
+  value: Any
+  source: str
+  methods: dict | None = None  # {method: value}
+  envs: dict | None = None  # {name without '-v5': value}
+
+  turn = THEN
+
+  def resolve(self, config):
+    """The value in this config."""
+    if self.envs:
+      return self.envs.get(config.env_name.partition('-')[0], self.value)
+    return (self.methods or {}).get(config.method, self.value)
+
+
+class ByFamily(NamedTuple):
+  """A value that differs for games of Atari."""
+
+  value: Any
+  atari: Any
+  source: str
+
+  turn = FIRST
+
+  def resolve(self, config):
+    """The value for the environment that was asked for, if any."""
+    is_atari = env_names.is_atari(config.env_name)
+    return self.atari if is_atari else self.value
+
+
+class ByNetwork(NamedTuple):
+  """A rule for each of DQN's networks."""
+
+  mlp: Any
+  images: Any
+  impala_resnet: Any = None  # None: as other networks for images
+
+  @property
+  def turn(self):
+    """That of its rules."""
+    return self.mlp.turn
+
+  def resolve(self, config):
+    """The value for the config's network."""
+    rule = self.mlp if config.network == 'mlp' else self.images
+    if config.network == 'impala_resnet' and self.impala_resnet:
+      rule = self.impala_resnet
+    return rule.resolve(config)
+
+
+class Unless(NamedTuple):
+  """A value that is 0 where another field, of a row below, is given."""
+
+  value: Any
+  field: str
+  source: str
+
+  turn = THEN
+
+  def resolve(self, config):
+    """The value, or 0."""
+    return self.value if getattr(config, self.field) is None else 0
+
+
+class Same(NamedTuple):
+  """The value of another field."""
+
+  field: str
+  source: str
+
+  turn = THEN
+
+  def resolve(self, config):
+    """The value of that field."""
+    return getattr(config, self.field)
+
+
+class Share(NamedTuple):
+  """A train step, as a share of the env steps of the run over train_period."""
+
+  share: float
+  source: str
+
+  turn = LAST
+
+  def resolve(self, config):
+    """The train step."""
+    # A short run ends before, for its initial collection is not trained on:
+    # at its last train step then, which is counted from 0.
+    step = round(self.share * (config.num_env_steps // config.train_period))
+    return min(step, max(1, config.num_train_steps - 1))
+
+
+class ShareOfTraining(NamedTuple):
+  """A train step, as a share of the run's train steps."""
+
+  share: float
+  source: str
+
+  turn = LAST
+
+  def resolve(self, config):
+    """The train step."""
+    return max(1, round(self.share * config.num_train_steps))

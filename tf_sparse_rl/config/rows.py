@@ -1,0 +1,173 @@
+"""One row a field: type, meaning, allowed values, presets and their sources.
+
+A row is the only place that knows a field. The flag, its help text, the entry
+in config.json, the checks, the presets and the tests of all of these are made
+from it.
+"""
+
+import dataclasses
+import math
+import typing
+from typing import Any, NamedTuple
+
+from tf_sparse_rl import names
+
+BELOW_1 = math.nextafter(1.0, 0.0)
+ABOVE_0 = math.nextafter(0.0, 1.0)
+MANY = 10**12
+
+
+class Range(NamedTuple):
+  """Numbers from `low` to `high`, both included and finite."""
+
+  low: float
+  high: float
+  expected: str
+
+  def check(self, name, value):
+    """Raises ValueError for a number outside; NaN is outside."""
+    if not self.low <= value <= self.high:
+      raise ValueError(f'Expected {self.expected}. Received: {name}={value}.')
+
+
+class OneOf(NamedTuple):
+  """One of some names."""
+
+  choices: tuple[str, ...]
+
+  def check(self, name, value):
+    """Raises ValueError with the nearest name."""
+    if value not in self.choices:
+      raise ValueError(names.unknown(name, value, self.choices))
+
+
+class SomeOf(NamedTuple):
+  """Some of these names, with commas."""
+
+  choices: tuple[str, ...]
+
+  def check(self, name, value):
+    """Raises ValueError with the nearest name."""
+    for part in filter(None, value.split(',')):
+      OneOf(self.choices).check(name, part)
+
+
+COUNT = Range(1, MANY, 'a whole number of at least 1')
+STEPS = Range(0, MANY, 'a whole number of at least 0')
+SPARSITY = Range(0, BELOW_1, 'a sparsity in [0, 1)')
+WIDTH = Range(ABOVE_0, 1000, 'a width in (0, 1000]')
+RATE = Range(ABOVE_0, 1e6, 'a learning rate above 0')
+PROBABILITY = Range(0, 1, 'a probability in [0, 1]')
+WEIGHT = Range(0, 1e6, 'a weight of at least 0')
+
+
+class Field(NamedTuple):
+  """A field of Config, as read from its row."""
+
+  name: str
+  kind: type  # str, int, float, bool or tuple (of int)
+  default: Any  # None: by preset
+  agents: tuple[str, ...]  # that have it
+  meaning: str  # with its unit
+  allowed: Range | OneOf | SomeOf | None
+  presets: dict  # {agent: rule of config/presets.py}
+  learned: bool  # whether it can make a difference to what is learned
+
+  @property
+  def optional(self):
+    """Whether None is allowed until presets have filled it in."""
+    return bool(self.presets)
+
+  def check(self, value):
+    """Checks a value by itself.
+
+    Args:
+      value: anything.
+
+    Raises:
+      ValueError: naming the field, what was expected and what received.
+    """
+    self.check_type(value)
+    if self.allowed:
+      self.allowed.check(self.name, value)
+
+  def check_type(self, value):
+    """As `check`, the type alone; int counts as float, bool as neither."""
+    if self.kind is tuple:
+      good = isinstance(value, tuple) and all(type(v) is int for v in value)
+    else:
+      kinds = (int, float) if self.kind is float else self.kind
+      good = isinstance(value, kinds)
+      good = good and (self.kind is bool or not isinstance(value, bool))
+    if not good:
+      kind = 'list of int' if self.kind is tuple else self.kind.__name__
+      raise ValueError(
+        f'Expected {self.name} to be of type {kind}. Received: {value!r}.'
+      )
+
+
+def row(meaning, allowed=None, *, default=None, learned=True, **presets):
+  """A field of a record.
+
+  Args:
+    meaning: a few words with the unit, for `--help`.
+    allowed: a Range, OneOf or SomeOf; None for what the type allows.
+    default: the value if none is given; None: by preset.
+    learned: False if it makes no difference to what is learned, as the number
+      of threads does.
+    **presets: a rule of `config/presets.py` for each agent that has the field;
+      none for a field with a default.
+
+  Returns:
+    A dataclass field.
+  """
+  metadata = dict(
+    meaning=meaning, allowed=allowed, presets=presets, learned=learned
+  )
+  return dataclasses.field(default=default, metadata=metadata)
+
+
+@dataclasses.dataclass(frozen=True)
+class Record:
+  """The fields that one part of a run reads; Config inherits all records."""
+
+  # {field of another record: rule} of an agent whose values do not stand in
+  # the rows of the fields that it shares.
+  shared_presets = {}
+
+  def check(self):
+    """Checks fields that depend on each other; `self` is a whole Config.
+
+    Raises:
+      ValueError: naming the fields, what was expected and what received.
+    """
+
+
+def read(record, agents):
+  """Reads the rows of a record.
+
+  Args:
+    record: a subclass of Record.
+    agents: tuple of the names of the agents that have it.
+
+  Returns:
+    List of Field.
+  """
+  hints = typing.get_type_hints(record)
+  return [
+    Field(
+      field.name,
+      _kind(hints[field.name]),
+      field.default,
+      agents,
+      **field.metadata,
+    )
+    for field in dataclasses.fields(record)
+  ]
+
+
+def _kind(hint):
+  """`tuple[int, ...] | None` -> tuple."""
+  if type(None) in typing.get_args(hint):
+    [hint] = [t for t in typing.get_args(hint) if t is not type(None)]
+  return typing.get_origin(hint) or hint

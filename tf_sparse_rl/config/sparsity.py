@@ -1,0 +1,195 @@
+"""Fields of sparsity: how much, where, and when masks change."""
+
+import dataclasses
+import math
+
+from tf_sparse_rl import methods
+from tf_sparse_rl.config.presets import ByNetwork, Share, ShareOfTraining, Value
+from tf_sparse_rl.config.rows import (
+  ABOVE_0,
+  COUNT,
+  SPARSITY,
+  STEPS,
+  OneOf,
+  Range,
+  Record,
+  row,
+)
+
+DISTRIBUTIONS = ('uniform', 'er', 'erk')
+
+
+@dataclasses.dataclass(frozen=True)
+class Sparsity(Record):
+  """Masks and their schedule.
+
+  Preset values that a method does not use are those of RigL.
+  """
+
+  sparsity: float = row(
+    'fraction of zeros of each network, in [0, 1)', SPARSITY, default=0.9
+  )
+  distribution: str = row(
+    f'one of: {", ".join(DISTRIBUTIONS)}', OneOf(DISTRIBUTIONS), default='erk'
+  )
+  erk_power: float = row(
+    'exponent of the erk distribution',
+    Range(ABOVE_0, 100, 'a power in (0, 100]'),
+    default=1.0,
+  )
+  custom_sparsity: str = row(
+    "layers kept as given: 'hidden_0=0.5,output=0', or of one network: "
+    "'actor/output=0'",
+    default='',
+  )
+  block_shape: tuple[int, ...] = row(
+    'inputs and units of the blocks that are dropped and grown as one, as in '
+    '4,1',
+    default=(),
+  )
+  n_of_m: tuple[int, ...] = row(
+    'active of so many consecutive inputs of a unit, as in 2,4', default=()
+  )
+  sparsity_aware_init: bool | None = row(
+    'scale initial weights up to the fan-in that is left',
+    dqn=ByNetwork(
+      mlp=Value(True, 'table 1'),
+      images=Value(True, 'table 4', methods={'prune': False}),
+    ),
+    sac=Value(True, 'table 2', methods={'static': False}),
+    ppo=Value(True, 'table 3', methods={'prune': False}),
+  )
+  drop_fraction: float | None = row(
+    'share of the connections replaced at the first mask update',
+    Range(0, 1, 'a fraction in [0, 1]'),
+    dqn=ByNetwork(mlp=Value(0.5, 'table 1'), images=Value(0.3, 'table 4')),
+    sac=Value(0.5, 'table 2', methods={'set': 0.3}),
+    ppo=Value(0.3, "table 3; ours for SET, where 0 makes the paper's static"),
+  )
+  mask_update_period: int | None = row(
+    'train steps between mask updates',
+    COUNT,
+    dqn=ByNetwork(mlp=Value(1000, 'table 1'), images=Value(5000, 'table 4')),
+    sac=Value(1000, 'table 2', methods={'set': 250}),
+    ppo=Value(250, 'table 3', methods={'set': 100, 'prune': 500}),
+  )
+  mask_update_end_train_step: int | None = row(
+    'train step of the last mask update',
+    STEPS,
+    dqn=ByNetwork(
+      mlp=Share(0.75, 'code: 75,000; the text says 80 %'),
+      images=Share(0.80, 'code: 2,000,000'),
+    ),
+    sac=Share(0.80, 'code: 800,000'),
+    ppo=ShareOfTraining(120_000 / 156_480, 'code: 120,000 of 156,480'),
+  )
+  prune_begin_train_step: int | None = row(
+    'train step at which pruning starts',
+    STEPS,
+    dqn=ByNetwork(
+      mlp=Share(0.20, 'code: 20,000'), images=Share(0.20, 'code: 500,000')
+    ),
+    sac=Share(0.20, 'code: 200,000'),
+    ppo=ShareOfTraining(32_000 / 156_480, 'code: 32,000 of 156,480'),
+  )
+  prune_end_train_step: int | None = row(
+    'train step at which pruning meets the sparsity',
+    STEPS,
+    dqn=ByNetwork(
+      mlp=Share(0.75, 'code: 75,000; the text says 80 %'),
+      images=Share(0.80, 'code: 2,000,000'),
+    ),
+    sac=Share(0.80, 'code: 800,000'),
+    ppo=ShareOfTraining(120_000 / 156_480, 'code: 120,000 of 156,480'),
+  )
+
+  def check(self):
+    """Schedule, structure and custom sparsities. See base class."""
+    _check_schedule(self)
+    _check_structure(self)
+    self.custom_sparsities()
+
+  def custom_sparsities(self):
+    """Parses `custom_sparsity`.
+
+    Returns:
+      `{layer name: sparsity}`; a name may begin with that of its network.
+
+    Raises:
+      ValueError: if it is not 'name=sparsity,...' with sparsities in [0, 1).
+    """
+    custom = {}
+    for item in filter(None, self.custom_sparsity.split(',')):
+      name, _, text = item.partition('=')
+      try:
+        value = float(text)
+      except ValueError:
+        value = math.nan
+      if not name or not 0 <= value < 1:
+        raise ValueError(
+          "Expected custom_sparsity as in 'hidden_0=0.5,output=0', each in "
+          f'[0, 1). Received: {self.custom_sparsity!r}.'
+        )
+      custom[name.strip()] = value
+    return custom
+
+
+def _check_schedule(config):
+  """When masks change, and whether they do."""
+  schedule = methods.METHODS[config.method].schedule
+  if 'drop_fraction' in schedule and not config.drop_fraction > 0:
+    raise ValueError(
+      f'Expected drop_fraction > 0 for {config.method}; a mask that never '
+      "changes is --method=static, as the paper's PPO with SET in fact was: "
+      'its drop fraction is 0. Received: '
+      f'drop_fraction={config.drop_fraction}.'
+    )
+  if 'mask_update_end_train_step' in schedule and (
+    config.mask_update_end_train_step < 1
+  ):
+    raise ValueError(
+      f'Expected mask_update_end_train_step >= 1 for {config.method}. '
+      f'Received: {config.mask_update_end_train_step}.'
+    )
+  if 'prune_end_train_step' not in schedule:
+    return
+  if not config.prune_begin_train_step < config.prune_end_train_step:
+    raise ValueError(
+      'Expected prune_begin_train_step < prune_end_train_step. Received: '
+      f'{config.prune_begin_train_step} and {config.prune_end_train_step}.'
+    )
+  if config.prune_end_train_step >= config.num_train_steps:
+    raise ValueError(
+      'Expected pruning to end within the run, which has '
+      f'{config.num_train_steps} train steps, from 0 on. Received: '
+      f'prune_end_train_step={config.prune_end_train_step}.'
+    )
+
+
+def _check_structure(config):
+  """Blocks and patterns, as far as they do not depend on the kernels."""
+  for name in ('block_shape', 'n_of_m'):
+    value = getattr(config, name)
+    if value and not (len(value) == 2 and min(value) >= 1):
+      raise ValueError(
+        f'Expected {name} as two numbers of at least 1, as in 2,4. Received: '
+        f'{name}={value}.'
+      )
+  if not config.n_of_m:
+    return
+  active, group = config.n_of_m
+  if active >= group or config.block_shape:
+    raise ValueError(
+      'Expected n_of_m as in 2,4, two of four inputs active, and no '
+      f'block_shape. Received: n_of_m={config.n_of_m}, '
+      f'block_shape={config.block_shape}.'
+    )
+  sparsities = {config.sparsity, *config.network_sparsities.values()}
+  if config.distribution != 'uniform' or not sparsities <= {
+    *(None, 0, 1 - active / group)
+  }:
+    raise ValueError(
+      f'Expected sparsity={1 - active / group:g} and distribution=uniform with '
+      f'n_of_m={config.n_of_m}: it leaves no other. Received: '
+      f'sparsity={config.sparsity}, distribution={config.distribution}.'
+    )

@@ -1,0 +1,46 @@
+"""How one network is made sparse: `sparsify`'s arguments as one record."""
+
+import dataclasses
+
+from tf_sparse_rl import methods
+
+
+@dataclasses.dataclass(frozen=True)
+class SparsitySpec:
+  """How the kernels of a network are made sparse; fields as in `sparsify`."""
+
+  method: str = 'rigl'
+  target_sparsity: float = 0.9
+  distribution: str = 'erk'
+  seed: int = 0
+  erk_power: float = 1.0
+  custom: dict | None = None
+  sparsity_aware_init: bool = True
+  block_shape: tuple[int, int] | None = None
+  n_of_m: tuple[int, int] | None = None
+
+  def __post_init__(self):
+    """Refuses an unknown method."""
+    if self.method not in methods.METHODS:
+      raise ValueError(
+        f'Expected method to be one of {tuple(methods.METHODS)}. '
+        f'Received: method={self.method!r}.'
+      )
+
+  @classmethod
+  def of(cls, settings, **own):
+    """Takes the fields of the same name from other settings.
+
+    Args:
+      settings: an object with attributes, such as a Config.
+      **own: fields with a value of their own.
+
+    Returns:
+      A SparsitySpec.
+    """
+    shared = {
+      field.name: getattr(settings, field.name)
+      for field in dataclasses.fields(cls)
+      if field.name not in own and hasattr(settings, field.name)
+    }
+    return cls(**shared, **own)
