@@ -94,7 +94,7 @@ def _native(inputs, gradient, kernels):
 
   def way():
     values = [tf.convert_to_tensor(kernel.value) for kernel in kernels]
-    run = ops.tf_sparse_rl_run(inputs, values, biases, masks, **options)
+    run = ops.tf_sparse_rl_stack(inputs, values, biases, masks, **options)
     deltas = ops.tf_sparse_rl_deltas(
       gradient, run.states, run.last, run.weights, masks, **options
     )

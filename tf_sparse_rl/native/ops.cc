@@ -1,7 +1,7 @@
 // TensorFlow operations for runs of sparse dense layers, their gradients, and
 // the updates of their weights.
 //
-// A run is what consecutive layers do: units of the input and of each layer
+// A stack is what consecutive layers do: units of the input and of each layer
 // are its `sizes`. A mask of no entries stands for one of ones. "Blocks" are
 // explained in kernels.h; a "packed" tensor has one entry a connection, in the
 // order of the mask's ones.
@@ -236,7 +236,7 @@ Activation ActivationNamed(const std::string& name, bool* known) {
   return Activation::kLinear;
 }
 
-// What the operations on a run have in common.
+// What the operations on a stack have in common.
 class RunKernel : public OpKernel {
  public:
   explicit RunKernel(OpKernelConstruction* ctx) : OpKernel(ctx) {
@@ -384,7 +384,7 @@ class RunOp : public RunKernel {
   }
 };
 
-// From the gradient of a run's output to those of what goes into each layer's
+// From the gradient of a stack's output to those of what goes into each layer's
 // activation, its "deltas", in blocks.
 class DeltasOp : public RunKernel {
  public:
@@ -430,7 +430,7 @@ class DeltasOp : public RunKernel {
   }
 };
 
-// The gradient of a run's input, `[batch, units]`.
+// The gradient of a stack's input, `[batch, units]`.
 class InputGradientOp : public RunKernel {
  public:
   using RunKernel::RunKernel;
@@ -820,7 +820,7 @@ tensorflow::Status BlocksShape(InferenceContext* c) {
   return tensorflow::OkStatus();
 }
 
-REGISTER_OP("TfSparseRlRun")
+REGISTER_OP("TfSparseRlStack")
     .Input("input: float")
     .Input("kernels: N * float")
     .Input("biases: N * float")
@@ -918,7 +918,7 @@ REGISTER_OP("TfSparseRlSoftUpdate")
 
 #define REGISTER(name, kernel) \
   REGISTER_KERNEL_BUILDER(Name(name).Device(tensorflow::DEVICE_CPU), kernel)
-REGISTER("TfSparseRlRun", RunOp);
+REGISTER("TfSparseRlStack", RunOp);
 REGISTER("TfSparseRlDeltas", DeltasOp);
 REGISTER("TfSparseRlInputGradient", InputGradientOp);
 REGISTER("TfSparseRlWeightGradients", WeightGradientsOp);

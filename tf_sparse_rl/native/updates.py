@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from tf_sparse_rl.native import library, runs
+from tf_sparse_rl.native import library, stacks
 
 
 class Update(NamedTuple):
@@ -61,7 +61,7 @@ def adam(optimizer, updates):
     [u.slots[0].handle for u in updates],
     [u.slots[1].handle for u in updates],
     [u.gradient for u in updates],
-    [runs.mask_tensor(u.mask) for u in updates],
+    [stacks.mask_tensor(u.mask) for u in updates],
     [tf.convert_to_tensor(u.decay, tf.float32) for u in updates],
     learning_rate,
     beta_1,
@@ -82,7 +82,7 @@ def soft_update(updates, tau):
   library.load().tf_sparse_rl_soft_update(
     [target.handle for target, _, _ in updates],
     [tf.convert_to_tensor(source) for _, source, _ in updates],
-    [runs.mask_tensor(mask) for _, _, mask in updates],
+    [stacks.mask_tensor(mask) for _, _, mask in updates],
     keep=1 - tau,
     take=tau,
   )

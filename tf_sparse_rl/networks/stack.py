@@ -2,21 +2,18 @@
 
 from tf_agents.networks import sequential
 
+from tf_sparse_rl.sparsity import layers as layers_lib
 
-def call(layers, inputs):
-  """The output of layers called in turn.
-
-  Args:
-    layers: list of built layers.
-    inputs: of the first, `[batch, ...]`.
-
-  Returns:
-    Tensor `[batch, ...]`, what the last layer returns.
-  """
-  for layer in layers:
-    inputs = layer(inputs)
-  return inputs
+call = layers_lib.call_in_turn
 
 
 class Network(sequential.Sequential):
-  """TF-Agents' Sequential network."""
+  """TF-Agents' Sequential network of plain layers, without state.
+
+  Its SparseLayers in a row are computed as one stack.
+  """
+
+  def call(self, inputs, network_state=(), **kwargs):
+    """See TF-Agents; only networks inside would look at `kwargs`."""
+    del kwargs
+    return call(self.layers, inputs), network_state

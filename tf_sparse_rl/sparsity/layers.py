@@ -1,6 +1,7 @@
 """`SparseLayer`: a Keras layer whose kernel is masked."""
 
 import contextlib
+import itertools
 import math
 
 import tensorflow as tf
@@ -9,7 +10,7 @@ from tensorflow_model_optimization.python.core.sparsity.keras import (
   pruning_wrapper,
 )
 
-from tf_sparse_rl.native import runs
+from tf_sparse_rl.native import stacks
 from tf_sparse_rl.sparsity import structures
 
 _keras_layers = tf.keras.layers
@@ -73,7 +74,7 @@ class _L2(tf.keras.regularizers.Regularizer):
 
   def __call__(self, kernel):
     """Returns the loss."""
-    loss = runs.l2(kernel, self.mask, float(self._inner.l2))
+    loss = stacks.l2(kernel, self.mask, float(self._inner.l2))
     return self._inner(kernel) if loss is None else loss
 
 
@@ -86,13 +87,11 @@ class SparseLayer(pruning_wrapper.PruneLowMagnitude):
   wrapped layer's: it costs nothing more, changes no state, and the gradient
   of the kernel is the dense one that RigL grows by.
 
-  In a graph on a CPU, consecutive SparseLayers of Dense become one operation
-  that skips the zeros, if that is faster (`native.runs` says how, and that a
-  tensor between two of them then needs a `tf.identity` to have a gradient;
-  `set_backend('masked')` turns it off). It takes the kernel to be 0 outside
-  the mask. Who averages weights softly into a target
-  network therefore masks them there, as our agents do: TF-Agents by itself
-  copies masks at once and lets weights outside them fade.
+  In a graph on a CPU, native kernels can skip the zeros (`set_backend`). They
+  take the kernel to be 0 outside the mask. Who averages weights softly into a
+  target network therefore masks them there, as our agents do: TF-Agents by
+  itself copies masks at once and lets weights outside them fade. Layers that
+  are called by `call_in_turn` become one operation.
 
   It is a `PruneLowMagnitude`, so TFMOT's `strip_pruning` works; TFMOT's own
   schedule, threshold and step counter are there and unused.
@@ -174,9 +173,15 @@ class SparseLayer(pruning_wrapper.PruneLowMagnitude):
 
   def call(self, inputs, *args, **kwargs):
     """Calls the wrapped layer; changes no state."""
+    if args or kwargs:
+      return self.layer(inputs, *args, **kwargs)
+    return stacks.call([self.operand], inputs)
+
+  @property
+  def operand(self):
+    """The layer as native kernels take it."""
     mask = self.mask if self.target_sparsity else None
-    layer = runs.Layer(self.layer, mask, self.target_sparsity)
-    return runs.call(layer, inputs, *args, **kwargs)
+    return stacks.Layer(self.layer, mask, self.target_sparsity)
 
   @property
   def kernel(self):
@@ -257,6 +262,29 @@ def _replaced(layer, attributes):
   finally:
     for name, value in own.items():
       setattr(layer, name, value)
+
+
+def call_in_turn(layers, inputs):
+  """The output of layers called in turn; SparseLayers in a row as one stack.
+
+  Args:
+    layers: list of layers, built.
+    inputs: of the first, `[batch, ...]`.
+
+  Returns:
+    Tensor `[batch, ...]`, the output of the last.
+  """
+  for sparse, group in itertools.groupby(layers, _is_built_sparse_layer):
+    if sparse:
+      inputs = stacks.call([layer.operand for layer in group], inputs)
+    else:
+      for layer in group:
+        inputs = layer(inputs)
+  return inputs
+
+
+def _is_built_sparse_layer(layer):
+  return isinstance(layer, SparseLayer) and layer.built
 
 
 def mask_of(variable):

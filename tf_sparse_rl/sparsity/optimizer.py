@@ -4,7 +4,7 @@ import contextlib
 
 import tensorflow as tf
 
-from tf_sparse_rl.native import runs
+from tf_sparse_rl.native import stacks
 from tf_sparse_rl.native import updates as native_updates
 from tf_sparse_rl.sparsity import layers as layers_lib
 from tf_sparse_rl.sparsity import optimizer_slots, updaters
@@ -185,7 +185,7 @@ class SparseOptimizer(tf.keras.optimizers.Optimizer):
     if self._slots is None or tf.distribute.has_strategy():
       return {}
     parts = {
-      self._var_key(variable): runs.parts_of(gradient)
+      self._var_key(variable): stacks.parts_of(gradient)
       for gradient, variable in grads_and_vars
       if layers_lib.mask_of(variable) is not None
     }

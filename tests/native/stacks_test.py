@@ -1,4 +1,4 @@
-"""Runs of layers by native kernels against NumPy in double precision."""
+"""Stacks of layers by native kernels against NumPy in double precision."""
 
 import gc
 import threading
@@ -11,7 +11,8 @@ import tensorflow as tf
 from hypothesis import strategies as st
 
 from tf_sparse_rl import sparsity
-from tf_sparse_rl.native import backend, library, runs
+from tf_sparse_rl.native import backend, library, stacks
+from tf_sparse_rl.networks import stack
 
 _ACTIVATIONS = {
   'linear': (lambda z: z, lambda y: np.ones_like(y)),
@@ -61,13 +62,11 @@ def _step(layers):
   def step(inputs, gradient):
     with tf.GradientTape() as tape:
       tape.watch(inputs)
-      outputs = inputs
-      for layer in layers:
-        outputs = layer(outputs)
+      outputs = stack.call(layers, inputs)
     variables = [v for layer in layers for v in layer.trainable_variables]
     found = tape.gradient(outputs, [inputs, *variables], gradient)
     # Beside each dense gradient of a kernel, its packed active entries.
-    packed = [runs.parts_of(g) for g in found[1:]]
+    packed = [stacks.parts_of(g) for g in found[1:]]
     packed = [p[0].packed for p in packed if p is not None]
     return outputs, found, packed
 
@@ -131,7 +130,7 @@ def _trainable(layers):
   batch=st.sampled_from([1, 2, 15, 16, 17, 32, 33, 64, 65, 100, 256]),
   data=st.data(),
 )
-def test_any_run_agrees_with_numpy(sizes, batch, data):
+def test_any_stack_agrees_with_numpy(sizes, batch, data):
   count = len(sizes) - 1
 
   def each(values):
@@ -148,7 +147,7 @@ def test_any_run_agrees_with_numpy(sizes, batch, data):
 
 
 @pytest.mark.parametrize('batch', [1, 30, 128, 256])
-def test_a_wide_run_in_parts_agrees_with_numpy(batch):
+def test_a_wide_stack_in_parts_agrees_with_numpy(batch):
   # Enough work to be shared with a second thread.
   layers = _layers((20, 300, 260, 4), (0.5, 0.6, 0.3), ['relu'] * 3, seed=0)
   _assert_as_dense(layers, batch)
@@ -157,18 +156,13 @@ def test_a_wide_run_in_parts_agrees_with_numpy(batch):
 def test_three_layers_are_one_operation():
   layers = _layers((6, 8, 7, 3), (0.5,) * 3, ['relu', 'relu', 'linear'], seed=0)
 
-  def act(inputs):
-    for layer in layers:
-      inputs = layer(inputs)
-    return inputs
-
-  function = tf.function(act, autograph=False).get_concrete_function(
-    tf.TensorSpec([4, 6])
-  )
+  function = tf.function(
+    lambda inputs: stack.call(layers, inputs), autograph=False
+  ).get_concrete_function(tf.TensorSpec([4, 6]))
   [output] = function.graph.outputs
   while output.op.type == 'Identity':
     [output] = output.op.inputs
-  assert output.op.type == 'TfSparseRlRun'
+  assert output.op.type == 'TfSparseRlStack'
   assert output.op.get_attr('N') == 3
   assert output.op.inputs[0] is function.graph.inputs[0]
 
@@ -246,7 +240,7 @@ def test_threads_do_not_disturb_each_other():
 def test_a_mask_of_another_shape_is_refused():
   ops = library.load()
   with pytest.raises(tf.errors.InvalidArgumentError, match='does not fit'):
-    ops.tf_sparse_rl_run(
+    ops.tf_sparse_rl_stack(
       *(tf.ones([2, 3]), [tf.ones([3, 4])], [tf.ones([4])], [tf.ones([2, 2])]),
       sizes=[3, 4],
       activations=['relu'],
@@ -278,50 +272,54 @@ def test_l2_is_that_of_the_active_entries():
   np.testing.assert_allclose(gradient, 0.3 * 2 * 2 * mask, rtol=1e-6)
 
 
-def test_a_run_is_of_the_weights_at_the_time_of_each_call():
+def test_a_layer_alone_is_a_stack_of_one():
+  layers = _layers((6, 8, 3), (0.5, 0.5), ['relu', 'linear'], seed=0)
+
+  def act(inputs):
+    for layer in layers:
+      inputs = layer(inputs)
+    return inputs
+
+  graph = (
+    tf.function(act, autograph=False)
+    .get_concrete_function(tf.TensorSpec([4, 6]))
+    .graph
+  )
+  sizes = [
+    op.get_attr('N')
+    for op in graph.get_operations()
+    if op.type == 'TfSparseRlStack'
+  ]
+  assert sizes == [1, 1]
+
+
+def test_weights_are_those_at_the_time_of_each_call():
   first, second = _layers((3, 3, 2), (0.3, 0.3), ['linear'] * 2, seed=5)
   inputs = np.float32([[1, 2, 3]])
   expected = _expected([first, second], inputs, np.zeros([1, 2]))[0]
 
   @tf.function(autograph=False)
   def call(inputs):
-    hidden = first(inputs)
+    outputs = stack.call([first, second], inputs)
     first.kernel.assign(first.kernel * 7)
-    outputs = second(hidden)
+    seven = stack.call([first], inputs)
     first.kernel.assign(first.kernel / 7)
-    return outputs
+    return outputs, seven
 
-  _assert_close(call(tf.constant(inputs)), expected)
-
-
-def test_a_loop_does_not_repeat_what_is_before_it():
-  first, second = _layers((3, 3, 3), (0.3, 0.3), ['relu'] * 2, seed=5)
-  inputs = np.float32([[1, 2, 3]])
-  expected = _expected([first, second, second], inputs, np.zeros([1, 3]))[0]
-  sizes = []
-
-  @tf.function(autograph=False)
-  def call(inputs):
-    hidden = first(inputs)
-
-    def body(i, outputs):
-      outputs = second(outputs)
-      sizes.append(outputs.op.get_attr('N'))
-      return i + 1, outputs
-
-    return tf.while_loop(lambda i, _: i < 2, body, [0, hidden])[1]
-
-  _assert_close(call(tf.constant(inputs)), expected)
-  assert set(sizes) == {1}
+  outputs, seven = call(tf.constant(inputs))
+  _assert_close(outputs, expected)
+  bias = first.layer.bias.numpy()
+  once = _expected([first], inputs, np.zeros([1, 3]))[0]
+  _assert_close(seven, 7 * (once - bias) + bias)
 
 
-def test_identity_gives_what_is_between_layers_a_gradient():
+def test_in_between_two_layers_there_is_a_gradient():
   first, second = _layers((3, 4, 2), (0.3, 0.3), ['relu'] * 2, seed=5)
 
   @tf.function(autograph=False)
   def gradient(inputs):
     with tf.GradientTape() as tape:
-      hidden = tf.identity(first(inputs))
+      hidden = first(inputs)
       tape.watch(hidden)
       outputs = second(hidden)
     return hidden, tape.gradient(outputs, hidden)

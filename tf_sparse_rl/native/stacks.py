@@ -1,14 +1,11 @@
-"""Runs of sparse Dense layers as one operation, with its gradient.
+"""Stacks of sparse Dense layers as one operation, with its gradient.
 
-While TensorFlow traces a graph, each SparseLayer that follows another one
-stands for both: its output is one operation from the first one's input, and
-what the first put into the graph on its own is never computed, since nobody
-asks for it. The same goes for gradients: a kernel's gradient is the dense one,
-in the graph, but who knows of `parts_of` gets at what it is made of, packed,
-and the dense one is not computed.
+Who calls layers in turn gives them to `call` together: one operation computes
+the output of the last from the input of the first. A layer alone is a stack of
+one.
 
-So what lies between two layers of a run has no gradient on a tape, as it is not
-what the output was computed from. Who wants one puts a `tf.identity` there.
+A kernel's gradient is the dense one, in the graph; who knows of `parts_of` gets
+at what it is made of, packed, and the dense one is not computed.
 
 "Packed" are tensors `[connections]`, one entry for each 1 of a mask, in order.
 """
@@ -34,7 +31,7 @@ _ACTIVATIONS = {
 
 
 class Layer(NamedTuple):
-  """A layer of a run."""
+  """A layer of a stack."""
 
   dense: tf.keras.layers.Dense  # built
   mask: tf.Variable | None  # None for ones
@@ -59,74 +56,69 @@ class _Operands(NamedTuple):
   bias: tf.Tensor
   mask: tf.Tensor
   activation: str
-  sparsity: float
 
 
-class _Run(NamedTuple):
-  """Layers that follow one another, and what goes into the first."""
-
-  inputs: tf.Tensor
-  layers: tuple  # of _Operands
-
-  @property
-  def sizes(self):
-    """Units of the input and of each layer."""
-    units = (layer.kernel.shape[1] for layer in self.layers)
-    return (self.layers[0].kernel.shape[0], *units)
-
-
-def _known(graph, what):
-  """{name of a tensor: what is known of it}; lives as long as the graph."""
-  name = f'_tf_sparse_rl_{what}'
-  if not hasattr(graph, name):
-    setattr(graph, name, {})
-  return getattr(graph, name)
-
-
-def call(layer, inputs, *args, **kwargs):
-  """The output of a layer, by native kernels if these are to be used.
+def call(layers, inputs):
+  """The output of layers called in turn, by native kernels where they are used.
 
   Args:
-    layer: a Layer.
-    inputs: a tensor, `[batch, units]`.
-    *args: for a layer that takes more; Dense does not.
-    **kwargs: the same.
+    layers: list of Layer, built.
+    inputs: a tensor, of the first.
 
   Returns:
-    A tensor `[batch, units]`.
+    A tensor, the output of the last.
   """
-  if not _fits(layer, inputs):
-    return layer.dense(inputs, *args, **kwargs)
-  known = _known(tf.compat.v1.get_default_graph(), 'runs')
-  run = _Run(inputs, ())
-  # What comes from around a loop or a branch is not computed again inside.
-  if inputs.graph is tf.compat.v1.get_default_graph():
-    run = known.get(inputs.name, run)
-  run = run._replace(layers=(*run.layers, _operands(layer)))
-  if backend.is_native(
-    inputs.shape[0], run.sizes, tuple(x.sparsity for x in run.layers)
-  ):
-    outputs = _emit(run)
-    if not _is_fused(layer):
-      return layer.dense.activation(outputs)
-  else:
-    outputs = layer.dense(inputs)
-  if _is_fused(layer):
-    known[outputs.name] = run
-  return outputs
+  while layers:
+    stack = _stack(layers, inputs)
+    if stack and _is_native(stack, inputs.shape[0]):
+      inputs = _emit(stack, inputs)
+      if not _is_fused(stack[-1]):
+        inputs = stack[-1].dense.activation(inputs)
+    else:
+      stack = stack or layers[:1]
+      for layer in stack:
+        inputs = layer.dense(inputs)
+    layers = layers[len(stack) :]
+  return inputs
 
 
-def _fits(layer, inputs):
-  """Whether native kernels exist for this layer, here and now."""
-  return (
+def sizes_of(layers):
+  """Units of the input and of each of some Layers."""
+  inputs = layers[0].dense.kernel.shape[0]
+  return (inputs, *(layer.dense.units for layer in layers))
+
+
+def _stack(layers, inputs):
+  """The first of some layers that one operation can compute, here and now."""
+  stack = []
+  if not (
     backend.may_be_native()
-    and type(layer.dense) is tf.keras.layers.Dense
     and isinstance(inputs, tf.Tensor)
     and inputs.dtype == tf.float32
     and inputs.shape.rank == 2
+  ):
+    return stack
+  for layer in layers:
+    if not fits(layer):
+      break
+    stack.append(layer)
+    if not _is_fused(layer):
+      break
+  return stack
+
+
+def fits(layer):
+  """Whether there are native kernels for a Layer."""
+  return (
+    type(layer.dense) is tf.keras.layers.Dense
     and layer.dense.dtype_policy.compute_dtype == 'float32'
     and layer.dense.dtype_policy.variable_dtype == 'float32'
   )
+
+
+def _is_native(stack, batch):
+  sparsities = tuple(layer.sparsity for layer in stack)
+  return backend.is_native(batch, sizes_of(stack), sparsities)
 
 
 def _is_fused(layer):
@@ -143,7 +135,6 @@ def _operands(layer):
     else tf.zeros([dense.units]),
     mask_tensor(layer.mask),
     _ACTIVATIONS.get(dense.activation, 'linear'),
-    layer.sparsity,
   )
 
 
@@ -152,22 +143,23 @@ def mask_tensor(mask):
   return tf.zeros([0]) if mask is None else tf.convert_to_tensor(mask)
 
 
-def _emit(run):
-  """Puts a run into the graph; returns its output."""
-  outputs = library.load().tf_sparse_rl_run(
-    run.inputs,
-    [layer.kernel for layer in run.layers],
-    [layer.bias for layer in run.layers],
-    [layer.mask for layer in run.layers],
-    sizes=run.sizes,
-    activations=[layer.activation for layer in run.layers],
+def _emit(stack, inputs):
+  """Puts the operation of a stack into the graph; returns its output."""
+  operands = [_operands(layer) for layer in stack]
+  outputs = library.load().tf_sparse_rl_stack(
+    inputs,
+    [layer.kernel for layer in operands],
+    [layer.bias for layer in operands],
+    [layer.mask for layer in operands],
+    sizes=sizes_of(stack),
+    activations=[layer.activation for layer in operands],
   )
   return outputs.output
 
 
-@tf.RegisterGradient('TfSparseRlRun')
-def _run_gradient(op, gradient, *unused_gradients):
-  """The gradient of a run, by operations that are computed if asked for."""
+@tf.RegisterGradient('TfSparseRlStack')
+def _stack_gradient(op, gradient, *unused_gradients):
+  """The gradient of a stack, by operations that are computed if asked for."""
   del unused_gradients
   ops = library.load()
   count, sizes = op.get_attr('N'), op.get_attr('sizes')
@@ -240,7 +232,14 @@ def _sum_of_squares_gradient(op, gradient):
 
 
 def _note(gradient, part):
-  _known(gradient.graph, 'parts')[gradient.name] = part
+  _known_parts(gradient.graph)[gradient.name] = part
+
+
+def _known_parts(graph):
+  """{name of a gradient in a graph: its Part}; lives as long as the graph."""
+  if not hasattr(graph, '_tf_sparse_rl_parts'):
+    graph._tf_sparse_rl_parts = {}
+  return graph._tf_sparse_rl_parts  # pylint: disable=protected-access
 
 
 def parts_of(gradient):
@@ -254,7 +253,7 @@ def parts_of(gradient):
   """
   if tf.executing_eagerly() or not isinstance(gradient, tf.Tensor):
     return None
-  known = _known(gradient.graph, 'parts')
+  known = _known_parts(gradient.graph)
   summands = [gradient]
   if gradient.op.type == 'AddN':
     summands = gradient.op.inputs
