@@ -46,7 +46,7 @@ _EXTRAS = {
   # Not in requirements.lock: 3 GB that serve a GPU only.
   'cuda': ['tensorflow[and-cuda]==2.21.0'],
   'mujoco': ['gymnasium[mujoco]'],
-  'report': ['matplotlib', 'pandas<3', 'rliable'],
+  'report': ['jinja2', 'matplotlib', 'pandas<3', 'rliable'],
   'sweep': ['ray'],
   'test': ['hypothesis', 'pytest', 'pytest-xdist', 'ruff', 'scikit-learn'],
 }
