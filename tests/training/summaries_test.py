@@ -15,7 +15,7 @@ from tensorboard.plugins.hparams import plugin_data_pb2
 
 from tf_sparse_rl import envs, sparsity
 from tf_sparse_rl.agents import registry
-from tf_sparse_rl.training import layer_picture, metrics, state, summaries
+from tf_sparse_rl.training import metrics, state, summaries
 
 _HPARAMS_TAG = '_hparams_/session_start_info'
 
@@ -189,29 +189,6 @@ def test_mask_images_are_the_masks(events, tiny_run):
     _, _, png = tf.make_ndarray(last.tensor_proto)
     image = tf.io.decode_png(png, channels=1).numpy()[:, :, 0]
     np.testing.assert_array_equal(image, 255 * layer.mask.numpy())
-
-
-def test_layers_are_drawn_when_their_sparsity_has_changed(
-  tmp_path, tiny_config
-):
-  config = tiny_config()
-  spec = envs.EnvSpec('CartPole-v1', 4, 2, 500)
-  parts = registry.build(config, spec)
-  network = parts.networks['q_network']
-  writer = summaries.Summaries(tmp_path, config, parts)
-  writer.train(10, {}, metrics.Episodes(), 100.0)
-  writer.train(20, {}, metrics.Episodes(), 100.0)
-  [layer, *_] = sparsity.sparse_layers(network)
-  layer.mask.assign(tf.ones_like(layer.mask))
-  writer.train(30, {}, metrics.Episodes(), 100.0)
-  writer.close()
-  points = _read(tmp_path / 'train').Tensors('Layers/q_network')
-  assert [point.step for point in points] == [10, 30]
-  _, _, png = tf.make_ndarray(points[-1].tensor_proto)
-  np.testing.assert_array_equal(
-    tf.io.decode_png(png, channels=3),
-    layer_picture.draw('q_network', sparsity.counting.count(network)),
-  )
 
 
 def test_the_config_is_there_as_text_and_as_hparams(events, tiny_run):
