@@ -31,7 +31,6 @@ _CORE = [
   'gymnasium[classic-control]==1.4.0',
   'moviepy==2.2.1',
   'numpy>=2',
-  'pillow<12',
   'scipy',
   'tensorboard==2.21.0',
   'tensorflow==2.21.0',

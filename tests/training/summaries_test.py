@@ -385,7 +385,7 @@ def test_tensorboard_shows_the_run(server):
   images = server('data/plugin/images/tags')
   layers = ('hidden_0', 'hidden_1', 'output')
   masks = {f'Masks/q_network/{name}' for name in layers}
-  assert set(images['train']) == masks | {'Layers/q_network'}
+  assert set(images['train']) == masks
   assert server('data/plugin/text/tags') == {'eval': ['Config']}
 
 
