@@ -31,7 +31,6 @@ _CORE = [
   'gymnasium[classic-control]==1.4.0',
   'moviepy==2.2.1',
   'numpy>=2',
-  'pillow<12',
   'scipy',
   'tensorboard==2.21.0',
   'tensorflow==2.21.0',
@@ -46,7 +45,7 @@ _EXTRAS = {
   # Not in requirements.lock: 3 GB that serve a GPU only.
   'cuda': ['tensorflow[and-cuda]==2.21.0'],
   'mujoco': ['gymnasium[mujoco]'],
-  'report': ['matplotlib', 'pandas<3', 'rliable'],
+  'report': ['jinja2', 'matplotlib', 'pandas<3', 'rliable'],
   'sweep': ['ray'],
   'test': ['hypothesis', 'pytest', 'pytest-xdist', 'ruff', 'scikit-learn'],
 }

@@ -5,14 +5,13 @@ It needs the saved policy and config.json of a finished run only.
 
 import os
 import pathlib
-import shutil
 import sys
 import tempfile
 
 from absl import flags
 
+from tf_sparse_rl import files, names, quiet
 from tf_sparse_rl import flags as run_flags
-from tf_sparse_rl import names, quiet
 
 _FORMATS = ('saved_model', 'tflite', 'npz')
 _NUM_OBSERVATIONS = 500
@@ -86,7 +85,8 @@ def _export(values, policy_path, out):
       for name in dict.fromkeys(flags.FLAGS.format)
     ]
     for row in rows:
-      _replace(pathlib.Path(staging) / formats.FORMATS[row.name].file_name, out)
+      name = formats.FORMATS[row.name].file_name
+      files.move_over(pathlib.Path(staging) / name, out / name)
   return rows, len(observations)
 
 
@@ -125,14 +125,6 @@ def _export_one(name, kind, policy, observations, staging):
     sparse_microseconds=microseconds[0] if kind.save_dense else None,
     difference=off,
   )
-
-
-def _replace(path, directory):
-  """Moves a file or a directory to where an older one may be."""
-  target = directory / path.name
-  if target.is_dir():
-    shutil.rmtree(target)
-  os.replace(path, target)
 
 
 def _print(rows, num_observations):

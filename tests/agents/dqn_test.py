@@ -353,7 +353,7 @@ def test_erk_of_cartpole_at_90_percent():
     registry.build(config, _SPEC).networks['q_network']
   )
   found = [1 - float(np.mean(layer.mask)) for layer in layers]
-  assert found == pytest.approx([0, 0.9105, 0], abs=5e-5)  # paper.md 1.6
+  assert found == pytest.approx([0, 0.9105, 0], abs=5e-5)  # the paper's ERK
 
 
 def test_custom_sparsities_are_kept_as_given():

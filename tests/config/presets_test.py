@@ -8,8 +8,8 @@ from tf_sparse_rl import config as config_lib
 from tf_sparse_rl.config import making, presets
 from tf_sparse_rl.config.ppo import Ppo
 
-# paper.md 2.3 (T1) and 2.4, copied by hand; where text and code differ, the
-# code's value.
+# Table 1 and the text, copied by hand; where text and code differ, the code's
+# value.
 _PAPER_DQN_CLASSIC = {
   'num_env_steps': 100_000,
   'hidden_units': (512, 512),
@@ -42,7 +42,7 @@ _PAPER_DQN_CLASSIC = {
 }
 
 
-# paper.md 2.4: tables 6 and 7, and code; 2.3: tables 4 and 5.
+# Tables 4 to 7, and code.
 _PAPER_DQN_ATARI = {
   'num_env_steps': 10_000_000,
   'num_train_steps': 2_495_000,  # 2.5 million less the initial collection.
@@ -82,7 +82,7 @@ _PAPER_DQN_ATARI_NETWORKS = {
   },
 }
 
-# The same of paper.md 2.5: what is one value for all methods and environments.
+# The same of SAC: what is one value for all methods and environments.
 _PAPER_SAC = {
   'num_env_steps': 1_000_000,
   'hidden_units': (256, 256),
@@ -109,7 +109,7 @@ _PAPER_SAC = {
   'prune_end_train_step': 800_000,
 }
 
-# Table 2 (paper.md 2.3); a method does not have what is not listed.
+# Table 2; a method does not have what is not listed.
 _PAPER_SAC_METHODS = {
   'dense': {'weight_decay': 1e-4},
   'prune': {
@@ -132,7 +132,7 @@ _PAPER_SAC_METHODS = {
   },
 }
 
-# Table 8 (paper.md 2.5).
+# Table 8.
 _PAPER_SAC_INITIAL_COLLECT_ENV_STEPS = {
   'HalfCheetah': 10_000,
   'Ant': 10_000,

@@ -54,7 +54,7 @@ def test_kernels_of_the_resnet(dense):
 
 
 @pytest.mark.parametrize(
-  'network, weights',  # paper.md 2.4
+  'network, weights',  # The paper's dense networks.
   [('cnn', 4_045_824), ('resnet', 4_356_224)],
 )
 def test_weights_are_the_papers(dense, network, weights):
@@ -62,7 +62,7 @@ def test_weights_are_the_papers(dense, network, weights):
 
 
 @pytest.mark.parametrize(
-  'target, expected',  # paper.md 2.7
+  'target, expected',  # The paper's Nature CNN, biases included.
   [
     (0.0, 4_046_502),
     (0.5, 2_023_592),
@@ -86,7 +86,7 @@ def test_parameters_of_the_resnet_are_the_papers():
 
 
 @pytest.mark.parametrize(
-  'target, expected',  # paper.md 1.6
+  'target, expected',  # ERK by the paper's formula.
   [
     (0.9, [0.7018, 0.8509, 0.8292, 0.9022, 0]),
     (0.95, [0.852, 0.926, 0.9153, 0.9515, 0]),
@@ -131,7 +131,7 @@ def test_erk_costs_more_flops_than_uniform_as_in_the_paper(network, ratio):
     ).flops
     for distribution in ('uniform', 'erk')
   }
-  # paper.md 1.6
+  # From the layers' positions and the paper's ERK sparsities.
   assert flops['erk'] / flops['uniform'] == pytest.approx(ratio, abs=0.005)
 
 

@@ -45,7 +45,8 @@ def test_parameters_of_a_dense_network():
   assert sizes.num_dense_parameters((17, 256, 256, 12)) == 73_484
 
 
-# paper.md 2.7: parameters of the sparse network, units of the dense one.
+# The paper's classic control: sparsity, parameters of the sparse network, units
+# of the dense one.
 _MATCHING = [
   (0.5, 133_634, 362),
   (0.8, 54_070, 229),
@@ -126,7 +127,7 @@ def test_actor_and_critics_of_sac_have_widths_of_their_own():
 
 
 @pytest.mark.parametrize(
-  'spec, expected',  # paper.md 2.7: sparsity 0, .5, .8, .9, .95, .98.
+  'spec, expected',  # The paper's, at sparsity 0, .5, .8, .9, .95, .98.
   [
     (_HALFCHEETAH, [217_870, 109_710, 44_823, 23_190, 12_373, 5_884]),
     (_HOPPER, [210_184, 105_864, 43_278, 22_415, 11_982, 5_725]),
@@ -142,7 +143,7 @@ def test_parameters_of_sac_are_the_papers(spec, expected):
 
 
 @pytest.mark.parametrize(
-  'spec, network, target_sparsity, expected',  # paper.md 1.6
+  'spec, network, target_sparsity, expected',  # By the paper's formula.
   [
     (_HALFCHEETAH, 'actor', 0.8, [0.0793, 0.8853, 0]),
     (_HALFCHEETAH, 'actor', 0.9, [0.5652, 0.9459, 0.3954]),
@@ -161,7 +162,7 @@ def test_erk_of_sac_is_the_papers(spec, network, target_sparsity, expected):
 
 
 @pytest.mark.parametrize(
-  'spec, expected',  # paper.md 2.7: units for sparsity .5, .8, .9, .95, .98.
+  'spec, expected',  # The paper's units at sparsity .5, .8, .9, .95, .98.
   [
     (_HALFCHEETAH, [178, 109, 75, 52, 33]),
     (_HOPPER, [179, 112, 78, 55, 36]),

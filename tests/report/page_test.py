@@ -55,6 +55,7 @@ class _Reader(html.parser.HTMLParser):
   def __init__(self):
     super().__init__()
     self.open, self.links, self.sources, self.ids = [], [], [], []
+    self.words = []
 
   def handle_starttag(self, tag, attrs):
     attrs = dict(attrs)
@@ -63,6 +64,9 @@ class _Reader(html.parser.HTMLParser):
     self.ids += [attrs['id']] if 'id' in attrs else []
     if tag not in self._VOID:
       self.open.append(tag)
+
+  def handle_data(self, data):
+    self.words += [data.strip()] if data.strip() else []
 
   def handle_endtag(self, tag):
     assert self.open.pop() == tag
@@ -125,8 +129,69 @@ def test_text_is_escaped():
   text = page.render(summary, [page.Section('dqn', [], [table])], [])
   for raw in ('<script>alert', '<img src=x>', '<T>', '<f>', '<1>', '<warn>'):
     assert raw not in text
-  assert 'href="dir/&quot;x&quot;%3F%23%25.json"' in text
+  assert text.startswith('<!DOCTYPE html>')
+  assert 'href="dir/&#34;x&#34;%3F%23%25.json"' in text
   assert 'less &lt; more' in text
+
+
+def test_a_label_stays_a_label_wherever_it_is_shown():
+  label = '"><script>alert(1)</script>'
+  figure = page.ShownFigure(label, label, label, {'svg': b'<?xml'})
+  table = tables.Table(
+    label, label, (tables.Column(label),) * 2, [(label, None)] * 13, label
+  )
+  summary = headline.Headline(label, [label], [(label, label)], [label])
+  text = page.render(summary, [page.Section(label, [figure], [table])], [table])
+  assert text.count('<script>') == 1  # That of the page.
+  reader = _Reader()
+  reader.feed(text)
+  assert reader.open == [] and reader.ids.count(label) == 3
+  assert f'#{label}' in reader.links and f'tables/{label}.csv' in reader.links
+
+
+def test_words_and_links_by_hand(tmp_path):
+  columns = (
+    tables.Column('method'),
+    tables.Column('status'),
+    tables.Column('return', 1),
+    tables.Column('config'),
+  )
+  link = tables.Link('0', 'runs/0/config.json')
+  rows = [
+    ('RigL', 'finished', aggregates.Estimate(2.0, 1.0, 3.0), link),
+    ('SET', 'unfinished', None, link),
+  ]
+  figure = page.ShownFigure('f', 'Figure', 'Caption.', {'svg': b'x'})
+  sections = [
+    page.Section(
+      'dqn',
+      [figure],
+      [tables.Table('a', 'A', columns, rows, 'Note.'), _empty('b')],
+    )
+  ]
+  summary = headline.Headline('Title', ['Finding.'], [(2, 'runs')], ['Oh.'])
+  index = tmp_path / 'index.html'
+  index.write_text(page.render(summary, sections, [_empty('c')]), 'utf-8')
+  reader = _read(index)
+  # Around them the title, the style and the script.
+  assert reader.words[2:-1] == [
+    *('Title', 'Finding.', '2', 'runs', 'Oh.'),
+    *('DQN', 'A', 'Figure', 'b', 'About the runs', 'c'),
+    *('DQN', 'A', 'CSV', 'Markdown', 'method', 'status', 'return', 'config'),
+    *('RigL', 'finished', '2.0', '[1.0, 3.0]', '0'),
+    *('SET', 'unfinished', '–', '0', 'Note.'),
+    *('Figure', 'SVG', 'Caption.', 'b', 'CSV', 'Markdown'),
+    *('About the runs', 'c', 'CSV', 'Markdown'),
+  ]
+  assert reader.links[1:] == [
+    *('#a', '#f', '#b', '#c', 'tables/a.csv', 'tables/a.md'),
+    *('runs/0/config.json', 'runs/0/config.json', 'figures/f.svg'),
+    *('tables/b.csv', 'tables/b.md', 'tables/c.csv', 'tables/c.md'),
+  ]
+
+
+def _empty(name):
+  return tables.Table(name, name, (), [])
 
 
 def test_numbers_sort_by_value_and_show_their_interval():

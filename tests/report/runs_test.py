@@ -44,7 +44,7 @@ def test_a_list_tells_what_has_not_been_started(tmp_path):
     tmp_path,
     ('x-seed0', {'method': 'rigl', 'seed': 0}),
     ('x-seed1', {'method': 'rigl', 'seed': 1, 'hidden_units': [8, 8]}),
-    ('small', {'method': 'small_dense', 'sparsity': 0.8, 'engine': 'ray'}),
+    ('small', {'method': 'dense', 'match_sparsity': 0.8}),
   )
   small, first, second = runs.read(tmp_path)
   assert (first.name, first.status) == ('x-seed0', 'finished')
@@ -69,9 +69,10 @@ def test_noise_is_read(tmp_path):
     (
       'runs.jsonl',
       '{"id": "x"}\n',
-      r'"flags".*Received in line 1: {"id": "x"}',
+      r'"flags".*in line 0 of .*runs.jsonl. Received: .{"id": "x"}',
     ),
-    ('runs.jsonl', '[1]\n', 'Received in line 1'),
+    ('runs.jsonl', '[1]\n', 'in line 0 of'),
+    ('runs.jsonl', '{"id": "x", "flags": {"engine": "ray"}}\n', "'engine'"),
     ('runs.jsonl', '{"id": "x", "flags": {"method": "rigll"}}\n', "'rigl'"),
     ('run/config.json', '{"agent": "dq', 'Cannot read the run in .*run'),
     ('run/config.json', '{"agnt": "dqn"}', r"Received: \['agnt'\]"),
@@ -85,10 +86,14 @@ def test_what_cannot_be_read_is_named(tmp_path, name, text, message):
     runs.read(tmp_path)
 
 
-def test_a_damaged_summary_is_named(tmp_path):
+@pytest.mark.parametrize(
+  'name', ['summary.json', 'results.jsonl', 'noise.jsonl']
+)
+def test_a_damaged_file_is_named(tmp_path, name):
   studies.make_run(tmp_path / 'run', returns=[1])
-  (tmp_path / 'run' / 'summary.json').write_text('{"final_ret', 'utf-8')
-  with pytest.raises(runs.ReportError, match='run.*Repair it or move it away'):
+  (tmp_path / 'run' / name).write_text('{"final_ret\n', 'utf-8')
+  message = f'run/{name} is damaged.*Repair it or move it away'
+  with pytest.raises(runs.ReportError, match=message):
     runs.read(tmp_path)
 
 

@@ -117,7 +117,7 @@ def _parameters(sizes, target_sparsity):
   return counting.total(counting.count(sparse)).parameters
 
 
-# paper.md 2.7: dense, then .5 .8 .9 .95 .98.
+# The paper's parameters: dense, then at these sparsities.
 _SPARSITIES = [0.0, 0.5, 0.8, 0.9, 0.95, 0.98]
 _CARTPOLE = [266_242, 133_634, 54_070, 27_549, 14_289, 6_332]
 _HALFCHEETAH = [217_870, 109_710, 44_823, 23_190, 12_373, 5_884]

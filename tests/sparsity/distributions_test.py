@@ -44,7 +44,7 @@ def _mlp(*sizes):
   return [list(pair) for pair in zip(sizes[:-1], sizes[1:])]
 
 
-# paper.md 1.6, as printed there.
+# ERK by the paper's formula, to four digits.
 @pytest.mark.parametrize(
   ('shapes', 'target', 'expected'),
   [

@@ -1,4 +1,4 @@
-"""design.md 3: what holds for every method, optimizer and network."""
+"""Invariants of masks for every method, optimizer and network."""
 
 import os
 import subprocess

@@ -90,7 +90,10 @@ def test_a_foreign_directory_is_refused_and_left_alone(tmp_path, config):
   assert [p.name for p in tmp_path.iterdir()] == ['thesis.tex']
 
 
-@pytest.mark.parametrize('leftovers', [[], ['.lock', 'config.json.tmp']])
+@pytest.mark.parametrize(
+  'leftovers',
+  [[], ['.lock', 'config.json.0a1b.tmp'], ['.lock', 'config.json.tmp']],
+)
 def test_an_empty_directory_and_a_start_cut_short_are_fine(
   tmp_path, config, leftovers
 ):
@@ -104,6 +107,15 @@ def test_a_config_that_cannot_be_read_is_refused(tmp_path, config):
   (tmp_path / 'config.json').write_text('{"seed": ')
   with pytest.raises(run_dir.RunDirError, match='Cannot read the config'):
     run_dir.RunDir(tmp_path).check_config(config)
+
+
+def test_a_damaged_file_is_named(started):
+  (started.path / 'summary.json').write_bytes(b'{"final_return": \xff}')
+  with pytest.raises(run_dir.RunDirError, match='summary.json is damaged'):
+    started.read_summary()
+  (started.path / 'results.jsonl').write_text('{"env_st\n{}\n')
+  with pytest.raises(run_dir.RunDirError, match='results.jsonl is damaged'):
+    started.read_results()
 
 
 @pytest.fixture(name='holder')
@@ -255,22 +267,6 @@ def test_without_results_a_run_starts_over(started):
   }
 
 
-@pytest.mark.parametrize(
-  'returns, expected',
-  [
-    ([3], 3),
-    ([1, 2], 2),
-    ([0] * 8 + [9], 9),  # Below ten: the last one.
-    ([0] * 9 + [9], 9),
-    ([0] * 18 + [9], 9),  # floor(1.9) = 1
-    ([0] * 18 + [4, 8], 6),
-    ([100] * 46 + [1, 2, 3, 4, 5], 3),  # DQN of the paper: 51 -> 5.
-  ],
-)
-def test_final_return_is_the_mean_of_the_last_tenth(returns, expected):
-  assert run_dir.final_return(returns) == expected
-
-
 def test_finish_writes_the_summary(started):
   for step, value in enumerate([1.0, 9.0, 4.0]):
     started.append_result({'env_step': step, 'return_mean': value})
@@ -282,7 +278,7 @@ def test_finish_writes_the_summary(started):
     'train_steps': 12,
   }
   assert started.read_summary() == summary
-  assert not (started.path / 'summary.json.tmp').exists()
+  assert list(started.path.glob('*.tmp')) == []
 
 
 def _small_files_only(size):

@@ -15,7 +15,7 @@ from tensorboard.plugins.hparams import plugin_data_pb2
 
 from tf_sparse_rl import envs, sparsity
 from tf_sparse_rl.agents import registry
-from tf_sparse_rl.training import layer_picture, metrics, state, summaries
+from tf_sparse_rl.training import metrics, state, summaries
 
 _HPARAMS_TAG = '_hparams_/session_start_info'
 
@@ -189,29 +189,6 @@ def test_mask_images_are_the_masks(events, tiny_run):
     _, _, png = tf.make_ndarray(last.tensor_proto)
     image = tf.io.decode_png(png, channels=1).numpy()[:, :, 0]
     np.testing.assert_array_equal(image, 255 * layer.mask.numpy())
-
-
-def test_layers_are_drawn_when_their_sparsity_has_changed(
-  tmp_path, tiny_config
-):
-  config = tiny_config()
-  spec = envs.EnvSpec('CartPole-v1', 4, 2, 500)
-  agent = registry.build(config, spec)
-  network = agent.networks['q_network']
-  writer = summaries.Summaries(tmp_path, config, agent)
-  writer.train(10, {}, metrics.Episodes(), 100.0)
-  writer.train(20, {}, metrics.Episodes(), 100.0)
-  [layer, *_] = sparsity.sparse_layers(network)
-  layer.mask.assign(tf.ones_like(layer.mask))
-  writer.train(30, {}, metrics.Episodes(), 100.0)
-  writer.close()
-  points = _read(tmp_path / 'train').Tensors('Layers/q_network')
-  assert [point.step for point in points] == [10, 30]
-  _, _, png = tf.make_ndarray(points[-1].tensor_proto)
-  np.testing.assert_array_equal(
-    tf.io.decode_png(png, channels=3),
-    layer_picture.draw('q_network', sparsity.counting.count(network)),
-  )
 
 
 def test_the_config_is_there_as_text_and_as_hparams(events, tiny_run):
@@ -408,7 +385,7 @@ def test_tensorboard_shows_the_run(server):
   images = server('data/plugin/images/tags')
   layers = ('hidden_0', 'hidden_1', 'output')
   masks = {f'Masks/q_network/{name}' for name in layers}
-  assert set(images['train']) == masks | {'Layers/q_network'}
+  assert set(images['train']) == masks
   assert server('data/plugin/text/tags') == {'eval': ['Config']}
 
 

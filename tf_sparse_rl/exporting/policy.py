@@ -1,7 +1,6 @@
 """The greedy policy as a SavedModel that needs nothing but TensorFlow."""
 
 import dataclasses
-import os
 import shutil
 from collections.abc import Callable
 
@@ -9,7 +8,7 @@ import tensorflow as tf
 from google.protobuf import message
 from tensorflow.core.protobuf import saved_model_pb2
 
-from tf_sparse_rl import envs, flags
+from tf_sparse_rl import envs, files, flags
 from tf_sparse_rl.agents import registry
 from tf_sparse_rl.sparsity import cloning
 
@@ -127,8 +126,7 @@ def save(policy, path):
   tf.saved_model.save(
     module, str(temporary), signatures={'serving_default': module.action}
   )
-  shutil.rmtree(path, ignore_errors=True)
-  os.replace(temporary, path)
+  files.move_over(temporary, path)
 
 
 def load(path):

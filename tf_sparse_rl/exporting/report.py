@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tf_sparse_rl.sparsity import counting
+from tf_sparse_rl import text_table
 
 # What takes less than a second is called more often, and what takes more than
 # ten is called less often.
@@ -92,7 +92,7 @@ def table(rows):
     )
     for row in rows
   ]
-  return counting.format_table(header, cells)
+  return text_table.format_table(header, cells)
 
 
 def conclusion(row):

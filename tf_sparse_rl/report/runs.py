@@ -5,7 +5,7 @@ import json
 import pathlib
 
 from tf_sparse_rl import config as config_lib
-from tf_sparse_rl import methods
+from tf_sparse_rl.sweeps import sweep_dir as sweep_dir_lib
 from tf_sparse_rl.training import run_dir as run_dir_lib
 
 FINISHED, UNFINISHED, NOT_STARTED = 'finished', 'unfinished', 'not started'
@@ -53,8 +53,8 @@ def read(sweep_dir):
     raise ReportError(
       f'Expected a directory of runs as --sweep_dir. Received: {sweep_dir}.'
     )
-  listed = root / 'runs.jsonl'
-  runs = _read_list(root, listed) if listed.exists() else _read_tree(root)
+  is_sweep = (root / 'runs.jsonl').exists()
+  runs = _read_list(root) if is_sweep else _read_tree(root)
   if not runs:
     raise ReportError(
       f'Expected runs in {sweep_dir}: a runs.jsonl, or directories with a '
@@ -68,40 +68,22 @@ def _read_tree(root):
   return [_read_run(path.relative_to(root).as_posix(), path) for path in paths]
 
 
-def _read_list(root, listed):
-  runs = []
-  for number, line in enumerate(listed.read_text('utf-8').splitlines(), 1):
-    try:
-      entry = json.loads(line)
-      name, flags = entry['id'], entry['flags']
-    except (ValueError, KeyError, TypeError):
-      raise ReportError(
-        f'Expected lines as {{"id": "...", "flags": {{...}}}} in {listed}. '
-        f'Received in line {number}: {line[:80]}'
-      ) from None
-    path = root / 'runs' / name
-    if (path / 'config.json').exists():
-      runs.append(_read_run(name, path))
-    else:
-      config = _planned_config(name, dict(flags))
-      runs.append(Run(name, path, config, {}, [], None, []))
-  return runs
-
-
-def _planned_config(name, flags):
-  """The config of a run that has not been started."""
-  if flags.get('method') == methods.SMALL_DENSE:
-    flags.update(method='dense', match_sparsity=flags.pop('sparsity'))
-  known = {field.name for field in config_lib.fields()}
-  values = {
-    name: tuple(value) if isinstance(value, list) else value
-    for name, value in flags.items()
-    if name in known
-  }
+def _read_list(root):
   try:
-    return config_lib.make_config(values)
+    listed = sweep_dir_lib.SweepDir(root).read_runs()
+  except sweep_dir_lib.SweepDirError as error:
+    raise ReportError(str(error)) from error
+  return [_read_listed(run, root / 'runs' / run.id) for run in listed]
+
+
+def _read_listed(run, path):
+  if (path / 'config.json').exists():
+    return _read_run(run.id, path)
+  try:
+    config = run.config()
   except ValueError as error:
-    raise ReportError(f'The flags of the run {name}: {error}') from error
+    raise ReportError(f'The flags of the run {run.id}: {error}') from error
+  return Run(run.id, path, config, {}, [], None, [])
 
 
 def _read_run(name, path):
@@ -117,15 +99,9 @@ def _read_run(name, path):
       json.loads(text).get('versions') or {'tf_sparse_rl': 'unknown'},
       directory.read_results(),
       directory.read_summary(),
-      _read_noise(path / 'noise.jsonl'),
+      directory.read_noise(),
     )
   except (run_dir_lib.RunDirError, OSError, ValueError) as error:
     raise ReportError(
       f'Cannot read the run in {path}: {error} Repair it or move it away.'
     ) from error
-
-
-def _read_noise(path):
-  if not path.exists():
-    return []
-  return [json.loads(line) for line in path.read_text('utf-8').splitlines()]

@@ -3,6 +3,7 @@
 import pathlib
 import shutil
 
+from tf_sparse_rl import files
 from tf_sparse_rl.report import (
   catalogue,
   drawing,
@@ -49,7 +50,7 @@ def write(every, out, num_resamples=2000):
   # First, for by it the directory is known as one of a report.
   index = out / 'index.html'
   summary = headline.build(every, studies)
-  index.write_text(page.render(summary, sections, about), 'utf-8')
+  files.write(index, page.render(summary, sections, about))
   for part in _PARTS:
     shutil.rmtree(out / part, ignore_errors=True)
     (out / part).mkdir(parents=True)

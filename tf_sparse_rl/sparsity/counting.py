@@ -6,6 +6,7 @@ import math
 import numpy as np
 import tensorflow as tf
 
+from tf_sparse_rl import text_table
 from tf_sparse_rl.sparsity import layers as layers_lib
 
 _CONVOLUTIONS = (
@@ -103,7 +104,7 @@ def summary(network):
     The table as a string of several lines.
   """
   counts = count(network)
-  return format_table(
+  return text_table.format_table(
     ('layer', 'kernel', 'sparsity', 'non-zeros', 'parameters', 'FLOPs'),
     [
       (
@@ -119,36 +120,6 @@ def summary(network):
     left=2,
     total=True,
   )
-
-
-def format_table(header, rows, left=1, total=False):
-  """Aligns a table: names to the left, numbers to the right.
-
-  Args:
-    header: sequence of strings.
-    rows: list of sequences of strings.
-    left: how many columns, from the first, are names.
-    total: whether the last row is set apart by a rule.
-
-  Returns:
-    str of several lines.
-  """
-  widths = [
-    max(len(row[i]) for row in [header, *rows]) for i in range(len(header))
-  ]
-
-  def line(row):
-    cells = [
-      cell.ljust(w) if i < left else cell.rjust(w)
-      for i, (cell, w) in enumerate(zip(row, widths))
-    ]
-    return '  '.join(cells).rstrip()
-
-  rule = '-' * (sum(widths) + 2 * (len(widths) - 1))
-  body = [line(row) for row in rows]
-  if total:
-    body.insert(-1, rule)
-  return '\n'.join([line(header), rule, *body])
 
 
 def _count_layer(layer):

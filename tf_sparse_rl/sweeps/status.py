@@ -3,7 +3,7 @@
 import collections
 from typing import NamedTuple
 
-from tf_sparse_rl import methods
+from tf_sparse_rl import methods, text_table
 from tf_sparse_rl.sweeps import outcome as outcome_lib
 from tf_sparse_rl.sweeps import run_list
 
@@ -131,9 +131,8 @@ def table(statuses, num_parallel):
   ]
   total = collections.Counter(status.state for status in statuses)
   rows.append(['total', '', '', *(str(total[state]) for state in STATES)])
-  lines = _aligned([('env_name', 'method', 'sparsity', *STATES), *rows])
-  lines.insert(1, '-' * len(lines[0]))
-  lines.insert(-1, lines[1])
+  header = ('env_name', 'method', 'sparsity', *STATES)
+  lines = [text_table.format_table(header, rows, left=3, total=True)]
   for state in ('running', 'failed'):
     lines += _listed(state, statuses)
   lines += _missing(statuses)
@@ -150,18 +149,6 @@ def _group(run):
     sparsity = None
   text = '' if sparsity is None else f'{sparsity:g}'
   return str(run.flags.get('env_name') or ''), method, text
-
-
-def _aligned(rows):
-  """Lines with the first three columns to the left, numbers to the right."""
-  widths = [max(len(cell) for cell in column) for column in zip(*rows)]
-  return [
-    '  '.join(
-      cell.ljust(width) if i < 3 else cell.rjust(width)
-      for i, (cell, width) in enumerate(zip(row, widths))
-    )
-    for row in rows
-  ]
 
 
 def _listed(state, statuses):

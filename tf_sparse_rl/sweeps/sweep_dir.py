@@ -8,12 +8,12 @@ attempts/ID.jsonl     a line at the begin and the end of each attempt
 
 import collections
 import contextlib
-import fcntl
 import json
 import os
 import pathlib
 import time
 
+from tf_sparse_rl import files, locks
 from tf_sparse_rl.sweeps import run_list
 from tf_sparse_rl.training import run_dir as run_dir_lib
 
@@ -108,14 +108,11 @@ class SweepDir:
     """
     try:
       self.path.mkdir(parents=True, exist_ok=True)
-      with self._held('.list.lock', fcntl.LOCK_EX):
+      with locks.held(self.path / '.list.lock'):
         missing = self.missing(runs)
-        text = ''.join(
-          json.dumps(run._asdict()) + '\n'
-          for run in [*self.read_runs(), *missing]
-        )
         if missing:
-          _replace(self.list_path, text)
+          every = [*self.read_runs(), *missing]
+          files.write_json_lines(self.list_path, (r._asdict() for r in every))
     except OSError as error:
       raise SweepDirError(f'Cannot write to {self.path}: {error}.') from error
     return missing
@@ -127,19 +124,14 @@ class SweepDir:
     Raises:
       SweepDirError: if another process works on it.
     """
-    try:
-      with self._held('.lock', fcntl.LOCK_EX | fcntl.LOCK_NB):
-        yield
-    except BlockingIOError:
-      raise SweepDirError(
-        f'Another process works on the sweep in {self.path}. Wait for it, or '
-        'look at it with --status.'
-      ) from None
-
-  @contextlib.contextmanager
-  def _held(self, name, how):
-    with open(self.path / name, 'a', encoding='utf-8') as file:
-      fcntl.flock(file, how)
+    with contextlib.ExitStack() as stack:
+      try:
+        stack.enter_context(locks.held(self.path / '.lock', seconds=0))
+      except BlockingIOError:
+        raise SweepDirError(
+          f'Another process works on the sweep in {self.path}. Wait for it, or '
+          'look at it with --status.'
+        ) from None
       yield
 
   def note(self, run, **event):
@@ -152,8 +144,7 @@ class SweepDir:
     line = {**event, 'time': round(time.time(), 3), 'host': os.uname().nodename}
     path = self._attempts_path(run)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, 'a', encoding='utf-8') as file:
-      file.write(json.dumps(line) + '\n')
+    files.append_json_line(path, line)
 
   def events(self, run):
     """The lines about attempts of a run, dicts; torn ones are left out."""
@@ -178,13 +169,3 @@ def _other_flags(path, there, asked):
     f'{path} has a run {asked.id} with other flags. Choose another '
     '--sweep_dir. Flags that differ:\n  ' + '\n  '.join(differ)
   )
-
-
-def _replace(path, text):
-  """Writes a file whole: an interrupted write leaves no half list."""
-  temporary = path.with_name(f'{path.name}.tmp')
-  with open(temporary, 'w', encoding='utf-8') as file:
-    file.write(text)
-    file.flush()
-    os.fsync(file.fileno())
-  os.replace(temporary, path)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tf_sparse_rl import envs, seeds
-from tf_sparse_rl.diagnostics import noise
+from tf_sparse_rl.envs import noise
 
 
 class Returns(NamedTuple):

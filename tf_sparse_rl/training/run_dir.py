@@ -2,17 +2,16 @@
 
 import contextlib
 import dataclasses
-import fcntl
+import fnmatch
 import importlib.metadata
 import json
-import math
-import os
 import pathlib
 import shutil
 import subprocess
-import time
 
 from tf_sparse_rl import config as config_lib
+from tf_sparse_rl import files, locks
+from tf_sparse_rl.training import returns
 from tf_sparse_rl.version import __version__
 
 _PACKAGES = (
@@ -24,7 +23,7 @@ _PACKAGES = (
   'numpy',
 )
 # What a run leaves that was stopped before it had written its config.
-_BEFORE_START = ('.lock', 'config.json.tmp')
+_BEFORE_START = ('.lock', 'config.json*.tmp')
 
 # Who looks whether a directory is in use holds its lock for an instant.
 _A_LOOK_SECONDS = 0.5
@@ -70,9 +69,13 @@ class RunDir:
       raise RunDirError(str(error)) from error
 
   def read_summary(self):
-    """The summary of a finished run, or None."""
+    """The summary of a finished run, or None.
+
+    Raises:
+      RunDirError: if it cannot be read.
+    """
     path = self.path / 'summary.json'
-    return json.loads(path.read_text('utf-8')) if path.exists() else None
+    return _parse(path, path.read_bytes()) if path.exists() else None
 
   def read_finished_config(self):
     """The values of config.json of a finished run.
@@ -89,13 +92,28 @@ class RunDir:
     return values
 
   def read_results(self):
-    """The evaluations so far, a list of dicts; a torn last line is left out."""
-    path = self.path / 'results.jsonl'
+    """The evaluations so far, a list of dicts; a torn last line is left out.
+
+    Raises:
+      RunDirError: if another line cannot be read.
+    """
+    return self._read_lines('results.jsonl')
+
+  def read_noise(self):
+    """What the latest evaluation with noise came to; see `write_noise`.
+
+    Raises:
+      RunDirError: if a line cannot be read.
+    """
+    return self._read_lines('noise.jsonl')
+
+  def _read_lines(self, name):
+    path = self.path / name
     if not path.exists():
       return []
-    lines = path.read_text('utf-8').split('\n')
+    lines = path.read_bytes().split(b'\n')
     # What follows the last newline was not written to its end.
-    return [json.loads(line) for line in lines[:-1]]
+    return [_parse(path, line) for line in lines[:-1]]
 
   def check_config(self, config):
     """Refuses a directory that holds another run.
@@ -109,7 +127,8 @@ class RunDir:
     there = self.read_config()
     if there is None:
       if self.path.is_dir() and any(
-        entry.name not in _BEFORE_START for entry in self.path.iterdir()
+        not any(fnmatch.fnmatch(entry.name, left) for left in _BEFORE_START)
+        for entry in self.path.iterdir()
       ):
         raise RunDirError(
           f'Expected an empty directory or one of a run. Received: {self.path} '
@@ -139,27 +158,22 @@ class RunDir:
     Raises:
       RunDirError: if another process trains here, or nothing can be written.
     """
-    try:
-      self.path.mkdir(parents=True, exist_ok=True)
-      file = open(self.path / '.lock', 'w', encoding='utf-8')
-    except OSError as error:
-      raise RunDirError(f'Cannot write to {self.path}: {error}.') from error
-    with file:
-      # The kernel drops this lock when the process ends, however it ends.
-      if not _lock(file, fcntl.LOCK_EX, _A_LOOK_SECONDS):
+    with contextlib.ExitStack() as stack:
+      try:
+        self.path.mkdir(parents=True, exist_ok=True)
+        stack.enter_context(locks.held(self.path / '.lock', _A_LOOK_SECONDS))
+      except BlockingIOError:
         raise RunDirError(
           f'Another process is training in {self.path}. Wait for it or choose '
           'another --root_dir.'
-        )
+        ) from None
+      except OSError as error:
+        raise RunDirError(f'Cannot write to {self.path}: {error}.') from error
       yield
 
   def in_use(self):
     """Whether a process trains here, on this host or another."""
-    try:
-      with open(self.path / '.lock', encoding='utf-8') as file:
-        return not _lock(file, fcntl.LOCK_SH)
-    except FileNotFoundError:
-      return False
+    return locks.is_held(self.path / '.lock')
 
   def start(self, config):
     """Begins the run, if it has not begun: writes the config.
@@ -169,7 +183,7 @@ class RunDir:
     """
     if self.read_config() is None:
       values = {**config_lib.to_dict(config), 'versions': _versions()}
-      self._write('config.json', values)
+      files.write_json(self.path / 'config.json', values, indent=2)
 
   def set_results(self, results):
     """Sets the evaluations so far, whatever an interrupted run left.
@@ -180,7 +194,7 @@ class RunDir:
     if not results:
       for name in ('train', 'eval'):
         shutil.rmtree(self.path / name, ignore_errors=True)
-    self._replace('results.jsonl', _json_lines(results))
+    files.write_json_lines(self.path / 'results.jsonl', results)
 
   def append_result(self, result):
     """Adds one evaluation to results.jsonl and sees it onto the disk.
@@ -188,10 +202,7 @@ class RunDir:
     Args:
       result: dict of JSON types.
     """
-    with open(self.path / 'results.jsonl', 'a', encoding='utf-8') as file:
-      file.write(json.dumps(result) + '\n')
-      file.flush()
-      os.fsync(file.fileno())
+    files.append_json_line(self.path / 'results.jsonl', result)
 
   def finish(self, totals):
     """Writes summary.json from the evaluations.
@@ -202,14 +213,14 @@ class RunDir:
     Returns:
       The summary, a dict.
     """
-    results = self.read_results()
+    means = [result['return_mean'] for result in self.read_results()]
     summary = {
-      'final_return': final_return([r['return_mean'] for r in results]),
-      'best_return': max(r['return_mean'] for r in results),
-      'num_evaluations': len(results),
+      'final_return': returns.final_return(means),
+      'best_return': max(means),
+      'num_evaluations': len(means),
       **totals,
     }
-    self._write('summary.json', summary)
+    files.write_json(self.path / 'summary.json', summary, indent=2)
     return summary
 
   def write_noise(self, levels, figure):
@@ -222,39 +233,18 @@ class RunDir:
     Returns:
       Path of the figure.
     """
-    self._replace('noise.jsonl', _json_lines(levels))
-    return self._replace('noise.png', figure)
-
-  def _write(self, name, values):
-    self._replace(name, json.dumps(values, indent=2).encode() + b'\n')
-
-  def _replace(self, name, content):
-    """Writes bytes whole: an interrupted write leaves no half file."""
-    temporary = self.path / f'{name}.tmp'
-    with open(temporary, 'wb') as file:
-      file.write(content)
-      file.flush()
-      os.fsync(file.fileno())
-    return temporary.replace(self.path / name)
+    files.write_json_lines(self.path / 'noise.jsonl', levels)
+    path = self.path / 'noise.png'
+    files.write(path, figure)
+    return path
 
 
-def _json_lines(values):
-  return b''.join(json.dumps(value).encode() + b'\n' for value in values)
-
-
-def final_return(returns):
-  """Mean of the last 10 % of the evaluations, of at least one.
-
-  Args:
-    returns: mean return of each evaluation, in order.
-
-  Returns:
-    float.
-
-  Reference: paper section 2; its code averages everything below ten.
-  """
-  last = returns[-max(1, math.floor(0.1 * len(returns))) :]
-  return sum(last) / len(last)
+def _parse(path, text):
+  """One value of JSON in a file; says which file is damaged."""
+  try:
+    return json.loads(text)
+  except ValueError as error:
+    raise RunDirError(f'{path} is damaged: {error}.') from error
 
 
 def _younger_fields(config, values):
@@ -274,19 +264,6 @@ def _younger_fields(config, values):
   }
   then = config_lib.resolve(dataclasses.replace(config, **unset))
   return {name: getattr(then, name) for name in unset}
-
-
-def _lock(file, how, seconds=0.0):
-  """Whether the file could be locked within some seconds."""
-  end = time.monotonic() + seconds
-  while True:
-    try:
-      fcntl.flock(file, how | fcntl.LOCK_NB)
-      return True
-    except BlockingIOError:
-      if time.monotonic() >= end:
-        return False
-      time.sleep(0.01)
 
 
 def _versions():

@@ -10,7 +10,6 @@ from tensorboard.plugins.hparams import api as hparams
 
 from tf_sparse_rl import config as config_lib
 from tf_sparse_rl import diagnoses, sparsity
-from tf_sparse_rl.training import layer_picture
 
 # {tag: meaning}. The horizontal axis is always the env step.
 TAGS = {
@@ -27,8 +26,6 @@ TAGS = {
   'probabilities was clipped',
   'Agent/learning_rate': 'PPO: learning rate at this train step',
   'Sparsity/{network}/{layer}': 'fraction of zeros of a kernel',
-  'Layers/{network}': 'the sparsity of each layer as a picture, drawn when it '
-  'has changed',
   'Params/{network}/nonzero': 'active kernel entries of a network',
   'MaskUpdate/{network}/drop_fraction': 'share to replace at a mask update now',
   'MaskUpdate/{network}/changed_fraction': 'share of the active connections '
@@ -57,7 +54,6 @@ class Summaries:
     self._agent = agent
     root = pathlib.Path(root_dir)
     self._masks = self._read_masks()
-    self._drawn = {}  # {network: the counts of its latest picture}
     continued = state is not None and state.env_step > 0
     if continued:
       _supersede(root / 'train', state.env_step + 1)
@@ -129,10 +125,6 @@ class Summaries:
       tf.summary.scalar(f'Sparsity/{name}/{layer.name}', layer.sparsity)
     nonzero = sparsity.counting.total(counts).nonzero
     tf.summary.scalar(f'Params/{name}/nonzero', nonzero)
-    if counts != self._drawn.get(name):
-      self._drawn[name] = counts
-      picture = layer_picture.draw(name, counts)
-      tf.summary.image(f'Layers/{name}', picture[np.newaxis])
     self._mask_update(name)
     if self._config.mask_images:
       for layer in sparsity.sparse_layers(network):

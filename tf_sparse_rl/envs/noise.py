@@ -1,4 +1,4 @@
-"""How well a policy bears noise in what it observes."""
+"""Wrappers of environments: noise in observations, and their spread."""
 
 import numpy as np
 

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from tf_sparse_rl import envs
-from tf_sparse_rl.diagnostics import noise
-from tf_sparse_rl.envs import gymnasium_env
+from tf_sparse_rl.envs import gymnasium_env, noise
 
 _SIDE = 50
 

@@ -1,0 +1,28 @@
+"""Locks on files, between open files as between processes."""
+
+import time
+
+import pytest
+
+from tf_sparse_rl import locks
+
+
+def test_one_holds_and_others_are_told(tmp_path):
+  path = tmp_path / 'lock'
+  assert not locks.is_held(path)
+  assert not path.exists()
+  with locks.held(path):
+    assert locks.is_held(path)
+    begin = time.monotonic()
+    with pytest.raises(BlockingIOError), locks.held(path, seconds=0.1):
+      pass
+    assert time.monotonic() - begin >= 0.1
+  assert not locks.is_held(path)
+  with locks.held(path, seconds=0):
+    pass
+
+
+def test_an_error_inside_lets_go(tmp_path):
+  with pytest.raises(ZeroDivisionError), locks.held(tmp_path / 'lock'):
+    raise ZeroDivisionError
+  assert not locks.is_held(tmp_path / 'lock')

@@ -1,0 +1,31 @@
+"""Tables of text with aligned columns."""
+
+
+def format_table(header, rows, left=1, total=False):
+  """Aligns a table: names to the left, numbers to the right.
+
+  Args:
+    header: sequence of strings.
+    rows: list of sequences of strings.
+    left: how many columns, from the first, are names.
+    total: whether the last row is set apart by a rule.
+
+  Returns:
+    str of several lines.
+  """
+  widths = [
+    max(len(row[i]) for row in [header, *rows]) for i in range(len(header))
+  ]
+
+  def line(row):
+    cells = [
+      cell.ljust(w) if i < left else cell.rjust(w)
+      for i, (cell, w) in enumerate(zip(row, widths))
+    ]
+    return '  '.join(cells).rstrip()
+
+  rule = '-' * (sum(widths) + 2 * (len(widths) - 1))
+  body = [line(row) for row in rows]
+  if total:
+    body.insert(-1, rule)
+  return '\n'.join([line(header), rule, *body])
