@@ -5,7 +5,10 @@ import, and no more than what it does import. Nobody edits BUILD for a new file.
 """
 
 import ast
+import functools
 import pathlib
+import subprocess
+import sys
 
 import pytest
 
@@ -46,6 +49,7 @@ def _files(node):
   return found
 
 
+@functools.cache
 def _targets():
   """{name: target}, in the order of BUILD."""
   targets = {}
@@ -68,6 +72,7 @@ def _owners(targets):
   }
 
 
+@functools.cache
 def _imports(path):
   """The files of ours that a file imports, wherever in it."""
   modules = set()
@@ -101,6 +106,42 @@ def _expected_deps(target, targets):
 def test_a_page_to_read():
   lines = (_ROOT / 'BUILD').read_text('utf-8').splitlines()
   assert len(lines) < _MAX_LINES
+
+
+def _libraries_of_the_page():
+  """{library: whether it has TensorFlow} by the page for contributors."""
+  page = (_ROOT / 'docs/contributing/architecture.md').read_text('utf-8')
+  rows = [line.split('|') for line in page.splitlines() if line[:1] == '|']
+  return {
+    name: row[3].strip() for row in rows[2:] for name in row[1].split('`')[1::2]
+  }
+
+
+def test_the_page_for_contributors_names_every_library():
+  libraries = [n for n, target in _targets().items() if not target.is_test]
+  libraries.remove('test_support')
+  assert list(_libraries_of_the_page()) == libraries
+
+
+def test_what_has_no_tensorflow_does_not_import_it():
+  libraries = _libraries_of_the_page()
+  modules = [
+    '.'.join(path.relative_to(_ROOT).with_suffix('').parts)
+    for name, target in _targets().items()
+    if libraries.get(name) == 'no'
+    for path in target.files
+    if path.name != '__main__.py'
+  ]
+  code = (
+    'import importlib, sys\n'
+    f'for name in {modules}:\n'
+    '  importlib.import_module(name)\n'
+    "  assert 'tensorflow' not in sys.modules, name\n"
+  )
+  done = subprocess.run(
+    [sys.executable, '-c', code], cwd=_ROOT, capture_output=True, text=True
+  )
+  assert done.returncode == 0, done.stderr
 
 
 def test_every_file_is_in_one_target():
