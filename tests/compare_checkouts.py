@@ -167,21 +167,6 @@ def fields(agent, method, backend, num_train_steps, seed):
       'train_period': 1,
       'batch_size': 32,
     }
-  when = {
-    'dense': {},
-    'static': {},
-    'prune': {
-      'prune_begin_train_step': num_train_steps // 10,
-      'prune_end_train_step': num_train_steps * 3 // 4,
-      'mask_update_period': 20,
-    },
-  }.get(
-    method,
-    {
-      'mask_update_period': 20,
-      'mask_update_end_train_step': num_train_steps * 3 // 4,
-    },
-  )
   return {
     'agent': agent,
     'method': method,
@@ -192,8 +177,21 @@ def fields(agent, method, backend, num_train_steps, seed):
     'num_eval_episodes': 1,
     **_AGENTS[agent],
     **steps,
-    **when,
+    **_mask_updates(method, num_train_steps),
   }
+
+
+def _mask_updates(method, num_train_steps):
+  """When masks change: every 20 train steps, in the first three quarters."""
+  end = num_train_steps * 3 // 4
+  if method in ('dense', 'static'):
+    return {}
+  if method == 'prune':
+    begin = num_train_steps // 10
+    when = {'prune_begin_train_step': begin, 'prune_end_train_step': end}
+  else:
+    when = {'mask_update_end_train_step': end}
+  return {'mask_update_period': 20, **when}
 
 
 def _run(checkout, root_dir, config):

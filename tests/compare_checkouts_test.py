@@ -3,6 +3,7 @@
 import numpy as np
 
 from tests import compare_checkouts
+from tf_sparse_rl import flags
 
 _KERNEL = np.array([[1.0, 0.0], [2.0, 3.0]], np.float32)
 
@@ -89,3 +90,12 @@ def test_results_are_compared_without_their_clocks():
   assert compare([line], []) == ['1 and 0 lines']
   text = _described({'a': _KERNEL}, {'a': _KERNEL}, ['return_mean'])
   assert text == 'results.jsonl differs: return_mean'
+
+
+def test_every_run_makes_the_train_steps_asked_for():
+  for agent in compare_checkouts._AGENTS:
+    for method in compare_checkouts._METHODS:
+      fields = compare_checkouts.fields(agent, method, 'masked', 200, 0)
+      fields['hidden_units'] = (32, 32)
+      config = flags.make_config(fields)
+      assert config.num_train_steps == 200, (agent, method)
