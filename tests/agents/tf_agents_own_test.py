@@ -1,0 +1,186 @@
+"""TF-Agents' tests of its own agents: as they are, and with ours in place.
+
+The wheel brings them. tf_agents_own_tests.txt lists by name those that pass on
+this stack, unmodified. With our classes in place of TF-Agents', the same must
+pass, but for the exceptions below; these must fail, or else leave the list.
+"""
+
+import fnmatch
+import functools
+import importlib
+import pathlib
+import types
+import unittest
+from typing import NamedTuple
+from unittest import mock
+
+import pytest
+import tensorflow as tf
+from absl import flags
+from absl.testing import flagsaver
+
+from tf_sparse_rl.agents import dqn, ppo, sac
+
+_NAMES = pathlib.Path(__file__).with_name('tf_agents_own_tests.txt')
+
+
+class _Suite(NamedTuple):
+  """A test module of TF-Agents, and how ours take the place of its classes."""
+
+  tests: str  # module with the tests
+  agent: str  # module with the classes under test
+  ours: dict  # {class: ours}
+  exceptions: dict  # {pattern of names that fail with ours: reason}
+
+
+def _with_defaults(agent, **arguments):
+  """A subclass whose constructor asks for no more than TF-Agents' does."""
+  init = functools.partialmethod(agent.__init__, **arguments)
+  return type(agent.__name__, (agent,), {'__init__': init})
+
+
+_ACTOR_LAYERS = 'the actor is a Sequential that ends in our own distribution'
+_NO_KL_PENALTY = "PPOClipAgent's constructor has no KL penalty"
+_SINGLE_STEPS = 'trains on single env steps, [batch, 1, ...]'
+
+_SUITES = {
+  'dqn': _Suite(
+    'tf_agents.agents.dqn.dqn_agent_test',
+    'tf_agents.agents.dqn.dqn_agent',
+    {
+      'DqnAgent': _with_defaults(dqn._OnePassDqnAgent, double_dqn=False),
+      'DdqnAgent': _with_defaults(dqn._OnePassDqnAgent, double_dqn=True),
+    },
+    {
+      'DqnAgentTest.testLossRNNSmokeTestDdqnAgent': (
+        'double DQN takes the Q-values of a batch, without a time dimension'
+      ),
+      'DqnAgentTest.testLossWithMaskedActions*': (
+        'no observation_and_action_constraint_splitter'
+      ),
+    },
+  ),
+  'sac': _Suite(
+    'tf_agents.agents.sac.sac_agent_test',
+    'tf_agents.agents.sac.sac_agent',
+    {'SacAgent': _with_defaults(sac._SacAgent, squash=None, seed=0)},
+    {
+      'SacAgentTest.testActorLoss': _ACTOR_LAYERS,
+      'SacAgentTest.testAlphaLoss': _ACTOR_LAYERS,
+      'SacAgentTest.testCritic*Loss*': _ACTOR_LAYERS,
+      'SacAgentTest.testAgent*Train': _ACTOR_LAYERS,
+      'SacAgentTest.testTrainWithRnn': _ACTOR_LAYERS,
+      'SacAgentTest.testLoss': 'train returns statistics beside the losses',
+      'SacAgentTest.testSharedLayer': (
+        'a layer that both critics share is updated once for each critic'
+      ),
+    },
+  ),
+  'ppo': _Suite(
+    'tf_agents.agents.ppo.ppo_agent_test',
+    'tf_agents.agents.ppo.ppo_agent',
+    {
+      'PPOAgent': _with_defaults(
+        ppo._PpoAgent,
+        learning_rate=tf.Variable(1e-3),
+        schedule=lambda train_step: 1e-3,
+      )
+    },
+    {
+      'PPOAgentTest.test*Kl*': _NO_KL_PENALTY,
+      'PPOAgentTest.testTrainWithNonLegacyActorNetwork*': _NO_KL_PENALTY,
+      'PPOAgentTest.testTrain[DMO]*': _SINGLE_STEPS,
+      'PPOAgentTest.testGetEpochLoss*': _SINGLE_STEPS,
+      'PPOAgentTest.testRNNTrain': _SINGLE_STEPS,
+      'PPOAgentTest.testStatelessValueNetTrain*': _SINGLE_STEPS,
+      'PPOAgentTest.testAgentDoesNotFailWhenNested*': _SINGLE_STEPS,
+    },
+  ),
+}
+
+
+def _listed():
+  """[(suite, class and test)] of those that pass as they are."""
+  return [tuple(line.split()) for line in _NAMES.read_text().splitlines()]
+
+
+@functools.cache
+def _as_they_are(suite):
+  return importlib.import_module(_SUITES[suite].tests)
+
+
+@functools.cache
+def _with_ours(suite):
+  """The test module once more, where it finds our classes in TF-Agents'.
+
+  Only its import is diverted: TF-Agents' own classes, which ours derive from,
+  stay as they are.
+  """
+  spec = importlib.util.find_spec(_as_they_are(suite).__name__)
+  module = importlib.util.module_from_spec(spec)
+  package, _, name = _SUITES[suite].agent.rpartition('.')
+  package = importlib.import_module(package)
+  diverted = types.ModuleType(name)
+  vars(diverted).update(vars(getattr(package, name)), **_SUITES[suite].ours)
+  with mock.patch.object(package, name, diverted):
+    spec.loader.exec_module(module)
+  return module
+
+
+def _names(module):
+  """Class and name of every test of a module."""
+  return [
+    f'{case.__name__}.{name}'
+    for case in vars(module).values()
+    if isinstance(case, type) and issubclass(case, unittest.TestCase)
+    for name in unittest.defaultTestLoader.getTestCaseNames(case)
+    if name != 'test_session'  # A method of tf.test.TestCase.
+  ]
+
+
+def _failures(module, name):
+  """The tracebacks of one test."""
+  case, test = name.split('.')
+  result = unittest.TestResult()
+  unittest.TestSuite([getattr(module, case)(test)]).run(result)
+  assert result.testsRun == 1 and not result.skipped, name
+  return [text for _, text in (*result.failures, *result.errors)]
+
+
+@pytest.fixture(autouse=True)
+def parsed_flags(tmp_path):
+  """The tests ask absl where to write."""
+  parsed = flags.FLAGS.is_parsed()
+  flags.FLAGS.mark_as_parsed()
+  with flagsaver.flagsaver(test_tmpdir=str(tmp_path)):
+    yield
+  if not parsed:
+    flags.FLAGS.unparse_flags()
+
+
+@pytest.mark.parametrize('suite', _SUITES)
+def test_the_list_is_complete(suite):
+  listed = [name for owner, name in _listed() if owner == suite]
+  assert sorted(listed) == sorted(_names(_as_they_are(suite)))
+  assert sorted(listed) == sorted(_names(_with_ours(suite)))
+  for pattern in _SUITES[suite].exceptions:
+    assert fnmatch.filter(listed, pattern), pattern
+
+
+@pytest.mark.parametrize(('suite', 'name'), _listed())
+def test_as_it_is(suite, name):
+  assert _failures(_as_they_are(suite), name) == []
+
+
+@pytest.mark.parametrize(('suite', 'name'), _listed())
+def test_with_ours(suite, name):
+  failures = _failures(_with_ours(suite), name)
+  reasons = [
+    reason
+    for pattern, reason in _SUITES[suite].exceptions.items()
+    if fnmatch.fnmatchcase(name, pattern)
+  ]
+  if reasons:
+    assert failures, f'Passes, so it is no exception any more: {reasons}'
+  else:
+    assert failures == []
