@@ -15,7 +15,6 @@ from typing import NamedTuple
 from unittest import mock
 
 import pytest
-import tensorflow as tf
 from absl import flags
 from absl.testing import flagsaver
 
@@ -33,67 +32,53 @@ class _Suite(NamedTuple):
   exceptions: dict  # {pattern of names that fail with ours: reason}
 
 
-def _with_defaults(agent, **arguments):
-  """A subclass whose constructor asks for no more than TF-Agents' does."""
-  init = functools.partialmethod(agent.__init__, **arguments)
-  return type(agent.__name__, (agent,), {'__init__': init})
+class _DoubleDqnAgent(dqn.DqnAgent):
+  """Ours in place of TF-Agents' DdqnAgent."""
+
+  def __init__(self, *args, **kwargs):
+    super().__init__(*args, double_dqn=True, **kwargs)
 
 
-_ACTOR_LAYERS = 'the actor is a Sequential that ends in our own distribution'
+_HEAD = 'the actor ends in a layer of `heads`, which samples by given noise'
 _NO_KL_PENALTY = "PPOClipAgent's constructor has no KL penalty"
-_SINGLE_STEPS = 'trains on single env steps, [batch, 1, ...]'
+_PREPARED = (
+  'trains on env steps whose advantages and old distribution are in '
+  '`policy_info`, by an actor that ends in a layer of `heads`'
+)
 
 _SUITES = {
   'dqn': _Suite(
     'tf_agents.agents.dqn.dqn_agent_test',
     'tf_agents.agents.dqn.dqn_agent',
     {
-      'DqnAgent': _with_defaults(dqn._OnePassDqnAgent, double_dqn=False),
-      'DdqnAgent': _with_defaults(dqn._OnePassDqnAgent, double_dqn=True),
+      'DqnAgent': dqn.DqnAgent,
+      'DdqnAgent': _DoubleDqnAgent,
     },
-    {
-      'DqnAgentTest.testLossRNNSmokeTestDdqnAgent': (
-        'double DQN takes the Q-values of a batch, without a time dimension'
-      ),
-      'DqnAgentTest.testLossWithMaskedActions*': (
-        'no observation_and_action_constraint_splitter'
-      ),
-    },
+    {},
   ),
   'sac': _Suite(
     'tf_agents.agents.sac.sac_agent_test',
     'tf_agents.agents.sac.sac_agent',
-    {'SacAgent': _with_defaults(sac._SacAgent, squash=None, seed=0)},
+    {'SacAgent': sac.SacAgent},
     {
-      'SacAgentTest.testActorLoss': _ACTOR_LAYERS,
-      'SacAgentTest.testAlphaLoss': _ACTOR_LAYERS,
-      'SacAgentTest.testCritic*Loss*': _ACTOR_LAYERS,
-      'SacAgentTest.testAgent*Train': _ACTOR_LAYERS,
-      'SacAgentTest.testTrainWithRnn': _ACTOR_LAYERS,
-      'SacAgentTest.testLoss': 'train returns statistics beside the losses',
-      'SacAgentTest.testSharedLayer': (
-        'a layer that both critics share is updated once for each critic'
+      'SacAgentTest.testAgent*Train': _HEAD,
+      'SacAgentTest.testTrainWithRnn': _HEAD,
+      'SacAgentTest.testLoss': (
+        'train returns statistics beside the losses, loss does not'
       ),
     },
   ),
   'ppo': _Suite(
     'tf_agents.agents.ppo.ppo_agent_test',
     'tf_agents.agents.ppo.ppo_agent',
-    {
-      'PPOAgent': _with_defaults(
-        ppo._PpoAgent,
-        learning_rate=tf.Variable(1e-3),
-        schedule=lambda train_step: 1e-3,
-      )
-    },
+    {'PPOAgent': ppo.PpoAgent},
     {
       'PPOAgentTest.test*Kl*': _NO_KL_PENALTY,
       'PPOAgentTest.testTrainWithNonLegacyActorNetwork*': _NO_KL_PENALTY,
-      'PPOAgentTest.testTrain[DMO]*': _SINGLE_STEPS,
-      'PPOAgentTest.testGetEpochLoss*': _SINGLE_STEPS,
-      'PPOAgentTest.testRNNTrain': _SINGLE_STEPS,
-      'PPOAgentTest.testStatelessValueNetTrain*': _SINGLE_STEPS,
-      'PPOAgentTest.testAgentDoesNotFailWhenNested*': _SINGLE_STEPS,
+      'PPOAgentTest.testTrain[DMO]*': _PREPARED,
+      'PPOAgentTest.testRNNTrain': _PREPARED,
+      'PPOAgentTest.testStatelessValueNetTrain*': _PREPARED,
+      'PPOAgentTest.testAgentDoesNotFailWhenNested*': _PREPARED,
     },
   ),
 }
