@@ -1,6 +1,9 @@
-"""Who decides between native kernels and the masked path, and when."""
+"""The choice between native kernels and the masked path."""
 
 import json
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -9,6 +12,7 @@ import tensorflow as tf
 from tests.sparsity import networks
 from tf_sparse_rl import sparsity
 from tf_sparse_rl.native import backend, library, measure
+from tf_sparse_rl.networks import stack
 
 
 @pytest.fixture(autouse=True)
@@ -16,9 +20,9 @@ def native_backend():
   if library.load() is None:
     pytest.skip(library.problem())
   backend.set_backend('native')
-  backend._faster.cache_clear()
+  backend._measured.cache_clear()
   yield
-  backend._faster.cache_clear()
+  backend._measured.cache_clear()
 
 
 def _model():
@@ -30,7 +34,7 @@ def _kinds(graph):
 
 
 def _is_native(graph):
-  return 'TfSparseRlRun' in _kinds(graph)
+  return 'TfSparseRlStack' in _kinds(graph)
 
 
 def _traced(layer, *shape, dtype=tf.float32, **options):
@@ -117,21 +121,19 @@ def _built(activation, units, inputs, **options):
 
 
 @pytest.mark.parametrize('middle', ['swish', 'softplus', 'softmax'])
-def test_an_activation_that_the_kernels_lack_divides_a_run(middle):
+def test_an_activation_that_the_kernels_lack_divides_a_stack(middle):
   layers = [_built('relu', 8, 6), _built(middle, 7, 8), _built(None, 3, 7)]
 
   def call(inputs):
-    for layer in layers:
-      inputs = layer(inputs)
-    return inputs
+    return stack.call(layers, inputs)
 
   inputs = tf.random.normal([5, 6])
   expected = call(inputs)
   function = tf.function(call, autograph=False)
   np.testing.assert_allclose(function(inputs), expected, rtol=1e-4, atol=1e-6)
   graph = function.get_concrete_function(inputs).graph
-  runs = [op for op in graph.get_operations() if op.type == 'TfSparseRlRun']
-  assert [op.get_attr('N') for op in runs] == [1, 2, 1]
+  found = [op for op in graph.get_operations() if op.type == 'TfSparseRlStack']
+  assert [op.get_attr('N') for op in found] == [2, 1]
 
 
 def test_branches_and_layers_used_twice():
@@ -160,26 +162,42 @@ def test_branches_and_layers_used_twice():
 def test_auto_measures_once_and_remembers(tmp_path, monkeypatch, answer):
   asked = []
 
-  def native_is_faster(*args):
+  def seconds(*args):
     asked.append(args)
-    return answer
+    return (0.002, 0.001) if answer else (0.001, 0.002)
 
-  monkeypatch.setattr(measure, 'native_is_faster', native_is_faster)
+  monkeypatch.setattr(measure, 'seconds', seconds)
   monkeypatch.setattr(library, 'cache_dir', lambda: tmp_path)
   backend.set_backend('auto')
   for _ in range(2):
     assert _is_native(_traced(_built('relu', 4, 6), 32, 6)) == answer
     # As in another process.
-    backend._faster.cache_clear()
+    backend._measured.cache_clear()
   assert asked == [(32, (6, 4), (0.5,))]
-  known = json.loads((tmp_path / 'faster.json').read_text('utf-8'))
-  assert list(known.values()) == [answer]
+  known = json.loads((tmp_path / 'milliseconds.json').read_text('utf-8'))
+  expected = [2.0, 1.0] if answer else [1.0, 2.0]
+  assert list(known.values()) == [expected]
+  assert backend.choice([6, 4], [0.5]) == (answer, *expected)
+  assert backend.choice([6, 5], [0.5]) == (False, None, None)
+
+
+@pytest.mark.parametrize('content', ['', '{"[32', '\0\0'])
+def test_what_was_measured_is_measured_anew_if_its_file_is_damaged(
+  tmp_path, monkeypatch, content
+):
+  monkeypatch.setattr(measure, 'seconds', lambda *_: (0.002, 0.001))
+  monkeypatch.setattr(library, 'cache_dir', lambda: tmp_path)
+  backend.set_backend('auto')
+  (tmp_path / 'milliseconds.json').write_text(content)
+  assert _is_native(_traced(_built('relu', 4, 6), 32, 6))
+  known = json.loads((tmp_path / 'milliseconds.json').read_text('utf-8'))
+  assert list(known.values()) == [[2.0, 1.0]]
 
 
 def test_auto_goes_on_where_nothing_can_be_written(
   tmp_path, monkeypatch, capsys
 ):
-  monkeypatch.setattr(measure, 'native_is_faster', lambda *_: True)
+  monkeypatch.setattr(measure, 'seconds', lambda *_: (0.002, 0.001))
   monkeypatch.setattr(library, 'cache_dir', lambda: tmp_path)
   backend.set_backend('auto')
   (tmp_path / 'lock').mkdir()
@@ -190,4 +208,34 @@ def test_auto_goes_on_where_nothing_can_be_written(
 
 def test_what_is_measured_is_true_of_layers_far_from_the_break_even():
   # Nearly all of a wide layer is zeros: nothing that is close.
-  assert measure.native_is_faster(128, (512, 512), (0.99,))
+  masked, native = measure.seconds(128, (512, 512), (0.99,))
+  assert native < masked
+
+
+_FIT = """
+import numpy as np
+from tf_sparse_rl import sparsity
+import tensorflow as tf
+model = tf.keras.Sequential([tf.keras.layers.Dense(8, input_shape=[4])])
+model = sparsity.sparsify(model, 'rigl', 0.5)
+adam = tf.keras.optimizers.Adam()
+model.compile(sparsity.SparseOptimizer(adam, sparsity.RigL(0.3), model), 'mse')
+model.fit(np.ones([32, 4]), np.ones([32, 8]), verbose=0)
+"""
+
+
+def test_a_keras_user_gets_no_compiler_and_no_cache_unasked(tmp_path):
+  environment = {
+    **os.environ,
+    'XDG_CACHE_HOME': str(tmp_path),
+    'CXX': str(tmp_path / 'none'),
+  }
+  done = subprocess.run(
+    [sys.executable, '-c', _FIT],
+    env=environment,
+    capture_output=True,
+    text=True,
+    check=True,
+  )
+  assert 'native' not in done.stderr
+  assert list(tmp_path.iterdir()) == []

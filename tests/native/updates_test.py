@@ -80,7 +80,7 @@ def test_native_and_masked_train_steps_agree(generation, method, network):
 def test_other_optimizers_go_their_own_way(optimizer):
   config = optimizer.get_config()
   model, _, kinds = _trained('native', optimizer, 'rigl')
-  assert 'TfSparseRlAdam' not in kinds and 'TfSparseRlRun' in kinds
+  assert 'TfSparseRlAdam' not in kinds and 'TfSparseRlStack' in kinds
   other, _, _ = _trained('masked', type(optimizer).from_config(config), 'rigl')
   for ours, theirs in zip(networks.masks(model), networks.masks(other)):
     np.testing.assert_array_equal(ours, theirs)

@@ -11,7 +11,7 @@ from tf_sparse_rl import config as config_lib
 from tf_sparse_rl import envs, replay, seeds
 from tf_sparse_rl.agents import registry
 from tf_sparse_rl.benchmarks import operations
-from tf_sparse_rl.training import cost, learner, loop, run_dir
+from tf_sparse_rl.training import cost, learner, loop, machine, run_dir
 
 
 def measure(config, warmup_env_steps):
@@ -25,7 +25,7 @@ def measure(config, warmup_env_steps):
     Dict of JSON types.
   """
   speed = env_steps_per_sec(config, warmup_env_steps)
-  stages, kinds, replay_bytes = _stages(config)
+  stages, kinds, replay_bytes, described = _stages(config)
   whole = config_lib.resolve(dataclasses.replace(config, num_env_steps=None))
   return {
     'method': config.method,
@@ -40,6 +40,7 @@ def measure(config, warmup_env_steps):
     'train_step_operations_ms': kinds,
     'peak_memory_mib': cost.peak_memory_mib(),
     'full_replay_memory_mib': round(replay_bytes / 2**20, 1),
+    'machine': described,
   }
 
 
@@ -54,7 +55,6 @@ def env_steps_per_sec(config, warmup_env_steps):
 
   with tempfile.TemporaryDirectory() as path:
     directory = run_dir.RunDir(path)
-    directory.start(config)
     loop.train(config, directory, on_progress)
   (first, begin), (last, end) = marks
   return (last - first) / (end - begin)
@@ -65,7 +65,7 @@ def _stages(config, calls=300):
 
   Returns:
     Mean milliseconds of each; those of each kind of operation in the train
-    step; bytes of a full buffer.
+    step; bytes of a full buffer; the machine, see `machine.describe`.
   """
   env, agent, buffer, rng, observation = prepare(config)
   learn = learner.make(config, agent, buffer)
@@ -88,7 +88,7 @@ def _stages(config, calls=300):
   if agent.rollouts is None:
     result['train'] = result[trained] - result['act']
   kinds = operations.milliseconds(stages[trained], calls)
-  return result, kinds, buffer.num_bytes
+  return result, kinds, buffer.num_bytes, machine.describe(agent)
 
 
 def _rates(stages):

@@ -4,20 +4,34 @@ Native kernels are for graphs on the CPU. Everything else takes the masked
 path: eager execution, other devices, XLA, what is being saved.
 """
 
-import fcntl
 import functools
 import json
 import sys
+from typing import NamedTuple
 
 import tensorflow as tf
 from tensorflow.python.ops import control_flow_util
 from tensorflow.python.saved_model import save_context
 
+from tf_sparse_rl import files, locks
 from tf_sparse_rl.native import library, measure
 
 BACKENDS = ('auto', 'masked', 'native')
 
-_backend = 'auto'
+_backend = 'masked'
+
+
+class Choice(NamedTuple):
+  """What was decided for a stack of layers, and why."""
+
+  is_native: bool
+  # Of a train step of these layers; None: nothing was measured.
+  masked_ms: float | None = None
+  native_ms: float | None = None
+
+
+# {(sizes, sparsities): Choice}, of all that this process has traced.
+_choices = {}
 
 
 def set_backend(name):
@@ -44,7 +58,7 @@ def set_backend(name):
 
 
 def current_backend():
-  """The name given to `set_backend` last, at first 'auto'."""
+  """The name given to `set_backend` last, at first 'masked'."""
   return _backend
 
 
@@ -70,7 +84,7 @@ def _accelerators():
 
 
 def is_native(batch, sizes, sparsities):
-  """Whether native kernels are to be used for a run of layers.
+  """Whether native kernels are to be used for a stack of layers.
 
   Args:
     batch: examples, or None if not known.
@@ -80,35 +94,50 @@ def is_native(batch, sizes, sparsities):
   Returns:
     A bool; once it has been measured, the same from then on.
   """
-  if _backend == 'native':
-    return True
-  # A network acts, with a batch that is not known, as it trains.
-  return _faster(batch or _USUAL_BATCH, tuple(sizes), tuple(sparsities))
+  key = tuple(sizes), tuple(sparsities)
+  choice = Choice(True)
+  if _backend == 'auto':
+    # A network acts, with a batch that is not known, as it trains.
+    masked_ms, native_ms = _measured(batch or _USUAL_BATCH, *key)
+    choice = Choice(native_ms < masked_ms, masked_ms, native_ms)
+  if batch or key not in _choices:
+    _choices[key] = choice
+  return choice.is_native
+
+
+def choice(sizes, sparsities):
+  """What this process has decided for a stack of layers last.
+
+  Args:
+    sizes: see `is_native`.
+    sparsities: see `is_native`.
+
+  Returns:
+    A Choice; masked if such a stack was never asked for.
+  """
+  return _choices.get((tuple(sizes), tuple(sparsities)), Choice(False))
 
 
 _USUAL_BATCH = 128
 
 
 @functools.cache
-def _faster(batch, sizes, sparsities):
-  """Whether the native kernels were faster, from a file if it is known.
+def _measured(batch, sizes, sparsities):
+  """[masked, native] milliseconds, from a file if they are known.
 
   Where nothing can be written, every process measures anew.
   """
   key = json.dumps([batch, sizes, [round(s, 4) for s in sparsities]])
-  path = library.cache_dir() / 'faster.json'
+  path = library.cache_dir() / 'milliseconds.json'
   known = _read(path)
   if key in known:
     return known[key]
   try:
-    with open(path.with_name('lock'), 'w', encoding='utf-8') as lock:
-      fcntl.flock(lock, fcntl.LOCK_EX)
+    with locks.held(path.with_name('lock')):
       known = _read(path)
       if key not in known:
         known[key] = _measure(batch, sizes, sparsities)
-        temporary = path.with_suffix('.tmp')
-        temporary.write_text(json.dumps(known), 'utf-8')
-        temporary.replace(path)
+        files.write_json(path, known)
   except OSError as error:
     print(f'Which backend is faster cannot be kept: {error}', file=sys.stderr)
     if key not in known:
@@ -118,11 +147,12 @@ def _faster(batch, sizes, sparsities):
 
 def _measure(batch, sizes, sparsities):
   with tf.init_scope():
-    return measure.native_is_faster(batch, sizes, sparsities)
+    seconds = measure.seconds(batch, sizes, sparsities)
+  return [round(1000 * each, 4) for each in seconds]
 
 
 def _read(path):
   try:
     return json.loads(path.read_text('utf-8'))
-  except FileNotFoundError:
-    return {}
+  except (FileNotFoundError, ValueError):
+    return {}  # Torn, it is measured anew.

@@ -1,6 +1,5 @@
 """Builds the C++ operations once for this machine, and loads them."""
 
-import fcntl
 import functools
 import hashlib
 import os
@@ -12,6 +11,8 @@ import sys
 import tempfile
 
 import tensorflow as tf
+
+from tf_sparse_rl import locks
 
 _SOURCES = pathlib.Path(__file__).parent
 
@@ -80,7 +81,7 @@ def cache_dir():
     digest.update(path.read_bytes())
   cxx = compiler()
   for part in (
-    *(cxx, _version(cxx), _cpu(), platform.machine()),
+    *(cxx, _version(cxx), cpu(), platform.machine()),
     *(tf.version.VERSION, tf.version.GIT_VERSION, platform.python_version()),
     *(_KERNEL_FLAGS, SETS, tf.sysconfig.get_compile_flags()),
   ):
@@ -104,13 +105,14 @@ def _version(cxx):
   return _output_of([cxx, '-dumpfullversion', '-dumpversion'])
 
 
-def _cpu():
+def cpu():
   """The model of the CPU, by which what was measured is known."""
   try:
     lines = pathlib.Path('/proc/cpuinfo').read_text('utf-8').splitlines()
   except OSError:
     return platform.processor()
-  return next((x for x in lines if x.startswith('model name')), '')
+  found = [x for x in lines if x.startswith('model name')]
+  return found[0].partition(':')[2].strip() if found else ''
 
 
 def _cached():
@@ -122,8 +124,7 @@ def _cached():
   try:
     directory.mkdir(parents=True, exist_ok=True)
     # Of several processes that come first together, one builds.
-    with open(directory / 'lock', 'w', encoding='utf-8') as lock:
-      fcntl.flock(lock, fcntl.LOCK_EX)
+    with locks.held(directory / 'lock'):
       if not path.exists():
         _build(path)
   except OSError as error:

@@ -173,9 +173,9 @@ class SparseLayer(pruning_wrapper.PruneLowMagnitude):
 
   def call(self, inputs, *args, **kwargs):
     """Calls the wrapped layer; changes no state."""
-    if args or kwargs:
-      return self.layer(inputs, *args, **kwargs)
-    return stacks.call([self.operand], inputs)
+    if stacks.fits(self.operand):  # Of Dense, which takes no other arguments.
+      return stacks.call([self.operand], inputs)
+    return self.layer(inputs, *args, **kwargs)
 
   @property
   def operand(self):

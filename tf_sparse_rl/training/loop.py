@@ -15,6 +15,7 @@ from tf_sparse_rl.training import (
   checkpoints,
   evaluation,
   learner,
+  machine,
   results,
   state,
   summaries,
@@ -65,9 +66,13 @@ def train(
   environments = [envs.make(config) for _ in range(config.num_envs)]
   spec = environments[0].spec
   agent = registry.build(config, spec)
-  run_dir.start(config)  # Not before: what cannot be built leaves no config.
   buffer = replay.make(config, spec)
   learn = learner.make(config, agent, buffer)
+  backends = machine.describe(agent)
+  # Not before: what cannot be built leaves no config.
+  run_dir.start(config, backends)
+  if backends['backends']:
+    log(machine.sentence(backends))
   evaluator = evaluation.Evaluator(
     [envs.make(config) for _ in range(config.num_eval_episodes)],
     config.eval_epsilon or 0.0,
@@ -156,7 +161,7 @@ def train(
   writer.close()
   for env in environments:
     env.close()
-  return Outcome(agent, results.totals(now, agent))
+  return Outcome(agent, {**results.totals(now, agent), 'machine': backends})
 
 
 def _random_actions(environments, rng):

@@ -1,8 +1,9 @@
-"""Sets TensorFlow up for this machine."""
+"""Sets TensorFlow up for this machine, and says what it runs on."""
 
 import tensorflow as tf
 
-from tf_sparse_rl.native import backend
+from tf_sparse_rl import sparsity
+from tf_sparse_rl.native import backend, library, stacks
 
 
 def configure(config):
@@ -77,3 +78,49 @@ def _gpus(num_gpus):
     )
   tf.config.set_visible_devices(found[:num_gpus], 'GPU')
   return found[:num_gpus]
+
+
+def describe(agent):
+  """The CPU, and how the networks of an agent are computed on it.
+
+  Args:
+    agent: a `base.Agent` whose train step has been traced.
+
+  Returns:
+    dict of JSON types: `cpu`, and `backends`, `{network: {backend, and where
+    it was measured masked_ms and native_ms}}` of those with sparse layers.
+  """
+  return {
+    'cpu': library.cpu(),
+    'backends': {
+      name: _backend(network)
+      for name, network in agent.networks.items()
+      if sparsity.sparse_layers(network)
+    },
+  }
+
+
+def _backend(network):
+  """How the sparse Dense layers of one network are computed."""
+  layers = [layer.operand for layer in sparsity.sparse_layers(network)]
+  layers = [layer for layer in layers if stacks.fits(layer)]
+  if not layers:
+    return {'backend': 'masked'}
+  sparsities = [layer.sparsity for layer in layers]
+  choice = backend.choice(stacks.sizes_of(layers), sparsities)
+  found = {'backend': 'native' if choice.is_native else 'masked'}
+  if choice.masked_ms is not None:
+    found.update(masked_ms=choice.masked_ms, native_ms=choice.native_ms)
+  return found
+
+
+def sentence(described):
+  """A line for a person of what `describe` returned; '' if all is dense."""
+  parts = []
+  for name, found in described['backends'].items():
+    text = f'{name} {found["backend"]}'
+    if 'masked_ms' in found:
+      ratio = found['masked_ms'] / found['native_ms']
+      text += f' (native measured {ratio:.1f} x as fast as masked)'
+    parts.append(text)
+  return f'Backends: {", ".join(parts)}; {described["cpu"]}.' if parts else ''

@@ -175,14 +175,20 @@ class RunDir:
     """Whether a process trains here, on this host or another."""
     return locks.is_held(self.path / '.lock')
 
-  def start(self, config):
+  def start(self, config, machine=None):
     """Begins the run, if it has not begun: writes the config.
 
     Args:
       config: a Config.
+      machine: what it runs on, dict of JSON types, kept beside the fields;
+        None if nobody knows.
     """
     if self.read_config() is None:
-      values = {**config_lib.to_dict(config), 'versions': _versions()}
+      values = {
+        **config_lib.to_dict(config),
+        'versions': _versions(),
+        'machine': machine,
+      }
       files.write_json(self.path / 'config.json', values, indent=2)
 
   def set_results(self, results):
