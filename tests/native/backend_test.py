@@ -181,6 +181,15 @@ def test_auto_measures_once_and_remembers(tmp_path, monkeypatch, answer):
   assert backend.choice([6, 5], [0.5]) == (False, None, None)
 
 
+def test_a_choice_is_forgotten_with_its_backend():
+  layer = _built('relu', 4, 6)
+  assert _is_native(_traced(layer, 32, 6))
+  assert backend.choice([6, 4], [0.5]).is_native
+  backend.set_backend('masked')
+  assert not _is_native(_traced(layer, 32, 6))
+  assert not backend.choice([6, 4], [0.5]).is_native
+
+
 @pytest.mark.parametrize('content', ['', '{"[32', '\0\0'])
 def test_what_was_measured_is_measured_anew_if_its_file_is_damaged(
   tmp_path, monkeypatch, content

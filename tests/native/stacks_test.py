@@ -272,6 +272,40 @@ def test_l2_is_that_of_the_active_entries():
   np.testing.assert_allclose(gradient, 0.3 * 2 * 2 * mask, rtol=1e-6)
 
 
+def test_the_parts_of_a_gradient_add_up_to_it():
+  dense = tf.keras.layers.Dense(
+    5, 'tanh', kernel_regularizer=tf.keras.regularizers.L2(0.3)
+  )
+  layer = sparsity.SparseLayer(dense, 0.5)
+  layer.build([None, 5])
+  mask = np.float32(np.arange(25).reshape(5, 5) % 3 == 0)
+  layer.mask.assign(mask)
+  layer.kernel.assign(layer.kernel * mask)
+  counts = []
+
+  @tf.function(autograph=False)
+  def step(inputs):
+    with tf.GradientTape(persistent=True) as tape:
+      twice = tf.reduce_sum(layer(layer(inputs))) + layer.losses[0]
+      foreign = twice + tf.reduce_sum(layer.kernel**2)
+      decay = layer.losses[0]
+    gradient = tape.gradient(twice, layer.kernel)
+    parts = stacks.parts_of(gradient)
+    counts.extend([len(parts), sum(p.packed is None for p in parts)])
+    # Not to be had in parts: another loss of the kernel, and L2 alone.
+    for loss in (foreign, decay):
+      assert stacks.parts_of(tape.gradient(loss, layer.kernel)) is None
+    packed = tf.add_n([p.packed for p in parts if p.packed is not None])
+    decays = tf.add_n([p.decay for p in parts if p.decay is not None])
+    return gradient, tf.add_n([p.dense() for p in parts]), packed, decays
+
+  gradient, dense_sum, packed, decays = step(tf.random.normal([4, 5]))
+  assert counts == [3, 1]
+  _assert_close(dense_sum, gradient)
+  active = gradient.numpy()[mask == 1]
+  _assert_close(packed + decays * layer.kernel.numpy()[mask == 1], active)
+
+
 def test_a_layer_alone_is_a_stack_of_one():
   layers = _layers((6, 8, 3), (0.5, 0.5), ['relu', 'linear'], seed=0)
 

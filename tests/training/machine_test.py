@@ -3,8 +3,15 @@
 import os
 import subprocess
 import sys
+import types
 
 import pytest
+import tensorflow as tf
+
+from tf_sparse_rl import sparsity
+from tf_sparse_rl.native import backend, library
+from tf_sparse_rl.networks import stack
+from tf_sparse_rl.training import machine
 
 
 @pytest.mark.parametrize(
@@ -31,3 +38,32 @@ def test_devices_that_are_not_there(tmp_path, flag, expected):
   [line] = result.stderr.splitlines()
   assert line.startswith(f'error: {expected}')
   assert not root_dir.exists()
+
+
+def test_networks_are_described_by_how_they_are_computed(monkeypatch):
+  if library.load() is None:
+    pytest.skip(library.problem())
+  monkeypatch.setattr(backend, '_measured', lambda *_: [3.0, 1.5])
+  dense = tf.keras.layers.Dense
+  actor, critic = (
+    sparsity.sparsify([dense(8, 'relu'), dense(2)], 'rigl', 0.5, seed=0, **size)
+    for size in ({'input_shape': [None, 6]}, {'input_shape': [None, 7]})
+  )
+  plain = sparsity.sparsify([dense(2)], 'dense', input_shape=[None, 6])
+  agent = types.SimpleNamespace(
+    networks={'actor': actor, 'critic': critic, 'plain': plain}
+  )
+  backend.set_backend('auto')
+  tf.function(lambda x: stack.call(actor, x), autograph=False)(tf.ones([4, 6]))
+  described = machine.describe(agent)
+  assert described == {
+    'cpu': library.cpu(),
+    'backends': {
+      'actor': {'backend': 'native', 'masked_ms': 3.0, 'native_ms': 1.5},
+      'critic': {'backend': 'masked'},  # Traced by nobody.
+    },
+  }
+  assert machine.sentence(described) == (
+    'Backends: actor native (native measured 2.0 x as fast as masked), '
+    f'critic masked; {library.cpu()}.'
+  )

@@ -51,6 +51,7 @@ def test_naming_a_directory_creates_nothing(tmp_path, config):
 def test_config_json_has_every_field_and_the_versions(started, config):
   values = json.loads((started.path / 'config.json').read_text('utf-8'))
   versions = values.pop('versions')
+  assert values.pop('machine') is None  # Nobody said.
   assert values == config_lib.to_dict(config)
   assert versions['tensorflow'].count('.') == 2
   assert {'tf_sparse_rl', 'git_commit', 'tf-agents', 'numpy'} <= set(versions)

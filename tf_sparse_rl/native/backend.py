@@ -30,7 +30,7 @@ class Choice(NamedTuple):
   native_ms: float | None = None
 
 
-# {(sizes, sparsities): Choice}, of all that this process has traced.
+# {(sizes, sparsities): Choice}, of what was traced since `set_backend`.
 _choices = {}
 
 
@@ -55,6 +55,7 @@ def set_backend(name):
     )
   global _backend
   _backend = name
+  _choices.clear()
 
 
 def current_backend():
@@ -106,7 +107,7 @@ def is_native(batch, sizes, sparsities):
 
 
 def choice(sizes, sparsities):
-  """What this process has decided for a stack of layers last.
+  """What was decided last for a stack of layers, since `set_backend`.
 
   Args:
     sizes: see `is_native`.

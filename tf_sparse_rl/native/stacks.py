@@ -178,20 +178,15 @@ def _stack_gradient(op, gradient, *unused_gradients):
   of_input = ops.tf_sparse_rl_input_gradient(
     deltas[0], weights[0], masks[0], gradient, sizes=sizes
   )
-  packed, of_biases = ops.tf_sparse_rl_weight_gradients(
+  _, of_biases = ops.tf_sparse_rl_weight_gradients(
     states, deltas, masks, sizes=sizes
   )
-  of_kernels = []
-  for i, mask in enumerate(masks):
-
-    def dense(i=i):
-      return ops.tf_sparse_rl_dense_gradient(
-        states[i], deltas[i], sizes=sizes[i : i + 2]
-      )
-
-    of_kernels.append(dense())
-    if mask.shape[0]:
-      _note(of_kernels[-1], Part(packed[i], None, dense))
+  of_kernels = [
+    ops.tf_sparse_rl_dense_gradient(
+      states[i], deltas[i], sizes=sizes[i : i + 2]
+    )
+    for i in range(count)
+  ]
   return [of_input, *of_kernels, *of_biases, *[None] * count]
 
 
@@ -220,26 +215,7 @@ def l2(kernel, mask, factor):
 
 @tf.RegisterGradient('TfSparseRlSumOfSquares')
 def _sum_of_squares_gradient(op, gradient):
-  kernel = op.inputs[0]
-  decay = 2 * gradient
-
-  def dense():
-    return decay * kernel
-
-  of_kernel = dense()
-  _note(of_kernel, Part(None, decay, dense))
-  return of_kernel, None
-
-
-def _note(gradient, part):
-  _known_parts(gradient.graph)[gradient.name] = part
-
-
-def _known_parts(graph):
-  """{name of a gradient in a graph: its Part}; lives as long as the graph."""
-  if not hasattr(graph, '_tf_sparse_rl_parts'):
-    graph._tf_sparse_rl_parts = {}
-  return graph._tf_sparse_rl_parts  # pylint: disable=protected-access
+  return (2 * gradient) * op.inputs[0], None
 
 
 def parts_of(gradient):
@@ -253,11 +229,40 @@ def parts_of(gradient):
   """
   if tf.executing_eagerly() or not isinstance(gradient, tf.Tensor):
     return None
-  known = _known_parts(gradient.graph)
   summands = [gradient]
   if gradient.op.type == 'AddN':
     summands = gradient.op.inputs
-  parts = [known.get(summand.name) for summand in summands]
+  parts = [_part(summand.op) for summand in summands]
   if not all(parts) or all(part.packed is None for part in parts):
     return None
   return parts
+
+
+def _part(op):
+  """The Part that an operation computes densely, or None."""
+  if op.type == 'TfSparseRlDenseGradient':
+    state, delta = op.inputs
+    # The packed gradients of the same stack are made of the same deltas.
+    weights = _consumer(delta, 'TfSparseRlWeightGradients')
+    if weights is None:
+      return None  # It is in another graph, around this one.
+    index, count = delta.value_index, weights.get_attr('N')
+    if not weights.inputs[2 * count + index].shape[0]:
+      return None  # A kernel without a mask.
+    return Part(
+      weights.outputs[index],
+      None,
+      lambda: library.load().tf_sparse_rl_dense_gradient(
+        state, delta, sizes=op.get_attr('sizes')
+      ),
+    )
+  if op.type == 'Mul':
+    decay, kernel = op.inputs
+    if decay.shape.rank == 0 and _consumer(kernel, 'TfSparseRlSumOfSquares'):
+      return Part(None, decay, lambda: decay * kernel)
+  return None
+
+
+def _consumer(tensor, kind):
+  """The operation of a kind that takes a tensor, or None."""
+  return next((op for op in tensor.consumers() if op.type == kind), None)
