@@ -227,16 +227,14 @@ def test_random_actions_are_all_of_them():
 
 def test_an_evaluation_sees_pictures(monkeypatch):
   monkeypatch.setattr(atari, 'MAX_EPISODE_STEPS', 3)
-  evaluator = evaluation.Evaluator(
-    [envs.from_name('Pong') for _ in range(2)], seed=0
-  )
+  evaluator = evaluation.Evaluator([envs.from_name('Pong') for _ in range(2)])
   seen = []
 
   def act(observations):
     seen.append((observations.dtype, observations.shape))
     return np.zeros(2, np.int32)
 
-  returns, lengths = evaluator.evaluate(act, 0)
+  returns, lengths = evaluator.evaluate(act, np.random.default_rng(0))
   assert (returns, lengths) == ([0, 0], [3, 3])
   assert seen == [(np.uint8, (2, 84, 84, 4))] * 3
 

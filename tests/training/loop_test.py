@@ -228,7 +228,10 @@ def test_a_stopped_run_ends_like_one_left_alone(
   state.write_bytes(good)
 
   outcome, lines = train()
-  assert lines == ['Continuing at env step 400.']
+  assert [line.split(':')[0] for line in lines] == [
+    'Backends',
+    'Continuing at env step 400.',
+  ]
   results, expected = directory.read_results(), tiny_run.run_dir.read_results()
   assert _without_clock(results) == _without_clock(expected)
   walls = [r['wall_seconds'] for r in results]
@@ -376,7 +379,7 @@ def test_three_steps_of_cartpole_stopped_end_like_those_left_alone(
   agents, results = [], []
   for name, stops in (('alone', ()), ('stopped', (60, 150, 212))):
     directory = _stopped_run(tmp_path / name, config, stops)
-    agents.append(loop.train(config, directory).parts.agent)
+    agents.append(loop.train(config, directory).agent.tf_agent)
     results.append(_without_clock(directory.read_results()))
   assert results[0] == results[1]
   assert int(agents[0].train_step_counter) == config.num_train_steps == 200

@@ -51,10 +51,17 @@ def test_naming_a_directory_creates_nothing(tmp_path, config):
 def test_config_json_has_every_field_and_the_versions(started, config):
   values = json.loads((started.path / 'config.json').read_text('utf-8'))
   versions = values.pop('versions')
-  assert values.pop('machine') is None  # Nobody said.
   assert values == config_lib.to_dict(config)
   assert versions['tensorflow'].count('.') == 2
   assert {'tf_sparse_rl', 'git_commit', 'tf-agents', 'numpy'} <= set(versions)
+  assert flags.make_config(started.read_config()) == config
+
+
+def test_what_a_run_began_on_is_kept(started, config):
+  started.note_machine({'cpu': 'this', 'backends': {}})
+  started.note_machine({'cpu': 'another', 'backends': {}})
+  values = json.loads((started.path / 'config.json').read_text('utf-8'))
+  assert values['machine'] == {'cpu': 'this', 'backends': {}}
   assert flags.make_config(started.read_config()) == config
 
 

@@ -191,6 +191,7 @@ class Checkpoints:
       for variables in self._layouts(manifest['format']):
         status = variables.read(str(path / 'agent'))
         status.assert_existing_objects_matched()
+        status.expect_partial()  # Of a format before, it is read in pieces.
     except (ValueError, AssertionError, tf.errors.OpError) as error:
       raise _DamagedError(
         f'it does not fit this run ({str(error).splitlines()[0]})'

@@ -66,11 +66,11 @@ def train(
   environments = [envs.make(config) for _ in range(config.num_envs)]
   spec = environments[0].spec
   agent = registry.build(config, spec)
+  run_dir.start(config)  # Not before: what cannot be built leaves no config.
   buffer = replay.make(config, spec)
   learn = learner.make(config, agent, buffer)
   backends = machine.describe(agent)
-  # Not before: what cannot be built leaves no config.
-  run_dir.start(config, backends)
+  run_dir.note_machine(backends)
   if backends['backends']:
     log(machine.sentence(backends))
   evaluator = evaluation.Evaluator(

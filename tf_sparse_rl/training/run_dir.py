@@ -175,21 +175,26 @@ class RunDir:
     """Whether a process trains here, on this host or another."""
     return locks.is_held(self.path / '.lock')
 
-  def start(self, config, machine=None):
+  def start(self, config):
     """Begins the run, if it has not begun: writes the config.
 
     Args:
       config: a Config.
-      machine: what it runs on, dict of JSON types, kept beside the fields;
-        None if nobody knows.
     """
     if self.read_config() is None:
-      values = {
-        **config_lib.to_dict(config),
-        'versions': _versions(),
-        'machine': machine,
-      }
+      values = {**config_lib.to_dict(config), 'versions': _versions()}
       files.write_json(self.path / 'config.json', values, indent=2)
+
+  def note_machine(self, machine):
+    """Keeps what the run began on in config.json, beside the fields.
+
+    Args:
+      machine: dict of JSON types.
+    """
+    path = self.path / 'config.json'
+    values = _parse(path, path.read_bytes())
+    if 'machine' not in values:
+      files.write_json(path, {**values, 'machine': machine}, indent=2)
 
   def set_results(self, results):
     """Sets the evaluations so far, whatever an interrupted run left.
