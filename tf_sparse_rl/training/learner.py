@@ -79,9 +79,12 @@ class ReplayLearner(Learner):
     super().__init__(agent, batch_size, observation)
     train = _on_replicas(agent)
 
-    def train_and_act(masks_may_change, rows, observations, noise):
-      scalars = train(masks_may_change, rows)
-      return agent.act(observations, noise), scalars
+    def train_and_act(masks_may_change):
+      def train_and_act(rows, observations, noise):
+        scalars = train(masks_may_change)(rows)
+        return agent.act(observations, noise), scalars
+
+      return train_and_act
 
     rows = tf.nest.map_structure(lambda spec: _many(batch_size, spec), row)
     specs = rows, self._observations, self._noise
@@ -225,23 +228,32 @@ def _row(observation):
 
 
 def _on_replicas(agent):
-  """The train step of an agent, on all replicas if there are several."""
+  """The train step of an agent, on all replicas if there are several.
+
+  Args:
+    agent: a `base.Agent`.
+
+  Returns:
+    Function of masks_may_change to a function of rows. Not one function of
+    both: calls of a compiled one whose arguments are bound cost more.
+  """
   strategy = None
   if tf.distribute.has_strategy():
     strategy = tf.distribute.get_strategy()
 
-  def train(masks_may_change, rows):
+  def train(masks_may_change):
     def train_share(rows):
       rows = tf.nest.map_structure(replicas.share_of_replica, rows)
       return agent.train(rows, masks_may_change)
 
-    if strategy is None:
-      return train_share(rows)
-    of_replicas = strategy.run(train_share, args=(rows,))
-    return {
-      tag: strategy.reduce(_reduction(tag), values, axis=None)
-      for tag, values in of_replicas.items()
-    }
+    def train_shares(rows):
+      of_replicas = strategy.run(train_share, args=(rows,))
+      return {
+        tag: strategy.reduce(_reduction(tag), values, axis=None)
+        for tag, values in of_replicas.items()
+      }
+
+    return train_share if strategy is None else train_shares
 
   return train
 
@@ -254,8 +266,8 @@ class _TrainStep:
 
     Args:
       agent: a `base.Agent`.
-      function: of masks_may_change and what `specs` are of; it returns the
-        scalars, alone or after something else.
+      function: of masks_may_change, to a function of what `specs` are of; that
+        returns the scalars, alone or after something else.
       specs: TensorSpecs, or nests.
       jit: see Learner.
     """
@@ -263,10 +275,8 @@ class _TrainStep:
     optimizers = [o for o in agent.optimizers.values() if o.updates_masks]
     self._due_train_steps = _DueTrainSteps(optimizers)
     self._compiled = {
-      masks_may_change: _compile(
-        functools.partial(function, masks_may_change), *specs, jit=jit
-      )
-      for masks_may_change in ((True, False) if optimizers else (False,))
+      may: _compile(function(may), *specs, jit=jit)
+      for may in ((True, False) if optimizers else (False,))
     }
     self._count = None  # Known once it trains: until then it may change.
 
@@ -285,7 +295,7 @@ class _TrainStep:
     """
     train = self._compiled[self.count in self._due_train_steps]
     try:
-      result = train(*tf.nest.map_structure(tf.constant, inputs))
+      result = train(*map(_tensors, inputs))
     except tf.errors.InvalidArgumentError as error:
       # The agent's own check; weights may have changed. XLA leaves it out.
       found = re.search(r'(\w+ l|L)oss is inf or nan', error.message)
@@ -298,6 +308,13 @@ class _TrainStep:
       raise FloatingPointError(f'Loss is {total_loss}')
     self._count += 1
     return result
+
+
+def _tensors(arrays):
+  """Tensors of an array, or of a nest of arrays."""
+  if isinstance(arrays, np.ndarray):
+    return tf.constant(arrays)
+  return tf.nest.map_structure(tf.constant, arrays)
 
 
 def _compile(function, *specs, jit=False):
