@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from tf_sparse_rl.networks import stack
+from tf_sparse_rl.networks import heads, stack
 
 
 class Probe(NamedTuple):
@@ -99,3 +99,26 @@ class Agent(abc.ABC):
   def saved(self):
     """`{name: tf.Module}`, or dicts of them: what a checkpoint holds."""
     return {'agent': self.tf_agent}
+
+
+class ActorAgent(Agent):
+  """An agent whose actor ends in a head, see `networks.heads`."""
+
+  head: heads.Head
+
+  @property
+  def noise_size(self):
+    """See Agent."""
+    return self.head.noise_size
+
+  def act(self, observations, noise):
+    """Actions for collection, by noise of the head's kind."""
+    return self.head.act(stack.call(self.policy_layers, observations), noise)
+
+  def greedy_action(self, outputs):
+    """The mode of the head's distribution, `[num_envs, ...]`."""
+    return self.head.mode(outputs)
+
+  def noise(self, rng, num_envs):
+    """Noise for `act`, of the head's kind."""
+    return self.head.noise(rng, num_envs)

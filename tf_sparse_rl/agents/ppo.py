@@ -112,7 +112,7 @@ def _without_time(tensor):
   return tf.reshape(tensor, [-1, *tensor.shape[2:]])
 
 
-class Ppo(base.Agent):
+class Ppo(base.ActorAgent):
   """PPO with a sparse actor and a sparse value network.
 
   One optimizer trains both, as TF-Agents has it; it clips the masked
@@ -129,11 +129,11 @@ class Ppo(base.Agent):
       config: a Config.
       env_spec: an EnvSpec, of discrete or continuous actions.
     """
-    self._config, self._head = config, heads.of_policy(env_spec)
-    actor_layers, value_layers = _layers(config, env_spec, self._head)
+    self._config, self.head = config, heads.of_policy(env_spec)
+    actor_layers, value_layers = _layers(config, env_spec, self.head)
     spec = experience.observation_spec(env_spec)
     self.networks = {
-      'actor': stack.Network([*actor_layers, self._head], spec, name='Actor'),
+      'actor': stack.Network([*actor_layers, self.head], spec, name='Actor'),
       'value': stack.Network(
         [*value_layers, tf.keras.layers.Lambda(lambda v: tf.squeeze(v, -1))],
         spec,
@@ -154,16 +154,15 @@ class Ppo(base.Agent):
     self.tf_agent = self._make_agent(spec, optimizer, learning_rate)
     self.tf_agent.initialize()
     self.rollouts = rollouts_lib.Rollouts(
-      config, env_spec, actor_layers, self._head, value_layers
+      config, env_spec, actor_layers, self.head, value_layers
     )
     self.policy_layers = [self.rollouts.normalizer, *actor_layers]
-    self.noise_size = self._head.noise_size
 
   def _make_agent(self, observation_spec, optimizer, learning_rate):
     config = self._config
     return PpoAgent(
       ts.time_step_spec(observation_spec),
-      self._head.action_spec,
+      self.head.action_spec,
       optimizer=optimizer,
       actor_net=self.networks['actor'],
       value_net=self.networks['value'],
@@ -190,18 +189,6 @@ class Ppo(base.Agent):
     """See Agent."""
     return {**super().saved, 'rollouts': self.rollouts}
 
-  def act(self, observations, noise):
-    """See Agent."""
-    return self._head.act(stack.call(self.policy_layers, observations), noise)
-
-  def greedy_action(self, outputs):
-    """See Agent."""
-    return self._head.mode(outputs)
-
-  def noise(self, rng, num_envs):
-    """See Agent."""
-    return self._head.noise(rng, num_envs)
-
   def experience(self, rows):
     """See Agent."""
     return self.rollouts.to_experience(rows)
@@ -210,12 +197,12 @@ class Ppo(base.Agent):
     """See Agent."""
     batch = tf.nest.map_structure(_without_time, self.experience(rows))
     config, info = self._config, batch.policy_info
-    old_policy = self._head.from_policy_info(info['dist_params'])
+    old_policy = self.head.from_policy_info(info['dist_params'])
     old_log_probs = old_policy.log_prob(batch.action)
     advantages = losses.normalized(info['advantage'])
 
     def actor_losses(outputs):
-      policy = self._head(outputs)
+      policy = self.head(outputs)
       ratios = tf.exp(policy.log_prob(batch.action) - old_log_probs)
       surrogate = losses.clipped_surrogate_losses(
         ratios, advantages, config.clip_ratio

@@ -183,7 +183,7 @@ def _loss_info(critic_loss, actor_loss, alpha_loss, alpha, log_pi, q_values):
   )
 
 
-class Sac(base.Agent):
+class Sac(base.ActorAgent):
   """SAC with sparse networks; masks are drawn before the targets' copies.
 
   Both critics have masks of their own. One optimizer trains both, as TF-Agents
@@ -205,7 +205,7 @@ class Sac(base.Agent):
       ValueError: for an actor_parameter_share that the networks cannot meet.
     """
     self._env_spec = env_spec
-    self._head = heads.TanhGaussian(env_spec)
+    self.head = heads.TanhGaussian(env_spec)
     actor, *critics = self._make_networks(config)
     self.networks = dict(
       zip(('actor', 'critic_1', 'critic_2'), (actor, *critics))
@@ -223,7 +223,6 @@ class Sac(base.Agent):
     )
     self.tf_agent = self._make_agent(config, actor_optimizer, critic_optimizer)
     self.tf_agent.initialize()
-    self.noise_size = self._head.noise_size
 
   def _make_networks(self, config):
     """The actor and both critics."""
@@ -232,12 +231,12 @@ class Sac(base.Agent):
     observation_spec = experience.observation_spec(self._env_spec)
     self.policy_layers = _layers(config, actor_plan, 0, 'actor')
     actor = stack.Network(
-      [*self.policy_layers, self._head], observation_spec, name='Actor'
+      [*self.policy_layers, self.head], observation_spec, name='Actor'
     )
     critics = [
       _critic(
         _layers(config, critic_plan, index, 'critic'),
-        (observation_spec, self._head.action_spec),
+        (observation_spec, self.head.action_spec),
         name=f'Critic{index}',
       )
       for index in (1, 2)
@@ -249,7 +248,7 @@ class Sac(base.Agent):
     action_size = self._env_spec.action_size
     return SacAgent(
       ts.time_step_spec(experience.observation_spec(self._env_spec)),
-      self._head.action_spec,
+      self.head.action_spec,
       actor_network=self.networks['actor'],
       critic_network=self.networks['critic_1'],
       critic_network_2=self.networks['critic_2'],
@@ -267,18 +266,6 @@ class Sac(base.Agent):
       train_step_counter=replicas.train_step_counter(),
       seed=config.seed,
     )
-
-  def act(self, observations, noise):
-    """See Agent; noise is standard normal."""
-    return self._head.act(stack.call(self.policy_layers, observations), noise)
-
-  def greedy_action(self, outputs):
-    """See Agent."""
-    return self._head.mode(outputs)
-
-  def noise(self, rng, num_envs):
-    """See Agent."""
-    return self._head.noise(rng, num_envs)
 
   def experience(self, rows):
     """See Agent."""
