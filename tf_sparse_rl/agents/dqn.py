@@ -46,7 +46,7 @@ class DqnAgent(dqn_agent.DqnAgent):
     target_update_period=1,
     **kwargs,
   ):
-    """See TF-Agents; `double_dqn` lets the online network pick actions."""
+    """Takes TF-Agents' arguments; `double_dqn`: the online network picks."""
     super().__init__(*args, **kwargs)
     self._double_dqn = double_dqn
     self._tau, self._period = target_update_tau, target_update_period

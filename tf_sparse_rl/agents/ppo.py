@@ -36,7 +36,7 @@ class PpoAgent(ppo_clip_agent.PPOClipAgent):
   """
 
   def __init__(self, *args, learning_rate=None, schedule=None, **kwargs):
-    """See TF-Agents.
+    """Takes the arguments of PPOClipAgent, and a learning rate that falls.
 
     Args:
       *args: of PPOClipAgent.

@@ -16,6 +16,8 @@ import shutil
 import numpy as np
 import tensorflow as tf
 
+from tf_sparse_rl import files
+
 _FORMAT = 3
 # Format 2 had two objects inside the agent: {name in it: name now}.
 _INSIDE_AGENT = {'rollouts': 'rollouts', 'mask_histories': 'mask_history'}
@@ -67,25 +69,25 @@ class Checkpoints:
     temporary.mkdir()
     self._variables.write(str(temporary / 'agent'))
     _write_json(temporary / 'state.json', state)
-    files = {p.name: _sha256(p) for p in sorted(temporary.iterdir())}
-    for name in files:
-      _sync(temporary / name)
-    _sync(temporary)
+    hashes = {p.name: _sha256(p) for p in sorted(temporary.iterdir())}
+    for name in hashes:
+      files.sync(temporary / name)
+    files.sync(temporary)
     temporary.rename(target)
-    _sync(self._path)
+    files.sync(self._path)
     # The mark of a complete checkpoint.
     manifest = {
       'format': _FORMAT,
       'env_step': env_step,
       'num_added': self._buffer.num_added,
       'best': self._best,
-      'files': files,
+      'files': hashes,
       'segments': self._segments,
     }
     manifest['sha256'] = _sha256_of_json(manifest)
     _write_json(target / 'manifest.tmp', manifest)
     (target / 'manifest.tmp').rename(target / 'manifest.json')
-    _sync(target)
+    files.sync(target)
     self._remove_old()
 
   def restore(self, log=print):
@@ -289,12 +291,3 @@ def _sha256(path):
 
 def _sha256_of_json(values):
   return hashlib.sha256(json.dumps(values).encode()).hexdigest()
-
-
-def _sync(path):
-  """Sees a file or the names in a directory onto the disk."""
-  descriptor = os.open(path, os.O_RDONLY)
-  try:
-    os.fsync(descriptor)
-  finally:
-    os.close(descriptor)
