@@ -1,10 +1,13 @@
 """The training methods, one row each; no TensorFlow.
 
 A new method that moves masks is a class in `sparsity/updaters.py` and a row
-here.
+here. One of the user's own is named 'module:Class' and has no row.
 """
 
+import zlib
 from typing import NamedTuple
+
+from tf_sparse_rl import names
 
 # A dense network with as many parameters as a sparse one: for sweeps and
 # reports. To a run it is `method=dense` with `match_sparsity`.
@@ -31,6 +34,14 @@ _PRUNE = (
   'prune_end_train_step',
   'mask_update_period',
 )
+# Config fields that the constructor of a method of the user's own may take.
+OWN_SCHEDULE = tuple(dict.fromkeys((*_DROP_AND_GROW, *_PRUNE)))
+# Looks of such methods: none of them is in the table below.
+_OWN_COLORS = (
+  *('#e69f00', '#56b4e9', '#882255', '#6a3d9a'),
+  *('#8c564b', '#999933', '#44aa99', '#e31a1c'),
+)
+_OWN_MARKERS = ('X', '*', '<', '>', 'p', 'h', 'd', '8')
 
 
 class Method(NamedTuple):
@@ -50,8 +61,15 @@ class Method(NamedTuple):
   starts_dense: bool = False  # masks start as ones, else at random
 
   @property
+  def is_own(self):
+    """Whether it is a class of the user's, 'module:Class'."""
+    return is_own(self.name)
+
+  @property
   def reads(self):
     """Names of the config fields of masks that the method reads."""
+    if self.is_own:
+      return (*_MASKS, *OWN_SCHEDULE, 'method_kwargs')
     if self.updater is None:
       return ('seed',)
     return ('seed', *_MASKS, *self.schedule)
@@ -74,14 +92,86 @@ COMPARED = {row.name: row for row in _ROWS}
 METHODS = {n: row for n, row in COMPARED.items() if n != SMALL_DENSE}
 
 
+# `{name: Method}` of the user's own that this process has met.
+_own = {}
+
+
+def is_own(name):
+  """Whether a name is that of a class of the user's, 'module:Class'."""
+  return ':' in name
+
+
+def check(name, others=()):
+  """Refuses a name that is neither in the table nor 'module:Class'.
+
+  Args:
+    name: str.
+    others: further names that are allowed.
+
+  Raises:
+    ValueError: with the nearest name.
+  """
+  known = (*METHODS, *others)
+  if name in known:
+    return
+  module, colon, attribute = name.partition(':')
+  if not colon:
+    text = names.unknown('method', name, known)
+    raise ValueError(f'{text} One of your own is named module:Class.')
+  if not (attribute.isidentifier() and module):
+    raise ValueError(
+      'Expected a method of your own as module:Class, as in '
+      f'my_module:MyUpdater. Received: method={name!r}.'
+    )
+
+
+def get(name):
+  """The row of a method; for one of the user's own a row is made.
+
+  The module is not imported. The look of such a method follows from its name,
+  unless another method in this process has it already.
+
+  Args:
+    name: a name of COMPARED, or 'module:Class'.
+
+  Returns:
+    A Method.
+
+  Raises:
+    ValueError: for another name.
+  """
+  if name in COMPARED:
+    return COMPARED[name]
+  check(name, COMPARED)
+  if name not in _own:
+    taken = {(row.color, row.marker) for row in _own.values()}
+    look = next(look for look in _own_looks(name) if look not in taken)
+    _own[name] = Method(name, name, *look, updater=name)
+  return _own[name]
+
+
+def _own_looks(name):
+  """Pairs of a colour and a marker, those that the name prefers first."""
+  first, count = zlib.crc32(name.encode()), len(_OWN_COLORS)
+  for shift in range(count):
+    for i in range(first, first + count):
+      yield _OWN_COLORS[i % count], _OWN_MARKERS[(i + shift) % count]
+
+
+def order(name):
+  """Sorts methods as in the paper's figures, the user's own last, by name."""
+  rows = list(COMPARED)
+  return (rows.index(name), '') if name in COMPARED else (len(rows), name)
+
+
 def unused_fields(name):
   """The config fields that other methods read, but this one does not.
 
   Args:
-    name: one of METHODS.
+    name: see `get`.
 
   Returns:
     Tuple of str.
   """
-  fields = dict.fromkeys(f for row in METHODS.values() for f in row.reads)
-  return tuple(f for f in fields if f not in METHODS[name].reads)
+  fields = ('seed', *_MASKS, *OWN_SCHEDULE, 'method_kwargs')
+  return tuple(f for f in fields if f not in get(name).reads)

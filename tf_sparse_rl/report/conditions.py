@@ -27,7 +27,7 @@ class Cell(NamedTuple):
   """What is compared: a condition without its environment."""
 
   agent: str
-  method: str  # one of METHODS
+  method: str  # one of METHODS, or the user's own
   sparsity: float  # of small dense networks, the one that they match
   distribution: str  # '' for dense
   variant: str  # fields set off from the others, 'weight_decay=0.001'; or ''
@@ -35,7 +35,7 @@ class Cell(NamedTuple):
   @property
   def label(self):
     """The cell in a few words."""
-    words = [METHOD_NAMES[self.method]]
+    words = [methods.get(self.method).label]
     if self.sparsity:
       words.append(f'{self.sparsity:g}')
     if self.distribution not in ('', 'erk'):
@@ -188,7 +188,7 @@ def _order(cell, config):
   return (
     cell.agent,
     config.env_name,
-    METHODS.index(cell.method),
+    methods.order(cell.method),
     cell.sparsity,
     cell.distribution,
     cell.variant,

@@ -112,7 +112,7 @@ def _off_target(condition):
 
 
 def _words(cell):
-  words = f'{conditions.METHOD_NAMES[cell.method]} at {cell.sparsity:g}'
+  words = f'{methods.get(cell.method).label} at {cell.sparsity:g}'
   if cell.distribution != 'erk':
     words += f' ({cell.distribution})'
   return f'{words} with {cell.variant}' if cell.variant else words

@@ -225,7 +225,7 @@ def cell_values(cell):
     (name, sparsity, distribution or None).
   """
   return (
-    conditions.METHOD_NAMES[cell.method],
+    methods.get(cell.method).label,
     cell.sparsity,
     cell.distribution or None,
   )

@@ -187,7 +187,7 @@ def _baseline(found, method, sparsity):
 
 def _cell_order(item):
   cell = item[0]
-  return (conditions.METHODS.index(cell.method), *cell[2:])
+  return (methods.order(cell.method), *cell[2:])
 
 
 def score_matrix(members):

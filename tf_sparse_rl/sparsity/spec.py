@@ -21,11 +21,7 @@ class SparsitySpec:
 
   def __post_init__(self):
     """Refuses an unknown method."""
-    if self.method not in methods.METHODS:
-      raise ValueError(
-        f'Expected method to be one of {tuple(methods.METHODS)}. '
-        f'Received: method={self.method!r}.'
-      )
+    methods.check(self.method)
 
   @classmethod
   def of(cls, settings, **own):
