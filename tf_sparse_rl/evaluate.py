@@ -12,6 +12,7 @@ from absl import flags
 
 from tf_sparse_rl import flags as run_flags
 from tf_sparse_rl import quiet
+from tf_sparse_rl import runs as runs_lib
 
 _IMAGES = 'levels of grey'
 _FLAT = "multiples of each entry's own"
@@ -26,15 +27,13 @@ def main(argv):
       'Expected --root_dir, the directory of a finished run. Received none.'
     )
   stds = _noise_stds(options.noise_std)
-  from tf_sparse_rl.training import run_dir as run_dir_lib
-
-  run_dir = run_dir_lib.RunDir(options.root_dir)
+  run_dir = runs_lib.RunDir(options.root_dir)
   try:
-    values = run_dir.read_finished_config()
+    config = run_dir.read_finished_config()
     # Imported late: a wrong directory is told at once.
     quiet.silence()
-    result = _evaluate(values, run_dir, stds, options)
-  except (ValueError, run_dir_lib.RunDirError) as error:
+    result = _evaluate(config, run_dir, stds, options)
+  except (ValueError, runs_lib.RunsError) as error:
     raise run_flags.UserError(str(error)) from error
   except OSError as error:
     raise run_flags.UserError(
@@ -65,13 +64,12 @@ def _noise_stds(texts):
   return sorted(set(stds))
 
 
-def _evaluate(values, run_dir, stds, options):
+def _evaluate(config, run_dir, stds, options):
   """What is printed, a dict of JSON types."""
   from tf_sparse_rl import envs, seeds
   from tf_sparse_rl.exporting import policy
   from tf_sparse_rl.training import evaluation
 
-  config = run_flags.make_config(values)
   act = policy.load(run_dir.policy_path)
   name = config.env_name
   environments = [envs.from_name(name) for _ in range(options.num_episodes)]
@@ -87,12 +85,13 @@ def _evaluate(values, run_dir, stds, options):
       environments, act, stds, options.seed, epsilon
     )
     unit = _IMAGES if environments[0].spec.observation_shape else _FLAT
-    result['noise'] = [
-      {'noise_std': std, **_statistics(outcome)}
+    levels = [
+      runs_lib.NoiseLevel(noise_std=std, **_statistics(outcome))
       for std, outcome in zip(stds, outcomes)
     ]
+    result['noise'] = [level.to_json() for level in levels]
     result['noise_std_in'] = unit
-    result['figure'] = _write_noise(run_dir, config, result['noise'], unit)
+    result['figure'] = _write_noise(run_dir, config, levels, unit)
   else:
     evaluator = evaluation.Evaluator(environments, epsilon)
     outcome = evaluator.evaluate(
@@ -123,8 +122,8 @@ def _write_noise(run_dir, config, levels, unit):
   figure = noise_figure.draw(
     f'{config.label}, seed {config.seed}',
     config.method,
-    [level['noise_std'] for level in levels],
-    [level['returns'] for level in levels],
+    [level.noise_std for level in levels],
+    [level.returns for level in levels],
     unit,
   )
   return str(run_dir.write_noise(levels, figure))

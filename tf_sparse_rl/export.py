@@ -12,6 +12,7 @@ from absl import flags
 
 from tf_sparse_rl import files, names, quiet
 from tf_sparse_rl import flags as run_flags
+from tf_sparse_rl import runs as runs_lib
 
 _FORMATS = ('saved_model', 'tflite', 'npz')
 _NUM_OBSERVATIONS = 500
@@ -31,20 +32,18 @@ def main(argv):
   for name in options.format:
     if name not in _FORMATS:
       raise run_flags.UserError(names.unknown('format', name, _FORMATS))
-  from tf_sparse_rl.training import run_dir as run_dir_lib
-
   try:
-    run_dir = run_dir_lib.RunDir(options.root_dir)
-    values = run_dir.read_finished_config()
+    run_dir = runs_lib.RunDir(options.root_dir)
+    config = run_dir.read_finished_config()
     # NumPy's products with one thread, like TFLite's: two fight over a busy
     # machine. It looks at this when it is imported.
     os.environ.setdefault('OPENBLAS_NUM_THREADS', '1')
     # Imported late: a wrong directory is told at once.
     quiet.silence()
     rows, num_observations = _export(
-      values, run_dir.policy_path, pathlib.Path(options.out)
+      config, run_dir.policy_path, pathlib.Path(options.out)
     )
-  except (ValueError, run_dir_lib.RunDirError) as error:
+  except (ValueError, runs_lib.RunsError) as error:
     raise run_flags.UserError(str(error)) from error
   except OSError as error:
     raise run_flags.UserError(
@@ -53,7 +52,7 @@ def main(argv):
   _print(rows, num_observations)
 
 
-def _export(values, policy_path, out):
+def _export(config, policy_path, out):
   """Exports all formats or none.
 
   Returns:
@@ -63,10 +62,10 @@ def _export(values, policy_path, out):
   from tf_sparse_rl.exporting import acceptance, formats, policy
 
   sparsity.set_backend('masked')
-  greedy = policy.of_run(values, policy_path)
+  greedy = policy.of_run(config, policy_path)
   is_image = greedy.observation_spec.shape.rank > 2
   observations = acceptance.play(
-    values['env_name'],
+    config.env_name,
     greedy,
     _NUM_IMAGES if is_image else _NUM_OBSERVATIONS,
     seed=0,

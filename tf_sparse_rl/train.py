@@ -7,6 +7,7 @@ from absl import flags
 
 from tf_sparse_rl import flags as run_flags
 from tf_sparse_rl import quiet, signals
+from tf_sparse_rl import runs as runs_lib
 
 
 def main(argv):
@@ -20,13 +21,12 @@ def main(argv):
   config = run_flags.config_from_flags()
   # Imported late: a wrong name is told at once, before TensorFlow starts.
   from tf_sparse_rl import envs
-  from tf_sparse_rl.training import run_dir as run_dir_lib
 
   try:
     envs.check_name(config.env_name)
     quiet.silence()
     envs.make(config).close()
-    run_dir = run_dir_lib.RunDir(root_dir)
+    run_dir = runs_lib.RunDir(root_dir)
     run_dir.check_config(config)
     from tf_sparse_rl.training import machine
 
@@ -37,7 +37,7 @@ def main(argv):
         print(f'The run in {root_dir} is finished. Results: summary.json.')
         return
       _train(config, run_dir, strategy)
-  except (ValueError, run_dir_lib.RunDirError) as error:
+  except (ValueError, runs_lib.RunsError) as error:
     raise run_flags.UserError(str(error)) from error
   except OSError as error:
     raise run_flags.UserError(
@@ -76,8 +76,8 @@ def _train(config, run_dir, strategy):
     # TensorFlow's names for a full disk and for a file over its limit.
     raise OSError(error.message) from error
   # Last: from here on the run counts as finished.
-  summary = run_dir.finish(outcome.totals)
-  print(terminal.closing_table(run_dir, outcome.agent, summary))
+  run_dir.finish(outcome.summary)
+  print(terminal.closing_table(run_dir, outcome.agent, outcome.summary))
 
 
 def run():

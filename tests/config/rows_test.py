@@ -217,7 +217,7 @@ def test_configs_and_flags_come_without_tensorflow():
     'from tf_sparse_rl import config, flags, methods, names, quiet\n'
     'from tf_sparse_rl import train, evaluate, summarize, benchmark\n'
     'from tf_sparse_rl import envs\n'
-    'from tf_sparse_rl.training import run_dir\n'
+    'from tf_sparse_rl import runs\n'
     'flags.make_config({})\n'
     'heavy = {"tensorflow", "keras", "tf_keras", "tf_agents"}\n'
     'sys.exit(" ".join(heavy & set(sys.modules)) or 0)\n'

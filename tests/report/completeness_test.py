@@ -3,7 +3,8 @@
 import pytest
 
 from tests.report import studies
-from tf_sparse_rl.report import completeness, conditions, runs
+from tf_sparse_rl import runs
+from tf_sparse_rl.report import completeness, conditions
 
 
 def _group(root):
@@ -18,7 +19,7 @@ def test_ragged_runs_are_refused_and_named(tmp_path):
   gone = tmp_path / 'Acrobot-v1-set-0.9-seed2'
   for path in gone.iterdir():
     path.unlink()
-  with pytest.raises(runs.ReportError) as error:
+  with pytest.raises(runs.RunsError) as error:
     completeness.check(_group(tmp_path))
   message = str(error.value)
   assert (

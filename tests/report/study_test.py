@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from tests.report import studies
-from tf_sparse_rl.report import conditions, runs
+from tf_sparse_rl import runs
+from tf_sparse_rl.report import conditions
 from tf_sparse_rl.report import study as study_lib
 
 

@@ -1,17 +1,17 @@
 """How far a sweep is, from directories that are written here by hand."""
 
-import json
 import subprocess
 import sys
 
 import pytest
 
-from tf_sparse_rl.sweeps import run_list
+from tests import tiny
+from tf_sparse_rl.runs import ListedRun
 from tf_sparse_rl.sweeps import status as status_lib
 
 _HOLD = """
 import sys, time
-from tf_sparse_rl.training import run_dir
+from tf_sparse_rl.runs import run_dir
 with run_dir.RunDir(sys.argv[1]).locked():
   print('held', flush=True)
   time.sleep(600)
@@ -19,21 +19,21 @@ with run_dir.RunDir(sys.argv[1]).locked():
 
 
 def _results(sweep_dir, run, *lines):
-  path = sweep_dir.run_dir(run).path
-  path.mkdir(parents=True, exist_ok=True)
-  text = ''.join(
-    json.dumps({'env_step': step, 'wall_seconds': seconds}) + '\n'
-    for step, seconds in lines
-  )
+  run_dir = sweep_dir.run_dir(run)
+  run_dir.path.mkdir(parents=True, exist_ok=True)
+  for step, seconds in lines:
+    run_dir.append_result(tiny.evaluation(step, wall_seconds=seconds))
   # A line that was being written does not count.
-  (path / 'results.jsonl').write_text(text + '{"env_step": 99')
+  with open(run_dir.path / 'results.jsonl', 'a', encoding='utf-8') as file:
+    file.write('{"env_step": 99')
 
 
 def _summary(sweep_dir, run, seconds):
-  path = sweep_dir.run_dir(run).path
-  path.mkdir(parents=True, exist_ok=True)
-  values = {'final_return': 7.5, 'wall_seconds': seconds}
-  (path / 'summary.json').write_text(json.dumps(values))
+  run_dir = sweep_dir.run_dir(run)
+  run_dir.path.mkdir(parents=True, exist_ok=True)
+  run_dir.finish(
+    tiny.summary([tiny.evaluation(600, 7.5)], wall_seconds=seconds)
+  )
 
 
 def _read(sweep_dir, run):
@@ -114,7 +114,7 @@ def test_a_run_that_train_was_given_by_hand(sweep_dir, run):
 
 
 def _status(name, state, env_step, seconds, **flags):
-  run = run_list.Run(name, flags)
+  run = ListedRun(name, flags)
   return status_lib.RunStatus(run, state, '', env_step, 1000, seconds, None)
 
 

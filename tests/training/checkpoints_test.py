@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests import tiny
 from tf_sparse_rl import envs, replay
 from tf_sparse_rl.agents import registry
 from tf_sparse_rl.envs import gymnasium_env
@@ -648,7 +649,7 @@ def test_an_agent_of_another_run_is_refused(path, agents, other):
   assert _content(path) == before
 
 
-_RESULT = {'env_step': 0, 'return_mean': 0.1 + 0.2, 'returns': [0.1, 1e300]}
+_RESULT = tiny.evaluation(0, 0.1 + 0.2, returns=[0.1, 1e300])
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import tensorflow as tf
 from google.protobuf import message
 from tensorflow.core.protobuf import saved_model_pb2
 
-from tf_sparse_rl import envs, files, flags
+from tf_sparse_rl import envs, files
 from tf_sparse_rl.agents import registry
 from tf_sparse_rl.sparsity import cloning
 
@@ -66,11 +66,11 @@ def _plain_in_float32(layer, path):
   return type(plain).from_config({**plain.get_config(), 'dtype': 'float32'})
 
 
-def of_run(values, path):
+def of_run(config, path):
   """The greedy policy of a finished run, as Keras layers.
 
   Args:
-    values: of the run's config.json.
+    config: of the run.
     path: directory of its exported policy.
 
   Returns:
@@ -80,7 +80,6 @@ def of_run(values, path):
     ValueError: if there is no policy, or it is not one of this config.
   """
   weights = load(path).model.weights
-  config = flags.make_config(values)
   env = envs.make(config)
   policy = of_agent(registry.build(config, env.spec))
   env.close()

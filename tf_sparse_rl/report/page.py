@@ -8,14 +8,8 @@ from typing import NamedTuple
 import jinja2
 import markupsafe
 
-from tf_sparse_rl.report import (
-  aggregates,
-  conditions,
-  drawing,
-  out_dir,
-  runs,
-  tables,
-)
+from tf_sparse_rl import runs
+from tf_sparse_rl.report import aggregates, conditions, drawing, out_dir, tables
 
 _DATA = pathlib.Path(__file__).parent / 'data'
 # Tables with more rows get a field to filter them.

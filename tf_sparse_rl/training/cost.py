@@ -54,18 +54,18 @@ def train_flops(results):
   """FLOPs of all train steps of a run.
 
   Args:
-    results: lines of results.jsonl; between two of them a train step costs
+    results: list of Evaluation; between two of them a train step costs
       the mean of both, for pruning makes networks smaller.
 
   Returns:
-    int, or None if a line does not say what a train step costs.
+    int, or None if one does not say what a train step costs.
   """
-  if any('train_step_flops' not in result for result in results):
+  if any(result.train_step_flops is None for result in results):
     return None
   return round(
     sum(
-      (b['train_step'] - a['train_step'])
-      * (a['train_step_flops'] + b['train_step_flops'])
+      (b.train_step - a.train_step)
+      * (a.train_step_flops + b.train_step_flops)
       / 2
       for a, b in zip(results, results[1:])
     )

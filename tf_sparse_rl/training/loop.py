@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tf_sparse_rl import envs, replay, seeds
+from tf_sparse_rl import envs, replay, runs, seeds
 from tf_sparse_rl.agents import base, registry
 from tf_sparse_rl.diagnostics import diagnoser
 from tf_sparse_rl.training import (
@@ -34,7 +34,7 @@ class Outcome(NamedTuple):
   """What a run leaves when it has come to its end."""
 
   agent: base.Agent
-  totals: dict  # for summary.json
+  summary: runs.Summary
 
 
 def train(
@@ -50,7 +50,7 @@ def train(
     config: a resolved Config.
     run_dir: a RunDir that this process holds and that has been started.
     on_progress: called after each env step with its number and, after an
-      evaluation, its line of results.jsonl, else None.
+      evaluation, its Evaluation, else None.
     stop: asked at every env step whether to stop, after a checkpoint.
     log: called with a line for a person.
 
@@ -105,9 +105,9 @@ def train(
       outcome = evaluator.evaluate(learn.act_greedily, rng, stop)
       if outcome is not None:
         writer.evaluation(now.env_step, *outcome)
-        now.results.append(results.line(config, now, agent, outcome))
+        now.results.append(results.evaluation(config, now, agent, outcome))
         run_dir.append_result(now.results[-1])
-        keeper.evaluated(now.env_step, now.results[-1]['return_mean'])
+        keeper.evaluated(now.env_step, now.results[-1].return_mean)
         on_progress(now.env_step, now.results[-1])
       now.clock.start(now.env_step)
     if stop():
@@ -161,7 +161,7 @@ def train(
   writer.close()
   for env in environments:
     env.close()
-  return Outcome(agent, {**results.totals(now, agent), 'machine': backends})
+  return Outcome(agent, results.summary(now, agent, backends))
 
 
 def _random_actions(environments, rng):
@@ -170,7 +170,7 @@ def _random_actions(environments, rng):
 
 def _evaluation_is_due(config, now):
   """Whether this env step has an evaluation that is yet to be made."""
-  if now.results and now.results[-1]['env_step'] == now.env_step:
+  if now.results and now.results[-1].env_step == now.env_step:
     return False
   last = now.env_step == config.num_env_steps
   return last or config.is_due(now.env_step, config.eval_period)

@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from tf_sparse_rl import seeds
+from tf_sparse_rl import runs, seeds
 from tf_sparse_rl.training import metrics
 
 
@@ -19,7 +19,7 @@ class State:
   scalars: dict  # {tag: value} of the last train step
   episodes: metrics.Episodes
   clock: metrics.Clock
-  results: list  # the lines of results.jsonl
+  results: list  # of Evaluation, the lines of results.jsonl
   # {tag: value} of the last diagnosis
   diagnosis: dict = dataclasses.field(default_factory=dict)
 
@@ -55,6 +55,7 @@ class State:
         ),
         'episodes': metrics.Episodes.from_json(values['episodes']),
         'clock': metrics.Clock(**values['clock']),
+        'results': [runs.Evaluation.from_json(v) for v in values['results']],
       }
     )
 
@@ -75,7 +76,7 @@ class State:
       'scalars': {tag: float(value) for tag, value in self.scalars.items()},
       'episodes': self.episodes.to_json(),
       'clock': self.clock.to_json(self.env_step),
-      'results': self.results,
+      'results': [result.to_json() for result in self.results],
       'diagnosis': self.diagnosis,
     }
 

@@ -57,7 +57,7 @@ class Summaries:
     continued = state is not None and state.env_step > 0
     if continued:
       _supersede(root / 'train', state.env_step + 1)
-      _supersede(root / 'eval', state.results[-1]['env_step'] + 1)
+      _supersede(root / 'eval', state.results[-1].env_step + 1)
     self._train = tf.summary.create_file_writer(str(root / 'train'))
     self._eval = tf.summary.create_file_writer(str(root / 'eval'))
     if continued:

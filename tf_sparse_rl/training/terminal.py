@@ -41,19 +41,19 @@ class Progress:
 
     Args:
       env_step: env steps so far.
-      result: line of results.jsonl, or None.
+      result: an Evaluation, or None.
     """
     if self._bar is None:
       if result is not None:
-        speed = result['env_steps_per_sec']
+        speed = result.env_steps_per_sec
         print(
-          f'env_step {env_step:>9,}  return {result["return_mean"]:8.1f}  '
-          f'sparsity {result["sparsity"]:.3f}'
+          f'env_step {env_step:>9,}  return {result.return_mean:8.1f}  '
+          f'sparsity {result.sparsity:.3f}'
           + (f'  {speed:.0f} env steps/s' if speed else ''),
           flush=True,
         )
     elif result is not None:
-      self._bar.set_postfix_str(f'return {result["return_mean"]:.1f}')
+      self._bar.set_postfix_str(f'return {result.return_mean:.1f}')
     else:
       self._bar.update(env_step - self._bar.n)
 
@@ -64,7 +64,7 @@ def closing_table(run_dir, agent, summary):
   Args:
     run_dir: its RunDir.
     agent: a `base.Agent`.
-    summary: the content of summary.json.
+    summary: its Summary.
 
   Returns:
     str of several lines.
@@ -73,15 +73,16 @@ def closing_table(run_dir, agent, summary):
   lines = []
   for name, network in agent.networks.items():
     lines += ['', name, sparsity.summary(network)]
-  minutes, seconds = divmod(round(summary['wall_seconds']), 60)
+  minutes, seconds = divmod(round(summary.wall_seconds), 60)
   lines += [
     '',
-    f'return before training  {results[0]["return_mean"]:10.1f}',
-    f'best return             {summary["best_return"]:10.1f}',
-    f'final return            {summary["final_return"]:10.1f}   '
+    f'return before training  {results[0].return_mean:10.1f}',
+    f'best return             {summary.best_return:10.1f}   '
+    f'(env step {summary.best_env_step:,})',
+    f'final return            {summary.final_return:10.1f}   '
     '(mean of the last 10 % of the evaluations)',
     f'time                    {minutes:7d}:{seconds:02d}   '
-    f'{summary["env_steps_per_sec"]:.0f} env steps/s',
+    f'{summary.env_steps_per_sec:.0f} env steps/s',
     '',
     f'policy       {run_dir.policy_path}',
     f'TensorBoard  tensorboard --logdir {run_dir.path}',

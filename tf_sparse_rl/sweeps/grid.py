@@ -1,52 +1,12 @@
 """The runs of a sweep: methods x sparsities x environments x seeds."""
 
-from typing import Any, NamedTuple
-
 from tf_sparse_rl import config as config_lib
 from tf_sparse_rl import envs, names
 from tf_sparse_rl.methods import METHODS, SMALL_DENSE
+from tf_sparse_rl.runs import ListedRun
 
 # What the lists of a sweep set.
 LISTED_FIELDS = ('method', 'sparsity', 'match_sparsity', 'env_name', 'seed')
-
-
-class Run(NamedTuple):
-  """One line of runs.jsonl."""
-
-  id: str  # also the name of its directory
-  flags: dict[str, Any]  # of tf_sparse_rl.train, in JSON types
-
-  @property
-  def values(self):
-    """The flags as values of a Config."""
-    return {
-      name: tuple(value) if isinstance(value, list) else value
-      for name, value in self.flags.items()
-    }
-
-  def config(self):
-    """The resolved, checked Config of the run.
-
-    Raises:
-      ValueError: for a value that does not fit.
-    """
-    known = [field.name for field in config_lib.fields()]
-    for name in self.flags:
-      if name not in known:
-        raise ValueError(f'{self.id}: {names.unknown("flag", name, known)}')
-    return config_lib.make_config(self.values)
-
-  def arguments(self):
-    """The flags as `tf_sparse_rl.train` takes them, a list of strings."""
-    return [f'--{name}={_text(value)}' for name, value in self.flags.items()]
-
-
-def _text(value):
-  if isinstance(value, bool):
-    return str(value).lower()
-  if isinstance(value, list):
-    return ','.join(str(v) for v in value)
-  return str(value)
 
 
 def make_runs(methods, sparsities, env_names, num_seeds, given=None):
@@ -61,7 +21,7 @@ def make_runs(methods, sparsities, env_names, num_seeds, given=None):
       what follows from that is left out.
 
   Returns:
-    List of Run, seed by seed, so that an unfinished sweep is of use.
+    List of ListedRun, seed by seed, so that an unfinished sweep is of use.
 
   Raises:
     ValueError: for anything that a run would refuse, with the nearest name.
@@ -97,14 +57,14 @@ def _make_run(env_name, method, sparsity, seed, given):
     for name, value in config_lib.without_copies(given, listed).items()
     if name not in LISTED_FIELDS and value is not None
   }
-  return Run('-'.join([*parts, f'seed{seed}']), {**listed, **rest})
+  return ListedRun('-'.join([*parts, f'seed{seed}']), {**listed, **rest})
 
 
 def check(runs):
   """Resolves every config; sees once that each agent suits its environment.
 
   Args:
-    runs: Runs.
+    runs: ListedRuns.
 
   Raises:
     ValueError: for anything that a run would refuse, with the nearest name.

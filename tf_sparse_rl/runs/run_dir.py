@@ -11,7 +11,8 @@ import subprocess
 
 from tf_sparse_rl import config as config_lib
 from tf_sparse_rl import files, locks
-from tf_sparse_rl.training import returns
+from tf_sparse_rl.runs import records
+from tf_sparse_rl.runs.records import RunsError
 from tf_sparse_rl.version import __version__
 
 _PACKAGES = (
@@ -29,8 +30,11 @@ _BEFORE_START = ('.lock', 'config.json*.tmp')
 _A_LOOK_SECONDS = 0.5
 
 
-class RunDirError(Exception):
-  """The directory cannot be used; the message says why and what to do."""
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Origin(records.Record):
+  """What config.json says besides the fields."""
+
+  versions: dict[str, str | None] | None = None  # {package: version}
 
 
 class RunDir:
@@ -50,70 +54,81 @@ class RunDir:
     return self.path / 'policy'
 
   @property
+  def _config_path(self):
+    return self.path / 'config.json'
+
+  @property
   def checkpoints(self):
     """Where the checkpoints are."""
     return self.path / 'checkpoints'
 
   def read_config(self):
-    """The values of config.json, or None if there is no run yet.
+    """The Config of the run, or None if there is no run yet.
 
     Raises:
-      RunDirError: if it cannot be read.
+      RunsError: if config.json is damaged or cannot be read.
     """
-    path = self.path / 'config.json'
-    if not path.exists():
+    if not self._config_path.exists():
       return None
     try:
-      return config_lib.load_values(path)
+      values = config_lib.load_values(self._config_path)
     except ValueError as error:
-      raise RunDirError(str(error)) from error
+      raise RunsError(str(error)) from error
+    try:
+      # A field that is younger than the run is as its preset has it.
+      return config_lib.make_config(values)
+    except ValueError as error:
+      raise RunsError(f'{self._config_path} is damaged: {error}') from error
+
+  def read_versions(self):
+    """Versions of the packages that the run began with.
+
+    Returns:
+      `{package: version}`.
+
+    Raises:
+      RunsError: if config.json is damaged or cannot be read.
+    """
+    origin = records.read(self._config_path, _Origin)
+    return origin and origin.versions or {'tf_sparse_rl': 'unknown'}
 
   def read_summary(self):
-    """The summary of a finished run, or None.
+    """The Summary of a finished run, or None.
 
     Raises:
-      RunDirError: if it cannot be read.
+      RunsError: if it is damaged or cannot be read.
     """
-    path = self.path / 'summary.json'
-    return _parse(path, path.read_bytes()) if path.exists() else None
+    return records.read(self.path / 'summary.json', records.Summary)
 
   def read_finished_config(self):
-    """The values of config.json of a finished run.
+    """The Config of a finished run.
 
     Raises:
-      RunDirError: if there is no run, or it is not finished.
+      RunsError: if there is no run, or it is not finished.
     """
-    values = self.read_config()
-    if values is None or self.read_summary() is None:
-      raise RunDirError(
+    config = self.read_config()
+    if config is None or self.read_summary() is None:
+      raise RunsError(
         f'Expected the directory of a finished run. Received: {self.path}, '
-        f'{"no run" if values is None else "not finished"}.'
+        f'{"no run" if config is None else "not finished"}.'
       )
-    return values
+    return config
 
   def read_results(self):
-    """The evaluations so far, a list of dicts; a torn last line is left out.
+    """The evaluations so far, a list of Evaluation.
 
     Raises:
-      RunDirError: if another line cannot be read.
+      RunsError: if a line is damaged; a torn last one is left out.
     """
-    return self._read_lines('results.jsonl')
+    return records.read_lines(self.path / 'results.jsonl', records.Evaluation)
 
   def read_noise(self):
-    """What the latest evaluation with noise came to; see `write_noise`.
+    """The latest evaluation with noise, a list of NoiseLevel.
 
     Raises:
-      RunDirError: if a line cannot be read.
+      RunsError: if a line is damaged.
     """
-    return self._read_lines('noise.jsonl')
-
-  def _read_lines(self, name):
-    path = self.path / name
-    if not path.exists():
-      return []
-    lines = path.read_bytes().split(b'\n')
-    # What follows the last newline was not written to its end.
-    return [_parse(path, line) for line in lines[:-1]]
+    return records.read_lines(self.path / 'noise.jsonl', records.NoiseLevel)
 
   def check_config(self, config):
     """Refuses a directory that holds another run.
@@ -122,7 +137,7 @@ class RunDir:
       config: a Config.
 
     Raises:
-      RunDirError: with the fields that differ.
+      RunsError: with the fields that differ.
     """
     there = self.read_config()
     if there is None:
@@ -130,23 +145,19 @@ class RunDir:
         not any(fnmatch.fnmatch(entry.name, left) for left in _BEFORE_START)
         for entry in self.path.iterdir()
       ):
-        raise RunDirError(
+        raise RunsError(
           f'Expected an empty directory or one of a run. Received: {self.path} '
           'with other files and no config.json. Choose another --root_dir.'
         )
       return
-    ours = config_lib.to_dict(config)
-    there = {
-      name: list(value) if isinstance(value, tuple) else value
-      for name, value in {**_younger_fields(config, there), **there}.items()
-    }
+    ours, there = config_lib.to_dict(config), config_lib.to_dict(there)
     differ = [
       f'{name}: {there[name]!r} there, {ours[name]!r} asked for'
       for name in ours
       if there[name] != ours[name]
     ]
     if differ:
-      raise RunDirError(
+      raise RunsError(
         f'{self.path} holds a run with another config. Choose another '
         '--root_dir. Fields that differ:\n  ' + '\n  '.join(differ)
       )
@@ -156,19 +167,19 @@ class RunDir:
     """Creates the directory and holds it against other processes.
 
     Raises:
-      RunDirError: if another process trains here, or nothing can be written.
+      RunsError: if another process trains here, or nothing can be written.
     """
     with contextlib.ExitStack() as stack:
       try:
         self.path.mkdir(parents=True, exist_ok=True)
         stack.enter_context(locks.held(self.path / '.lock', _A_LOOK_SECONDS))
       except BlockingIOError:
-        raise RunDirError(
+        raise RunsError(
           f'Another process is training in {self.path}. Wait for it or choose '
           'another --root_dir.'
         ) from None
       except OSError as error:
-        raise RunDirError(f'Cannot write to {self.path}: {error}.') from error
+        raise RunsError(f'Cannot write to {self.path}: {error}.') from error
       yield
 
   def in_use(self):
@@ -181,9 +192,9 @@ class RunDir:
     Args:
       config: a Config.
     """
-    if self.read_config() is None:
+    if not self._config_path.exists():
       values = {**config_lib.to_dict(config), 'versions': _versions()}
-      files.write_json(self.path / 'config.json', values, indent=2)
+      files.write_json(self._config_path, values, indent=2)
 
   def note_machine(self, machine):
     """Keeps what the run began on in config.json, beside the fields.
@@ -191,90 +202,52 @@ class RunDir:
     Args:
       machine: dict of JSON types.
     """
-    path = self.path / 'config.json'
-    values = _parse(path, path.read_bytes())
+    values = json.loads(self._config_path.read_bytes())
     if 'machine' not in values:
-      files.write_json(path, {**values, 'machine': machine}, indent=2)
+      values['machine'] = machine
+      files.write_json(self._config_path, values, indent=2)
 
-  def set_results(self, results):
+  def set_results(self, evaluations):
     """Sets the evaluations so far, whatever an interrupted run left.
 
     Args:
-      results: list of dicts of JSON types; if empty, the run starts over.
+      evaluations: list of Evaluation; if empty, the run starts over.
     """
-    if not results:
+    if not evaluations:
       for name in ('train', 'eval'):
         shutil.rmtree(self.path / name, ignore_errors=True)
-    files.write_json_lines(self.path / 'results.jsonl', results)
+    files.write_json_lines(
+      self.path / 'results.jsonl', (e.to_json() for e in evaluations)
+    )
 
-  def append_result(self, result):
-    """Adds one evaluation to results.jsonl and sees it onto the disk.
+  def append_result(self, evaluation):
+    """Adds an Evaluation to results.jsonl and sees it onto the disk."""
+    files.append_json_line(self.path / 'results.jsonl', evaluation.to_json())
 
-    Args:
-      result: dict of JSON types.
-    """
-    files.append_json_line(self.path / 'results.jsonl', result)
-
-  def finish(self, totals):
-    """Writes summary.json from the evaluations.
+  def finish(self, summary):
+    """Writes summary.json: from here on the run counts as finished.
 
     Args:
-      totals: dict of JSON types, added to the summary.
-
-    Returns:
-      The summary, a dict.
+      summary: a Summary.
     """
-    means = [result['return_mean'] for result in self.read_results()]
-    summary = {
-      'final_return': returns.final_return(means),
-      'best_return': max(means),
-      'num_evaluations': len(means),
-      **totals,
-    }
-    files.write_json(self.path / 'summary.json', summary, indent=2)
-    return summary
+    files.write_json(self.path / 'summary.json', summary.to_json(), indent=2)
 
   def write_noise(self, levels, figure):
-    """Writes what an evaluation with noise came to, in place of an earlier one.
+    """Writes an evaluation with noise, in place of an earlier one.
 
     Args:
-      levels: list of dicts of JSON types, with noise_std and return_mean.
+      levels: list of NoiseLevel.
       figure: bytes of a PNG.
 
     Returns:
       Path of the figure.
     """
-    files.write_json_lines(self.path / 'noise.jsonl', levels)
+    files.write_json_lines(
+      self.path / 'noise.jsonl', (level.to_json() for level in levels)
+    )
     path = self.path / 'noise.png'
     files.write(path, figure)
     return path
-
-
-def _parse(path, text):
-  """One value of JSON in a file; says which file is damaged."""
-  try:
-    return json.loads(text)
-  except ValueError as error:
-    raise RunDirError(f'{path} is damaged: {error}.') from error
-
-
-def _younger_fields(config, values):
-  """What a run had in fields that are younger than its config.json.
-
-  Args:
-    config: a Config of such a run.
-    values: what its config.json says.
-
-  Returns:
-    {name: value}.
-  """
-  unset = {
-    field.name: field.default
-    for field in config_lib.fields()
-    if field.name not in values
-  }
-  then = config_lib.resolve(dataclasses.replace(config, **unset))
-  return {name: getattr(then, name) for name in unset}
 
 
 def _versions():
