@@ -101,30 +101,6 @@ def is_own(name):
   return ':' in name
 
 
-def check(name, others=()):
-  """Refuses a name that is neither in the table nor 'module:Class'.
-
-  Args:
-    name: str.
-    others: further names that are allowed.
-
-  Raises:
-    ValueError: with the nearest name.
-  """
-  known = (*METHODS, *others)
-  if name in known:
-    return
-  module, colon, attribute = name.partition(':')
-  if not colon:
-    text = names.unknown('method', name, known)
-    raise ValueError(f'{text} One of your own is named module:Class.')
-  if not (attribute.isidentifier() and module):
-    raise ValueError(
-      'Expected a method of your own as module:Class, as in '
-      f'my_module:MyUpdater. Received: method={name!r}.'
-    )
-
-
 def get(name):
   """The row of a method; for one of the user's own a row is made.
 
@@ -142,7 +118,8 @@ def get(name):
   """
   if name in COMPARED:
     return COMPARED[name]
-  check(name, COMPARED)
+  if not is_own(name):
+    raise ValueError(names.unknown('method', name, COMPARED))
   if name not in _own:
     taken = {(row.color, row.marker) for row in _own.values()}
     look = next(look for look in _own_looks(name) if look not in taken)

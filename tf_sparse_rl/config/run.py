@@ -1,11 +1,19 @@
 """Fields of every run: agent, environment, method, length."""
 
 import dataclasses
+import json
 
 from tf_sparse_rl import methods
 from tf_sparse_rl.config import agents
 from tf_sparse_rl.config.presets import ByNetwork, Value
-from tf_sparse_rl.config.rows import COUNT, OneOf, Range, Record, row
+from tf_sparse_rl.config.rows import (
+  COUNT,
+  JsonObject,
+  OneOf,
+  Range,
+  Record,
+  row,
+)
 
 _CHEETAH = Value('HalfCheetah-v5', 'ours: the first thing to try')
 
@@ -29,9 +37,15 @@ class Run(Record):
     ppo=_CHEETAH,
   )
   method: str = row(
-    f'one of: {", ".join(methods.METHODS)}',
-    OneOf(tuple(methods.METHODS)),
+    f'one of: {", ".join(methods.METHODS)}; or module:Class, a MaskUpdater of '
+    'your own',
+    OneOf(tuple(methods.METHODS), own='my_module:MyUpdater'),
     default='rigl',
+  )
+  method_kwargs: str = row(
+    'arguments of a method of your own, a JSON object',
+    JsonObject(),
+    default='{}',
   )
   seed: int = row(
     'seed of everything random in the run',
@@ -55,10 +69,21 @@ class Run(Record):
     default=1,
   )
 
+  @property
+  def method_arguments(self):
+    """`method_kwargs` as a dict."""
+    return json.loads(self.method_kwargs)
+
   def check(self):
     """The length of the run. See base class."""
     if self.num_env_steps % self.num_envs:
       raise ValueError(
         'Expected num_env_steps as a multiple of num_envs. Received: '
         f'num_env_steps={self.num_env_steps}, num_envs={self.num_envs}.'
+      )
+    if self.method_arguments and not methods.is_own(self.method):
+      raise ValueError(
+        'Expected method_kwargs with a method of your own, --method='
+        'module:Class: the fields of the others are flags. Received: '
+        f'method_kwargs={self.method_kwargs}, method={self.method}.'
       )

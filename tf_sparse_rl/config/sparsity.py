@@ -136,7 +136,7 @@ class Sparsity(Record):
 
 def _check_schedule(config):
   """When masks change, and whether they do."""
-  schedule = methods.METHODS[config.method].schedule
+  schedule = methods.get(config.method).schedule
   if 'drop_fraction' in schedule and not config.drop_fraction > 0:
     raise ValueError(
       f'Expected drop_fraction > 0 for {config.method}; a mask that never '

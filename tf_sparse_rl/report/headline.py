@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from tf_sparse_rl import methods
 from tf_sparse_rl import runs as runs_lib
-from tf_sparse_rl.report import completeness, conditions, study
+from tf_sparse_rl.report import completeness, study
 
 
 class Headline(NamedTuple):

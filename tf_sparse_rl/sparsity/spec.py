@@ -21,7 +21,11 @@ class SparsitySpec:
 
   def __post_init__(self):
     """Refuses an unknown method."""
-    methods.check(self.method)
+    if not (self.method in methods.METHODS or methods.is_own(self.method)):
+      raise ValueError(
+        f'Expected method to be one of {tuple(methods.METHODS)}, or '
+        f"'module:Class'. Received: method={self.method!r}."
+      )
 
   @classmethod
   def of(cls, settings, **own):

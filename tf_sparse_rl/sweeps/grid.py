@@ -1,8 +1,10 @@
 """The runs of a sweep: methods x sparsities x environments x seeds."""
 
+import re
+
 from tf_sparse_rl import config as config_lib
-from tf_sparse_rl import envs, names
-from tf_sparse_rl.methods import METHODS, SMALL_DENSE
+from tf_sparse_rl import envs, modules, names
+from tf_sparse_rl.methods import METHODS, SMALL_DENSE, is_own
 from tf_sparse_rl.runs import ListedRun
 
 # What the lists of a sweep set.
@@ -13,7 +15,8 @@ def make_runs(methods, sparsities, env_names, num_seeds, given=None):
   """Lists every combination once; dense does not depend on the sparsity.
 
   Args:
-    methods: names out of METHODS, or SMALL_DENSE.
+    methods: names out of METHODS, SMALL_DENSE, or 'module:Class' of a method
+      of the user's own, whose module is looked for, but not imported.
     sparsities: floats in [0, 1).
     env_names: ids of Gymnasium environments.
     num_seeds: seeds 0, 1, ... of each combination.
@@ -27,7 +30,9 @@ def make_runs(methods, sparsities, env_names, num_seeds, given=None):
     ValueError: for anything that a run would refuse, with the nearest name.
   """
   for method in methods:
-    if method not in (*METHODS, SMALL_DENSE):
+    if is_own(method):
+      modules.find(method, '--methods')
+    elif method not in (*METHODS, SMALL_DENSE):
       raise ValueError(names.unknown('method', method, (*METHODS, SMALL_DENSE)))
   for env_name in env_names:
     envs.check_name(env_name)
@@ -44,7 +49,8 @@ def make_runs(methods, sparsities, env_names, num_seeds, given=None):
 
 def _make_run(env_name, method, sparsity, seed, given):
   listed = {'env_name': env_name, 'method': method, 'seed': seed}
-  parts = [env_name.replace('/', '_'), method]
+  # The id is the name of a directory.
+  parts = [re.sub('[/:]', '_', name) for name in (env_name, method)]
   if sparsity is not None:
     # Not rounded: two sparsities never share an id.
     parts.append(repr(float(sparsity)))
@@ -52,6 +58,8 @@ def _make_run(env_name, method, sparsity, seed, given):
     listed.update(method='dense', match_sparsity=float(sparsity))
   elif method != 'dense':
     listed.update(sparsity=float(sparsity))
+  if 'method_kwargs' in given and not is_own(method):
+    listed['method_kwargs'] = '{}'
   rest = {
     name: list(value) if isinstance(value, tuple) else value
     for name, value in config_lib.without_copies(given, listed).items()
