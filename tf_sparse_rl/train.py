@@ -18,7 +18,8 @@ def main(argv):
     raise run_flags.UserError(
       'Expected --root_dir, the directory of the run. Received none.'
     )
-  config = run_flags.config_from_flags()
+  run_dir = runs_lib.RunDir(root_dir)
+  config = _config(run_dir)
   # Imported late: a wrong name is told at once, before TensorFlow starts.
   from tf_sparse_rl import envs
 
@@ -26,14 +27,13 @@ def main(argv):
     envs.check_name(config.env_name)
     quiet.silence()
     envs.make(config).close()
-    run_dir = runs_lib.RunDir(root_dir)
     run_dir.check_config(config)
     from tf_sparse_rl.training import machine
 
     # Before anything is written: what it asks for may not be there.
     strategy = machine.configure(config)
     with run_dir.locked():
-      if run_dir.read_summary() is not None:
+      if run_dir.is_finished(config):
         print(f'The run in {root_dir} is finished. Results: summary.json.')
         return
       _train(config, run_dir, strategy)
@@ -43,6 +43,14 @@ def main(argv):
     raise run_flags.UserError(
       f'Writing to {root_dir} failed: {error}. What was written before stays.'
     ) from error
+
+
+def _config(run_dir):
+  """What the flags ask for: a new run, or one that goes on."""
+  try:
+    return runs_lib.config_for(run_dir, run_flags.values_from_flags())
+  except (ValueError, runs_lib.RunsError) as error:
+    raise run_flags.UserError(str(error)) from error
 
 
 def _train(config, run_dir, strategy):

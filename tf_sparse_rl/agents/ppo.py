@@ -259,14 +259,29 @@ def _layers(config, env_spec, head):
 
 
 def _falling(config):
-  """Learning rate by train step: falls to 0, rollout by rollout."""
-  in_rollout = config.num_epochs * (
-    config.rollout_env_steps // config.batch_size
-  )
-  rollouts = config.num_train_steps // in_rollout
+  """Learning rate by train step: falls to 0, rollout by rollout.
+
+  Where a run was made longer the line turns: from the learning rate of the
+  last rollout before, it falls to 0 by the new end.
+  """
+  env_steps, turns = config.rollout_env_steps, config.learning_rate_turns
+  in_rollout = config.num_epochs * (env_steps // config.batch_size)
+  ends = [n // env_steps for n in (*turns[1::2], config.num_env_steps)]
+  lines = [(0, config.learning_rate, ends[0])]  # (rollout, rate there, end)
+  for env_step, end in zip(turns[::2], ends[1:]):
+    begin, rate, end_before = lines[-1]
+    turn = max(begin, env_step // env_steps - 1)
+    rate *= 1 - (turn - begin) / (end_before - begin)
+    lines.append((turn, rate, end))
 
   def schedule(train_step):
     done = tf.cast(train_step // in_rollout, tf.float32)
-    return config.learning_rate * (1 - done / rollouts)
+    falling = [
+      rate * (1 - (done - begin) / (end - begin)) for begin, rate, end in lines
+    ]
+    learning_rate = falling[0]
+    for (begin, _, _), line in zip(lines[1:], falling[1:]):
+      learning_rate = tf.where(done < begin, learning_rate, line)
+    return learning_rate
 
   return schedule

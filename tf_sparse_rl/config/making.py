@@ -98,6 +98,18 @@ def rules(agent):
   return dict(sorted(found.items(), key=lambda item: item[1].turn))
 
 
+def length_fields(agent):
+  """Fields whose presets follow from the length of the run.
+
+  Args:
+    agent: one of AGENTS.
+
+  Returns:
+    Tuple of str.
+  """
+  return tuple(n for n, r in rules(agent).items() if r.turn == presets.LAST)
+
+
 def without_copies(loaded, given):
   """Values of a config.json, less those that were copied from others.
 

@@ -61,9 +61,28 @@ class Ppo(Record):
     Range(0, 1e6, 'a norm of at least 0'),
     ppo=Value(0.5, 'table 9'),
   )
+  learning_rate_turns: tuple[int, ...] = row(
+    'env step at which the run was made longer, and its length until then, '
+    'for each time: the learning rate turns there towards the new end',
+    default=(),
+  )
 
   def check(self):
     """What is collected, and how it is cut into batches. See base class."""
+    turns = self.learning_rate_turns
+    where, lengths = turns[::2], turns[1::2]
+    ends = (*lengths, self.num_env_steps)
+    if len(turns) % 2 or not (
+      list(where) == sorted(where)
+      and list(ends) == sorted(ends)
+      and all(0 < env_step <= end for env_step, end in zip(where, lengths))
+    ):
+      raise ValueError(
+        'Expected learning_rate_turns as pairs of an env step and the length '
+        'of the run until then, in order, as in 4096,4096 for a run of 8192. '
+        f'Received: learning_rate_turns={turns}, '
+        f'num_env_steps={self.num_env_steps}.'
+      )
     if self.rollout_env_steps > self.num_env_steps:
       raise ValueError(
         'Expected at least one rollout, or nothing is learned. Received: '

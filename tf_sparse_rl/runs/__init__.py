@@ -1,5 +1,6 @@
 """Runs on disk: their directories, records and lists. No TensorFlow."""
 
+from tf_sparse_rl.runs.longer import config_for
 from tf_sparse_rl.runs.reading import (
   DAMAGED,
   FINISHED,
@@ -35,6 +36,7 @@ __all__ = [
   'STATUSES',
   'Summary',
   'UNFINISHED',
+  'config_for',
   'final_return',
   'read',
   'read_lines',

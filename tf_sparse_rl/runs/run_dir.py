@@ -11,7 +11,7 @@ import subprocess
 
 from tf_sparse_rl import config as config_lib
 from tf_sparse_rl import files, locks
-from tf_sparse_rl.runs import records
+from tf_sparse_rl.runs import longer, records
 from tf_sparse_rl.runs.records import RunsError
 from tf_sparse_rl.version import __version__
 
@@ -35,6 +35,8 @@ class _Origin(records.Record):
   """What config.json says besides the fields."""
 
   versions: dict[str, str | None] | None = None  # {package: version}
+  num_env_steps: int | None = None
+  history: list[dict] | None = None  # see `RunDir.start`
 
 
 class RunDir:
@@ -92,13 +94,46 @@ class RunDir:
     origin = records.read(self._config_path, _Origin)
     return origin and origin.versions or {'tf_sparse_rl': 'unknown'}
 
+  def read_history(self):
+    """How the run was made longer or its periods changed, if it was.
+
+    Returns:
+      List of dicts, see `start`.
+
+    Raises:
+      RunsError: if config.json is damaged or cannot be read.
+    """
+    origin = records.read(self._config_path, _Origin)
+    return origin and origin.history or []
+
+  def checkpoint_env_step(self):
+    """Env step of the latest complete checkpoint, 0 if there is none."""
+    found = self.checkpoints.glob('env_step_*/manifest.json')
+    steps = (path.parent.name.removeprefix('env_step_') for path in found)
+    return max(map(int, steps), default=0)
+
   def read_summary(self):
     """The Summary of a finished run, or None.
+
+    That of a run which was finished before it was made longer does not count.
 
     Raises:
       RunsError: if it is damaged or cannot be read.
     """
-    return records.read(self.path / 'summary.json', records.Summary)
+    summary = records.read(self.path / 'summary.json', records.Summary)
+    origin = summary and records.read(self._config_path, _Origin)
+    is_older = (
+      origin and origin.history and summary.env_steps < origin.num_env_steps
+    )
+    return None if is_older else summary
+
+  def is_finished(self, config):
+    """Whether the run has come to the end that a Config asks for."""
+    origin = records.read(self._config_path, _Origin)
+    return (
+      self.read_summary() is not None
+      and config.num_env_steps <= origin.num_env_steps
+    )
 
   def read_finished_config(self):
     """The Config of a finished run.
@@ -150,11 +185,12 @@ class RunDir:
           'with other files and no config.json. Choose another --root_dir.'
         )
       return
-    ours, there = config_lib.to_dict(config), config_lib.to_dict(there)
+    finished = self.read_summary() is not None
+    may_change = longer.may_change(there, config, finished)
     differ = [
-      f'{name}: {there[name]!r} there, {ours[name]!r} asked for'
-      for name in ours
-      if there[name] != ours[name]
+      f'{name}: {before!r} there, {asked!r} asked for'
+      for name, (before, asked) in longer.changes(there, config).items()
+      if name not in may_change
     ]
     if differ:
       raise RunsError(
@@ -187,14 +223,32 @@ class RunDir:
     return locks.is_held(self.path / '.lock')
 
   def start(self, config):
-    """Begins the run, if it has not begun: writes the config.
+    """Begins the run: writes the config. One that goes on with another config
+    gets that, and in `history` the env step from which on it holds.
 
     Args:
-      config: a Config.
+      config: a Config that `check_config` has let pass.
+
+    Returns:
+      A line for a person on what changes; '' if nothing does.
     """
-    if not self._config_path.exists():
+    there = self.read_config()
+    if there is None:
       values = {**config_lib.to_dict(config), 'versions': _versions()}
       files.write_json(self._config_path, values, indent=2)
+      return ''
+    changed = longer.changes(there, config)
+    if not changed:
+      return ''
+    env_step = self.checkpoint_env_step()
+    values = json.loads(self._config_path.read_bytes())
+    history = [
+      *values.pop('history', []),
+      {'env_step': env_step, 'changed': changed, 'versions': _versions()},
+    ]
+    values.update(config_lib.to_dict(config), history=history)
+    files.write_json(self._config_path, values, indent=2)
+    return longer.sentence(env_step, changed)
 
   def note_machine(self, machine):
     """Keeps what the run began on in config.json, beside the fields.

@@ -66,7 +66,10 @@ def train(
   environments = [envs.make(config) for _ in range(config.num_envs)]
   spec = environments[0].spec
   agent = registry.build(config, spec)
-  run_dir.start(config)  # Not before: what cannot be built leaves no config.
+  # Not before: what cannot be built leaves no config.
+  changed = run_dir.start(config)
+  if changed:
+    log(changed)
   buffer = replay.make(config, spec)
   learn = learner.make(config, agent, buffer)
   backends = machine.describe(agent)
@@ -84,6 +87,7 @@ def train(
   )
   saved = keeper.restore(log)
   now = state.State.from_json(saved) if saved else state.State.begin(config)
+  _keep_evaluations(now, run_dir, keeper)
   run_dir.set_results(now.results)
   writer = summaries.Summaries(run_dir.path, config, agent, now)
   observations = np.stack(
@@ -162,6 +166,19 @@ def train(
   for env in environments:
     env.close()
   return Outcome(agent, results.summary(now, agent, backends))
+
+
+def _keep_evaluations(now, run_dir, keeper):
+  """Takes over an evaluation that was made after the checkpoint was saved."""
+  try:
+    results = run_dir.read_results()
+  except runs.RunsError:
+    return  # It is written anew.
+  known = {0, *(result.env_step for result in now.results)}
+  for result in results:
+    if result.env_step == now.env_step and result.env_step not in known:
+      now.results.append(result)
+      keeper.evaluated(result.env_step, result.return_mean)
 
 
 def _random_actions(environments, rng):
