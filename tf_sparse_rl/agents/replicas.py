@@ -1,4 +1,4 @@
-"""What the replicas of a `tf.distribute` strategy share."""
+"""Pieces for agents on the replicas of a `tf.distribute` strategy."""
 
 import tensorflow as tf
 

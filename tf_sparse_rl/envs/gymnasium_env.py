@@ -31,7 +31,7 @@ class EnvSpec:
 
 
 class Step(NamedTuple):
-  """What one env step returned."""
+  """The result of one env step."""
 
   observation: np.ndarray  # the one reached, see EnvSpec
   reward: float
@@ -40,17 +40,13 @@ class Step(NamedTuple):
 
 
 class Environment:
-  """A Gymnasium environment with flat observations.
+  """A Gymnasium environment with observations float32 `[observation_size]`.
 
   Actions are discrete, or a flat Box with finite bounds.
   """
 
   def __init__(self, env_name, render_mode=None):
-    """Makes the environment.
-
-    Args:
-      env_name: id of a Gymnasium environment.
-      render_mode: see Gymnasium.
+    """Makes the environment of a Gymnasium id.
 
     Raises:
       ValueError: for an unknown id or spaces that are not supported.
@@ -69,14 +65,7 @@ class Environment:
     self._high = np.array(self.spec.action_high, np.float32)
 
   def reset(self, seed):
-    """Starts an episode.
-
-    Args:
-      seed: int, of this episode.
-
-    Returns:
-      Observation, float32 `[observation_size]`.
-    """
+    """Starts an episode; returns its first observation."""
     observation, _ = self.gym.reset(seed=seed)
     self._episode_seed, self._actions = seed, []
     return np.asarray(observation, np.float32)
@@ -118,14 +107,11 @@ class Environment:
     }
 
   def restore(self, position):
-    """Plays an episode again up to a position.
-
-    Args:
-      position: what `position` returned.
+    """Plays an episode again up to what `position` returned.
 
     Returns:
-      Observation, float32 `[observation_size]`; that of then, if the
-      environment is a function of its seed and its actions.
+      The observation of then, if the environment is a function of its seed
+      and its actions.
     """
     observation = self.reset(position['seed'])
     dtype = np.int32 if self.spec.num_actions is not None else np.float32

@@ -23,14 +23,7 @@ def check_name(env_name):
 
 
 def from_name(env_name, render_mode=None):
-  """Makes an environment.
-
-  Args:
-    env_name: see `check_name`.
-    render_mode: see Gymnasium.
-
-  Returns:
-    An Environment; an AtariEnvironment for a game of Atari.
+  """Makes an Environment, or an AtariEnvironment for a game of Atari.
 
   Raises:
     ValueError: for an unknown name or spaces that are not supported.
@@ -42,13 +35,7 @@ def from_name(env_name, render_mode=None):
 
 
 def make(config):
-  """The environment of a run.
-
-  Args:
-    config: a Config.
-
-  Returns:
-    An Environment.
+  """The Environment of a Config.
 
   Raises:
     ValueError: for an unknown id or spaces that the agent cannot use.

@@ -17,14 +17,7 @@ def hidden_sizes(hidden_units, width):
 
 
 def num_dense_parameters(sizes):
-  """Weights and biases of a dense network.
-
-  Args:
-    sizes: units of the input and of each layer.
-
-  Returns:
-    int.
-  """
+  """Weights and biases of Dense layers; `sizes` begin with the inputs."""
   return sum((inputs + 1) * units for inputs, units in zip(sizes, sizes[1:]))
 
 
@@ -91,9 +84,6 @@ def matching_sparsity(name, sizes, num_parameters):
     name: of the network, for the error.
     sizes: units of the input and of each layer.
     num_parameters: active weights and all biases.
-
-  Returns:
-    float in [0, 1).
 
   Raises:
     ValueError: if the network is too small, or its biases are too many.
