@@ -166,21 +166,26 @@ def test_who_looks_keeps_nobody_from_training(tmp_path):
   directory = run_dir.RunDir(tmp_path / 'run')
   with directory.locked():
     pass
-  end = threading.Event()
+  end, looks = threading.Event(), []
 
   def look():
     while not end.is_set():
-      directory.in_use()
+      looks.append(directory.in_use())
 
   looker = threading.Thread(target=look)
   looker.start()
   try:
+    held = 0
     for _ in range(200):
       with directory.locked():
-        pass
+        held += directory.in_use()
+    while not looks:  # A busy machine may have started no look yet.
+      assert looker.is_alive()
   finally:
     end.set()
     looker.join()
+  assert held == 200
+  assert not directory.in_use()
 
 
 @pytest.mark.parametrize('inside', ['', 'deeper/run'])
