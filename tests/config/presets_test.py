@@ -393,7 +393,8 @@ def test_what_is_given_stays():
 def _sources(rule):
   if hasattr(rule, 'source'):
     return [rule.source]
-  return [source for part in rule if part for source in _sources(part)]
+  parts = filter(None, vars(rule).values())
+  return [source for part in parts for source in _sources(part)]
 
 
 @pytest.mark.parametrize('agent', config_lib.AGENTS)

@@ -6,10 +6,9 @@ import functools
 from tf_sparse_rl.config import agents, rows
 from tf_sparse_rl.config.agents import AGENTS
 from tf_sparse_rl.config.evaluation import Evaluation
-from tf_sparse_rl.config.learning import Learning
+from tf_sparse_rl.config.learning import Learning, Replay
 from tf_sparse_rl.config.machine import Machine
-from tf_sparse_rl.config.network import Network
-from tf_sparse_rl.config.replay import Replay
+from tf_sparse_rl.config.networks import Network
 from tf_sparse_rl.config.run import Run
 from tf_sparse_rl.config.sparsity import Sparsity
 

@@ -22,7 +22,7 @@ def markdown():
 
 def _text(rule):
   """A rule in words: Value(8, 'table 6') -> '8 (table 6)'."""
-  parts = {k: v for k, v in rule._asdict().items() if v is not None}
+  parts = {k: v for k, v in vars(rule).items() if v is not None}
   source = parts.pop('source', None)
   words = [
     _text(part) if hasattr(part, 'resolve') else f'`{part!r}`'

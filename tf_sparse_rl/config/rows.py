@@ -171,7 +171,10 @@ def row(meaning, allowed=None, *, default=None, learned=True, **presets):
   return dataclasses.field(default=default, metadata=metadata)
 
 
-@dataclasses.dataclass(frozen=True)
+record = dataclasses.dataclass(frozen=True)
+
+
+@record
 class Record:
   """The fields that one part of a run reads; Config inherits all records."""
 
@@ -185,6 +188,20 @@ class Record:
     Raises:
       ValueError: naming the fields, what was expected and what received.
     """
+
+  def require(self, condition, expected, *names, received=None):
+    """Refuses the config unless a condition holds.
+
+    Args:
+      condition: anything; what is false is refused.
+      expected: what should hold, in words.
+      *names: of the fields that do not agree.
+      received: their values in words, where `name=value, ...` is not plain.
+    """
+    if not condition:
+      if received is None:
+        received = ', '.join(f'{name}={getattr(self, name)}' for name in names)
+      raise ValueError(f'Expected {expected}. Received: {received}.')
 
 
 def read(record, agents):

@@ -1,6 +1,5 @@
 """Fields of every run: agent, environment, method, length."""
 
-import dataclasses
 import json
 
 from tf_sparse_rl import methods
@@ -12,13 +11,14 @@ from tf_sparse_rl.config.rows import (
   OneOf,
   Range,
   Record,
+  record,
   row,
 )
 
 _CHEETAH = Value('HalfCheetah-v5', 'ours: the first thing to try')
 
 
-@dataclasses.dataclass(frozen=True)
+@record
 class Run(Record):
   """What is trained, on what and for how long."""
 
@@ -75,15 +75,15 @@ class Run(Record):
     return json.loads(self.method_kwargs)
 
   def check(self):
-    """The length of the run. See base class."""
-    if self.num_env_steps % self.num_envs:
-      raise ValueError(
-        'Expected num_env_steps as a multiple of num_envs. Received: '
-        f'num_env_steps={self.num_env_steps}, num_envs={self.num_envs}.'
-      )
-    if self.method_arguments and not methods.is_own(self.method):
-      raise ValueError(
-        'Expected method_kwargs with a method of your own, --method='
-        'module:Class: the fields of the others are flags. Received: '
-        f'method_kwargs={self.method_kwargs}, method={self.method}.'
-      )
+    """Checks that all environments take equally many env steps, and kwargs."""
+    self.require(
+      self.num_env_steps % self.num_envs == 0,
+      'num_env_steps as a multiple of num_envs',
+      *('num_env_steps', 'num_envs'),
+    )
+    self.require(
+      methods.is_own(self.method) or not self.method_arguments,
+      'method_kwargs with a method of your own, --method=module:Class: the '
+      'fields of the others are flags',
+      *('method_kwargs', 'method'),
+    )
