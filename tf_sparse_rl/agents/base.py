@@ -16,7 +16,7 @@ class Probe(NamedTuple):
   Outputs are those of the network's last Dense layer, `[batch, outputs]`.
   """
 
-  inputs: tf.Tensor  # `[batch, inputs]`
+  inputs: tf.Tensor | tuple  # as the network takes them, `[batch, inputs]`
   # outputs -> the loss of each sample, `[batch]`, without weight decay, so
   # that their mean is what the network is trained on.
   losses: Callable[[tf.Tensor], tf.Tensor]

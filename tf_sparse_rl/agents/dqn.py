@@ -176,7 +176,8 @@ def q_network_layers(config, env_spec):
     ValueError: for a network that does not fit the observations.
   """
   shape = env_spec.observation_shape or (env_spec.observation_size,)
-  if (config.network == 'mlp') != (len(shape) == 1):
+  is_mlp = config.network == 'mlp' or config.has_own_network
+  if not config.has_own_network and is_mlp != (len(shape) == 1):
     raise ValueError(
       'Expected network=mlp with flat observations, and '
       f'{" or ".join(_CONVOLUTIONAL)} with images. Received: '
@@ -186,7 +187,7 @@ def q_network_layers(config, env_spec):
   def make_layers(width):
     units = sizes.hidden_sizes(config.hidden_units, width)
     end = env_spec.num_actions, config.weight_decay
-    if config.network == 'mlp':
+    if is_mlp:
       return dense.q_layers(units, *end)
     channels = sizes.hidden_sizes(conv.CHANNELS, width)
     return _CONVOLUTIONAL[config.network](channels, units, *end)
@@ -194,7 +195,8 @@ def q_network_layers(config, env_spec):
   width = sizing.matched_width(config, make_layers, shape)
   sparse.seed_initializers(config)
   return sparse.make_layers(
-    config, lambda: make_layers(width), shape, config.sparsity, 'q_network', 0
+    *(config, env_spec, lambda: make_layers(width)),
+    *(shape, config.sparsity, 'q_network', 0),
   )
 
 

@@ -219,6 +219,7 @@ def _layers(config, env_spec, head):
   return [
     sparse.make_layers(
       config,
+      env_spec,
       functools.partial(
         dense.orthogonal_layers, plan.units, plan.outputs, *last
       ),

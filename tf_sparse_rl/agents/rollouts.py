@@ -43,6 +43,11 @@ class Rollouts(tf.Module):
     self._learn = tf.function(
       self._learn_scales, [observations, rewards], autograph=False
     )
+    self._actor_outputs = tf.function(
+      lambda scaled: stack.call(actor_layers, scaled),
+      [observations],
+      autograph=False,
+    )
 
   @property
   def row_size(self):
@@ -87,18 +92,20 @@ class Rollouts(tf.Module):
   def snapshot(self):
     """The policy as it is now, in NumPy, to collect a rollout with.
 
-    For networks as small as these a call of a graph takes many times longer
-    than their arithmetic.
+    For networks as small as ours a call of a graph takes many times longer
+    than their arithmetic. Layers of the user's own are called in a graph; they
+    do not change while a rollout is collected.
 
     Returns:
       Function of observations and noise to actions; see `Agent.act`.
     """
-    scale = self.normalizer.snapshot()
+    scale, act = self.normalizer.snapshot(), self._head.snapshot()
     layers = [_snapshot(layer) for layer in self._actor_layers]
-    act = self._head.snapshot()
 
     def explore(observations, noise):
       outputs = scale(observations)
+      if None in layers:
+        return act(self._actor_outputs(tf.constant(outputs)).numpy(), noise)
       for kernel, bias, activation in layers:
         outputs = activation(outputs @ kernel + bias)
       return act(outputs, noise)
@@ -142,12 +149,19 @@ class Rollouts(tf.Module):
 
 
 def _snapshot(layer):
-  """Kernel, bias and activation of a Dense layer, sparse or not, in NumPy."""
+  """Kernel, bias and activation of a Dense layer, sparse or not, in NumPy.
+
+  None for another layer or activation than our networks have.
+  """
   plain = getattr(layer, 'layer', layer)
   activations = {
     tf.keras.activations.tanh: np.tanh,
     tf.keras.activations.linear: lambda outputs: outputs,
   }
+  if type(plain) is not tf.keras.layers.Dense or not plain.use_bias:
+    return None
+  if plain.activation not in activations:
+    return None
   activation = activations[plain.activation]
   return plain.kernel.numpy(), plain.bias.numpy(), activation
 

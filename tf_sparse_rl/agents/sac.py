@@ -212,10 +212,10 @@ class Sac(base.ActorAgent):
     sparse.seed_initializers(config)
     actor_plan, critic_plan = plan_networks(config, self._env_spec)
     spec = experience.observation_spec(self._env_spec)
-    self.policy_layers = _layers(config, actor_plan, 0, 'actor')
+    self.policy_layers = _layers(config, self._env_spec, actor_plan, 0, 'actor')
     critics = [
       _critic(
-        _layers(config, critic_plan, index, 'critic'),
+        _layers(config, self._env_spec, critic_plan, index, 'critic'),
         (spec, self.head.action_spec),
         name=f'Critic{index}',
       )
@@ -270,7 +270,7 @@ class Sac(base.ActorAgent):
       return _CRITIC_LOSS_WEIGHT * errors
 
     critic = base.Probe(
-      tf.concat([observations, transition.action_step.action], axis=-1),
+      (observations, transition.action_step.action),
       critic_losses,
       lambda outputs: outputs[:, 0],
     )
@@ -293,12 +293,13 @@ def plan_networks(config, env_spec):
   )
 
 
-def _layers(config, plan, index, network):
+def _layers(config, env_spec, plan, index, network):
   def make():
     return dense.glorot_layers(plan.units, plan.outputs, config.weight_decay)
 
   return sparse.make_layers(
-    config, make, [plan.inputs], plan.sparsity, network, index
+    *(config, env_spec, make, [plan.inputs]),
+    *(plan.sparsity, network, index),
   )
 
 

@@ -5,6 +5,7 @@ from tf_agents.utils import common
 
 from tf_sparse_rl import config as config_lib
 from tf_sparse_rl import names, seeds, sparsity
+from tf_sparse_rl.agents import own_network
 from tf_sparse_rl.native import backend
 from tf_sparse_rl.native import updates as native_updates
 
@@ -16,7 +17,9 @@ def seed_initializers(config):
   )
 
 
-def make_layers(config, make, input_shape, target_sparsity, network, index):
+def make_layers(
+  config, env_spec, make, input_shape, target_sparsity, network, index
+):
   """Makes the layers of one network, sparse as the config says.
 
   They compute at the config's precision; variables, and so masks and slots of
@@ -25,7 +28,9 @@ def make_layers(config, make, input_shape, target_sparsity, network, index):
 
   Args:
     config: a Config.
-    make: function without arguments that returns plain layers, not built.
+    env_spec: an EnvSpec.
+    make: function without arguments that returns plain layers, not built. Of
+      these a network of the user's own has the last one only.
     input_shape: of one input of the network.
     target_sparsity: fraction of zeros of this network.
     network: its name, as custom_sparsity may begin with.
@@ -40,6 +45,10 @@ def make_layers(config, make, input_shape, target_sparsity, network, index):
   policies.set_global_policy(config.precision)
   try:
     layers = make()
+    if config.has_own_network:
+      numbered = f'{network}_{index}' if network == 'critic' else network
+      own = own_network.hidden_layers(config, env_spec, numbered, input_shape)
+      layers = [*own, layers[-1]]
   finally:
     policies.set_global_policy(before)
   spec = sparsity.SparsitySpec.of(

@@ -1,6 +1,6 @@
 """Fields of DQN."""
 
-from tf_sparse_rl.config.presets import ByFamily, ByNetwork, Value
+from tf_sparse_rl.config.presets import ByNetwork, Value
 from tf_sparse_rl.config.rows import (
   ABOVE_0,
   PROBABILITY,
@@ -12,23 +12,13 @@ from tf_sparse_rl.config.rows import (
   row,
 )
 
-NETWORKS = ('mlp', 'nature_cnn', 'impala_resnet')
 _TD_LOSSES = ('squared', 'huber')
 
 
 @record
 class Dqn(Record):
-  """DQN, on vectors and on images.
+  """DQN, on vectors and on images."""
 
-  The networks are those of tables 6 (mlp), 4 (nature_cnn) and 5
-  (impala_resnet, whose other values are those of table 4).
-  """
-
-  network: str | None = row(
-    f'one of: {", ".join(NETWORKS)}; the last two are for images',
-    OneOf(NETWORKS),
-    dqn=ByFamily('mlp', 'nature_cnn', 'ours: of the two on Atari the smaller'),
-  )
   adam_epsilon: float | None = row(
     "Adam's epsilon",
     Range(ABOVE_0, 1, 'a number in (0, 1]'),

@@ -1,7 +1,18 @@
 """Fields of networks: their sizes and weight decay."""
 
-from tf_sparse_rl.config.presets import ByNetwork, Same, Value
-from tf_sparse_rl.config.rows import SPARSITY, WIDTH, Range, Record, record, row
+from tf_sparse_rl.config.presets import ByFamily, ByNetwork, Same, Value
+from tf_sparse_rl.config.rows import (
+  SPARSITY,
+  WIDTH,
+  OneOf,
+  Range,
+  Record,
+  record,
+  row,
+)
+
+NETWORKS = ('mlp', 'nature_cnn', 'impala_resnet')
+_MLP = Value('mlp', 'tables 8 and 9')
 
 OWN_SPARSITY = Same('sparsity', 'section 3: each network by itself')
 OWN_WIDTH = Same('width', 'code: one width unless two are given')
@@ -9,8 +20,20 @@ OWN_WIDTH = Same('width', 'code: one width unless two are given')
 
 @record
 class Network(Record):
-  """Sizes of networks."""
+  """Kinds and sizes of networks.
 
+  The networks are those of tables 6, 8 and 9 (mlp), 4 (nature_cnn) and 5
+  (impala_resnet, whose other values are those of table 4).
+  """
+
+  network: str | None = row(
+    f'one of: {", ".join(NETWORKS)}, the last two for images and dqn; or '
+    'module:function, hidden layers of your own',
+    OneOf(NETWORKS, own='my_module:my_layers'),
+    dqn=ByFamily('mlp', 'nature_cnn', 'ours: of the two on Atari the smaller'),
+    sac=_MLP,
+    ppo=_MLP,
+  )
   hidden_units: tuple[int, ...] | None = row(
     'units of each hidden Dense layer',
     dqn=ByNetwork(
@@ -46,8 +69,25 @@ class Network(Record):
     ),
   )
 
+  @property
+  def has_own_network(self):
+    """Whether a function of the user's makes the hidden layers."""
+    return ':' in self.network
+
   def check(self):
-    """Checks sizes, and match_sparsity, which sets those of all networks."""
+    """Checks sizes, and what sets those of all networks."""
+    self.require(
+      self.agent == 'dqn' or self.network == 'mlp' or self.has_own_network,
+      'network=mlp or module:function with agent=sac or ppo',
+      *('network', 'agent'),
+    )
+    self.require(
+      not self.has_own_network
+      or not (self.match_sparsity or self.actor_parameter_share),
+      'a network of our own with match_sparsity or actor_parameter_share, for '
+      'they set the sizes of its layers',
+      *('network', 'match_sparsity', 'actor_parameter_share'),
+    )
     self.require(
       self.hidden_units and all(1 <= n <= 10**6 for n in self.hidden_units),
       'hidden_units from 1 to 1000000, as in 512,512',

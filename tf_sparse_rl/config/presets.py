@@ -66,7 +66,7 @@ class ByFamily(Rule):
 
 @record
 class ByNetwork(Rule):
-  """A rule for each of DQN's networks."""
+  """A rule for each of DQN's networks; of your own, by the environment."""
 
   mlp: Any
   images: Any
@@ -78,7 +78,10 @@ class ByNetwork(Rule):
     return self.mlp.turn
 
   def resolve(self, config):
-    rule = self.mlp if config.network == 'mlp' else self.images
+    is_mlp = config.network == 'mlp'
+    if ':' in (config.network or ''):  # Of the user's own.
+      is_mlp = not env_names.is_atari(config.env_name)
+    rule = self.mlp if is_mlp else self.images
     if config.network == 'impala_resnet' and self.impala_resnet:
       rule = self.impala_resnet
     return rule.resolve(config)

@@ -22,6 +22,7 @@ class Diagnosis(base.Diagnosis):
     return {
       f'Dormant/{view.name}/{threshold:g}': fraction(activations, threshold)
       for threshold in THRESHOLDS
+      if activations  # In a network of the user's own they may come later.
     }
 
 

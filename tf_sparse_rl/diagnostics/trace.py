@@ -57,16 +57,16 @@ def trace(network, inputs, losses):
   sum by a layer's outputs is, row by row, that of each sample.
 
   Args:
-    network: of Dense layers, or one of those in `networks.conv`.
-    inputs: of the network, `[batch, ...]`.
+    network: with `layers`; what follows the last with a kernel is left out.
+    inputs: of the network, `[batch, ...]`, or a tuple of such.
     losses: function of the last layer's outputs, to a loss for each sample.
 
   Returns:
     Trace.
   """
-  calls, layers = [], kernel_layers(network)
-  if not all(isinstance(plain(x), tf.keras.layers.Dense) for x in layers):
-    layers = network.layers
+  calls, layers = [], list(network.layers)
+  while not kernel_layers(layers[-1]):
+    layers.pop()
   with tf.GradientTape() as tape:
     _run(layers, inputs, calls)
     total = tf.reduce_sum(losses(calls[-1].outputs))
@@ -85,7 +85,9 @@ def _run(layers, value, calls):
     elif _has_kernel(layer):
       is_dense = isinstance(layer, tf.keras.layers.Dense)
       multiply = tf.matmul if is_dense else layer.convolution_op
-      before = multiply(value, layer.kernel) + layer.bias
+      before = multiply(value, layer.kernel)
+      if layer.use_bias:
+        before += layer.bias
       calls.append(_Call(layer, value, before, layer.activation(before)))
       value = calls[-1].outputs
     else:
@@ -119,7 +121,7 @@ def _has_kernel(layer):
 
 
 def kernel_layers(network):
-  """The Dense layers and Conv2Ds of a network, sparse or not, in order."""
+  """The Dense layers and Conv2Ds of a network or layer, in order."""
   leaves = layers_lib.leaf_layers(network)
   return [layer for layer in leaves if _has_kernel(plain(layer))]
 
