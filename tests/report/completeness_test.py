@@ -28,6 +28,15 @@ def test_ragged_runs_are_refused_and_named(tmp_path):
   assert 'Dense' not in message and '--allow_unfinished' in message
 
 
+def test_a_damaged_run_is_missing_and_its_file_named(tmp_path):
+  for seed in (0, 1):
+    studies.make_run(tmp_path / str(seed), [1.0], seed=seed)
+  (tmp_path / '1' / 'summary.json').write_bytes(b'\xff')
+  message = 'RigL 0.9: seed 1 .*/1/summary.json is damaged: '
+  with pytest.raises(runs.RunsError, match=message):
+    completeness.check(_group(tmp_path))
+
+
 def test_all_that_is_there_is_accepted(tmp_path):
   studies.make_grid(tmp_path, ['Acrobot-v1'], ['dense', 'set'], [0.9], [3, 5])
   found = _group(tmp_path)

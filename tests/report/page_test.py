@@ -10,12 +10,12 @@ import subprocess
 import pytest
 
 from tests.report import studies
+from tf_sparse_rl import runs
 from tf_sparse_rl.report import (
   aggregates,
   conditions,
   headline,
   page,
-  runs,
   study,
   tables,
   writing,

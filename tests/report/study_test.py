@@ -74,6 +74,7 @@ def test_unfinished_runs_do_not_count(tmp_path, read_study):
     'finished': 2,
     'unfinished': 1,
     'not started': 0,
+    'damaged': 0,
   }
 
 

@@ -152,6 +152,6 @@ def test_what_a_run_would_refuse_is_refused(change, message):
 def test_a_list_written_by_hand_with_a_wrong_flag():
   run = ListedRun('mine', {'env_name': 'CartPole-v1', 'sparsty': 0.9})
   with pytest.raises(
-    ValueError, match="mine: Unknown flag 'sparsty'. Did you mean 'sparsity'"
+    ValueError, match="Unknown flag 'sparsty'. Did you mean 'sparsity'"
   ):
     grid.check([run])

@@ -67,6 +67,23 @@ def test_finished_after_a_failure(sweep_dir, run):
   assert _read(sweep_dir, run).state == 'finished'
 
 
+def test_a_damaged_run_is_one_row_of_many(sweep_dir, make_runs):
+  finished, torn, planned = make_runs(methods=['rigl'], num_seeds=3)
+  planned = ListedRun(planned.id, {**planned.flags, 'sparsity': 9})
+  _summary(sweep_dir, finished, 60.0)
+  _results(sweep_dir, torn, (0, 1.0))
+  path = sweep_dir.run_dir(torn).path / 'results.jsonl'
+  path.write_text('{"env_st\n')
+  statuses = status_lib.read(sweep_dir, [finished, torn, planned])
+  assert [s.state for s in statuses] == ['finished', 'damaged', 'damaged']
+  assert statuses[1].reason.startswith(f'{path}, line 1, is damaged: ')
+  assert 'sparsity=9' in statuses[2].reason
+  table = status_lib.table(statuses, 1).splitlines()
+  assert table[0].split()[-1] == 'damaged'
+  assert table[-4 - 1].split()[-1] == 'damaged'
+  assert f'  {torn.id}  {statuses[1].reason}' in table
+
+
 def test_running_is_who_holds_the_directory(sweep_dir, run):
   _results(sweep_dir, run, (0, 1.0), (200, 3.0))
   path = str(sweep_dir.run_dir(run).path)

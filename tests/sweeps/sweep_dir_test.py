@@ -132,8 +132,8 @@ def test_events_of_attempts_survive_a_torn_line(sweep_dir, make_runs):
   sweep_dir.note(run, event='begin')
   path = sweep_dir.path / 'attempts' / f'{run.id}.jsonl'
   with open(path, 'a', encoding='utf-8') as file:
-    file.write('{"event": "en\n')
+    file.write('{"event": "en\n[]\n')
   sweep_dir.note(run, event='begin')
   events = sweep_dir.events(run)
-  assert [event['event'] for event in events] == ['begin', 'begin']
-  assert all(event['host'] and event['time'] > 0 for event in events)
+  assert [event.event for event in events] == ['begin', 'begin']
+  assert all(event.host and event.time > 0 for event in events)

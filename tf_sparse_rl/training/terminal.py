@@ -77,8 +77,7 @@ def closing_table(run_dir, agent, summary):
   lines += [
     '',
     f'return before training  {results[0].return_mean:10.1f}',
-    f'best return             {summary.best_return:10.1f}   '
-    f'(env step {summary.best_env_step:,})',
+    f'best return             {summary.best_return:10.1f}',
     f'final return            {summary.final_return:10.1f}   '
     '(mean of the last 10 % of the evaluations)',
     f'time                    {minutes:7d}:{seconds:02d}   '
