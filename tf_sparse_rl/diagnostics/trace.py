@@ -51,7 +51,7 @@ class _Call(NamedTuple):
 
 
 def trace(network, inputs, losses):
-  """Goes forward and backward through a network.
+  """The Trace of a network that goes forward and backward.
 
   Each sample's loss depends on that sample alone, so the gradient of their
   sum by a layer's outputs is, row by row, that of each sample.
@@ -60,9 +60,6 @@ def trace(network, inputs, losses):
     network: of Dense layers, or one of those in `networks.conv`.
     inputs: of the network, `[batch, ...]`.
     losses: function of the last layer's outputs, to a loss for each sample.
-
-  Returns:
-    Trace.
   """
   calls, layers = [], kernel_layers(network)
   if not all(isinstance(plain(x), tf.keras.layers.Dense) for x in layers):
