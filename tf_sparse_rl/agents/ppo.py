@@ -63,7 +63,7 @@ class PpoAgent(ppo_clip_agent.PPOClipAgent):
         losses.squared_errors(info['return'], values)
       )
       entropy = mean(policy.entropy())
-      l2_loss = self.l2_regularization_loss()
+      l2_loss = self.l2_loss()
       loss = policy_loss + value_loss + l2_loss
       if self._entropy_regularization:
         loss -= self._entropy_regularization * entropy
@@ -87,6 +87,21 @@ class PpoAgent(ppo_clip_agent.PPOClipAgent):
       return {}
     self._learning_rate.assign(self._schedule(self.train_step_counter))
     return {'Agent/learning_rate': self._learning_rate}
+
+  def l2_loss(self):
+    """The L2 loss of the kernels of both networks, a scalar."""
+    # TF-Agents' own adds them up in an order that depends on addresses.
+    factors = [
+      (self._actor_net, self._policy_l2_reg),
+      (self._value_net, self._value_function_l2_reg),
+    ]
+    terms = [
+      factor * tf.reduce_sum(tf.square(weight))
+      for network, factor in factors
+      for weight in network.trainable_weights
+      if factor and 'kernel' in weight.name
+    ]
+    return tf.add_n(terms) if terms else tf.zeros([])
 
 
 def _without_time(tensor):

@@ -51,7 +51,7 @@ class _Call(NamedTuple):
 
 
 def trace(network, inputs, losses):
-  """Goes forward and backward through a network.
+  """The Trace of a network that goes forward and backward.
 
   Each sample's loss depends on that sample alone, so the gradient of their
   sum by a layer's outputs is, row by row, that of each sample.
@@ -60,9 +60,6 @@ def trace(network, inputs, losses):
     network: with `layers`; what follows the last with a kernel is left out.
     inputs: of the network, `[batch, ...]`, or a tuple of such.
     losses: function of the last layer's outputs, to a loss for each sample.
-
-  Returns:
-    Trace.
   """
   calls, layers = [], list(network.layers)
   while not kernel_layers(layers[-1]):

@@ -71,14 +71,11 @@ class Environment:
     return np.asarray(observation, np.float32)
 
   def step(self, action):
-    """Takes one env step.
+    """Takes one env step; returns a Step.
 
     Args:
       action: int from 0 to `num_actions` - 1, or float array
         `[action_size]`, which is clipped to the bounds.
-
-    Returns:
-      A Step.
 
     Raises:
       FloatingPointError: if what comes back is NaN or infinite.
@@ -132,14 +129,10 @@ class Environment:
 
 
 def check_name(env_name, others=()):
-  """Checks that Gymnasium knows an environment.
-
-  Args:
-    env_name: id such as 'CartPole-v1'.
-    others: names that may have been meant, besides Gymnasium's.
+  """Checks that Gymnasium knows an environment such as 'CartPole-v1'.
 
   Raises:
-    ValueError: if not; it names the nearest.
+    ValueError: if not; it names the nearest, of Gymnasium's and `others`.
   """
   try:
     known = env_name in gym.registry or gym.spec(env_name) is not None

@@ -7,11 +7,7 @@ from tf_sparse_rl.envs import atari, gymnasium_env
 
 
 def check_name(env_name):
-  """Checks that an environment is known.
-
-  Args:
-    env_name: id such as 'CartPole-v1' or 'ALE/Pong-v5', or a game such as
-      'Pong'.
+  """Checks a name such as 'CartPole-v1', 'ALE/Pong-v5' or 'Pong'.
 
   Raises:
     ValueError: if not, with the nearest name, or if Atari is not installed.

@@ -3,7 +3,6 @@
 import gzip
 import pathlib
 import time
-import timeit
 from typing import NamedTuple
 
 import numpy as np
@@ -47,9 +46,15 @@ def latencies(calls):
   """
   rounds, begin, passed = [], time.perf_counter(), 0.0
   while passed < (_MIN_SECONDS if len(rounds) >= _ROUNDS else _MAX_SECONDS):
-    rounds.append([timeit.timeit(call, number=1) for call in calls])
+    rounds.append([_seconds(call) for call in calls])
     passed = time.perf_counter() - begin
   return [float(m) for m in 1e6 * np.median(rounds, axis=0)]
+
+
+def _seconds(call):
+  begin = time.perf_counter()
+  call()
+  return time.perf_counter() - begin
 
 
 def table(rows):

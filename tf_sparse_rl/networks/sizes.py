@@ -4,14 +4,9 @@ import functools
 
 
 def hidden_sizes(hidden_units, width):
-  """Units, or channels, of each hidden layer at a width.
+  """Units, or channels, of each hidden layer at a width, at least 1 each.
 
-  Args:
-    hidden_units: units of each hidden layer at width 1.
-    width: multiplier; the result is rounded down, as in the paper's code.
-
-  Returns:
-    Tuple of ints, at least 1 each.
+  They are rounded down, as in the paper's code.
   """
   return tuple(int(max(1, units * width)) for units in hidden_units)
 
