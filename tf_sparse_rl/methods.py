@@ -75,13 +75,6 @@ METHODS = {n: row for n, row in COMPARED.items() if n != SMALL_DENSE}
 
 
 def unused_fields(name):
-  """The config fields that other methods read, but this one does not.
-
-  Args:
-    name: one of METHODS.
-
-  Returns:
-    Tuple of str.
-  """
+  """Names of the config fields that only other methods read, a tuple."""
   fields = dict.fromkeys(f for row in METHODS.values() for f in row.reads)
   return tuple(f for f in fields if f not in METHODS[name].reads)

@@ -22,7 +22,7 @@ class Evaluator:
   """Plays episodes side by side, so that one graph call acts in all."""
 
   def __init__(self, environments, epsilon=0.0, num_env_steps=0):
-    """Takes the environments.
+    """Keeps what is asked for.
 
     Args:
       environments: list of Environments, of one kind; each plays an episode.
