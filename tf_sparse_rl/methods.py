@@ -11,25 +11,15 @@ from typing import NamedTuple
 SMALL_DENSE = 'small_dense'
 # Config fields of every sparse method.
 _MASKS = (
-  'sparsity',
-  'actor_sparsity',
-  'critic_sparsity',
-  'value_sparsity',
-  'custom_sparsity',
-  'block_shape',
-  'n_of_m',
-  'sparsity_aware_init',
+  *('sparsity', 'actor_sparsity', 'critic_sparsity', 'value_sparsity'),
+  *('custom_sparsity', 'block_shape', 'n_of_m', 'sparsity_aware_init'),
 )
 _DROP_AND_GROW = (
-  'drop_fraction',
-  'mask_update_period',
-  'mask_update_end_train_step',
+  *('drop_fraction', 'mask_update_period', 'mask_update_end_train_step'),
   'seed',
 )
 _PRUNE = (
-  'prune_begin_train_step',
-  'prune_end_train_step',
-  'mask_update_period',
+  *('prune_begin_train_step', 'prune_end_train_step', 'mask_update_period'),
 )
 
 

@@ -2,21 +2,9 @@
 
 # The paper's.
 ATARI_GAMES = (
-  'Assault',
-  'Asterix',
-  'BeamRider',
-  'Boxing',
-  'Breakout',
-  'CrazyClimber',
-  'DemonAttack',
-  'Enduro',
-  'FishingDerby',
-  'MsPacman',
-  'Pong',
-  'Qbert',
-  'SpaceInvaders',
-  'Tutankham',
-  'VideoPinball',
+  *('Assault', 'Asterix', 'BeamRider', 'Boxing', 'Breakout', 'CrazyClimber'),
+  *('DemonAttack', 'Enduro', 'FishingDerby', 'MsPacman', 'Pong', 'Qbert'),
+  *('SpaceInvaders', 'Tutankham', 'VideoPinball'),
 )
 
 

@@ -1,4 +1,4 @@
-"""What a run costs: parameters, FLOPs and memory."""
+"""The cost of a run: parameters, FLOPs and memory."""
 
 import resource
 import sys

@@ -1,4 +1,4 @@
-"""What a run counts while it trains: episodes and time."""
+"""Counts of a run while it trains: episodes and time."""
 
 import collections
 import time

@@ -1,4 +1,4 @@
-"""What a run knows besides its agent, its replay and its environment."""
+"""The state of a run besides its agent, replay and environments."""
 
 import dataclasses
 

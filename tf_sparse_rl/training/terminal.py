@@ -1,4 +1,4 @@
-"""What a run shows on the terminal: progress, and a table at the end."""
+"""The terminal: progress of a run, and a table at its end."""
 
 import sys
 
