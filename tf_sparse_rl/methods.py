@@ -14,25 +14,15 @@ from tf_sparse_rl import names
 SMALL_DENSE = 'small_dense'
 # Config fields of every sparse method.
 _MASKS = (
-  'sparsity',
-  'actor_sparsity',
-  'critic_sparsity',
-  'value_sparsity',
-  'custom_sparsity',
-  'block_shape',
-  'n_of_m',
-  'sparsity_aware_init',
+  *('sparsity', 'actor_sparsity', 'critic_sparsity', 'value_sparsity'),
+  *('custom_sparsity', 'block_shape', 'n_of_m', 'sparsity_aware_init'),
 )
 _DROP_AND_GROW = (
-  'drop_fraction',
-  'mask_update_period',
-  'mask_update_end_train_step',
+  *('drop_fraction', 'mask_update_period', 'mask_update_end_train_step'),
   'seed',
 )
 _PRUNE = (
-  'prune_begin_train_step',
-  'prune_end_train_step',
-  'mask_update_period',
+  *('prune_begin_train_step', 'prune_end_train_step', 'mask_update_period'),
 )
 # Config fields that the constructor of a method of the user's own may take.
 OWN_SCHEDULE = tuple(dict.fromkeys((*_DROP_AND_GROW, *_PRUNE)))
@@ -142,13 +132,6 @@ def order(name):
 
 
 def unused_fields(name):
-  """The config fields that other methods read, but this one does not.
-
-  Args:
-    name: see `get`.
-
-  Returns:
-    Tuple of str.
-  """
+  """Names of the config fields that only other methods read, a tuple."""
   fields = ('seed', *_MASKS, *OWN_SCHEDULE, 'method_kwargs')
   return tuple(f for f in fields if f not in get(name).reads)

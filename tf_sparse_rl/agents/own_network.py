@@ -40,7 +40,8 @@ def hidden_layers(config, env_spec, name, input_shape):
   except Exception as error:  # It is not our code.
     raise modules.user_code_error(f'{call} failed', error) from error
   _check_layers(call, layers)
-  _check_shapes(call, layers, [None, *input_shape])
+  dtype = tf.uint8 if env_spec.observation_shape else tf.float32
+  _check_shapes(call, layers, tf.TensorSpec([None, *input_shape], dtype))
   return list(layers)
 
 
@@ -70,18 +71,20 @@ def _check_layers(call, layers):
     )
 
 
-def _check_shapes(call, layers, shape):
+def _check_shapes(call, layers, spec):
   """Refuses layers that do not follow one another to `[batch, features]`."""
-  for layer in layers:
-    try:
-      following = tuple(layer.compute_output_shape(shape))
-    except Exception as error:  # It is not our code.
-      head = f'{layer.name!r} of {call} does not take inputs {list(shape)}'
-      raise modules.user_code_error(head, error) from error
-    shape = following
-  if len(shape) != 2 or shape[-1] is None:
+  with tf.Graph().as_default():  # For shapes only: nothing is allocated.
+    value = tf.compat.v1.placeholder(spec.dtype, spec.shape)
+    for layer in layers:
+      shape = value.shape.as_list()
+      try:
+        value = type(layer).from_config(layer.get_config())(value)
+      except Exception as error:  # It is not our code.
+        head = f'{layer.name!r} of {call} does not take inputs {shape}'
+        raise modules.user_code_error(head, error) from error
+  if value.shape.rank != 2 or value.shape[-1] is None:
     raise ValueError(
       f'Expected layers from {call} that end in [batch, features], as after '
       'Flatten(): the agent adds the output layer, which is not among them. '
-      f'Received: {list(shape)}.'
+      f'Received: {value.shape.as_list()}.'
     )

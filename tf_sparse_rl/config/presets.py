@@ -16,12 +16,8 @@ from tf_sparse_rl.config.rows import record
 FIRST, THEN, LAST = range(3)
 # Fields that rules compute with: checked before, so that they can.
 READ = (
-  'num_env_steps',
-  'train_period',
-  'initial_collect_env_steps',
-  'rollout_env_steps',
-  'num_epochs',
-  'batch_size',
+  *('num_env_steps', 'train_period', 'initial_collect_env_steps'),
+  *('rollout_env_steps', 'num_epochs', 'batch_size'),
 )
 
 

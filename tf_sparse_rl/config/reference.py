@@ -4,11 +4,7 @@ from tf_sparse_rl.config.config import fields
 
 
 def markdown():
-  """The fields with their presets and sources, as a Markdown table.
-
-  Returns:
-    str, a line a field.
-  """
+  """The fields with their presets and sources: a Markdown table, a row each."""
   lines = ['| flag | meaning | agents | default |', '|---|---|---|---|']
   for field in fields():
     presets = (f'{a}: {_text(rule)}' for a, rule in field.presets.items())

@@ -122,14 +122,7 @@ class Field(NamedTuple):
     return bool(self.presets)
 
   def check(self, value):
-    """Checks a value by itself.
-
-    Args:
-      value: anything.
-
-    Raises:
-      ValueError: naming the field, what was expected and what received.
-    """
+    """Checks a value by itself; ValueError says what was expected instead."""
     self.check_type(value)
     if self.allowed is not None:
       self.allowed.check(self.name, value)
@@ -205,25 +198,11 @@ class Record:
 
 
 def read(record, agents):
-  """Reads the rows of a record.
-
-  Args:
-    record: a subclass of Record.
-    agents: tuple of the names of the agents that have it.
-
-  Returns:
-    List of Field.
-  """
+  """The Fields of a subclass of Record, which agents of these names have."""
   hints = typing.get_type_hints(record)
   return [
-    Field(
-      field.name,
-      _kind(hints[field.name]),
-      field.default,
-      agents,
-      **field.metadata,
-    )
-    for field in dataclasses.fields(record)
+    Field(f.name, _kind(hints[f.name]), f.default, agents, **f.metadata)
+    for f in dataclasses.fields(record)
   ]
 
 

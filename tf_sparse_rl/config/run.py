@@ -20,7 +20,7 @@ _CHEETAH = Value('HalfCheetah-v5', 'ours: the first thing to try')
 
 @record
 class Run(Record):
-  """What is trained, on what and for how long."""
+  """The agent, its environment, the method and the length of the run."""
 
   agent: str = row(
     f'one of: {", ".join(agents.AGENTS)}',

@@ -5,10 +5,8 @@ from tf_sparse_rl.config.rows import BELOW_1, RATE, Range, Record, record, row
 
 # They follow from actor_parameter_share, if it is given.
 SOLVED_FIELDS = (
-  'actor_sparsity',
-  'critic_sparsity',
-  'actor_width',
-  'critic_width',
+  *('actor_sparsity', 'critic_sparsity'),
+  *('actor_width', 'critic_width'),
 )
 _OWN_RATE = Same('learning_rate', 'code: all three are 3e-4')
 

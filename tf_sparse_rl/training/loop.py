@@ -29,7 +29,7 @@ class StoppedError(Exception):
 
 
 class Outcome(NamedTuple):
-  """What a run leaves when it has come to its end."""
+  """The agent and the totals of a run that has come to its end."""
 
   agent: base.Agent
   summary: runs.Summary
@@ -76,7 +76,7 @@ def train(
 
 
 class _Run:
-  """What a run is made of, and the parts of its loop, in their order."""
+  """All parts of a run, and the steps of its loop in their order."""
 
   def __init__(self, config, run_dir, log):
     """Makes all parts, and goes to where the last checkpoint was."""

@@ -102,7 +102,7 @@ def describe(agent):
 
 
 def kernels():
-  """What native kernels run on: `{'cpu': str, 'instruction_set': str}`."""
+  """`{'cpu': name, 'instruction_set': that of the native kernels}`."""
   return {'cpu': library.cpu(), 'instruction_set': library.instruction_set()}
 
 
