@@ -42,6 +42,8 @@ class Agent(abc.ABC):
       weights.
     noise_size: random numbers that one action takes.
     rollouts: a Rollouts for agents without a replay, else None.
+    descents: list of (optimizer, the networks or variables that it trains).
+    scales: layers that scale what networks take or learn from, not trained.
   """
 
   networks: dict
@@ -50,6 +52,8 @@ class Agent(abc.ABC):
   train_passes: dict
   noise_size: int
   rollouts = None
+  descents: list
+  scales = ()
 
   @abc.abstractmethod
   def act(self, observations, noise):

@@ -120,6 +120,7 @@ class Dqn(base.Agent):
       config, network, config.learning_rate, epsilon=config.adam_epsilon
     )
     self.optimizers = sparse.sparse_optimizers([('q_network', optimizer)])
+    self.descents = [(optimizer, [network])]
     self.tf_agent = self._make_agent(config, optimizer, train_step)
     self.tf_agent.initialize()
     # The target, forward and backward online, and what picks the next action.

@@ -148,11 +148,13 @@ class Ppo(base.ActorAgent):
     self.optimizers = sparse.sparse_optimizers(
       (name, optimizer) for name in self.networks
     )
+    self.descents = [(optimizer, list(self.networks.values()))]
     self.tf_agent = self._make_agent(spec, optimizer, learning_rate)
     self.tf_agent.initialize()
     self.rollouts = rollouts_lib.Rollouts(
       config, env_spec, actor_layers, self.head, value_layers
     )
+    self.scales = self.rollouts.normalizer, self.rollouts.reward_normalizer
     self.policy_layers = [self.rollouts.normalizer, *actor_layers]
 
   def _make_agent(self, observation_spec, optimizer, learning_rate):

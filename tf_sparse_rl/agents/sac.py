@@ -100,6 +100,11 @@ class SacAgent(sac_agent.SacAgent):
     )
 
   @property
+  def temperature_descent(self):
+    """The optimizer of the temperature, and the list of its variable."""
+    return self._alpha_optimizer, [self._log_alpha]
+
+  @property
   def alpha(self):
     """The temperature, a scalar."""
     return tf.exp(self._log_alpha)
@@ -206,6 +211,11 @@ class Sac(base.ActorAgent):
     self.optimizers = sparse.sparse_optimizers(zip(names, optimizers))
     self.tf_agent = self._make_agent(config, actor_optimizer, critic_optimizer)
     self.tf_agent.initialize()
+    self.descents = [
+      (actor_optimizer, [actor]),
+      (critic_optimizer, critics),
+      self.tf_agent.temperature_descent,
+    ]
 
   def _make_networks(self, config):
     """The actor and both critics."""

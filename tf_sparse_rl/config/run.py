@@ -63,6 +63,16 @@ class Run(Record):
     sac=Value(1_000_000, 'code: 1,000,000 iterations'),
     ppo=Value(1_001_472, 'code: 489 rollouts'),
   )
+  init_from: str = row(
+    'directory of a run whose networks this one starts with, as in '
+    'runs/other@best; @last, which is the default, or an env step',
+    default='',
+  )
+  init_optimizer: bool = row(
+    "with init_from: start with the slots of that run's optimizers too, and "
+    "sac's temperature",
+    default=False,
+  )
   num_envs: int = row(
     'parallel environments; each step of one counts as an env step',
     Range(1, 10_000, 'from 1 to 10000 environments'),
@@ -73,6 +83,14 @@ class Run(Record):
   def method_arguments(self):
     """`method_kwargs` as a dict."""
     return json.loads(self.method_kwargs)
+
+  @property
+  def init_source(self):
+    """`init_from` as (directory, 'best', 'last' or an env step)."""
+    path, at, which = self.init_from.rpartition('@')
+    if at and (which in ('best', 'last') or which.isdecimal()):
+      return path, int(which) if which.isdecimal() else which
+    return self.init_from, 'last'
 
   def check(self):
     """Checks that all environments take equally many env steps, and kwargs."""
@@ -86,4 +104,9 @@ class Run(Record):
       'method_kwargs with a method of your own, --method=module:Class: the '
       'fields of the others are flags',
       *('method_kwargs', 'method'),
+    )
+    self.require(
+      self.init_from or not self.init_optimizer,
+      'init_from with init_optimizer',
+      *('init_from', 'init_optimizer'),
     )

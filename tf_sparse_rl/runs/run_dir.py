@@ -107,10 +107,10 @@ class RunDir:
     return origin and origin.history or []
 
   def checkpoint_env_step(self):
-    """Env step of the latest complete checkpoint, 0 if there is none."""
+    """Env step of the latest complete checkpoint, None if there is none."""
     found = self.checkpoints.glob('env_step_*/manifest.json')
     steps = (path.parent.name.removeprefix('env_step_') for path in found)
-    return max(map(int, steps), default=0)
+    return max(map(int, steps), default=None)
 
   def read_summary(self):
     """The Summary of a finished run, or None.
@@ -240,7 +240,7 @@ class RunDir:
     changed = longer.changes(there, config)
     if not changed:
       return ''
-    env_step = self.checkpoint_env_step()
+    env_step = self.checkpoint_env_step() or 0
     values = json.loads(self._config_path.read_bytes())
     history = [
       *values.pop('history', []),
@@ -249,6 +249,15 @@ class RunDir:
     values.update(config_lib.to_dict(config), history=history)
     files.write_json(self._config_path, values, indent=2)
     return longer.sentence(env_step, changed)
+
+  def note_origin(self, origin):
+    """Keeps in config.json, beside the fields, what the run began from.
+
+    Args:
+      origin: dict of JSON types.
+    """
+    values = json.loads(self._config_path.read_bytes())
+    files.write_json(self._config_path, {**values, 'origin': origin}, indent=2)
 
   def note_machine(self, machine):
     """Keeps what the run began on in config.json, beside the fields.

@@ -122,6 +122,37 @@ class Checkpoints:
       )
     return None
 
+  def load_objects(self, which):
+    """Loads the objects alone, without replay and state; changes no file.
+
+    Args:
+      which: 'best', 'last' or an env step.
+
+    Returns:
+      The env step of the checkpoint.
+
+    Raises:
+      CheckpointError: if there is no such checkpoint, or it is damaged.
+    """
+    complete = {_env_step(path): path for path in self._complete()}
+    try:
+      env_step = max(complete, default=None) if which == 'last' else which
+      if which == 'best':
+        best = _read_manifest(complete[max(complete)])['best']
+        env_step = best and best['env_step']
+      path = complete[env_step]
+      manifest = _read_manifest(path)
+      _check_hashes({path / n: h for n, h in manifest['files'].items()})
+      self._read_objects(path, manifest['format'])
+    except (_DamagedError, KeyError, ValueError) as error:
+      reason = str(error) if isinstance(error, _DamagedError) else 'it has none'
+      there = ', '.join(map(str, sorted(complete))) or 'none'
+      raise CheckpointError(
+        f'Expected a checkpoint {which!r} in {self._path}: {reason}. There are '
+        f'those of env steps: {there}.'
+      ) from error
+    return env_step
+
   def evaluated(self, env_step, return_mean):
     """Keeps the checkpoint of this env step if it is the best so far."""
     if not (self._path / _name(env_step) / 'manifest.json').exists():
@@ -172,27 +203,28 @@ class Checkpoints:
       num_added, best = manifest['num_added'], manifest['best']
     except (KeyError, TypeError, AttributeError) as error:
       raise _DamagedError(f'manifest.json is not one: {error!r}') from error
-    for file, expected in hashes.items():
-      if not file.exists():
-        raise _DamagedError(f'{file.name} is missing')
-      if _sha256(file) != expected:
-        raise _DamagedError(f'{file.name} is not as it was written')
+    _check_hashes(hashes)
     state = _read_json(path / 'state.json')
     try:
       self._buffer.restore(
         ((s['begin'], _read_rows(self._path / s['name'])) for s in segments),
         num_added,
       )
-      for variables in self._layouts(manifest['format']):
+    except ValueError as error:
+      raise _misfit(error) from error
+    self._read_objects(path, manifest['format'])
+    self._segments, self._best = segments, best
+    return state
+
+  def _read_objects(self, path, file_format):
+    """Reads the variables of a checkpoint."""
+    try:
+      for variables in self._layouts(file_format):
         status = variables.read(str(path / 'agent'))
         status.assert_existing_objects_matched()
         status.expect_partial()  # Of a format before, it is read in pieces.
     except (ValueError, AssertionError, tf.errors.OpError) as error:
-      raise _DamagedError(
-        f'it does not fit this run ({str(error).splitlines()[0]})'
-      ) from error
-    self._segments, self._best = segments, best
-    return state
+      raise _misfit(error) from error
 
   def _layouts(self, file_format):
     """The objects as a file of a format has them, in one or more pieces."""
@@ -241,8 +273,27 @@ class _DamagedError(Exception):
   """A checkpoint cannot be used."""
 
 
+def _misfit(error):
+  return _DamagedError(
+    f'it does not fit this run ({str(error).splitlines()[0]})'
+  )
+
+
+def _check_hashes(hashes):
+  """Raises _DamagedError if a file, a key of `hashes`, is not as written."""
+  for file, expected in hashes.items():
+    if not file.exists():
+      raise _DamagedError(f'{file.name} is missing')
+    if _sha256(file) != expected:
+      raise _DamagedError(f'{file.name} is not as it was written')
+
+
 def _name(env_step):
   return f'env_step_{env_step:012d}'
+
+
+def _env_step(path):
+  return int(path.name.removeprefix('env_step_'))
 
 
 def _read_json(path):

@@ -17,6 +17,7 @@ from tf_sparse_rl.training import (
   results,
   state,
   summaries,
+  warm_start,
 )
 
 
@@ -83,6 +84,10 @@ class _Run:
     self.config, self.run_dir = config, run_dir
     self.envs = [envs.make(config) for _ in range(config.num_envs)]
     self.agent = registry.build(config, self.envs[0].spec)
+    origin = None
+    if config.init_from and run_dir.checkpoint_env_step() is None:
+      origin = warm_start.start(config, self.agent, self.envs[0].spec)
+      log(warm_start.sentence(origin))
     # Not before: what cannot be built leaves no config.
     if changed := run_dir.start(config):
       log(changed)
@@ -114,6 +119,9 @@ class _Run:
     else:
       self.train_and_act()
     now.clock.start(now.env_step)
+    if origin:  # From here on the other run is not needed.
+      run_dir.note_origin(origin)
+      self.checkpoints.save(now.env_step, now.to_json(self.envs))
 
   @property
   def is_over(self):
