@@ -5,6 +5,7 @@ import sys
 from absl import app, flags
 
 from tf_sparse_rl import config as config_lib
+from tf_sparse_rl import modules
 
 make_config = config_lib.make_config
 _CONFIG = 'config'
@@ -124,6 +125,9 @@ def run_command(main):
   except UserError as error:
     print(f'error: {error}', file=sys.stderr)
     sys.exit(2)
+  except modules.UserCodeError as error:
+    print(f'error: {error}', file=sys.stderr)
+    sys.exit(1)
   except KeyboardInterrupt:
     print('interrupted', file=sys.stderr)
     sys.exit(130)

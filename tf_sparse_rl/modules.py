@@ -1,0 +1,133 @@
+"""Code of the user's own: found by the name of its module, and when it fails.
+
+Names are 'module:attribute'. Modules are found on PYTHONPATH and in the current
+directory, as with `python -m`.
+"""
+
+import importlib
+import os
+import pathlib
+import pkgutil
+import sys
+import traceback
+
+from tf_sparse_rl import names
+
+# Frames of these are no code of the user's.
+_OURS = (str(pathlib.Path(__file__).parent) + os.sep, '<frozen ')
+
+
+class UserCodeError(Exception):
+  """Code of the user's raised; the message ends with its own traceback."""
+
+
+def load(name, kind):
+  """Imports a module and returns an attribute of it.
+
+  Args:
+    name: 'module:attribute', as in 'my_package.my_module:MyClass'.
+    kind: the name of the flag, or of whatever was given, for the error.
+
+  Returns:
+    The attribute.
+
+  Raises:
+    ValueError: if there is no such module or attribute, with the nearest.
+    UserCodeError: if the module raises while it is imported.
+  """
+  module_name, colon, attribute = name.partition(':')
+  if not (colon and attribute):
+    raise ValueError(
+      f'Expected {kind} as module:name, as in my_module:MyClass. '
+      f'Received: {name!r}.'
+    )
+  module = load_module(module_name, kind)
+  if not hasattr(module, attribute):
+    public = [name for name in dir(module) if not name.startswith('_')]
+    where = module.__file__ or module_name
+    raise ValueError(
+      f'{kind}: {names.unknown(f"name in {where}", attribute, public)}'
+    )
+  return getattr(module, attribute)
+
+
+def load_module(name, kind):
+  """Imports a module.
+
+  Args:
+    name: as in 'my_package.my_module'.
+    kind: see `load`.
+
+  Returns:
+    The module.
+
+  Raises:
+    ValueError: if there is no such module, with the nearest name.
+    UserCodeError: if it raises while it is imported.
+  """
+  add_current_directory()
+  if not all(part.isidentifier() for part in name.split('.')):
+    raise ValueError(
+      f'Expected a module in {kind}, as in my_package.my_module. '
+      f'Received: {name!r}.'
+    )
+  try:
+    return importlib.import_module(name)
+  except Exception as error:  # It is not our code.
+    missing = getattr(error, 'name', None)
+    is_missing = isinstance(error, ModuleNotFoundError) and missing
+    if is_missing and f'{name}.'.startswith(f'{missing}.'):
+      raise ValueError(_no_module(missing, kind)) from error
+    raise user_code_error(f'Importing {name} for {kind} failed', error) from (
+      error
+    )
+
+
+def add_current_directory():
+  """Lets modules in the current directory be imported, as `python -m` does."""
+  directory = os.getcwd()
+  if not {'', directory} & {*sys.path}:
+    sys.path.insert(0, directory)
+
+
+def user_code_error(head, error):
+  """The error that tells of an exception in code of the user's.
+
+  Args:
+    head: a line that says where it was called, without a full stop.
+    error: the exception.
+
+  Returns:
+    UserCodeError; its message is the head, then the traceback of `error` from
+    the first frame that is the user's.
+  """
+  summary = traceback.TracebackException.from_exception(error)
+  frames = list(summary.stack)
+  while frames and frames[0].filename.startswith(_OURS + _libraries()):
+    frames.pop(0)
+  summary.stack = traceback.StackSummary.from_list(frames)
+  text = ''.join(summary.format()).rstrip()
+  return UserCodeError(f'{head}:\n{text}')
+
+
+def _libraries():
+  """Directories of what calls the user's code for us."""
+  found = (sys.modules.get(name) for name in ('importlib', 'gymnasium'))
+  return tuple(
+    str(pathlib.Path(module.__file__).parent) + os.sep
+    for module in found
+    if module
+  )
+
+
+def _no_module(name, kind):
+  """The sentence for a module that is not there."""
+  parent, _, _ = name.rpartition('.')
+  path = getattr(sys.modules[parent], '__path__', []) if parent else None
+  prefix = f'{parent}.' if parent else ''
+  valid = [module.name for module in pkgutil.iter_modules(path, prefix)]
+  near = names.unknown('module', name, valid)
+  return (
+    f'{kind}: {near} Modules are looked for in the current directory '
+    f'({os.getcwd()}) and on PYTHONPATH.'
+  )
