@@ -66,7 +66,7 @@ def _export(values, policy_path, out):
   greedy = policy.of_run(values, policy_path)
   is_image = greedy.observation_spec.shape.rank > 2
   observations = acceptance.play(
-    values['env_name'],
+    run_flags.make_config(values),
     greedy,
     _NUM_IMAGES if is_image else _NUM_OBSERVATIONS,
     seed=0,

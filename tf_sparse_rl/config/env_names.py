@@ -24,17 +24,19 @@ def is_atari(env_name):
   """Whether a name, known or not, is to be looked for among games of Atari.
 
   Args:
-    env_name: one of ATARI_GAMES, an id such as 'ALE/Freeway-v5' or
-      'CartPole-v1', or None.
+    env_name: one of ATARI_GAMES, an id such as 'ALE/Freeway-v5',
+      'ale_py:ALE/Pong-v5' or 'CartPole-v1', or None.
 
   Returns:
     A bool.
   """
   return env_name is not None and (
-    env_name in ATARI_GAMES or env_name.startswith('ALE/')
+    env_name in ATARI_GAMES or env_name.startswith(('ALE/', 'ale_py:ALE/'))
   )
 
 
 def gym_id(env_name):
   """Gymnasium's id of an environment: ATARI_GAMES are named in short."""
-  return f'ALE/{env_name}-v5' if env_name in ATARI_GAMES else env_name
+  if env_name in ATARI_GAMES:
+    return f'ALE/{env_name}-v5'
+  return env_name.removeprefix('ale_py:')

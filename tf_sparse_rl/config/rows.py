@@ -6,6 +6,7 @@ from it.
 """
 
 import dataclasses
+import json
 import math
 import typing
 from typing import Any, NamedTuple
@@ -52,6 +53,36 @@ class SomeOf(NamedTuple):
       OneOf(self.choices).check(name, part)
 
 
+class JsonObject(NamedTuple):
+  """A JSON object, as text."""
+
+  def check(self, name, value):
+    """Raises ValueError for other text."""
+    try:
+      parsed = json.loads(value)
+    except (ValueError, RecursionError) as error:
+      parsed = error
+    if not isinstance(parsed, dict):
+      raise ValueError(
+        f'Expected {name} as a JSON object, as in {name}=\'{{"goal": 3}}\'. '
+        f'Received: {value!r}.'
+      )
+
+
+class References(NamedTuple):
+  """Names of the user's own, 'module:name', with commas."""
+
+  def check(self, name, value):
+    """Raises ValueError for other text; whether they exist is seen later."""
+    for part in filter(None, value.split(',')):
+      module, _, attribute = part.partition(':')
+      if not (module and attribute.isidentifier()):
+        raise ValueError(
+          f'Expected {name} as module:name, with commas, as in '
+          f'{name}=my_module:my_function. Received: {part!r}.'
+        )
+
+
 COUNT = Range(1, MANY, 'a whole number of at least 1')
 STEPS = Range(0, MANY, 'a whole number of at least 0')
 SPARSITY = Range(0, BELOW_1, 'a sparsity in [0, 1)')
@@ -69,7 +100,7 @@ class Field(NamedTuple):
   default: Any  # None: by preset
   agents: tuple[str, ...]  # that have it
   meaning: str  # with its unit
-  allowed: Range | OneOf | SomeOf | None
+  allowed: Range | OneOf | SomeOf | JsonObject | References | None
   presets: dict  # {agent: rule of config/presets.py}
   learned: bool  # whether it can make a difference to what is learned
 
@@ -111,7 +142,8 @@ def row(meaning, allowed=None, *, default=None, learned=True, **presets):
 
   Args:
     meaning: a few words with the unit, for `--help`.
-    allowed: a Range, OneOf or SomeOf; None for what the type allows.
+    allowed: a Range, OneOf, SomeOf, JsonObject or References; None for what
+      the type allows.
     default: the value if none is given; None: by preset.
     learned: False if it makes no difference to what is learned, as the number
       of threads does.

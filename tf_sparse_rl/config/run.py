@@ -1,11 +1,20 @@
 """Fields of every run: agent, environment, method, length."""
 
 import dataclasses
+import json
 
 from tf_sparse_rl import methods
 from tf_sparse_rl.config import agents
 from tf_sparse_rl.config.presets import ByNetwork, Value
-from tf_sparse_rl.config.rows import COUNT, OneOf, Range, Record, row
+from tf_sparse_rl.config.rows import (
+  COUNT,
+  JsonObject,
+  OneOf,
+  Range,
+  Record,
+  References,
+  row,
+)
 
 _CHEETAH = Value('HalfCheetah-v5', 'ours: the first thing to try')
 
@@ -20,13 +29,24 @@ class Run(Record):
     default='dqn',
   )
   env_name: str | None = row(
-    'id of a Gymnasium environment',
+    'id of a Gymnasium environment, or module:id of one that a module '
+    'registers when it is imported',
     dqn=ByNetwork(
       mlp=Value('CartPole-v1', 'ours: the first thing to try'),
       images=Value('Pong', 'ours: the first thing to try'),
     ),
     sac=_CHEETAH,
     ppo=_CHEETAH,
+  )
+  env_kwargs: str = row(
+    'arguments of the environment, a JSON object',
+    JsonObject(),
+    default='{}',
+  )
+  env_wrappers: str = row(
+    'functions that wrap the environment in order, module:function with commas',
+    References(),
+    default='',
   )
   method: str = row(
     f'one of: {", ".join(methods.METHODS)}',
@@ -54,6 +74,16 @@ class Run(Record):
     Range(1, 10_000, 'from 1 to 10000 environments'),
     default=1,
   )
+
+  @property
+  def env_arguments(self):
+    """`env_kwargs` as a dict."""
+    return json.loads(self.env_kwargs)
+
+  @property
+  def env_wrapper_names(self):
+    """The names in `env_wrappers`, a tuple."""
+    return tuple(filter(None, self.env_wrappers.split(',')))
 
   def check(self):
     """The length of the run. See base class."""

@@ -8,11 +8,11 @@ from tf_sparse_rl import envs
 TOLERANCE = 1e-4
 
 
-def play(env_name, policy, num_observations, seed):
+def play(config, policy, num_observations, seed):
   """Observations that the policy itself comes to see.
 
   Args:
-    env_name: id of a Gymnasium environment.
+    config: a Config, for its environment.
     policy: a GreedyPolicy.
     num_observations: how many, over as many episodes as it takes.
     seed: of the first episode's start; the next ones count up.
@@ -20,7 +20,7 @@ def play(env_name, policy, num_observations, seed):
   Returns:
     A batch of them, see the policy's `observation_spec`.
   """
-  env = envs.from_name(env_name)
+  env = envs.make(config)
   seen = []
   while len(seen) < num_observations:
     observation, over = env.reset(seed), False

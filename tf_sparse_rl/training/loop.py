@@ -13,6 +13,8 @@ from tf_sparse_rl.agents import base, registry
 from tf_sparse_rl.diagnostics import diagnoser
 from tf_sparse_rl.training import (
   checkpoints,
+  collection,
+  divergence,
   evaluation,
   learner,
   machine,
@@ -59,12 +61,15 @@ def train(
 
   Raises:
     TrainingError: if a loss is not finite.
-    FloatingPointError: if the environment or a weight is not.
+    EnvError: if an environment fails; a checkpoint has been saved.
+    FloatingPointError: if a weight is not.
     StoppedError: if `stop` said so.
     CheckpointError: if there are checkpoints and none can be used.
   """
   environments = [envs.make(config) for _ in range(config.num_envs)]
   spec = environments[0].spec
+  if text := collection.no_time_limit(config, spec):
+    log(text)
   agent = registry.build(config, spec)
   run_dir.start(config)  # Not before: what cannot be built leaves no config.
   buffer = replay.make(config, spec)
@@ -77,6 +82,7 @@ def train(
     [envs.make(config) for _ in range(config.num_eval_episodes)],
     config.eval_epsilon or 0.0,
     config.num_eval_env_steps,
+    config.max_eval_episode_env_steps,
   )
   diagnoses = diagnoser.Diagnoser(config, agent)
   keeper = checkpoints.Checkpoints(
@@ -102,9 +108,14 @@ def train(
     if _evaluation_is_due(config, now):
       now.clock.pause(now.env_step)
       rng = seeds.generator(config.seed, seeds.Stream.EVALUATION, now.env_step)
-      outcome = evaluator.evaluate(learn.act_greedily, rng, stop)
+      try:
+        outcome = evaluator.evaluate(learn.act_greedily, rng, stop)
+      except envs.EnvError as error:
+        now.clock.start(now.env_step)
+        writer.close()
+        raise collection.save_after(error, keeper, now, environments) from error
       if outcome is not None:
-        writer.evaluation(now.env_step, *outcome)
+        writer.evaluation(now.env_step, outcome.returns, outcome.lengths)
         now.results.append(results.line(config, now, agent, outcome))
         run_dir.append_result(now.results[-1])
         keeper.evaluated(now.env_step, now.results[-1]['return_mean'])
@@ -118,14 +129,15 @@ def train(
     if now.env_step == config.num_env_steps:
       break
 
-    for i, env in enumerate(environments):
-      step = env.step(now.actions[i])
+    try:
+      taken = collection.take(environments, config, now)
+    except envs.EnvError as error:
+      writer.close()
+      raise collection.save_after(error, keeper, now, environments) from error
+    for i, (step, observation) in enumerate(taken):
       buffer.add(observations[i], now.actions[i], step)
       now.episodes.add(step, i)
-      observations[i] = step.observation
-      if step.terminated or step.truncated:
-        index = now.episodes.count + config.num_envs - 1
-        observations[i] = env.reset(state.episode_seed(config, index))
+      observations[i] = observation
     now.env_step += config.num_envs
 
     if diagnoses.is_due(now.env_step):
@@ -146,7 +158,7 @@ def train(
             buffer, now.rng, observations, noise
           )
       except FloatingPointError as error:
-        raise _diverged(now.env_step, learn.train_step, error) from error
+        raise _diverged(now.env_step, learn, buffer, error) from error
 
     if config.is_due(now.env_step, config.summary_period):
       speed = now.clock.speed(now.env_step)
@@ -176,9 +188,8 @@ def _evaluation_is_due(config, now):
   return last or config.is_due(now.env_step, config.eval_period)
 
 
-def _diverged(env_step, train_step, error):
+def _diverged(env_step, learn, buffer, error):
   return TrainingError(
-    f'The loss is not finite at train step {train_step + 1} (env step '
-    f'{env_step}): '
-    f'{error}. Try a lower --learning_rate.'
+    f'The loss is not finite at train step {learn.train_step + 1} (env step '
+    f'{env_step}): {error}. {divergence.explain(buffer, learn.first_huge_loss)}'
   )
