@@ -26,14 +26,18 @@ def main(argv):
       'Expected --root_dir, the directory of a finished run. Received none.'
     )
   stds = _noise_stds(options.noise_std)
+  from tf_sparse_rl import envs
   from tf_sparse_rl.training import run_dir as run_dir_lib
 
   run_dir = run_dir_lib.RunDir(options.root_dir)
   try:
-    values = run_dir.read_finished_config()
+    config = run_flags.make_config(run_dir.read_finished_config())
+    run_flags.tell_imports(config, run_dir.path)
+    quiet.filter_warnings()
+    envs.try_out(config)
     # Imported late: a wrong directory is told at once.
     quiet.silence()
-    result = _evaluate(values, run_dir, stds, options)
+    result = _evaluate(config, run_dir, stds, options)
   except (ValueError, run_dir_lib.RunDirError) as error:
     raise run_flags.UserError(str(error)) from error
   except OSError as error:
@@ -65,26 +69,25 @@ def _noise_stds(texts):
   return sorted(set(stds))
 
 
-def _evaluate(values, run_dir, stds, options):
+def _evaluate(config, run_dir, stds, options):
   """What is printed, a dict of JSON types."""
   from tf_sparse_rl import envs, seeds
   from tf_sparse_rl.exporting import policy
   from tf_sparse_rl.training import evaluation
 
-  config = run_flags.make_config(values)
   act = policy.load(run_dir.policy_path)
-  name = config.env_name
-  environments = [envs.from_name(name) for _ in range(options.num_episodes)]
+  environments = [envs.make(config) for _ in range(options.num_episodes)]
+  limit = config.max_eval_episode_env_steps
   # As while it trained; agents without the field act greedily.
   epsilon = config.eval_epsilon or 0.0
   result = {
-    'env_name': name,
+    'env_name': config.env_name,
     'num_episodes': options.num_episodes,
     'epsilon': epsilon,
   }
   if stds:
     outcomes = evaluation.evaluate_with_noise(
-      environments, act, stds, options.seed, epsilon
+      environments, act, stds, options.seed, epsilon, limit
     )
     unit = _IMAGES if environments[0].spec.observation_shape else _FLAT
     result['noise'] = [
@@ -94,14 +97,16 @@ def _evaluate(values, run_dir, stds, options):
     result['noise_std_in'] = unit
     result['figure'] = _write_noise(run_dir, config, result['noise'], unit)
   else:
-    evaluator = evaluation.Evaluator(environments, epsilon)
+    evaluator = evaluation.Evaluator(
+      environments, epsilon, max_episode_env_steps=limit
+    )
     outcome = evaluator.evaluate(
       act, seeds.generator(options.seed, seeds.Stream.FINAL_EVALUATION)
     )
     result.update(_statistics(outcome), lengths=outcome.lengths)
   if options.video:
     directory = run_dir.path / 'video'
-    evaluation.film(name, act, directory, options.seed)
+    evaluation.film(config, act, directory, options.seed)
     result['video'] = str(directory)
   return result
 
@@ -113,6 +118,7 @@ def _statistics(outcome):
     'return_min': min(returns),
     'return_max': max(returns),
     'returns': returns,
+    **outcome.stopped,
   }
 
 

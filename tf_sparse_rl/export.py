@@ -31,11 +31,16 @@ def main(argv):
   for name in options.format:
     if name not in _FORMATS:
       raise run_flags.UserError(names.unknown('format', name, _FORMATS))
+  from tf_sparse_rl import envs
   from tf_sparse_rl.training import run_dir as run_dir_lib
 
   try:
     run_dir = run_dir_lib.RunDir(options.root_dir)
     values = run_dir.read_finished_config()
+    config = run_flags.make_config(values)
+    run_flags.tell_imports(config, run_dir.path)
+    quiet.filter_warnings()
+    envs.try_out(config)
     # NumPy's products with one thread, like TFLite's: two fight over a busy
     # machine. It looks at this when it is imported.
     os.environ.setdefault('OPENBLAS_NUM_THREADS', '1')

@@ -12,7 +12,7 @@ _SIDE = 50
 class _Film:
   """Shows given frames, one after another, two at a time; 0 before them."""
 
-  spec = gymnasium_env.EnvSpec(
+  spec = envs.EnvSpec(
     'film', 2 * _SIDE**2, 2, None, observation_shape=(_SIDE, _SIDE, 2)
   )
 

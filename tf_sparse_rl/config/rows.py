@@ -119,7 +119,7 @@ class Field(NamedTuple):
       ValueError: naming the field, what was expected and what received.
     """
     self.check_type(value)
-    if self.allowed:
+    if self.allowed is not None:
       self.allowed.check(self.name, value)
 
   def check_type(self, value):

@@ -4,7 +4,7 @@ import dataclasses
 import json
 
 from tf_sparse_rl import methods
-from tf_sparse_rl.config import agents
+from tf_sparse_rl.config import agents, env_names
 from tf_sparse_rl.config.presets import ByNetwork, Value
 from tf_sparse_rl.config.rows import (
   COUNT,
@@ -84,6 +84,13 @@ class Run(Record):
   def env_wrapper_names(self):
     """The names in `env_wrappers`, a tuple."""
     return tuple(filter(None, self.env_wrappers.split(',')))
+
+  @property
+  def imported_modules(self):
+    """Names of the modules that the environment is imported from, a tuple."""
+    named = (self.env_name, *self.env_wrapper_names)
+    found = (env_names.module_of(name) for name in named)
+    return tuple(filter(None, dict.fromkeys(found)))
 
   def check(self):
     """The length of the run. See base class."""

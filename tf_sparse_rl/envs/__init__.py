@@ -7,7 +7,6 @@ from tf_sparse_rl.envs.making import is_callable, name_callable
 from tf_sparse_rl.envs.registry import (
   check_name,
   from_name,
-  imported_modules,
   make,
   try_out,
 )
@@ -20,7 +19,6 @@ __all__ = [
   'Environment',
   'check_name',
   'from_name',
-  'imported_modules',
   'is_callable',
   'make',
   'name_callable',

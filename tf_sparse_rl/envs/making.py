@@ -7,9 +7,8 @@ from absl import logging
 from gymnasium.envs import registration
 
 from tf_sparse_rl import modules, names
+from tf_sparse_rl.config import env_names
 
-# Names of environments that a callable of the user's program makes.
-_CALLABLE = 'callable:'
 _callables = {}  # {name: callable}
 
 
@@ -25,19 +24,14 @@ def name_callable(function):
     of one name, such as two lambdas, replace each other.
   """
   of = function if hasattr(function, '__qualname__') else type(function)
-  name = f'{_CALLABLE}{of.__module__}.{of.__qualname__}'
+  name = f'{env_names.CALLABLE}:{of.__module__}.{of.__qualname__}'
   _callables[name] = function
   return name
 
 
 def is_callable(env_name):
   """Whether a name is one that `name_callable` made."""
-  return env_name.startswith(_CALLABLE)
-
-
-def module_of(env_name):
-  """The module that a name says to import, as in 'module:Id'; '' if none."""
-  return '' if is_callable(env_name) else env_name.rpartition(':')[0]
+  return env_name.startswith(f'{env_names.CALLABLE}:')
 
 
 def check(env_name, kwargs=None, wrappers=(), others=()):
@@ -99,7 +93,7 @@ def wrap(env, wrappers):
 
 def _made(env_name, kwargs):
   """What `gym.make` makes of an id."""
-  gym_id = env_name.rpartition(':')[2]
+  gym_id = env_names.gym_id(env_name)
   try:
     _quiet_mujoco(gym_id)
     return gym.make(gym_id, disable_env_checker=True, **kwargs)
@@ -137,7 +131,7 @@ def _creator(env_name, others):
         'Commands take an id, or module:Id.'
       )
     return _callables[env_name], {}
-  module, _, gym_id = env_name.rpartition(':')
+  module, gym_id = env_names.module_of(env_name), env_names.gym_id(env_name)
   if module:
     modules.load_module(module, '--env_name')
   try:
@@ -147,6 +141,8 @@ def _creator(env_name, others):
     if module:
       text += f' {module} was imported, and registers no such id.'
     raise ValueError(text) from error
+  if not isinstance(spec.entry_point, str):
+    return spec.entry_point, spec.kwargs
   try:
     return registration.load_env_creator(spec.entry_point), spec.kwargs
   except (ImportError, AttributeError) as error:

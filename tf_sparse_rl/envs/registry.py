@@ -98,9 +98,3 @@ def try_out(config):
   env.step(env.random_action(np.random.default_rng(config.seed)))
   env.close()
   return env.spec
-
-
-def imported_modules(config):
-  """Names of the modules that an environment's name and wrappers import."""
-  named = (config.env_name, *config.env_wrapper_names)
-  return tuple(filter(None, dict.fromkeys(map(making.module_of, named))))

@@ -19,6 +19,13 @@ class Returns(NamedTuple):
   lengths: list  # env steps, int
   num_stopped: int = 0  # episodes that were stopped at the limit
 
+  @property
+  def stopped(self):
+    """What a line of results says of stopped episodes; {} if none was."""
+    if not self.num_stopped:
+      return {}
+    return {'num_stopped_episodes': self.num_stopped}
+
 
 class Evaluator:
   """Plays episodes side by side, so that one graph call acts in all."""

@@ -19,7 +19,6 @@ def line(config, now, agent, outcome):
   """
   count = cost.total(agent)
   diagnosis = {'diagnosis': now.diagnosis} if config.diagnostics else {}
-  stopped = {'num_stopped_episodes': outcome.num_stopped}
   return {
     'env_step': now.env_step,
     'train_step': agent.train_step,
@@ -28,7 +27,7 @@ def line(config, now, agent, outcome):
     'sparsity': count.sparsity,
     'nonzero': count.nonzero,
     'train_step_flops': cost.train_step_flops(agent, config.batch_size),
-    **(stopped if outcome.num_stopped else {}),
+    **outcome.stopped,
     **diagnosis,
     **now.clock.figures(),
   }
