@@ -13,7 +13,9 @@ class _Film:
   """Shows given frames, one after another, two at a time; 0 before them."""
 
   spec = envs.EnvSpec(
-    'film', 2 * _SIDE**2, 2, None, observation_shape=(_SIDE, _SIDE, 2)
+    *('film', 2 * _SIDE**2, 2, None),
+    observation_shape=(_SIDE, _SIDE, 2),
+    num_frames=2,
   )
 
   def __init__(self, levels):

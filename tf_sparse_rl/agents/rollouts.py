@@ -37,7 +37,6 @@ class Rollouts(tf.Module):
     self.reward_normalizer.build([None])
     self._actor_layers, self._value_layers = actor_layers, value_layers
     self._head = head
-    self._discrete = env_spec.num_actions is not None
     self._collected = rows_lib.rollout(env_spec)
     self._prepared = rows_lib.prepared_rollout(env_spec, head.num_parameters)
     observations = tf.TensorSpec([None, size], tf.float32)
@@ -120,8 +119,11 @@ class Rollouts(tf.Module):
     """A TF-Agents Trajectory `[batch, 1, ...]` of rows of `prepare`."""
     columns = self._prepared.split(rows[:, tf.newaxis])
     action = columns['action']
-    if self._discrete:
-      action = tf.cast(action[..., 0], tf.int32)
+    spec = self._head.action_spec
+    if spec.dtype.is_integer:
+      action = tf.cast(action, spec.dtype)
+    if spec.shape.rank == 0:
+      action = action[..., 0]
     middle = tf.fill([rows.shape[0], 1], ts.StepType.MID)
     ones = tf.ones([rows.shape[0], 1])
     info = {

@@ -55,9 +55,12 @@ def difference(policy, act, observations):
   allowed = TOLERANCE * max(1.0, float(np.abs(outputs).max()))
   gaps = [np.abs(received['output'] - outputs).max()]
   if policy.action_bounds is None:
-    chosen = np.asarray(received['action'])[:, np.newaxis]
-    values = np.take_along_axis(outputs, chosen, axis=1)[:, 0]
-    gaps.append((outputs.max(axis=1) - values).max() / 2)
+    counts = policy.action_counts or (outputs.shape[1],)
+    actions = np.asarray(received['action']).reshape(len(outputs), -1)
+    entries = np.split(outputs, np.cumsum(counts)[:-1], axis=1)
+    for chosen, entry in zip(actions.T, entries):
+      values = np.take_along_axis(entry, chosen[:, np.newaxis], axis=1)[:, 0]
+      gaps.append((entry.max(axis=1) - values).max() / 2)
   else:
     gaps.append(np.abs(received['action'] - expected['action']).max())
   worst = float(np.max(gaps))
