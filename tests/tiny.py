@@ -1,4 +1,6 @@
-"""Fields of a run that takes a second."""
+"""Fields of a run that takes a second, and records made by hand."""
+
+from tf_sparse_rl import runs
 
 RUN = {
   'num_env_steps': 600,
@@ -10,3 +12,33 @@ RUN = {
   'mask_update_period': 50,
   'summary_period': 100,
 }
+
+
+def evaluation(env_step=0, return_mean=1.0, **changes):
+  """An Evaluation made by hand."""
+  values = {
+    'env_step': env_step,
+    'train_step': 0,
+    'return_mean': return_mean,
+    'returns': [return_mean],
+    'sparsity': 0.9,
+    'nonzero': 10,
+    'wall_seconds': 1.0,
+    'env_steps_per_sec': 50.0,
+  }
+  return runs.Evaluation(**{**values, **changes})
+
+
+def summary(evaluations=None, **changes):
+  """The Summary of such evaluations."""
+  totals = {
+    'env_steps': 600,
+    'train_steps': 500,
+    'sparsity': 0.9,
+    'nonzero': 10,
+    'parameters': 12,
+    'inference_flops': 20,
+    'wall_seconds': 10.0,
+    'env_steps_per_sec': 60.0,
+  }
+  return runs.Summary.of(evaluations or [evaluation()], **{**totals, **changes})

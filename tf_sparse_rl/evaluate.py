@@ -12,6 +12,7 @@ from absl import flags
 
 from tf_sparse_rl import flags as run_flags
 from tf_sparse_rl import quiet
+from tf_sparse_rl import runs as runs_lib
 
 _IMAGES = 'levels of grey'
 _FLAT = "multiples of each entry's own"
@@ -27,18 +28,17 @@ def main(argv):
     )
   stds = _noise_stds(options.noise_std)
   from tf_sparse_rl import envs
-  from tf_sparse_rl.training import run_dir as run_dir_lib
 
-  run_dir = run_dir_lib.RunDir(options.root_dir)
+  run_dir = runs_lib.RunDir(options.root_dir)
   try:
-    config = run_flags.make_config(run_dir.read_finished_config())
+    config = run_dir.read_finished_config()
     run_flags.tell_imports(config, run_dir.path)
     quiet.filter_warnings()
     envs.try_out(config)
     # Imported late: a wrong directory is told at once.
     quiet.silence()
     result = _evaluate(config, run_dir, stds, options)
-  except (ValueError, run_dir_lib.RunDirError) as error:
+  except (ValueError, runs_lib.RunsError) as error:
     raise run_flags.UserError(str(error)) from error
   except OSError as error:
     raise run_flags.UserError(
@@ -90,12 +90,13 @@ def _evaluate(config, run_dir, stds, options):
       environments, act, stds, options.seed, epsilon, limit
     )
     unit = _IMAGES if environments[0].spec.observation_shape else _FLAT
-    result['noise'] = [
-      {'noise_std': std, **_statistics(outcome)}
+    levels = [
+      runs_lib.NoiseLevel(noise_std=std, **_statistics(outcome))
       for std, outcome in zip(stds, outcomes)
     ]
+    result['noise'] = [level.to_json() for level in levels]
     result['noise_std_in'] = unit
-    result['figure'] = _write_noise(run_dir, config, result['noise'], unit)
+    result['figure'] = _write_noise(run_dir, config, levels, unit)
   else:
     evaluator = evaluation.Evaluator(
       environments, epsilon, max_episode_env_steps=limit
@@ -104,6 +105,8 @@ def _evaluate(config, run_dir, stds, options):
       act, seeds.generator(options.seed, seeds.Stream.FINAL_EVALUATION)
     )
     result.update(_statistics(outcome), lengths=outcome.lengths)
+    if outcome.num_stopped:
+      result['num_stopped_episodes'] = outcome.num_stopped
   if options.video:
     directory = run_dir.path / 'video'
     evaluation.film(config, act, directory, options.seed)
@@ -118,7 +121,6 @@ def _statistics(outcome):
     'return_min': min(returns),
     'return_max': max(returns),
     'returns': returns,
-    **outcome.stopped,
   }
 
 
@@ -129,8 +131,8 @@ def _write_noise(run_dir, config, levels, unit):
   figure = noise_figure.draw(
     f'{config.label}, seed {config.seed}',
     config.method,
-    [level['noise_std'] for level in levels],
-    [level['returns'] for level in levels],
+    [level.noise_std for level in levels],
+    [level.returns for level in levels],
     unit,
   )
   return str(run_dir.write_noise(levels, figure))

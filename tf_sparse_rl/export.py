@@ -12,6 +12,7 @@ from absl import flags
 
 from tf_sparse_rl import files, names, quiet
 from tf_sparse_rl import flags as run_flags
+from tf_sparse_rl import runs as runs_lib
 
 _FORMATS = ('saved_model', 'tflite', 'npz')
 _NUM_OBSERVATIONS = 500
@@ -32,12 +33,10 @@ def main(argv):
     if name not in _FORMATS:
       raise run_flags.UserError(names.unknown('format', name, _FORMATS))
   from tf_sparse_rl import envs
-  from tf_sparse_rl.training import run_dir as run_dir_lib
 
   try:
-    run_dir = run_dir_lib.RunDir(options.root_dir)
-    values = run_dir.read_finished_config()
-    config = run_flags.make_config(values)
+    run_dir = runs_lib.RunDir(options.root_dir)
+    config = run_dir.read_finished_config()
     run_flags.tell_imports(config, run_dir.path)
     quiet.filter_warnings()
     envs.try_out(config)
@@ -47,9 +46,9 @@ def main(argv):
     # Imported late: a wrong directory is told at once.
     quiet.silence()
     rows, num_observations = _export(
-      values, run_dir.policy_path, pathlib.Path(options.out)
+      config, run_dir.policy_path, pathlib.Path(options.out)
     )
-  except (ValueError, run_dir_lib.RunDirError) as error:
+  except (ValueError, runs_lib.RunsError) as error:
     raise run_flags.UserError(str(error)) from error
   except OSError as error:
     raise run_flags.UserError(
@@ -58,7 +57,7 @@ def main(argv):
   _print(rows, num_observations)
 
 
-def _export(values, policy_path, out):
+def _export(config, policy_path, out):
   """Exports all formats or none.
 
   Returns:
@@ -68,10 +67,10 @@ def _export(values, policy_path, out):
   from tf_sparse_rl.exporting import acceptance, formats, policy
 
   sparsity.set_backend('masked')
-  greedy = policy.of_run(values, policy_path)
+  greedy = policy.of_run(config, policy_path)
   is_image = greedy.observation_spec.shape.rank > 2
   observations = acceptance.play(
-    run_flags.make_config(values),
+    config,
     greedy,
     _NUM_IMAGES if is_image else _NUM_OBSERVATIONS,
     seed=0,

@@ -1,36 +1,37 @@
 """The training methods, one row each; no TensorFlow.
 
 A new method that moves masks is a class in `sparsity/updaters.py` and a row
-here.
+here. One of the user's own is named 'module:Class' and has no row.
 """
 
+import zlib
 from typing import NamedTuple
+
+from tf_sparse_rl import names
 
 # A dense network with as many parameters as a sparse one: for sweeps and
 # reports. To a run it is `method=dense` with `match_sparsity`.
 SMALL_DENSE = 'small_dense'
 # Config fields of every sparse method.
 _MASKS = (
-  'sparsity',
-  'actor_sparsity',
-  'critic_sparsity',
-  'value_sparsity',
-  'custom_sparsity',
-  'block_shape',
-  'n_of_m',
-  'sparsity_aware_init',
+  *('sparsity', 'actor_sparsity', 'critic_sparsity', 'value_sparsity'),
+  *('custom_sparsity', 'block_shape', 'n_of_m', 'sparsity_aware_init'),
 )
 _DROP_AND_GROW = (
-  'drop_fraction',
-  'mask_update_period',
-  'mask_update_end_train_step',
+  *('drop_fraction', 'mask_update_period', 'mask_update_end_train_step'),
   'seed',
 )
 _PRUNE = (
-  'prune_begin_train_step',
-  'prune_end_train_step',
-  'mask_update_period',
+  *('prune_begin_train_step', 'prune_end_train_step', 'mask_update_period'),
 )
+# Config fields that the constructor of a method of the user's own may take.
+OWN_SCHEDULE = tuple(dict.fromkeys((*_DROP_AND_GROW, *_PRUNE)))
+# Looks of such methods: none of them is in the table below.
+_OWN_COLORS = (
+  *('#e69f00', '#56b4e9', '#882255', '#6a3d9a'),
+  *('#8c564b', '#999933', '#44aa99', '#e31a1c'),
+)
+_OWN_MARKERS = ('X', '*', '<', '>', 'p', 'h', 'd', '8')
 
 
 class Method(NamedTuple):
@@ -50,8 +51,15 @@ class Method(NamedTuple):
   starts_dense: bool = False  # masks start as ones, else at random
 
   @property
+  def is_own(self):
+    """Whether it is a class of the user's, 'module:Class'."""
+    return is_own(self.name)
+
+  @property
   def reads(self):
     """Names of the config fields of masks that the method reads."""
+    if self.is_own:
+      return (*_MASKS, *OWN_SCHEDULE, 'method_kwargs')
     if self.updater is None:
       return ('seed',)
     return ('seed', *_MASKS, *self.schedule)
@@ -74,14 +82,56 @@ COMPARED = {row.name: row for row in _ROWS}
 METHODS = {n: row for n, row in COMPARED.items() if n != SMALL_DENSE}
 
 
-def unused_fields(name):
-  """The config fields that other methods read, but this one does not.
+# `{name: Method}` of the user's own that this process has met.
+_own = {}
+
+
+def is_own(name):
+  """Whether a name is that of a class of the user's, 'module:Class'."""
+  return ':' in name
+
+
+def get(name):
+  """The row of a method; for one of the user's own a row is made.
+
+  The module is not imported. The look of such a method follows from its name,
+  unless another method in this process has it already.
 
   Args:
-    name: one of METHODS.
+    name: a name of COMPARED, or 'module:Class'.
 
   Returns:
-    Tuple of str.
+    A Method.
+
+  Raises:
+    ValueError: for another name.
   """
-  fields = dict.fromkeys(f for row in METHODS.values() for f in row.reads)
-  return tuple(f for f in fields if f not in METHODS[name].reads)
+  if name in COMPARED:
+    return COMPARED[name]
+  if not is_own(name):
+    raise ValueError(names.unknown('method', name, COMPARED))
+  if name not in _own:
+    taken = {(row.color, row.marker) for row in _own.values()}
+    look = next(look for look in _own_looks(name) if look not in taken)
+    _own[name] = Method(name, name, *look, updater=name)
+  return _own[name]
+
+
+def _own_looks(name):
+  """Pairs of a colour and a marker, those that the name prefers first."""
+  first, count = zlib.crc32(name.encode()), len(_OWN_COLORS)
+  for shift in range(count):
+    for i in range(first, first + count):
+      yield _OWN_COLORS[i % count], _OWN_MARKERS[(i + shift) % count]
+
+
+def order(name):
+  """Sorts methods as in the paper's figures, the user's own last, by name."""
+  rows = list(COMPARED)
+  return (rows.index(name), '') if name in COMPARED else (len(rows), name)
+
+
+def unused_fields(name):
+  """Names of the config fields that only other methods read, a tuple."""
+  fields = ('seed', *_MASKS, *OWN_SCHEDULE, 'method_kwargs')
+  return tuple(f for f in fields if f not in get(name).reads)

@@ -4,7 +4,7 @@ Names are 'module:attribute'. Modules are found on PYTHONPATH and in the current
 directory, as with `python -m`.
 """
 
-import importlib
+import importlib.util
 import os
 import pathlib
 import pkgutil
@@ -49,6 +49,29 @@ def load(name, kind):
       f'{kind}: {names.unknown(f"name in {where}", attribute, public)}'
     )
   return getattr(module, attribute)
+
+
+def find(name, kind):
+  """Refuses a module that is not there; imports its packages, but not it.
+
+  Args:
+    name: 'module:attribute'; whether the attribute is there is not seen.
+    kind: see `load`.
+
+  Raises:
+    ValueError: if there is no such module, with the nearest name.
+  """
+  module, _, _ = name.partition(':')
+  parent, _, _ = module.rpartition('.')
+  if parent:
+    load_module(parent, kind)
+  add_current_directory()
+  try:
+    found = importlib.util.find_spec(module)
+  except ModuleNotFoundError:  # Its parent is no package.
+    found = None
+  if found is None:
+    raise ValueError(_no_module(module, kind))
 
 
 def load_module(name, kind):

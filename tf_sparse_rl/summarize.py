@@ -22,7 +22,7 @@ def main(argv):
   for name, network in agent.networks.items():
     print(name)
     print(sparsity.summary(network))
-  if methods.METHODS[config.method].starts_dense:
+  if methods.get(config.method).starts_dense:
     print(
       f'{config.method} starts dense and reaches its sparsity at train step '
       f'{config.prune_end_train_step:,}.'

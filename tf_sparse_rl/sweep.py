@@ -13,6 +13,7 @@ from absl import flags
 from tf_sparse_rl import config as config_lib
 from tf_sparse_rl import flags as run_flags
 from tf_sparse_rl import methods, quiet, signals
+from tf_sparse_rl import runs as runs_lib
 
 _LISTS = ('methods', 'sparsities', 'env_names', 'seeds')
 _ENGINE = (
@@ -46,15 +47,13 @@ def main(argv):
   # Imported late: `--help` needs no Gymnasium.
   from tf_sparse_rl.sweeps import local_engine
   from tf_sparse_rl.sweeps import sweep_dir as sweep_dir_lib
-  from tf_sparse_rl.training import run_dir as run_dir_lib
 
   try:
     _main(options, sweep_dir_lib.SweepDir(options.sweep_dir))
   except (
     ValueError,
     local_engine.EngineError,
-    run_dir_lib.RunDirError,
-    sweep_dir_lib.SweepDirError,
+    runs_lib.RunsError,
   ) as error:
     raise run_flags.UserError(str(error)) from error
   except OSError as error:
@@ -65,7 +64,7 @@ def main(argv):
 
 
 def _main(options, sweep_dir):
-  from tf_sparse_rl.sweeps import local_engine, run_list
+  from tf_sparse_rl.sweeps import local_engine
   from tf_sparse_rl.sweeps import status as status_lib
 
   asked = _asked_runs(options)
@@ -76,7 +75,6 @@ def _main(options, sweep_dir):
       f'Expected a sweep in {sweep_dir.path} or flags that say which runs, as '
       'in --methods=dense,rigl --sparsities=0.9 --seeds=3. Received neither.'
     )
-  run_list.check(there)
   if options.dry_run:
     _print_commands(sweep_dir, runs)
     return
@@ -105,7 +103,7 @@ def _main(options, sweep_dir):
 
 def _asked_runs(options):
   """The runs that the flags list; none if no flag is about runs."""
-  from tf_sparse_rl.sweeps import run_list
+  from tf_sparse_rl.sweeps import grid
 
   for name, instead in _INSTEAD.items():
     if flags.FLAGS[name].present:
@@ -131,7 +129,7 @@ def _asked_runs(options):
     }
     of_preset = run_flags.make_config(known)
     env_names = [of_preset.env_name]
-  return run_list.make_runs(
+  return grid.make_runs(
     options.methods, sparsities, env_names, options.seeds, given
   )
 
@@ -146,7 +144,7 @@ def _print_commands(sweep_dir, runs):
 
 
 def _work_off(options, sweep_dir, runs):
-  from tf_sparse_rl.sweeps import driver, terminal
+  from tf_sparse_rl.sweeps import driver, grid, terminal
   from tf_sparse_rl.sweeps import status as status_lib
 
   held = sweep_dir.worked_on()
@@ -155,10 +153,18 @@ def _work_off(options, sweep_dir, runs):
     # Others work off other lines; the run itself is held by its process.
     held = contextlib.nullcontext()
   statuses = status_lib.read(sweep_dir, runs)
-  unfinished = [s.run for s in statuses if s.state != 'finished']
-  if not unfinished:
+  damaged = {
+    s.run.id: f'damaged: {s.reason}'
+    for s in statuses
+    if s.state == runs_lib.DAMAGED
+  }
+  unfinished = [
+    s.run for s in statuses if s.state != 'finished' and s.run.id not in damaged
+  ]
+  if not unfinished and not damaged:
     print(f'All {len(runs)} runs of {sweep_dir.path} are finished.')
     return
+  grid.check(unfinished)
   with held:
     engine = _make_engine(options, sweep_dir)
     # Last: Ray takes SIGTERM for itself when it starts.
@@ -179,14 +185,17 @@ def _work_off(options, sweep_dir, runs):
         )
     finally:
       engine.close()
-  num_finished = len(runs) - len(unfinished) + len(report.finished)
+  failed = {**report.failed, **damaged}
+  num_finished = (
+    len(runs) - len(damaged) - len(unfinished) + len(report.finished)
+  )
   counts = f'{num_finished} of {len(runs)} runs are finished'
   if report.stopped:
     command = _command_to_continue(sweep_dir)
     print(f'Stopped: {counts}. To continue: {command}', file=sys.stderr)
     sys.exit(128 + received[0])
-  if report.failed:
-    _print_failed(sweep_dir, counts, report.failed)
+  if failed:
+    _print_failed(sweep_dir, counts, failed)
     sys.exit(1)
   print(f'{counts}.')
 

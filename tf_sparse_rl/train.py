@@ -7,6 +7,7 @@ from absl import flags
 
 from tf_sparse_rl import flags as run_flags
 from tf_sparse_rl import modules, quiet, signals
+from tf_sparse_rl import runs as runs_lib
 
 
 def main(argv):
@@ -17,32 +18,39 @@ def main(argv):
     raise run_flags.UserError(
       'Expected --root_dir, the directory of the run. Received none.'
     )
-  config = run_flags.config_from_flags()
+  run_dir = runs_lib.RunDir(root_dir)
+  config = _config(run_dir)
   # Imported late: a wrong name is told at once, before TensorFlow starts.
   from tf_sparse_rl import envs
-  from tf_sparse_rl.training import run_dir as run_dir_lib
 
   try:
     quiet.filter_warnings()
     envs.try_out(config)
     quiet.silence()
-    run_dir = run_dir_lib.RunDir(root_dir)
     run_dir.check_config(config)
     from tf_sparse_rl.training import machine
 
     # Before anything is written: what it asks for may not be there.
     strategy = machine.configure(config)
     with run_dir.locked():
-      if run_dir.read_summary() is not None:
+      if run_dir.is_finished(config):
         print(f'The run in {root_dir} is finished. Results: summary.json.')
         return
       _train(config, run_dir, strategy)
-  except (ValueError, run_dir_lib.RunDirError) as error:
+  except (ValueError, runs_lib.RunsError) as error:
     raise run_flags.UserError(str(error)) from error
   except OSError as error:
     raise run_flags.UserError(
       f'Writing to {root_dir} failed: {error}. What was written before stays.'
     ) from error
+
+
+def _config(run_dir):
+  """What the flags ask for: a new run, or one that goes on."""
+  try:
+    return runs_lib.config_for(run_dir, run_flags.values_from_flags())
+  except (ValueError, runs_lib.RunsError) as error:
+    raise run_flags.UserError(str(error)) from error
 
 
 def _train(config, run_dir, strategy):
@@ -76,8 +84,8 @@ def _train(config, run_dir, strategy):
     # TensorFlow's names for a full disk and for a file over its limit.
     raise OSError(error.message) from error
   # Last: from here on the run counts as finished.
-  summary = run_dir.finish(outcome.totals)
-  print(terminal.closing_table(run_dir, outcome.agent, summary))
+  run_dir.finish(outcome.summary)
+  print(terminal.closing_table(run_dir, outcome.agent, outcome.summary))
 
 
 def _how_to_continue(run_dir):

@@ -8,8 +8,9 @@ from tests import tiny
 from tf_sparse_rl import envs, flags, sparsity
 from tf_sparse_rl.agents import registry
 from tf_sparse_rl.exporting import policy
+from tf_sparse_rl.runs import run_dir
 from tf_sparse_rl.sparsity import layers as layers_lib
-from tf_sparse_rl.training import loop, run_dir
+from tf_sparse_rl.training import loop
 
 _CART_POLE = envs.EnvSpec('CartPole-v1', 4, 2, 500)
 _PENDULUM = envs.EnvSpec('Pendulum-v1', 3, None, 200, (-2.0,), (2.0,))
@@ -113,7 +114,7 @@ def runs_fixture(tmp_path_factory):
 @pytest.mark.parametrize('case', ['mlp', 'sac', 'ppo'])
 def test_a_run_is_resumed_and_stays_exactly_sparse(runs, case):
   _, outcome = runs[case]
-  assert outcome.totals['env_steps'] == 384
+  assert outcome.summary.env_steps == 384
   expected = sparsity.counting.total(
     [
       count

@@ -1,5 +1,6 @@
 """The command `export` as a user runs it, on runs that were never trained."""
 
+import dataclasses
 import os
 import pathlib
 import shutil
@@ -9,10 +10,11 @@ import sys
 import numpy as np
 import pytest
 
+from tests import tiny
 from tf_sparse_rl import envs, flags, sparsity
 from tf_sparse_rl.agents import registry
 from tf_sparse_rl.exporting import npz, npz_reader, policy
-from tf_sparse_rl.training import run_dir as run_dir_lib
+from tf_sparse_rl.runs import run_dir as run_dir_lib
 
 _ROOT = pathlib.Path(__file__).parents[2]
 
@@ -28,9 +30,8 @@ def _make_run(path, **values):
   run_dir = run_dir_lib.RunDir(path)
   with run_dir.locked():
     run_dir.start(config)
-    run_dir.append_result({'return_mean': 0.0})
     policy.save(policy.of_agent(agent), run_dir.policy_path)
-    run_dir.finish({})
+    run_dir.finish(tiny.summary())
   return agent
 
 
@@ -124,11 +125,11 @@ def test_the_mean_action_of_sac(tmp_path):
 
 def test_a_missing_policy_or_that_of_another_run_is_told(dqn, tmp_path):
   run_dir = run_dir_lib.RunDir(dqn[0])
-  values = run_dir.read_finished_config()
+  config = run_dir.read_finished_config()
   with pytest.raises(ValueError, match='Expected an exported policy in'):
-    policy.of_run(values, tmp_path)
+    policy.of_run(config, tmp_path)
   with pytest.raises(ValueError, match=r'\(4, 60\).* Received: .*\(4, 30\)'):
-    policy.of_run({**values, 'width': 2.0}, run_dir.policy_path)
+    policy.of_run(dataclasses.replace(config, width=2.0), run_dir.policy_path)
 
 
 @pytest.mark.parametrize(

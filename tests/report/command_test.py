@@ -1,5 +1,6 @@
 """The command in processes of its own: its bytes, its mistakes."""
 
+import csv
 import os
 import pathlib
 import subprocess
@@ -57,6 +58,38 @@ def test_same_runs_same_bytes(dqn_runs, report, tmp_path):
   assert first.keys() == second.keys()
   for name, content in first.items():
     assert content == second[name], name
+
+
+def test_damaged_runs_are_rows_and_warnings(tmp_path):
+  for seed in (0, 1, 2):
+    studies.make_run(tmp_path / 'runs' / str(seed), [400.0], seed=seed)
+  (tmp_path / 'runs' / '1' / 'config.json').write_text('{"agent": "dq')
+  (tmp_path / 'runs' / '2' / 'results.jsonl').write_text('[]\n')
+  process = _report(
+    f'--sweep_dir={tmp_path}/runs',
+    f'--out={tmp_path}/out',
+    '--num_resamples=100',
+    '--allow_unfinished',
+  )
+  assert (process.returncode, process.stderr) == (0, '')
+  text = (tmp_path / 'out' / 'tables' / 'runs.csv').read_text('utf-8')
+  rows = {r[0].split('/')[-1]: r for r in csv.reader(text.splitlines())}
+  assert rows['0'][1] == 'finished'
+  assert rows['1'][1].startswith('damaged: Cannot read the config ')
+  assert rows['2'][1].startswith(f'damaged: {tmp_path}/runs/2/results.jsonl')
+  page = (tmp_path / 'out' / 'index.html').read_text('utf-8')
+  assert '1 of 3' in page
+  for seed in (1, 2):
+    assert f'Damaged and left out: {seed}. ' in page
+
+
+def test_only_damaged_runs_are_told(tmp_path):
+  studies.make_run(tmp_path / 'runs' / '0', [400.0])
+  (tmp_path / 'runs' / '0' / 'config.json').write_text('')
+  process = _report(f'--sweep_dir={tmp_path}/runs', f'--out={tmp_path}/out')
+  assert process.returncode == 2
+  assert process.stderr.startswith('error: Cannot read the config ')
+  assert process.stderr.count('\n') == 1
 
 
 @pytest.mark.parametrize(

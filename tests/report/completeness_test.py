@@ -3,7 +3,8 @@
 import pytest
 
 from tests.report import studies
-from tf_sparse_rl.report import completeness, conditions, runs
+from tf_sparse_rl import runs
+from tf_sparse_rl.report import completeness, conditions
 
 
 def _group(root):
@@ -18,13 +19,22 @@ def test_ragged_runs_are_refused_and_named(tmp_path):
   gone = tmp_path / 'Acrobot-v1-set-0.9-seed2'
   for path in gone.iterdir():
     path.unlink()
-  with pytest.raises(runs.ReportError) as error:
+  with pytest.raises(runs.RunsError) as error:
     completeness.check(_group(tmp_path))
   message = str(error.value)
   assert (
     'dqn Acrobot-v1 SET 0.9: seeds 1 (unfinished), 2 (no such run)' in message
   )
   assert 'Dense' not in message and '--allow_unfinished' in message
+
+
+def test_a_damaged_run_is_missing_and_its_file_named(tmp_path):
+  for seed in (0, 1):
+    studies.make_run(tmp_path / str(seed), [1.0], seed=seed)
+  (tmp_path / '1' / 'summary.json').write_bytes(b'\xff')
+  message = 'RigL 0.9: seed 1 .*/1/summary.json is damaged: '
+  with pytest.raises(runs.RunsError, match=message):
+    completeness.check(_group(tmp_path))
 
 
 def test_all_that_is_there_is_accepted(tmp_path):

@@ -3,7 +3,8 @@
 import pytest
 
 from tests.report import studies
-from tf_sparse_rl.report import conditions, runs
+from tf_sparse_rl import runs
+from tf_sparse_rl.report import conditions
 
 
 def _group(root):
@@ -79,7 +80,7 @@ def test_shares_of_the_length_are_no_settings(tmp_path):
 
 
 def test_the_same_run_twice_is_refused(tmp_path):
-  with pytest.raises(runs.ReportError, match='twice: 0 and 1'):
+  with pytest.raises(runs.RunsError, match='twice: 0 and 1'):
     _make(tmp_path, {'seed': 3}, {'seed': 3})
 
 

@@ -3,7 +3,8 @@
 import pytest
 
 from tests.report import studies
-from tf_sparse_rl.report import conditions, runs, writing
+from tf_sparse_rl import runs
+from tf_sparse_rl.report import conditions, writing
 from tf_sparse_rl.report import study as study_lib
 
 

@@ -10,12 +10,12 @@ import subprocess
 import pytest
 
 from tests.report import studies
+from tf_sparse_rl import runs
 from tf_sparse_rl.report import (
   aggregates,
   conditions,
   headline,
   page,
-  runs,
   study,
   tables,
   writing,
@@ -272,7 +272,7 @@ def test_a_directory_with_other_files_is_refused(tmp_path):
   every = conditions.group(runs.read(tmp_path / 'runs'))
   (tmp_path / 'figures').mkdir()
   (tmp_path / 'figures' / 'mine.svg').write_text('x', 'utf-8')
-  with pytest.raises(runs.ReportError, match='with other files'):
+  with pytest.raises(runs.RunsError, match='with other files'):
     writing.write(every, tmp_path, 100)
   assert (tmp_path / 'figures' / 'mine.svg').exists()
 

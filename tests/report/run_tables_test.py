@@ -3,7 +3,8 @@
 import pathlib
 
 from tests.report import studies
-from tf_sparse_rl.report import conditions, run_tables, runs
+from tf_sparse_rl import runs
+from tf_sparse_rl.report import conditions, run_tables
 
 
 def test_runs_lead_to_their_directories(tmp_path):

@@ -7,7 +7,7 @@ import numpy as np
 
 from tf_sparse_rl import config as config_lib
 from tf_sparse_rl import flags as run_flags
-from tf_sparse_rl.training import run_dir as run_dir_lib
+from tf_sparse_rl import runs
 
 VERSIONS = {'tf_sparse_rl': '0.1.0', 'git_commit': 'c0ffee' * 6 + 'c0ff'}
 # How much of the dense score a method keeps at sparsity 0.5 and at 0.98.
@@ -59,13 +59,12 @@ def make_run(
   (path / 'config.json').write_text(json.dumps(values), 'utf-8')
   if returns is None:
     returns = _draw_returns(config, method)
-  directory = run_dir_lib.RunDir(path)
-  results = _results(config, returns, method)
-  for result, diagnosis in zip(results, diagnoses or []):
-    result['diagnosis'] = diagnosis
+  directory = runs.RunDir(path)
+  diagnoses = diagnoses or [None] * len(returns)
+  results = _results(config, returns, method, diagnoses)
   directory.set_results(results)
   if finished:
-    directory.finish(_totals(config, method))
+    directory.finish(runs.Summary.of(results, **_totals(config, method)))
   if noise:
     lines = [{'noise_std': s, 'return_mean': r} for s, r in noise.items()]
     text = ''.join(json.dumps(line) + '\n' for line in lines)
@@ -133,21 +132,22 @@ def _draw_returns(config, method):
   return [float(r) for r in low + (high - low) * np.minimum(curve, 1.05)]
 
 
-def _results(config, returns, method):
+def _results(config, returns, method, diagnoses):
   steps = np.linspace(0, config.num_env_steps, len(returns)).astype(int)
   return [
-    {
-      'env_step': int(step),
-      'train_step': max(0, int(step) - config.initial_collect_env_steps),
-      'return_mean': value,
-      'returns': [value],
-      'sparsity': _shown_sparsity(config),
-      'nonzero': _nonzero(config, method),
-      'train_step_flops': 8 * config.batch_size * _nonzero(config, method),
-      'wall_seconds': 0.004 * int(step),
-      'env_steps_per_sec': 250.0,
-    }
-    for step, value in zip(steps, returns)
+    runs.Evaluation(
+      env_step=int(step),
+      train_step=max(0, int(step) - config.initial_collect_env_steps),
+      return_mean=value,
+      returns=[value],
+      sparsity=_shown_sparsity(config),
+      nonzero=_nonzero(config, method),
+      train_step_flops=8 * config.batch_size * _nonzero(config, method),
+      diagnosis=diagnosis,
+      wall_seconds=0.004 * int(step),
+      env_steps_per_sec=250.0,
+    )
+    for step, value, diagnosis in zip(steps, returns, diagnoses)
   ]
 
 

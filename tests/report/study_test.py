@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from tests.report import studies
-from tf_sparse_rl.report import conditions, runs
+from tf_sparse_rl import runs
+from tf_sparse_rl.report import conditions
 from tf_sparse_rl.report import study as study_lib
 
 
@@ -73,6 +74,7 @@ def test_unfinished_runs_do_not_count(tmp_path, read_study):
     'finished': 2,
     'unfinished': 1,
     'not started': 0,
+    'damaged': 0,
   }
 
 

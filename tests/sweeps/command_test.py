@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from tests import tiny
 from tests.sweeps import conftest
 from tf_sparse_rl.sweeps import sweep_dir as sweep_dir_lib
 
@@ -85,6 +86,22 @@ def test_status_of_runs_that_are_not_there_yet(tmp_path):
   process = _sweep(tmp_path, '--status')
   assert (process.returncode, process.stderr) == (0, '')
   assert '  2 not started' in process.stdout.splitlines()
+
+
+def test_a_damaged_run_is_told_and_left_alone(tmp_path):
+  _sweep(tmp_path, '--list_only', '--methods=rigl', '--seeds=2')
+  sweep_dir = sweep_dir_lib.SweepDir(tmp_path)
+  first, second = map(sweep_dir.run_dir, sweep_dir.read_runs())
+  for run_dir in (first, second):
+    run_dir.path.mkdir(parents=True)
+    run_dir.finish(tiny.summary())
+  (second.path / 'summary.json').write_text('[]')
+  process = _sweep(tmp_path)
+  assert process.returncode == 1
+  assert '0 of 2 runs to do' in process.stdout
+  assert '1 of 2 runs are finished, 1 failed' in process.stderr
+  assert f'damaged: {second.path}/summary.json is damaged' in process.stderr
+  assert 'Traceback' not in process.stderr
 
 
 def test_an_index_that_is_no_line(tmp_path):

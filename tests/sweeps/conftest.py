@@ -3,7 +3,7 @@
 import pytest
 
 from tests import tiny
-from tf_sparse_rl.sweeps import run_list
+from tf_sparse_rl.sweeps import grid
 from tf_sparse_rl.sweeps import sweep_dir as sweep_dir_lib
 
 TINY = {**tiny.RUN, 'checkpoint_period': 200}
@@ -16,7 +16,7 @@ def make_runs_fixture():
   def make(
     methods=('dense', 'rigl'), sparsities=(0.9,), num_seeds=1, **changes
   ):
-    return run_list.make_runs(
+    return grid.make_runs(
       methods, sparsities, ['CartPole-v1'], num_seeds, {**TINY, **changes}
     )
 

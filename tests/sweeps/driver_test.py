@@ -4,7 +4,8 @@ import collections
 
 import pytest
 
-from tf_sparse_rl.sweeps import driver, run_list
+from tf_sparse_rl.runs import ListedRun
+from tf_sparse_rl.sweeps import driver
 from tf_sparse_rl.sweeps import outcome as outcome_lib
 
 _OK = outcome_lib.Outcome(0, '')
@@ -47,7 +48,7 @@ class _Engine:
 
 
 def _runs(names):
-  return [run_list.Run(name, {}) for name in names]
+  return [ListedRun(name, {}) for name in names]
 
 
 def _work_off(names, engine, max_retries=2, stop=lambda: False):

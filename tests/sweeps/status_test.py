@@ -1,17 +1,17 @@
 """How far a sweep is, from directories that are written here by hand."""
 
-import json
 import subprocess
 import sys
 
 import pytest
 
-from tf_sparse_rl.sweeps import run_list
+from tests import tiny
+from tf_sparse_rl.runs import ListedRun
 from tf_sparse_rl.sweeps import status as status_lib
 
 _HOLD = """
 import sys, time
-from tf_sparse_rl.training import run_dir
+from tf_sparse_rl.runs import run_dir
 with run_dir.RunDir(sys.argv[1]).locked():
   print('held', flush=True)
   time.sleep(600)
@@ -19,21 +19,21 @@ with run_dir.RunDir(sys.argv[1]).locked():
 
 
 def _results(sweep_dir, run, *lines):
-  path = sweep_dir.run_dir(run).path
-  path.mkdir(parents=True, exist_ok=True)
-  text = ''.join(
-    json.dumps({'env_step': step, 'wall_seconds': seconds}) + '\n'
-    for step, seconds in lines
-  )
+  run_dir = sweep_dir.run_dir(run)
+  run_dir.path.mkdir(parents=True, exist_ok=True)
+  for step, seconds in lines:
+    run_dir.append_result(tiny.evaluation(step, wall_seconds=seconds))
   # A line that was being written does not count.
-  (path / 'results.jsonl').write_text(text + '{"env_step": 99')
+  with open(run_dir.path / 'results.jsonl', 'a', encoding='utf-8') as file:
+    file.write('{"env_step": 99')
 
 
 def _summary(sweep_dir, run, seconds):
-  path = sweep_dir.run_dir(run).path
-  path.mkdir(parents=True, exist_ok=True)
-  values = {'final_return': 7.5, 'wall_seconds': seconds}
-  (path / 'summary.json').write_text(json.dumps(values))
+  run_dir = sweep_dir.run_dir(run)
+  run_dir.path.mkdir(parents=True, exist_ok=True)
+  run_dir.finish(
+    tiny.summary([tiny.evaluation(600, 7.5)], wall_seconds=seconds)
+  )
 
 
 def _read(sweep_dir, run):
@@ -65,6 +65,23 @@ def test_finished_after_a_failure(sweep_dir, run):
   sweep_dir.note(run, event='end', exit_code=None, reason='killed by SIGKILL')
   _summary(sweep_dir, run, 10.0)
   assert _read(sweep_dir, run).state == 'finished'
+
+
+def test_a_damaged_run_is_one_row_of_many(sweep_dir, make_runs):
+  finished, torn, planned = make_runs(methods=['rigl'], num_seeds=3)
+  planned = ListedRun(planned.id, {**planned.flags, 'sparsity': 9})
+  _summary(sweep_dir, finished, 60.0)
+  _results(sweep_dir, torn, (0, 1.0))
+  path = sweep_dir.run_dir(torn).path / 'results.jsonl'
+  path.write_text('{"env_st\n')
+  statuses = status_lib.read(sweep_dir, [finished, torn, planned])
+  assert [s.state for s in statuses] == ['finished', 'damaged', 'damaged']
+  assert statuses[1].reason.startswith(f'{path}, line 1, is damaged: ')
+  assert 'sparsity=9' in statuses[2].reason
+  table = status_lib.table(statuses, 1).splitlines()
+  assert table[0].split()[-1] == 'damaged'
+  assert table[-4 - 1].split()[-1] == 'damaged'
+  assert f'  {torn.id}  {statuses[1].reason}' in table
 
 
 def test_running_is_who_holds_the_directory(sweep_dir, run):
@@ -114,7 +131,7 @@ def test_a_run_that_train_was_given_by_hand(sweep_dir, run):
 
 
 def _status(name, state, env_step, seconds, **flags):
-  run = run_list.Run(name, flags)
+  run = ListedRun(name, flags)
   return status_lib.RunStatus(run, state, '', env_step, 1000, seconds, None)
 
 

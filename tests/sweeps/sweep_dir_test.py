@@ -6,12 +6,13 @@ import sys
 
 import pytest
 
+from tf_sparse_rl import runs as runs_lib
 from tf_sparse_rl.sweeps import sweep_dir as sweep_dir_lib
 
 _ADD = """
 import sys
-from tf_sparse_rl.sweeps import run_list, sweep_dir
-runs = run_list.make_runs(['dense'], [], ['CartPole-v1'], 100)
+from tf_sparse_rl.sweeps import grid, sweep_dir
+runs = grid.make_runs(['dense'], [], ['CartPole-v1'], 100)
 begin = int(sys.argv[2])
 sweep_dir.SweepDir(sys.argv[1]).add(runs[begin : begin + 50])
 """
@@ -58,7 +59,7 @@ def test_other_flags_are_refused_by_name(sweep_dir, make_runs):
   sweep_dir.add(make_runs())
   before = sweep_dir.list_path.read_bytes()
   others = make_runs(methods=('static', 'rigl'), num_env_steps=700)
-  with pytest.raises(sweep_dir_lib.SweepDirError) as error:
+  with pytest.raises(runs_lib.RunsError) as error:
     sweep_dir.add(others)
   assert 'a run CartPole-v1-rigl-0.9-seed0 with other flags' in str(error.value)
   assert 'num_env_steps: 600 there, 700 asked' in str(error.value)
@@ -92,7 +93,7 @@ def test_a_line_that_is_no_run_is_named(sweep_dir, make_runs, line):
   sweep_dir.add(make_runs())
   with open(sweep_dir.list_path, 'a', encoding='utf-8') as file:
     file.write(line + '\n')
-  with pytest.raises(sweep_dir_lib.SweepDirError, match='in line 2 of'):
+  with pytest.raises(runs_lib.RunsError, match='line 3, is damaged'):
     sweep_dir.read_runs()
 
 
@@ -101,7 +102,7 @@ def test_a_list_with_an_id_twice_is_refused(sweep_dir, make_runs):
   text = sweep_dir.list_path.read_text('utf-8')
   sweep_dir.list_path.write_text(text + text.splitlines()[0] + '\n')
   with pytest.raises(
-    sweep_dir_lib.SweepDirError, match='twice: CartPole-v1-dense-seed0'
+    runs_lib.RunsError, match='twice: CartPole-v1-dense-seed0'
   ):
     sweep_dir.read_runs()
 
@@ -111,7 +112,7 @@ def test_one_engine_at_a_time(sweep_dir, make_runs):
   other = sweep_dir_lib.SweepDir(sweep_dir.path)
   with (
     sweep_dir.worked_on(),
-    pytest.raises(sweep_dir_lib.SweepDirError, match='Another process works'),
+    pytest.raises(runs_lib.RunsError, match='Another process works'),
     other.worked_on(),
   ):
     pass
@@ -121,7 +122,7 @@ def test_one_engine_at_a_time(sweep_dir, make_runs):
 
 def test_a_place_where_nothing_can_be_written(tmp_path, make_runs):
   (tmp_path / 'file').write_text('mine')
-  with pytest.raises(sweep_dir_lib.SweepDirError, match='Cannot write to'):
+  with pytest.raises(runs_lib.RunsError, match='Cannot write to'):
     sweep_dir_lib.SweepDir(tmp_path / 'file').add(make_runs())
 
 
@@ -131,8 +132,8 @@ def test_events_of_attempts_survive_a_torn_line(sweep_dir, make_runs):
   sweep_dir.note(run, event='begin')
   path = sweep_dir.path / 'attempts' / f'{run.id}.jsonl'
   with open(path, 'a', encoding='utf-8') as file:
-    file.write('{"event": "en\n')
+    file.write('{"event": "en\n[]\n')
   sweep_dir.note(run, event='begin')
   events = sweep_dir.events(run)
-  assert [event['event'] for event in events] == ['begin', 'begin']
-  assert all(event['host'] and event['time'] > 0 for event in events)
+  assert [event.event for event in events] == ['begin', 'begin']
+  assert all(event.host and event.time > 0 for event in events)

@@ -1,11 +1,11 @@
 """What a sweep shows, with runs whose directories are written here by hand."""
 
 import io
-import json
 import sys
 
 import pytest
 
+from tests import tiny
 from tf_sparse_rl.sweeps import status as status_lib
 from tf_sparse_rl.sweeps import terminal
 
@@ -24,17 +24,16 @@ def runs_fixture(sweep_dir, make_runs):
 
 
 def _finish(sweep_dir, run, final_return):
-  path = sweep_dir.run_dir(run).path
-  path.mkdir(parents=True, exist_ok=True)
-  values = {'final_return': final_return, 'wall_seconds': 100.0}
-  (path / 'summary.json').write_text(json.dumps(values))
+  run_dir = sweep_dir.run_dir(run)
+  run_dir.path.mkdir(parents=True, exist_ok=True)
+  evaluations = [tiny.evaluation(600, final_return)]
+  run_dir.finish(tiny.summary(evaluations, wall_seconds=100.0))
 
 
 def _evaluate(sweep_dir, run, env_step):
-  path = sweep_dir.run_dir(run).path
-  path.mkdir(parents=True, exist_ok=True)
-  line = json.dumps({'env_step': env_step, 'wall_seconds': 1.0})
-  (path / 'results.jsonl').write_text(line + '\n')
+  run_dir = sweep_dir.run_dir(run)
+  run_dir.path.mkdir(parents=True, exist_ok=True)
+  run_dir.append_result(tiny.evaluation(env_step))
 
 
 def _play(sweep_dir, runs):

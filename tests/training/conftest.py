@@ -7,7 +7,8 @@ import pytest
 from tests import tiny
 from tf_sparse_rl import config as config_lib
 from tf_sparse_rl import flags
-from tf_sparse_rl.training import loop, run_dir
+from tf_sparse_rl.runs import run_dir
+from tf_sparse_rl.training import loop
 
 
 class TinyRun(NamedTuple):
@@ -16,7 +17,6 @@ class TinyRun(NamedTuple):
   config: config_lib.Config
   run_dir: run_dir.RunDir
   outcome: loop.Outcome
-  summary: dict
   progress: list  # What the loop told: (env_step, result or None).
 
 
@@ -74,5 +74,5 @@ def _run(tmp_path_factory, config):
   with directory.locked():
     directory.start(config)
     outcome = loop.train(config, directory, lambda *told: progress.append(told))
-    summary = directory.finish(outcome.totals)
-  return TinyRun(config, directory, outcome, summary, progress)
+    directory.finish(outcome.summary)
+  return TinyRun(config, directory, outcome, progress)

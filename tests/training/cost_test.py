@@ -1,11 +1,12 @@
 """FLOPs and memory of a run, counted by hand."""
 
+from tests import tiny
 from tf_sparse_rl import sparsity
 from tf_sparse_rl.training import cost
 
 
 def _result(train_step, flops):
-  return {'train_step': train_step, 'train_step_flops': flops}
+  return tiny.evaluation(train_step=train_step, train_step_flops=flops)
 
 
 def test_train_flops_by_hand():
@@ -16,19 +17,19 @@ def test_train_flops_by_hand():
 
 
 def test_of_a_run_begun_by_an_older_version_it_is_not_known():
-  assert cost.train_flops([{'train_step': 0}, _result(10, 20)]) is None
+  assert cost.train_flops([_result(0, None), _result(10, 20)]) is None
 
 
 def test_dqn(tiny_run):
-  totals, agent = tiny_run.outcome.totals, tiny_run.outcome.agent
+  summary, agent = tiny_run.outcome.summary, tiny_run.outcome.agent
   # Two for each active entry of a dense kernel: multiply and add.
-  assert totals['inference_flops'] == 2 * totals['nonzero']
+  assert summary.inference_flops == 2 * summary.nonzero
   # Batches of 16: the target forward, the network forward and twice backward.
-  step = 16 * 4 * 2 * totals['nonzero']
+  step = 16 * 4 * 2 * summary.nonzero
   assert cost.train_step_flops(agent, 16) == step
   for result in tiny_run.run_dir.read_results():
-    assert result['train_step_flops'] == step
-  assert totals['train_flops'] == step * totals['train_steps']
+    assert result.train_step_flops == step
+  assert summary.train_flops == step * summary.train_steps
 
 
 def test_sac(tiny_sac_run):
@@ -37,7 +38,7 @@ def test_sac(tiny_sac_run):
     sum(int(x.mask.numpy().sum()) for x in sparsity.sparse_layers(network))
     for network in agent.networks.values()
   )
-  assert tiny_sac_run.summary['inference_flops'] == 2 * actor
+  assert tiny_sac_run.outcome.summary.inference_flops == 2 * actor
   assert cost.train_step_flops(agent, 16) == 16 * 2 * (
     5 * actor + 6 * sum(critics)
   )

@@ -10,7 +10,8 @@ import tensorflow as tf
 from tf_sparse_rl import envs, flags, replay, sparsity
 from tf_sparse_rl.agents import registry
 from tf_sparse_rl.native import backend
-from tf_sparse_rl.training import learner, loop, run_dir
+from tf_sparse_rl.runs import run_dir
+from tf_sparse_rl.training import learner, loop
 
 _CART_POLE = envs.EnvSpec('CartPole-v1', 4, 2, 500)
 _PENDULUM = envs.EnvSpec('Pendulum-v1', 3, None, 200, (-2.0,), (2.0,))
@@ -270,7 +271,7 @@ def test_a_run_on_replicas_is_resumed(two_replicas, tmp_path):
     train('cut', lambda: next(asked) > 130)
   assert (tmp_path / 'cut' / 'checkpoints').exists()
   cut = train('cut')
-  assert cut.totals['train_steps'] == whole.totals['train_steps'] == 100
+  assert cut.summary.train_steps == whole.summary.train_steps == 100
   for a, b in zip(
     whole.agent.tf_agent.variables, cut.agent.tf_agent.variables, strict=True
   ):

@@ -1,6 +1,5 @@
 """The loop: what it writes, and runs that cannot go on."""
 
-import json
 import os
 import resource
 import subprocess
@@ -11,21 +10,24 @@ import pytest
 import tensorflow as tf
 
 from tf_sparse_rl import flags, replay, sparsity
-from tf_sparse_rl.training import checkpoints, loop, run_dir
+from tf_sparse_rl.runs import run_dir
+from tf_sparse_rl.training import checkpoints, loop
 
 _CLOCK = ('wall_seconds', 'env_steps_per_sec')
 
 
 def _without_clock(results):
-  return [{k: v for k, v in r.items() if k not in _CLOCK} for r in results]
+  return [
+    {k: v for k, v in r.to_json().items() if k not in _CLOCK} for r in results
+  ]
 
 
 def test_results_are_one_an_evaluation(tiny_run):
   results = tiny_run.run_dir.read_results()
-  assert [r['env_step'] for r in results] == [0, 200, 400, 600]
-  assert [r['train_step'] for r in results] == [0, 100, 300, 500]
+  assert [r.env_step for r in results] == [0, 200, 400, 600]
+  assert [r.train_step for r in results] == [0, 100, 300, 500]
   for result in results:
-    assert list(result) == [
+    assert list(result.to_json()) == [
       'env_step',
       'train_step',
       'return_mean',
@@ -35,9 +37,9 @@ def test_results_are_one_an_evaluation(tiny_run):
       'train_step_flops',
       *_CLOCK,
     ]
-    assert len(result['returns']) == 3
-    assert result['return_mean'] == sum(result['returns']) / 3
-  walls = [r['wall_seconds'] for r in results]
+    assert len(result.returns) == 3
+    assert result.return_mean == sum(result.returns) / 3
+  walls = [r.wall_seconds for r in results]
   assert walls == sorted(walls) and walls[0] > 0
 
 
@@ -48,15 +50,15 @@ def test_progress_is_told_at_every_env_step(tiny_run):
   assert told == tiny_run.run_dir.read_results()
 
 
-def test_totals_are_those_of_the_network(tiny_run):
-  totals = tiny_run.outcome.totals
+def test_summary_is_that_of_the_network(tiny_run):
+  summary = tiny_run.outcome.summary
   network = tiny_run.outcome.agent.networks['q_network']
   ones = sum(int(x.mask.numpy().sum()) for x in sparsity.sparse_layers(network))
-  assert totals['nonzero'] == ones
-  assert totals['parameters'] == ones + 32 + 32 + 2  # And the biases.
-  assert (totals['env_steps'], totals['train_steps']) == (600, 500)
+  assert summary.nonzero == ones
+  assert summary.parameters == ones + 32 + 32 + 2  # And the biases.
+  assert (summary.env_steps, summary.train_steps) == (600, 500)
   # 4 x 32, 32 x 32 and 32 x 2 kernel entries.
-  assert totals['sparsity'] == pytest.approx(1 - ones / (128 + 1024 + 64))
+  assert summary.sparsity == pytest.approx(1 - ones / (128 + 1024 + 64))
 
 
 def test_train_period_and_an_uneven_end(tmp_path, tiny_config):
@@ -72,10 +74,10 @@ def test_train_period_and_an_uneven_end(tmp_path, tiny_config):
   outcome = loop.train(config, directory)
   results = directory.read_results()
   # The last evaluation is at the end, wherever the period is.
-  assert [r['env_step'] for r in results] == [0, 100, 200, 252]
+  assert [r.env_step for r in results] == [0, 100, 200, 252]
   # Train steps at 104, 108, ..., 252.
-  assert [r['train_step'] for r in results] == [0, 0, 25, 38]
-  assert outcome.totals['train_steps'] == config.num_train_steps == 38
+  assert [r.train_step for r in results] == [0, 0, 25, 38]
+  assert outcome.summary.train_steps == config.num_train_steps == 38
 
 
 @pytest.mark.parametrize('num_envs, train_period', [(4, 8), (4, 2), (6, 4)])
@@ -98,18 +100,18 @@ def test_environments_side_by_side(
   )
   directory = run_dir.RunDir(tmp_path)
   directory.start(config)
-  totals = loop.train(
+  summary = loop.train(
     config, directory, lambda *told: progress.append(told)
-  ).totals
+  ).summary
   steps = [env_step for env_step, result in progress if result is None]
   assert steps == list(range(num_envs, 253, num_envs))
   results = directory.read_results()
   # The first at or after 100 and 200.
   at = [next(s for s in steps if s >= due) for due in (100, 200)]
-  assert [r['env_step'] for r in results] == [0, *at, 252]
+  assert [r.env_step for r in results] == [0, *at, 252]
   # As many as with one environment.
   trained = 252 // train_period - 102 // train_period
-  assert totals['train_steps'] == config.num_train_steps == trained
+  assert summary.train_steps == config.num_train_steps == trained
   first = next(s for s in steps if s >= 120)
   names = sorted(p.name for p in directory.checkpoints.glob('env_step_*'))
   assert names[0] == f'env_step_{first:012d}'
@@ -138,8 +140,8 @@ def test_pruning_that_ends_with_the_run_is_done(tmp_path, tiny_config):
   assert config.prune_end_train_step == 59  # 0.75 of 160 is after the end.
   directory = run_dir.RunDir(tmp_path)
   directory.start(config)
-  totals = loop.train(config, directory).totals
-  assert totals['sparsity'] == pytest.approx(0.9, abs=0.01)
+  summary = loop.train(config, directory).summary
+  assert summary.sparsity == pytest.approx(0.9, abs=0.01)
 
 
 @pytest.mark.parametrize('jit_compile', [False, True])
@@ -210,7 +212,7 @@ def test_a_stopped_run_ends_like_one_left_alone(
 
   with pytest.raises(loop.StoppedError, match='Stopped at env step 400$'):
     train(in_evaluation)
-  assert [r['env_step'] for r in directory.read_results()] == [0, 200]
+  assert [r.env_step for r in directory.read_results()] == [0, 200]
   assert [p.name for p in directory.checkpoints.glob('env_step_*')] == [
     'env_step_000000000400'
   ]
@@ -234,7 +236,7 @@ def test_a_stopped_run_ends_like_one_left_alone(
   ]
   results, expected = directory.read_results(), tiny_run.run_dir.read_results()
   assert _without_clock(results) == _without_clock(expected)
-  walls = [r['wall_seconds'] for r in results]
+  walls = [r.wall_seconds for r in results]
   assert walls == sorted(walls)
   for ours, theirs in zip(
     outcome.agent.tf_agent.variables, tiny_run.outcome.agent.tf_agent.variables
@@ -485,6 +487,4 @@ def test_runs_that_cannot_go_on_end_in_a_sentence(tmp_path):
   assert 'Traceback' not in stderr
   assert full.run_dir.read_summary() is None
   # It may be started again in the same place.
-  values = json.loads((full.run_dir.path / 'config.json').read_text('utf-8'))
-  values.pop('versions')
-  full.run_dir.check_config(flags.make_config(full.run_dir.read_config()))
+  full.run_dir.check_config(full.run_dir.read_config())

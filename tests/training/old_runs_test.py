@@ -12,8 +12,8 @@ import gymnasium
 import numpy as np
 import pytest
 
-from tf_sparse_rl import flags
-from tf_sparse_rl.training import loop, run_dir
+from tf_sparse_rl.runs import run_dir
+from tf_sparse_rl.training import loop
 
 _ROOT = pathlib.Path(__file__).parents[2]
 _RUNS = _ROOT / 'testdata' / 'old_runs'
@@ -71,18 +71,18 @@ def test_a_stopped_run_comes_to_its_end(
   ]
   told = []
   with directory.locked():
-    config = flags.make_config(directory.read_config())
-    outcome = loop.train(config, directory, log=told.append)
-    summary = directory.finish(outcome.totals)
+    config = directory.read_config()
+    summary = loop.train(config, directory, log=told.append).summary
+    directory.finish(summary)
   assert told[1:] == ['Continuing at env step 200.']
   after = (path / 'results.jsonl').read_text('utf-8')
   assert after.startswith(before)
   results = directory.read_results()
-  assert [r['env_step'] for r in results] == [0, 100, 200, 300, 400]
+  assert [r.env_step for r in results] == [0, 100, 200, 300, 400]
   # The masks of the checkpoint: as many ones as ever.
-  assert len({r['nonzero'] for r in results}) == 1
-  assert all(math.isfinite(value) for r in results for value in r['returns'])
-  assert (summary['env_steps'], summary['train_steps']) == (
+  assert len({r.nonzero for r in results}) == 1
+  assert all(math.isfinite(value) for r in results for value in r.returns)
+  assert (summary.env_steps, summary.train_steps) == (
     400,
     num_train_steps,
   )

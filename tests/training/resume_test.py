@@ -21,8 +21,8 @@ import pytest
 import tensorflow as tf
 from tensorboard.backend.event_processing import plugin_event_accumulator
 
-from tf_sparse_rl import flags as run_flags
-from tf_sparse_rl.training import loop, run_dir
+from tf_sparse_rl.runs import run_dir
+from tf_sparse_rl.training import loop
 
 _ROOT = pathlib.Path(__file__).parents[2]
 _TINY = (
@@ -452,7 +452,7 @@ def test_a_full_disk_ends_it_with_all_checkpoints_intact(histories):
   [*_, newest] = _steps(directory.checkpoints)
 
   # With more space it goes on from there.
-  config = run_flags.make_config(directory.read_config())
+  config = directory.read_config()
   told = []
   loop.train(config, directory, log=told.append)
   assert told[1:] == [f'Continuing at env step {newest}.']

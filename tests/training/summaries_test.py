@@ -13,6 +13,8 @@ from tensorboard import program
 from tensorboard.backend.event_processing import plugin_event_accumulator
 from tensorboard.plugins.hparams import plugin_data_pb2
 
+from tests import tiny
+from tf_sparse_rl import config as config_lib
 from tf_sparse_rl import envs, sparsity
 from tf_sparse_rl.agents import registry
 from tf_sparse_rl.training import metrics, state, summaries
@@ -84,7 +86,7 @@ def test_every_tag_stands_in_the_table_and_every_row_is_written(
 def test_diagnoses_come_at_their_period(request, run, tags, env_steps):
   events = request.getfixturevalue(tags)
   finished = request.getfixturevalue(f'tiny_{run}_run')
-  last = finished.run_dir.read_results()[-1]['diagnosis']
+  last = finished.run_dir.read_results()[-1].diagnosis
   groups = {tag.split('/')[0] for tag in last}
   assert groups >= {'SNR', 'DeadGradients', 'Dormant', 'Rank', 'Churn'}
   assert {tag.split('/')[1] for tag in last} == set(
@@ -98,7 +100,7 @@ def test_diagnoses_come_at_their_period(request, run, tags, env_steps):
 
 def test_without_diagnostics_there_is_nothing_of_them(events, tiny_run):
   assert not {tag for tag in _tags(events['train']) if 'SNR' in tag}
-  assert 'diagnosis' not in tiny_run.run_dir.read_results()[-1]
+  assert tiny_run.run_dir.read_results()[-1].diagnosis is None
 
 
 def test_evaluations_are_those_of_the_results(events, tiny_run):
@@ -107,7 +109,7 @@ def test_evaluations_are_those_of_the_results(events, tiny_run):
   assert [step for step, _ in returns] == [0, 200, 400, 600]
   np.testing.assert_allclose(
     [value for _, value in returns],
-    [result['return_mean'] for result in results],
+    [result.return_mean for result in results],
     rtol=1e-6,
   )
   # CartPole gives 1 a step.
@@ -138,7 +140,7 @@ def test_sparsity_is_that_of_the_layers(events, tiny_run):
     values = [value for _, value in _points(events['train'], tag)]
     assert values == pytest.approx([expected] * 6, abs=1e-6)
   nonzero = _points(events['train'], 'Params/q_network/nonzero')
-  assert {value for _, value in nonzero} == {tiny_run.summary['nonzero']}
+  assert {value for _, value in nonzero} == {tiny_run.outcome.summary.nonzero}
 
 
 def test_sac_writes_each_network_and_what_its_policy_does(sac_events):
@@ -205,7 +207,7 @@ def test_the_config_is_there_as_text_and_as_hparams(events, tiny_run):
   assert hparams['sparsity'].number_value == 0.9
   assert hparams['mask_images'].bool_value
   assert hparams['hidden_units'].string_value == '[32, 32]'
-  values = tiny_run.run_dir.read_config().values()
+  values = config_lib.to_dict(tiny_run.config).values()
   assert len(hparams) == sum(value is not None for value in values)
 
 
@@ -256,7 +258,7 @@ def _write(writer, train, evaluations):
 def _state(config, env_step, *evaluated):
   now = state.State.begin(config)
   now.env_step = env_step
-  now.results = [{'env_step': n} for n in evaluated]
+  now.results = [tiny.evaluation(n) for n in evaluated]
   return now
 
 

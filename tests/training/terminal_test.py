@@ -1,10 +1,13 @@
 """What is shown where there is no terminal, and the table at the end."""
 
+import dataclasses
+
+from tests import tiny
 from tf_sparse_rl.training import terminal
 
 
 def test_without_a_terminal_a_line_for_each_evaluation(tiny_config, capsys):
-  result = {'return_mean': 12.34, 'sparsity': 0.8972, 'env_steps_per_sec': 56.7}
+  result = tiny.evaluation(1200, 12.34, sparsity=0.8972, env_steps_per_sec=56.7)
   with terminal.Progress(tiny_config()) as progress:
     progress.update(1, None)
     progress.update(2, None)
@@ -25,25 +28,23 @@ def test_dense_names_no_sparsity(tiny_config, capsys):
 
 
 def test_the_closing_table(tiny_run):
-  table = terminal.closing_table(
-    tiny_run.run_dir, tiny_run.outcome.agent, tiny_run.summary
-  )
+  table = terminal.closing_table(tiny_run.run_dir, *tiny_run.outcome)
   rows = [line.split() for line in table.splitlines()]
   assert ['q_network'] in rows
   assert ['hidden_0', '4', 'x', '32', '0.7344', '34', '66', '68'] in rows
   assert ['total', '0.8972', '125', '191', '250'] in rows
   results = tiny_run.run_dir.read_results()
-  first, last = results[0]['return_mean'], results[-1]['return_mean']
+  first, last = results[0].return_mean, results[-1].return_mean
   assert f'return before training  {first:10.1f}\n' in table
   assert f'final return            {last:10.1f} ' in table
-  best = max(result['return_mean'] for result in results)
+  best = max(result.return_mean for result in results)
   assert f'best return             {best:10.1f}\n' in table
   assert f'--logdir {tiny_run.run_dir.path}' in table
   assert str(tiny_run.run_dir.path / 'policy') in table
 
 
 def test_long_times_are_minutes_and_seconds(tiny_run):
-  summary = {**tiny_run.summary, 'wall_seconds': 754.6}
+  summary = dataclasses.replace(tiny_run.outcome.summary, wall_seconds=754.6)
   table = terminal.closing_table(
     tiny_run.run_dir, tiny_run.outcome.agent, summary
   )

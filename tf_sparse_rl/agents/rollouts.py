@@ -15,17 +15,17 @@ class Rollouts(tf.Module):
   """Scales of observations and rewards, advantages and returns."""
 
   def __init__(self, config, env_spec, actor_layers, head, value_layers):
-    """Prepares the functions.
+    """Takes the built layers of both networks; the actor's, without its head.
 
-    Args:
-      config: a Config.
-      env_spec: an EnvSpec with flat observations.
-      actor_layers: built layers of the actor, without its head.
-      head: `heads.Gaussian` or `heads.Categorical`.
-      value_layers: built layers of the value network.
+    The head is a `heads.Gaussian` or a `heads.Categorical`.
     """
     super().__init__(name='rollouts')
     self._config = config
+    self._actor_layers, self._value_layers = actor_layers, value_layers
+    self._head = head
+    self._is_discrete = env_spec.num_actions is not None
+    self._collected = rows_lib.rollout(env_spec)
+    self._prepared = rows_lib.prepared_rollout(env_spec, head.num_parameters)
     size = env_spec.observation_size
     self.normalizer = normalizer.Normalizer(
       _CLIP_OBSERVATION, name='observations'
@@ -35,18 +35,19 @@ class Rollouts(tf.Module):
       _CLIP_REWARD, center=False, name='rewards'
     )
     self.reward_normalizer.build([None])
-    self._actor_layers, self._value_layers = actor_layers, value_layers
-    self._head = head
-    self._collected = rows_lib.rollout(env_spec)
-    self._prepared = rows_lib.prepared_rollout(env_spec, head.num_parameters)
     observations = tf.TensorSpec([None, size], tf.float32)
     rewards = tf.TensorSpec([None], tf.float32)
     self._predict = tf.function(
-      self._predictions, autograph=False
-    ).get_concrete_function(observations, observations, rewards)
+      self._predictions, [observations, observations, rewards], autograph=False
+    )
     self._learn = tf.function(
-      self._learn_scales, autograph=False
-    ).get_concrete_function(observations, rewards)
+      self._learn_scales, [observations, rewards], autograph=False
+    )
+    self._actor_outputs = tf.function(
+      lambda scaled: stack.call(actor_layers, scaled),
+      [observations],
+      autograph=False,
+    )
 
   @property
   def row_size(self):
@@ -54,15 +55,14 @@ class Rollouts(tf.Module):
     return self._prepared.size
 
   def prepare(self, rows):
-    """What one rollout trains on.
+    """The rows that one rollout trains on, see `rows.prepared_rollout`.
 
     Args:
       rows: as `Rollout.latest` returned them, `[env steps, ...]`, those of
         `num_envs` environments in turn.
 
     Returns:
-      float32 `[env steps, row_size]`: normalised observation, action, return,
-      advantage, value, parameters of the policy's distribution then.
+      float32 `[env steps, row_size]`.
     """
     config, columns = self._config, self._collected.split(rows)
     scaled, rewards, values, next_values, parameters = (
@@ -92,18 +92,20 @@ class Rollouts(tf.Module):
   def snapshot(self):
     """The policy as it is now, in NumPy, to collect a rollout with.
 
-    For networks as small as these a call of a graph takes many times longer
-    than their arithmetic.
+    For networks as small as ours a call of a graph takes many times longer
+    than their arithmetic. Layers of the user's own are called in a graph; they
+    do not change while a rollout is collected.
 
     Returns:
       Function of observations and noise to actions; see `Agent.act`.
     """
-    scale = self.normalizer.snapshot()
+    scale, act = self.normalizer.snapshot(), self._head.snapshot()
     layers = [_snapshot(layer) for layer in self._actor_layers]
-    act = self._head.snapshot()
 
     def explore(observations, noise):
       outputs = scale(observations)
+      if None in layers:
+        return act(self._actor_outputs(tf.constant(outputs)).numpy(), noise)
       for kernel, bias, activation in layers:
         outputs = activation(outputs @ kernel + bias)
       return act(outputs, noise)
@@ -111,7 +113,7 @@ class Rollouts(tf.Module):
     return explore
 
   def learn_scales(self, rows):
-    """Takes a rollout into the statistics; see `prepare`."""
+    """Updates the scales by a rollout, rows as `prepare` takes them."""
     columns = self._collected.split(rows)
     self._learn(columns['observation'], columns['reward'][:, 0])
 
@@ -150,17 +152,21 @@ class Rollouts(tf.Module):
 
 
 def _snapshot(layer):
-  """Kernel, bias and activation of a Dense layer, sparse or not, in NumPy."""
+  """Kernel, bias and activation of a Dense layer, sparse or not, in NumPy.
+
+  None for another layer or activation than our networks have.
+  """
   plain = getattr(layer, 'layer', layer)
   activations = {
     tf.keras.activations.tanh: np.tanh,
     tf.keras.activations.linear: lambda outputs: outputs,
   }
-  return (
-    plain.kernel.numpy(),
-    plain.bias.numpy(),
-    activations[plain.activation],
-  )
+  if type(plain) is not tf.keras.layers.Dense or not plain.use_bias:
+    return None
+  if plain.activation not in activations:
+    return None
+  activation = activations[plain.activation]
+  return plain.kernel.numpy(), plain.bias.numpy(), activation
 
 
 def generalized_advantages(errors, decays):

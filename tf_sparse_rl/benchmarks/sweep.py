@@ -7,7 +7,8 @@ import sys
 import tempfile
 import time
 
-from tf_sparse_rl.sweeps import driver, local_engine, run_list
+from tf_sparse_rl.runs import ListedRun
+from tf_sparse_rl.sweeps import driver, local_engine
 from tf_sparse_rl.sweeps import outcome as outcome_lib
 from tf_sparse_rl.sweeps import sweep_dir as sweep_dir_lib
 
@@ -109,7 +110,7 @@ def _measure(kind, values):
   """The figures of one engine."""
   num_runs = _RUNS_A_CORE * len(local_engine.available_cores())
   runs = [
-    run_list.Run(f'run{seed}', {**_json(values), 'seed': seed})
+    ListedRun(f'run{seed}', {**_json(values), 'seed': seed})
     for seed in range(num_runs)
   ]
   with tempfile.TemporaryDirectory() as path:
@@ -127,7 +128,7 @@ def _measure(kind, values):
       engine.close()
     if report.failed:
       raise local_engine.EngineError(f'Runs failed: {report.failed}.')
-    used = [sweep_dir.events(run)[-1]['cpu_seconds'] for run in runs]
+    used = [sweep_dir.events(run)[-1].cpu_seconds for run in runs]
   return {
     'runs_an_hour': round(3600 * num_runs / seconds, 1),
     'cpu_seconds_a_run': round(sum(used) / num_runs, 2),

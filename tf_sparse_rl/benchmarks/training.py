@@ -11,7 +11,8 @@ from tf_sparse_rl import config as config_lib
 from tf_sparse_rl import envs, replay, seeds
 from tf_sparse_rl.agents import registry
 from tf_sparse_rl.benchmarks import operations
-from tf_sparse_rl.training import cost, learner, loop, machine, run_dir
+from tf_sparse_rl.runs import RunDir
+from tf_sparse_rl.training import cost, learner, loop, machine
 
 
 def measure(config, warmup_env_steps):
@@ -54,7 +55,7 @@ def env_steps_per_sec(config, warmup_env_steps):
       marks[1:] = [(env_step, time.perf_counter())]
 
   with tempfile.TemporaryDirectory() as path:
-    directory = run_dir.RunDir(path)
+    directory = RunDir(path)
     loop.train(config, directory, on_progress)
   (first, begin), (last, end) = marks
   return (last - first) / (end - begin)

@@ -5,7 +5,12 @@ from tf_sparse_rl.config.config import Config, fields
 from tf_sparse_rl.config.env_names import ATARI_GAMES, gym_id, is_atari
 from tf_sparse_rl.config.evaluation import DIAGNOSTICS
 from tf_sparse_rl.config.files import load_values, to_dict
-from tf_sparse_rl.config.making import make_config, resolve, without_copies
+from tf_sparse_rl.config.making import (
+  length_fields,
+  make_config,
+  resolve,
+  without_copies,
+)
 
 __all__ = [
   'AGENTS',
@@ -15,6 +20,7 @@ __all__ = [
   'fields',
   'gym_id',
   'is_atari',
+  'length_fields',
   'load_values',
   'make_config',
   'resolve',

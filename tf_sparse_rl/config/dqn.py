@@ -1,8 +1,6 @@
 """Fields of DQN."""
 
-import dataclasses
-
-from tf_sparse_rl.config.presets import ByFamily, ByNetwork, Value
+from tf_sparse_rl.config.presets import ByNetwork, Value
 from tf_sparse_rl.config.rows import (
   ABOVE_0,
   PROBABILITY,
@@ -10,26 +8,17 @@ from tf_sparse_rl.config.rows import (
   OneOf,
   Range,
   Record,
+  record,
   row,
 )
 
-NETWORKS = ('mlp', 'nature_cnn', 'impala_resnet')
 _TD_LOSSES = ('squared', 'huber')
 
 
-@dataclasses.dataclass(frozen=True)
+@record
 class Dqn(Record):
-  """DQN, on vectors and on images.
+  """DQN, on vectors and on images."""
 
-  The networks are those of tables 6 (mlp), 4 (nature_cnn) and 5
-  (impala_resnet, whose other values are those of table 4).
-  """
-
-  network: str | None = row(
-    f'one of: {", ".join(NETWORKS)}; the last two are for images',
-    OneOf(NETWORKS),
-    dqn=ByFamily('mlp', 'nature_cnn', 'ours: of the two on Atari the smaller'),
-  )
   adam_epsilon: float | None = row(
     "Adam's epsilon",
     Range(ABOVE_0, 1, 'a number in (0, 1]'),
@@ -83,10 +72,11 @@ class Dqn(Record):
   )
 
   def check(self):
-    """That the replay has something to draw. See base class."""
-    if self.initial_collect_env_steps < self.n_step * self.num_envs:
-      raise ValueError(
-        'Expected initial_collect_env_steps of at least n_step * num_envs. '
-        f'Received: {self.initial_collect_env_steps}, {self.n_step} and '
-        f'{self.num_envs}.'
-      )
+    """Checks that the replay has something to draw when training begins."""
+    collected = self.initial_collect_env_steps
+    n_step, num_envs = self.n_step, self.num_envs
+    self.require(
+      collected >= n_step * num_envs,
+      'initial_collect_env_steps of at least n_step * num_envs',
+      received=f'{collected}, {n_step} and {num_envs}',
+    )

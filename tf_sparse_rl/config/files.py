@@ -21,8 +21,8 @@ def load_values(path):
     path: of a file as a run writes it, or with a few fields only.
 
   Returns:
-    `{field name: value}`; keys that do not start a run (versions, machine)
-      left out.
+    `{field name: value}`; keys that do not start a run (versions, machine,
+      history) left out.
 
   Raises:
     ValueError: if the file is missing, no JSON object, or has unknown fields.
@@ -34,7 +34,7 @@ def load_values(path):
     raise ValueError(f'Cannot read the config {path}: {error}.') from error
   if not isinstance(values, dict):
     raise ValueError(f'Expected a JSON object in {path}. Received: {values!r}.')
-  for name in ('versions', 'machine'):
+  for name in ('versions', 'machine', 'history'):
     values.pop(name, None)
   unknown = sorted(set(values) - {field.name for field in fields()})
   if unknown:

@@ -80,14 +80,7 @@ def resolve(config):
 
 @functools.cache
 def rules(agent):
-  """The presets of an agent, in the order in which they are resolved.
-
-  Args:
-    agent: one of AGENTS.
-
-  Returns:
-    `{field name: rule}`.
-  """
+  """`{field name: rule}` of an agent, in the order of their resolution."""
   found = {
     field.name: field.presets[agent]
     for field in config_lib.fields()
@@ -96,6 +89,18 @@ def rules(agent):
   for record in AGENTS[agent].records:
     found.update(record.shared_presets)
   return dict(sorted(found.items(), key=lambda item: item[1].turn))
+
+
+def length_fields(agent):
+  """Fields whose presets follow from the length of the run.
+
+  Args:
+    agent: one of AGENTS.
+
+  Returns:
+    Tuple of str.
+  """
+  return tuple(n for n, r in rules(agent).items() if r.turn == presets.LAST)
 
 
 def without_copies(loaded, given):

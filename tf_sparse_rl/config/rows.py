@@ -32,14 +32,26 @@ class Range(NamedTuple):
 
 
 class OneOf(NamedTuple):
-  """One of some names."""
+  """One of some names, or perhaps one of the user's own, 'module:name'."""
 
   choices: tuple[str, ...]
+  own: str = ''  # An example of the latter, if it is allowed.
 
   def check(self, name, value):
     """Raises ValueError with the nearest name."""
-    if value not in self.choices:
+    if value in self.choices:
+      return
+    if not self.own:
       raise ValueError(names.unknown(name, value, self.choices))
+    module, colon, attribute = str(value).partition(':')
+    if not colon:
+      text = names.unknown(name, value, self.choices)
+      raise ValueError(f"{text} One of your own is named as in '{self.own}'.")
+    if not (module and attribute.isidentifier()):
+      raise ValueError(
+        f'Expected {name} of your own as module:name, as in {self.own}. '
+        f'Received: {name}={value!r}.'
+      )
 
 
 class SomeOf(NamedTuple):
@@ -110,14 +122,7 @@ class Field(NamedTuple):
     return bool(self.presets)
 
   def check(self, value):
-    """Checks a value by itself.
-
-    Args:
-      value: anything.
-
-    Raises:
-      ValueError: naming the field, what was expected and what received.
-    """
+    """Checks a value by itself; ValueError says what was expected instead."""
     self.check_type(value)
     if self.allowed is not None:
       self.allowed.check(self.name, value)
@@ -159,7 +164,10 @@ def row(meaning, allowed=None, *, default=None, learned=True, **presets):
   return dataclasses.field(default=default, metadata=metadata)
 
 
-@dataclasses.dataclass(frozen=True)
+record = dataclasses.dataclass(frozen=True)
+
+
+@record
 class Record:
   """The fields that one part of a run reads; Config inherits all records."""
 
@@ -174,27 +182,27 @@ class Record:
       ValueError: naming the fields, what was expected and what received.
     """
 
+  def require(self, condition, expected, *names, received=None):
+    """Refuses the config unless a condition holds.
+
+    Args:
+      condition: anything; what is false is refused.
+      expected: what should hold, in words.
+      *names: of the fields that do not agree.
+      received: their values in words, where `name=value, ...` is not plain.
+    """
+    if not condition:
+      if received is None:
+        received = ', '.join(f'{name}={getattr(self, name)}' for name in names)
+      raise ValueError(f'Expected {expected}. Received: {received}.')
+
 
 def read(record, agents):
-  """Reads the rows of a record.
-
-  Args:
-    record: a subclass of Record.
-    agents: tuple of the names of the agents that have it.
-
-  Returns:
-    List of Field.
-  """
+  """The Fields of a subclass of Record, which agents of these names have."""
   hints = typing.get_type_hints(record)
   return [
-    Field(
-      field.name,
-      _kind(hints[field.name]),
-      field.default,
-      agents,
-      **field.metadata,
-    )
-    for field in dataclasses.fields(record)
+    Field(f.name, _kind(hints[f.name]), f.default, agents, **f.metadata)
+    for f in dataclasses.fields(record)
   ]
 
 

@@ -1,6 +1,5 @@
 """Fields of every run: agent, environment, method, length."""
 
-import dataclasses
 import json
 
 from tf_sparse_rl import methods
@@ -13,15 +12,16 @@ from tf_sparse_rl.config.rows import (
   Range,
   Record,
   References,
+  record,
   row,
 )
 
 _CHEETAH = Value('HalfCheetah-v5', 'ours: the first thing to try')
 
 
-@dataclasses.dataclass(frozen=True)
+@record
 class Run(Record):
-  """What is trained, on what and for how long."""
+  """The agent, its environment, the method and the length of the run."""
 
   agent: str = row(
     f'one of: {", ".join(agents.AGENTS)}',
@@ -49,9 +49,15 @@ class Run(Record):
     default='',
   )
   method: str = row(
-    f'one of: {", ".join(methods.METHODS)}',
-    OneOf(tuple(methods.METHODS)),
+    f'one of: {", ".join(methods.METHODS)}; or module:Class, a MaskUpdater of '
+    'your own',
+    OneOf(tuple(methods.METHODS), own='my_module:MyUpdater'),
     default='rigl',
+  )
+  method_kwargs: str = row(
+    'arguments of a method of your own, a JSON object',
+    JsonObject(),
+    default='{}',
   )
   seed: int = row(
     'seed of everything random in the run',
@@ -87,15 +93,26 @@ class Run(Record):
 
   @property
   def imported_modules(self):
-    """Names of the modules that the environment is imported from, a tuple."""
-    named = (self.env_name, *self.env_wrapper_names)
+    """Names of the user's modules that the config names, a tuple."""
+    named = (self.env_name, *self.env_wrapper_names, self.method, self.network)
     found = (env_names.module_of(name) for name in named)
     return tuple(filter(None, dict.fromkeys(found)))
 
+  @property
+  def method_arguments(self):
+    """`method_kwargs` as a dict."""
+    return json.loads(self.method_kwargs)
+
   def check(self):
-    """The length of the run. See base class."""
-    if self.num_env_steps % self.num_envs:
-      raise ValueError(
-        'Expected num_env_steps as a multiple of num_envs. Received: '
-        f'num_env_steps={self.num_env_steps}, num_envs={self.num_envs}.'
-      )
+    """Checks that all environments take equally many env steps, and kwargs."""
+    self.require(
+      self.num_env_steps % self.num_envs == 0,
+      'num_env_steps as a multiple of num_envs',
+      *('num_env_steps', 'num_envs'),
+    )
+    self.require(
+      methods.is_own(self.method) or not self.method_arguments,
+      'method_kwargs with a method of your own, --method=module:Class: the '
+      'fields of the others are flags',
+      *('method_kwargs', 'method'),
+    )

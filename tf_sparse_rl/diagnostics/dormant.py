@@ -13,7 +13,6 @@ class Diagnosis(base.Diagnosis):
   """Shares of dormant units, at several thresholds."""
 
   def of_network(self, view):
-    """See base class."""
     activations = [
       of.outputs
       for layer, of in zip(view.layers[:-1], view.trace.layers)
@@ -23,6 +22,7 @@ class Diagnosis(base.Diagnosis):
     return {
       f'Dormant/{view.name}/{threshold:g}': fraction(activations, threshold)
       for threshold in THRESHOLDS
+      if activations  # In a network of the user's own they may come later.
     }
 
 

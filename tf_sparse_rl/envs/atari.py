@@ -28,10 +28,10 @@ class AtariEnvironment(gymnasium_env.Environment):
   """
 
   def __init__(self, env_name, render_mode=None, kwargs=None, wrappers=()):
-    """Makes the game.
+    """Makes one of config.ATARI_GAMES, or an id such as 'ALE/Freeway-v5'.
 
     Args:
-      env_name: one of config.ATARI_GAMES, or an id such as 'ALE/Freeway-v5'.
+      env_name: the game.
       render_mode: see Gymnasium.
       kwargs: dict, more arguments of ALE's, such as `mode` and `difficulty`.
       wrappers: see `making.make`; around the preprocessed game.
@@ -92,10 +92,7 @@ class AtariEnvironment(gymnasium_env.Environment):
 
 
 def check_name(env_name):
-  """Checks that ALE has a game; imports it.
-
-  Args:
-    env_name: see AtariEnvironment.
+  """Imports ALE and checks that it has a game.
 
   Raises:
     ValueError: if not, with the nearest name, or if it is not installed.

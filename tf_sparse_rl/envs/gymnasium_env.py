@@ -9,7 +9,7 @@ from tf_sparse_rl.envs import checks, errors, making, spaces
 
 
 class Step(NamedTuple):
-  """What one env step returned."""
+  """The result of one env step."""
 
   observation: np.ndarray  # the one reached, see EnvSpec
   reward: float
@@ -79,14 +79,11 @@ class Environment:
     return self._observe('reset', observation)
 
   def step(self, action):
-    """Takes one env step.
+    """Takes one env step; returns a Step.
 
     Args:
       action: int from 0 to `num_actions` - 1, ints `[action_size]` likewise, or
         float array `[action_size]`, which is clipped to the bounds.
-
-    Returns:
-      A Step.
 
     Raises:
       EnvError: see `reset`.
@@ -133,10 +130,7 @@ class Environment:
     self._actions = actions[:count]
 
   def restore(self, position):
-    """Plays an episode again up to a position.
-
-    Args:
-      position: what `position` returned.
+    """Plays an episode again up to what `position` returned.
 
     Returns:
       Observation, see `reset`; that of then, if the environment is a function

@@ -51,13 +51,7 @@ def from_name(env_name, render_mode=None, kwargs=None, wrappers=()):
 
 
 def make(config):
-  """The environment of a run.
-
-  Args:
-    config: a Config.
-
-  Returns:
-    An Environment.
+  """The Environment of a Config.
 
   Raises:
     ValueError: see `from_name`; or for actions that the agent cannot take.

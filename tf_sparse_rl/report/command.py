@@ -3,8 +3,8 @@
 from absl import flags, logging
 
 from tf_sparse_rl import flags as run_flags
+from tf_sparse_rl import runs as runs_lib
 from tf_sparse_rl.report import completeness, conditions, out_dir
-from tf_sparse_rl.report import runs as runs_lib
 
 _FLAGS = ('sweep_dir', 'out', 'allow_unfinished', 'num_resamples')
 
@@ -20,12 +20,16 @@ def main(argv):
       )
   out = values['out']
   try:
-    every = conditions.group(runs_lib.read(values['sweep_dir']))
+    runs = runs_lib.read(values['sweep_dir'])
+    unreadable = [run for run in runs if run.config is None]
+    every = conditions.group([run for run in runs if run.config is not None])
+    if not every:
+      raise runs_lib.RunsError(unreadable[0].damage)
     if not values['allow_unfinished']:
       completeness.check(every)
     out_dir.check(out)
-    page = _writing().write(every, out, values['num_resamples'])
-  except runs_lib.ReportError as error:
+    page = _writing().write(every, out, values['num_resamples'], unreadable)
+  except runs_lib.RunsError as error:
     raise run_flags.UserError(str(error)) from error
   except OSError as error:
     raise run_flags.UserError(f'Writing to {out} failed: {error}.') from error

@@ -1,6 +1,6 @@
 """Which seeds are missing under which conditions."""
 
-from tf_sparse_rl.report import runs as runs_lib
+from tf_sparse_rl import runs as runs_lib
 
 
 def check(conditions):
@@ -10,14 +10,14 @@ def check(conditions):
     conditions: list of Condition.
 
   Raises:
-    ReportError: naming what is missing.
+    RunsError: naming what is missing.
   """
   missing = [
     f'{c.cell.agent} {c.env_name} {c.cell.label}: {_seed_list(c, seeds)}'
     for c, seeds in missing_seeds(conditions)
   ]
   if missing:
-    raise runs_lib.ReportError(
+    raise runs_lib.RunsError(
       'Expected a finished run of every seed under every condition. Missing:\n'
       '  ' + '\n  '.join(missing) + '\nFinish these runs, or report what is '
       'there, marked as unfinished, with --allow_unfinished.'
@@ -44,6 +44,6 @@ def missing_seeds(conditions):
 
 
 def _seed_list(condition, seeds):
-  there = {run.config.seed: run.status for run in condition.runs}
+  there = {run.config.seed: run.damage or run.status for run in condition.runs}
   words = [f'{s} ({there.get(s, "no such run")})' for s in seeds]
   return f'seed{"s" if len(words) > 1 else ""} {", ".join(words)}'

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from tf_sparse_rl import config as config_lib
 from tf_sparse_rl import methods
-from tf_sparse_rl.report import runs as runs_lib
+from tf_sparse_rl import runs as runs_lib
 
 # In the order of the paper's figures.
 METHODS = tuple(methods.COMPARED)
@@ -27,7 +27,7 @@ class Cell(NamedTuple):
   """What is compared: a condition without its environment."""
 
   agent: str
-  method: str  # one of METHODS
+  method: str  # one of METHODS, or the user's own
   sparsity: float  # of small dense networks, the one that they match
   distribution: str  # '' for dense
   variant: str  # fields set off from the others, 'weight_decay=0.001'; or ''
@@ -35,7 +35,7 @@ class Cell(NamedTuple):
   @property
   def label(self):
     """The cell in a few words."""
-    words = [METHOD_NAMES[self.method]]
+    words = [methods.get(self.method).label]
     if self.sparsity:
       words.append(f'{self.sparsity:g}')
     if self.distribution not in ('', 'erk'):
@@ -75,7 +75,7 @@ def group(runs):
     List of Condition, sorted by agent, environment, method, sparsity.
 
   Raises:
-    ReportError: if two runs are the same, seed included.
+    RunsError: if two runs are the same, seed included.
   """
   variants = _variants(runs)
   named = sorted(
@@ -188,7 +188,7 @@ def _order(cell, config):
   return (
     cell.agent,
     config.env_name,
-    METHODS.index(cell.method),
+    methods.order(cell.method),
     cell.sparsity,
     cell.distribution,
     cell.variant,
@@ -199,7 +199,7 @@ def _order(cell, config):
 def _check_seeds_differ(members):
   for a, b in zip(members, members[1:]):
     if a.config.seed == b.config.seed:
-      raise runs_lib.ReportError(
+      raise runs_lib.RunsError(
         f'Expected one run of each seed. Received the same run twice: {a.name} '
         f'and {b.name}. Move one of them away.'
       )

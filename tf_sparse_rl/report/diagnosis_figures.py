@@ -64,7 +64,7 @@ def _networks(study):
       for r in study.results
       for run in r.condition.finished
       for result in run.results
-      for tag in result.get('diagnosis', {})
+      for tag in result.diagnosis or {}
     }
   )
 
@@ -81,9 +81,9 @@ def _values(condition, tag):
   """
   by_run = [
     {
-      result['env_step']: result['diagnosis'][tag]
+      result.env_step: result.diagnosis[tag]
       for result in run.results
-      if tag in result.get('diagnosis', {})
+      if tag in (result.diagnosis or {})
     }
     for run in condition.finished
   ]

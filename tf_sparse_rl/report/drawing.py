@@ -49,7 +49,7 @@ def style(method):
   Returns:
     dict for `Axes.plot`.
   """
-  row = methods.COMPARED[method]
+  row = methods.get(method)
   return {
     'color': row.color,
     'marker': row.marker,

@@ -3,8 +3,8 @@
 from typing import NamedTuple
 
 from tf_sparse_rl import methods
-from tf_sparse_rl.report import completeness, conditions, study
-from tf_sparse_rl.report import runs as runs_lib
+from tf_sparse_rl import runs as runs_lib
+from tf_sparse_rl.report import completeness, study
 
 
 class Headline(NamedTuple):
@@ -16,19 +16,21 @@ class Headline(NamedTuple):
   warnings: list  # of str
 
 
-def build(every, studies):
+def build(every, studies, unreadable=()):
   """Words and numbers for the top of the page.
 
   Args:
     every: list of Condition.
     studies: list of AgentStudy.
+    unreadable: Runs without a config.
 
   Returns:
     Headline.
   """
   counts = study.statuses(every)
+  num_runs = sum(counts.values()) + len(unreadable)
   tiles = [
-    (_of(counts[runs_lib.FINISHED], sum(counts.values())), 'runs finished'),
+    (_of(counts[runs_lib.FINISHED], num_runs), 'runs finished'),
     (len({c.env_name for c in every}), 'environments'),
     (len({c.cell.method for c in every}), 'methods'),
     (len({s for x in studies for s in x.seeds}), 'seeds'),
@@ -37,7 +39,10 @@ def build(every, studies):
   agents = ' and '.join(s.agent.upper() for s in studies)
   findings = [words for s in studies for words in _findings(s)]
   return Headline(
-    f'Sparse training of {agents}', findings, tiles, _warnings(every, studies)
+    f'Sparse training of {agents}',
+    findings,
+    tiles,
+    _warnings(every, studies, unreadable),
   )
 
 
@@ -71,8 +76,14 @@ def _findings(agent_study):
   return words
 
 
-def _warnings(every, studies):
+def _warnings(every, studies, unreadable):
+  members = (run for c in every for run in c.runs)
   found = [
+    f'Damaged and left out: {run.name}. {run.damage}'
+    for run in (*unreadable, *members)
+    if run.damage
+  ]
+  found += [
     f'Unfinished: {c.cell.agent.upper()} {c.env_name} {c.cell.label} has '
     f'{len(c.finished)} of {len(c.finished) + len(seeds)} seeds.'
     for c, seeds in completeness.missing_seeds(every)
@@ -99,7 +110,7 @@ def _off_target(condition):
     return None
   if config.parameter_budget:  # Biases count in it, in sparsity they do not.
     return None
-  ended = [run.summary['sparsity'] for run in condition.finished]
+  ended = [run.summary.sparsity for run in condition.finished]
   worst = max(
     ended, key=lambda s: abs(s - cell.sparsity), default=cell.sparsity
   )
@@ -112,7 +123,7 @@ def _off_target(condition):
 
 
 def _words(cell):
-  words = f'{conditions.METHOD_NAMES[cell.method]} at {cell.sparsity:g}'
+  words = f'{methods.get(cell.method).label} at {cell.sparsity:g}'
   if cell.distribution != 'erk':
     words += f' ({cell.distribution})'
   return f'{words} with {cell.variant}' if cell.variant else words

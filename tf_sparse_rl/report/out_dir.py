@@ -2,7 +2,7 @@
 
 import pathlib
 
-from tf_sparse_rl.report import runs
+from tf_sparse_rl import runs
 
 # Stands in index.html.
 MARK = '<meta name="generator" content="tf_sparse_rl.report">'
@@ -15,7 +15,7 @@ def check(out):
     out: path of a directory, which need not exist.
 
   Raises:
-    ReportError: if there are other files.
+    RunsError: if there are other files.
     OSError: if it cannot be read.
   """
   out = pathlib.Path(out)
@@ -23,7 +23,7 @@ def check(out):
     return
   index = out / 'index.html'
   if not index.is_file() or MARK not in index.read_text('utf-8'):
-    raise runs.ReportError(
+    raise runs.RunsError(
       f'Expected --out to be new, empty or an older report. Received: {out} '
       'with other files. Choose another --out.'
     )

@@ -8,14 +8,8 @@ from typing import NamedTuple
 import jinja2
 import markupsafe
 
-from tf_sparse_rl.report import (
-  aggregates,
-  conditions,
-  drawing,
-  out_dir,
-  runs,
-  tables,
-)
+from tf_sparse_rl import methods, runs
+from tf_sparse_rl.report import aggregates, out_dir, tables
 
 _DATA = pathlib.Path(__file__).parent / 'data'
 # Tables with more rows get a field to filter them.
@@ -75,7 +69,7 @@ def _environment():
   )
   environment.globals.update(
     base64=lambda content: base64.b64encode(content).decode('ascii'),
-    colors=_COLORS,
+    color_of=_color_of,
     kind_of=_kind_of,
     many_rows=_MANY_ROWS,
     sort_key=_sort_key,
@@ -119,7 +113,7 @@ def _read(name):
   return markupsafe.Markup((_DATA / name).read_text('utf-8'))
 
 
-_COLORS = {
-  label: drawing.style(method)['color']
-  for method, label in conditions.METHOD_NAMES.items()
-}
+def _color_of(label):
+  """The colour of a method by its label."""
+  names = {row.label: name for name, row in methods.COMPARED.items()}
+  return methods.get(names.get(label, label)).color

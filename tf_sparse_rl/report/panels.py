@@ -105,7 +105,7 @@ def _has_noise(condition):
 def _noise_returns(condition):
   """(noise levels that all runs have, returns `[runs, levels]`)."""
   by_run = [
-    {n['noise_std']: n['return_mean'] for n in run.noise}
+    {n.noise_std: n.return_mean for n in run.noise}
     for run in condition.finished
   ]
   stds = sorted(set.intersection(*map(set, by_run)))

@@ -1,6 +1,7 @@
 """The tables of one agent's results, each one function."""
 
-from tf_sparse_rl.report import aggregates, conditions, tables
+from tf_sparse_rl import methods
+from tf_sparse_rl.report import aggregates, tables
 from tf_sparse_rl.report.tables import Column
 
 # Columns of a cell.
@@ -225,7 +226,7 @@ def cell_values(cell):
     (name, sparsity, distribution or None).
   """
   return (
-    conditions.METHOD_NAMES[cell.method],
+    methods.get(cell.method).label,
     cell.sparsity,
     cell.distribution or None,
   )

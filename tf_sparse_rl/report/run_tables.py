@@ -7,32 +7,33 @@ from tf_sparse_rl.report import conditions, scores, tables
 from tf_sparse_rl.report.tables import Column, Link
 
 
-def runs(all_conditions, out_dir):
+def runs(all_conditions, out_dir, unreadable=()):
   """Every run with links to its directory and config.
 
   Args:
     all_conditions: list of Condition.
     out_dir: where the report is written; links lead from there.
+    unreadable: Runs without a config.
 
   Returns:
     Table.
   """
-  rows = []
+  rows = [(r.name, _status(r), *[None] * 8) for r in unreadable]
   for condition in all_conditions:
     for run in condition.runs:
       started = bool(run.versions)
-      last = run.results[-1] if run.results else {}
+      last = run.results[-1] if run.results else None
       commit = run.versions.get('git_commit')
       rows.append(
         (
           Link(run.name, _relative(run.path, out_dir)) if started else run.name,
-          run.status,
+          _status(run),
           condition.env_name,
           condition.cell.label,
           run.config.seed,
-          run.summary and run.summary['final_return'],
-          run.summary and run.summary['best_return'],
-          last.get('env_step', 0),
+          run.summary and run.summary.final_return,
+          run.summary and run.summary.best_return,
+          last.env_step if last else 0,
           Link('config', _relative(run.path / 'config.json', out_dir))
           if started
           else None,
@@ -131,6 +132,10 @@ def references(studies):
     Column('source', long=True),
   )
   return tables.Table('references', 'Reference scores', columns, rows)
+
+
+def _status(run):
+  return f'{run.status}: {run.damage}' if run.damage else run.status
 
 
 def _relative(path, out_dir):

@@ -5,10 +5,10 @@ import dataclasses
 import numpy as np
 
 from tf_sparse_rl import methods
+from tf_sparse_rl import runs as runs_lib
 from tf_sparse_rl.report import aggregates, conditions, scores
-from tf_sparse_rl.report import runs as runs_lib
 
-# Fields of summary.json that a condition has the mean of.
+# Fields of Summary that a condition has the mean of.
 COSTS = (
   'parameters',
   'nonzero',
@@ -130,7 +130,7 @@ def _agent_study(agent, members, num_resamples):
 
 def _result(condition, num_resamples):
   finished = condition.finished
-  returns = [run.summary['final_return'] for run in finished]
+  returns = [run.summary.final_return for run in finished]
   return Result(
     condition,
     aggregates.mean(returns, num_resamples) if returns else None,
@@ -139,7 +139,7 @@ def _result(condition, num_resamples):
 
 
 def _mean_cost(finished, name):
-  values = [run.summary.get(name) for run in finished]
+  values = [getattr(run.summary, name) for run in finished]
   return None if not values or None in values else sum(values) / len(values)
 
 
@@ -187,7 +187,7 @@ def _baseline(found, method, sparsity):
 
 def _cell_order(item):
   cell = item[0]
-  return (conditions.METHODS.index(cell.method), *cell[2:])
+  return (methods.order(cell.method), *cell[2:])
 
 
 def score_matrix(members):
@@ -203,7 +203,7 @@ def score_matrix(members):
   columns = []
   for condition in members:
     by_seed = {run.config.seed: run for run in condition.finished}
-    returns = [by_seed[s].summary['final_return'] for s in seeds]
+    returns = [by_seed[s].summary.final_return for s in seeds]
     reference = scores.reference(condition.env_name)
     columns.append(reference.normalize(np.array(returns, float)))
   return np.stack(columns, axis=1)
@@ -226,9 +226,7 @@ def curves(condition, seeds=None):
     chosen = [run for run in chosen if run.config.seed in seeds]
   if not chosen:
     return np.zeros(0), np.zeros((0, 0))
-  by_run = [
-    {r['env_step']: r['return_mean'] for r in run.results} for run in chosen
-  ]
+  by_run = [{r.env_step: r.return_mean for r in run.results} for run in chosen]
   env_steps = sorted(set.intersection(*map(set, by_run)))
   returns = [[values[step] for step in env_steps] for values in by_run]
   return np.array(env_steps), np.array(returns, float)
@@ -244,5 +242,4 @@ def statuses(all_conditions):
     `{status: number of runs}`.
   """
   every = [run.status for c in all_conditions for run in c.runs]
-  order = (runs_lib.FINISHED, runs_lib.UNFINISHED, runs_lib.NOT_STARTED)
-  return {status: every.count(status) for status in order}
+  return {status: every.count(status) for status in runs_lib.STATUSES}

@@ -21,19 +21,20 @@ from tf_sparse_rl.report import (
 _PARTS = ('figures', 'tables')
 
 
-def write(every, out, num_resamples=2000):
+def write(every, out, num_resamples=2000, unreadable=()):
   """Writes the report on some runs.
 
   Args:
     every: list of Condition; missing runs are marked.
     out: directory of the report; an older one there is replaced.
     num_resamples: of each bootstrap.
+    unreadable: Runs without a config, which are shown as damaged.
 
   Returns:
     Path of index.html.
 
   Raises:
-    ReportError: if `out` has other files.
+    RunsError: if `out` has other files.
   """
   out_dir.check(out)
   out = pathlib.Path(out)
@@ -41,7 +42,7 @@ def write(every, out, num_resamples=2000):
   studies = study.build(every, num_resamples)
   sections = [_section(s, out) for s in studies]
   about = [
-    run_tables.runs(every, out),
+    run_tables.runs(every, out, unreadable),
     run_tables.settings(every),
     run_tables.references(studies),
     run_tables.versions(every),
@@ -49,7 +50,7 @@ def write(every, out, num_resamples=2000):
   about = [table for table in about if table is not None]
   # First, for by it the directory is known as one of a report.
   index = out / 'index.html'
-  summary = headline.build(every, studies)
+  summary = headline.build(every, studies, unreadable)
   files.write(index, page.render(summary, sections, about))
   for part in _PARTS:
     shutil.rmtree(out / part, ignore_errors=True)

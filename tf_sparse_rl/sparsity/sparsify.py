@@ -3,7 +3,12 @@
 import tensorflow as tf
 
 from tf_sparse_rl import methods, seeds
-from tf_sparse_rl.sparsity import cloning, distributions, initializers
+from tf_sparse_rl.sparsity import (
+  cloning,
+  distributions,
+  initializers,
+  updaters,
+)
 from tf_sparse_rl.sparsity import layers as layers_lib
 from tf_sparse_rl.sparsity.spec import SparsitySpec
 
@@ -29,8 +34,9 @@ def sparsify(
       included, or a list of plain layers that follow one another. It is
       cloned with its weights and left alone. A layer may consist of others,
       if it has `layers` and `copy(layers=...)`.
-    method: a name of `methods.METHODS`. 'static', 'set' or 'rigl': masks are
-      drawn at random; 'prune': they start as ones; 'dense': a mere copy.
+    method: a name of `methods.METHODS`, or 'module:Class' of a MaskUpdater.
+      'static', 'set' or 'rigl': masks are drawn at random; 'prune': they start
+      as ones; 'dense': a mere copy.
     target_sparsity: fraction of zeros of all kernels together, in [0, 1).
     distribution: 'uniform', 'er' or 'erk'.
     seed: of the random masks; int.
@@ -75,14 +81,13 @@ def sparsify_as(spec, model_or_layers, input_shape=None):
   Raises:
     ValueError: see `sparsify`.
   """
-  method = methods.METHODS[spec.method]
-  if method.updater is None:
+  if methods.get(spec.method).updater is None:
     return cloning.clone(model_or_layers, cloning.plain_copy, input_shape)
   built = model_or_layers
   if not isinstance(built, tf.keras.Model):
     built = cloning.clone(built, cloning.plain_copy, input_shape)
   clone = cloning.clone(built, _wrapper(spec, _kernel_shapes(built)))
-  if not method.starts_dense:
+  if not updaters.starts_dense(spec.method):
     _draw_masks(clone, spec.seed, spec.sparsity_aware_init)
   return clone
 

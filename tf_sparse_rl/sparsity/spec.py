@@ -21,10 +21,10 @@ class SparsitySpec:
 
   def __post_init__(self):
     """Refuses an unknown method."""
-    if self.method not in methods.METHODS:
+    if not (self.method in methods.METHODS or methods.is_own(self.method)):
       raise ValueError(
-        f'Expected method to be one of {tuple(methods.METHODS)}. '
-        f'Received: method={self.method!r}.'
+        f'Expected method to be one of {tuple(methods.METHODS)}, or '
+        f"'module:Class'. Received: method={self.method!r}."
       )
 
   @classmethod

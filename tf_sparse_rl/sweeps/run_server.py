@@ -19,7 +19,7 @@ import time
 import traceback
 
 from tf_sparse_rl import quiet
-from tf_sparse_rl.training import run_dir as run_dir_lib
+from tf_sparse_rl import runs as runs_lib
 
 # Python modules that a run would otherwise import later.
 _PRELOADED = (
@@ -121,7 +121,7 @@ def _run(command, server):
 
 def _wait_for(root_dir):
   """Lets an earlier attempt, whose engine was killed, save itself."""
-  run_dir = run_dir_lib.RunDir(root_dir)
+  run_dir = runs_lib.RunDir(root_dir)
   end = time.monotonic() + _PATIENCE_SECONDS
   while run_dir.in_use() and time.monotonic() < end:
     time.sleep(0.1)

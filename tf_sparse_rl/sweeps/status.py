@@ -4,22 +4,22 @@ import collections
 from typing import NamedTuple
 
 from tf_sparse_rl import methods, text_table
+from tf_sparse_rl import runs as runs_lib
 from tf_sparse_rl.sweeps import outcome as outcome_lib
-from tf_sparse_rl.sweeps import run_list
 
-STATES = ('finished', 'running', 'failed', 'missing')
+STATES = ('finished', 'running', 'failed', 'missing', runs_lib.DAMAGED)
 
 
 class RunStatus(NamedTuple):
   """How far one run is."""
 
-  run: run_list.Run
+  run: runs_lib.ListedRun
   state: str  # one of STATES
   reason: str  # why it is in this state
   env_step: int  # of its last evaluation
   num_env_steps: int
-  seconds: float  # that the env steps took
-  final_return: float | None
+  seconds: float = 0.0  # that the env steps took
+  final_return: float | None = None
 
 
 def read(sweep_dir, runs):
@@ -27,7 +27,7 @@ def read(sweep_dir, runs):
 
   Args:
     sweep_dir: a SweepDir.
-    runs: list of Run.
+    runs: list of ListedRun.
 
   Returns:
     List of RunStatus.
@@ -36,41 +36,43 @@ def read(sweep_dir, runs):
 
 
 def _read(sweep_dir, run):
-  run_dir = sweep_dir.run_dir(run)
-  num_env_steps = run.config().num_env_steps
-  summary = run_dir.read_summary()
-  if summary is not None:
-    return RunStatus(
-      *(run, 'finished', ''),
-      *(num_env_steps, num_env_steps),
-      summary.get('wall_seconds', 0.0),
-      summary.get('final_return'),
-    )
-  results = run_dir.read_results()
-  last = results[-1] if results else {'env_step': 0, 'wall_seconds': 0.0}
-  at = f'at env step {last["env_step"]:,} of {num_env_steps:,}'
-  state, reason = _unfinished(sweep_dir, run, at if results else '')
-  steps = (last['env_step'], num_env_steps, last.get('wall_seconds', 0.0))
-  return RunStatus(run, state, reason, *steps, None)
+  run_dir, length = sweep_dir.run_dir(run), 0
+  try:
+    length = run.config().num_env_steps
+    summary = run_dir.read_summary()
+    if summary is not None:
+      seconds, final_return = summary.wall_seconds, summary.final_return
+      return RunStatus(
+        run, 'finished', '', length, length, seconds, final_return
+      )
+    results = run_dir.read_results()
+  except (ValueError, runs_lib.RunsError) as error:
+    return RunStatus(run, runs_lib.DAMAGED, str(error), 0, length)
+  if not results:
+    return RunStatus(run, *_unfinished(sweep_dir, run, ''), 0, length)
+  last = results[-1]
+  at = f'at env step {last.env_step:,} of {length:,}'
+  state, reason = _unfinished(sweep_dir, run, at)
+  return RunStatus(run, state, reason, last.env_step, length, last.wall_seconds)
 
 
 def _unfinished(sweep_dir, run, at):
   """(state, reason) of a run without a summary."""
   events = sweep_dir.events(run)
-  num_attempts = sum(event['event'] == 'begin' for event in events)
+  num_attempts = sum(event.event == 'begin' for event in events)
   if sweep_dir.run_dir(run).in_use():
-    begun = events and events[-1]['event'] == 'begin'
-    where = f' on {events[-1]["host"]}' if begun else ''
+    begun = events and events[-1].event == 'begin'
+    where = f' on {events[-1].host}' if begun else ''
     return 'running', f'{at or "starting"}{where}'
   if not events:
     return 'missing', f'interrupted {at}' if at else 'not started'
-  if events[-1]['event'] == 'begin':
-    where = f'on {events[-1]["host"]}'
+  if events[-1].event == 'begin':
+    where = f'on {events[-1].host}'
     return (
       'missing',
       f'lost {where} {at}' if at else f'starting or lost {where}',
     )
-  outcome = outcome_lib.Outcome(events[-1]['exit_code'], events[-1]['reason'])
+  outcome = outcome_lib.Outcome(events[-1].exit_code, events[-1].reason)
   if outcome.stopped:
     return 'missing', f'stopped {at}' if at else 'stopped before it began'
   attempts = f'attempt {num_attempts}' + (f', {at}' if at else '')
@@ -125,15 +127,15 @@ def table(statuses, num_parallel):
   groups = collections.defaultdict(collections.Counter)
   for status in statuses:
     groups[_group(status.run)][status.state] += 1
+  groups['total', '', ''] = total = sum(groups.values(), collections.Counter())
+  states = [s for s in STATES if s != runs_lib.DAMAGED or total[s]]
   rows = [
-    [*group, *(str(counts[state]) for state in STATES)]
+    [*group, *(str(counts[state]) for state in states)]
     for group, counts in groups.items()
   ]
-  total = collections.Counter(status.state for status in statuses)
-  rows.append(['total', '', '', *(str(total[state]) for state in STATES)])
-  header = ('env_name', 'method', 'sparsity', *STATES)
+  header = ('env_name', 'method', 'sparsity', *states)
   lines = [text_table.format_table(header, rows, left=3, total=True)]
-  for state in ('running', 'failed'):
+  for state in ('running', 'failed', runs_lib.DAMAGED):
     lines += _listed(state, statuses)
   lines += _missing(statuses)
   lines += ['', _time_left(statuses, num_parallel)]

@@ -6,20 +6,27 @@ logs/ID.log           what its attempts printed
 attempts/ID.jsonl     a line at the begin and the end of each attempt
 """
 
-import collections
 import contextlib
+import dataclasses
 import json
 import os
 import pathlib
 import time
 
 from tf_sparse_rl import files, locks
-from tf_sparse_rl.sweeps import run_list
-from tf_sparse_rl.training import run_dir as run_dir_lib
+from tf_sparse_rl import runs as runs_lib
 
 
-class SweepDirError(Exception):
-  """The directory cannot be used; the message says why and what to do."""
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Event(runs_lib.Record):
+  """A line about an attempt of a run."""
+
+  event: str  # 'begin' or 'end'
+  exit_code: int | None = None  # None if its process was killed or lost
+  reason: str = ''
+  cpu_seconds: float | None = None
+  time: float  # of day
+  host: str
 
 
 class SweepDir:
@@ -40,70 +47,45 @@ class SweepDir:
 
   def run_dir(self, run):
     """The RunDir of a run."""
-    return run_dir_lib.RunDir(self.path / 'runs' / run.id)
+    return runs_lib.RunDir(self.path / 'runs' / run.id)
 
   def log_path(self, run):
     """What the attempts of a run printed."""
     return self.path / 'logs' / f'{run.id}.log'
 
   def read_runs(self):
-    """The runs on the list, in order; none if there is no list.
-
-    Raises:
-      SweepDirError: if a line is not one of a run.
-    """
-    if not self.list_path.exists():
-      return []
-    runs = []
-    for i, line in enumerate(self.list_path.read_text('utf-8').splitlines()):
-      try:
-        run = run_list.Run(**json.loads(line))
-        if not run.id or os.path.basename(run.id) != run.id:
-          raise ValueError('its id is no name of a directory')
-        runs.append(run)
-      except (ValueError, TypeError) as error:
-        raise SweepDirError(
-          'Expected {"id": ..., "flags": {...}} in line '
-          f'{i} of {self.list_path}. Received: {line!r}.'
-        ) from error
-    ids = [run.id for run in runs]
-    twice = [i for i, n in collections.Counter(ids).items() if n > 1]
-    if twice:
-      raise SweepDirError(
-        f'Expected every id once in {self.list_path}. Received twice: '
-        f'{", ".join(twice)}.'
-      )
-    return runs
+    """The list of runs; see `runs.read_list`."""
+    return runs_lib.read_list(self.list_path)
 
   def missing(self, runs):
     """Those of the runs that are not on the list.
 
     Args:
-      runs: list of Run.
+      runs: list of ListedRun.
 
     Returns:
-      List of Run.
+      List of ListedRun.
 
     Raises:
-      SweepDirError: if a run is there with other flags.
+      RunsError: if a run is there with other flags.
     """
     there = {run.id: run for run in self.read_runs()}
     for run in runs:
       if run.id in there and there[run.id] != run:
-        raise SweepDirError(_other_flags(self.path, there[run.id], run))
+        raise runs_lib.RunsError(_other_flags(self.path, there[run.id], run))
     return [run for run in runs if run.id not in there]
 
   def add(self, runs):
     """Puts runs on the list; lines that are there keep their number.
 
     Args:
-      runs: list of Run.
+      runs: list of ListedRun.
 
     Returns:
-      Those that were not on it, a list of Run.
+      Those that were not on it, a list of ListedRun.
 
     Raises:
-      SweepDirError: if a run is there with other flags, or nothing can be
+      RunsError: if a run is there with other flags, or nothing can be
         written.
     """
     try:
@@ -112,9 +94,11 @@ class SweepDir:
         missing = self.missing(runs)
         if missing:
           every = [*self.read_runs(), *missing]
-          files.write_json_lines(self.list_path, (r._asdict() for r in every))
+          files.write_json_lines(self.list_path, (r.to_json() for r in every))
     except OSError as error:
-      raise SweepDirError(f'Cannot write to {self.path}: {error}.') from error
+      raise runs_lib.RunsError(
+        f'Cannot write to {self.path}: {error}.'
+      ) from error
     return missing
 
   @contextlib.contextmanager
@@ -122,13 +106,13 @@ class SweepDir:
     """Holds the sweep against a second engine that would do the same runs.
 
     Raises:
-      SweepDirError: if another process works on it.
+      RunsError: if another process works on it.
     """
     with contextlib.ExitStack() as stack:
       try:
         stack.enter_context(locks.held(self.path / '.lock', seconds=0))
       except BlockingIOError:
-        raise SweepDirError(
+        raise runs_lib.RunsError(
           f'Another process works on the sweep in {self.path}. Wait for it, or '
           'look at it with --status.'
         ) from None
@@ -138,21 +122,21 @@ class SweepDir:
     """Adds a line to what is known of the attempts of a run.
 
     Args:
-      run: a Run.
-      **event: JSON types.
+      run: a ListedRun.
+      **event: fields of Event.
     """
-    line = {**event, 'time': round(time.time(), 3), 'host': os.uname().nodename}
+    line = Event(time=round(time.time(), 3), host=os.uname().nodename, **event)
     path = self._attempts_path(run)
     path.parent.mkdir(parents=True, exist_ok=True)
-    files.append_json_line(path, line)
+    files.append_json_line(path, line.to_json())
 
   def events(self, run):
-    """The lines about attempts of a run, dicts; torn ones are left out."""
+    """The Events of the attempts of a run; damaged lines are left out."""
     path = self._attempts_path(run)
     events = []
-    for line in path.read_text('utf-8').split('\n') if path.exists() else []:
+    for line in path.read_bytes().split(b'\n') if path.exists() else []:
       with contextlib.suppress(ValueError):
-        events.append(json.loads(line))
+        events.append(Event.from_json(json.loads(line)))
     return events
 
   def _attempts_path(self, run):

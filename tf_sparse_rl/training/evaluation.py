@@ -19,13 +19,6 @@ class Returns(NamedTuple):
   lengths: list  # env steps, int
   num_stopped: int = 0  # episodes that were stopped at the limit
 
-  @property
-  def stopped(self):
-    """What a line of results says of stopped episodes; {} if none was."""
-    if not self.num_stopped:
-      return {}
-    return {'num_stopped_episodes': self.num_stopped}
-
 
 class Evaluator:
   """Plays episodes side by side, so that one graph call acts in all."""
@@ -37,7 +30,7 @@ class Evaluator:
     num_env_steps=0,
     max_episode_env_steps=math.inf,
   ):
-    """Takes the environments.
+    """Keeps what is asked for.
 
     Args:
       environments: list of Environments, of one kind; each plays an episode.
@@ -62,8 +55,7 @@ class Evaluator:
       stop: asked now and then whether to give up.
 
     Returns:
-      Returns, in the order in which the episodes began, or None if it was
-      given up.
+      Returns in the order of the episodes' starts; None if it was given up.
     """
     seeds = rng.integers(2**31, size=len(self._envs))
     observations = np.stack(
@@ -111,7 +103,7 @@ def evaluate_with_noise(
   """Plays episodes from the same starts at each level of noise.
 
   Args:
-    environments: list of Environments of one kind, one an episode.
+    environments: see Evaluator.
     act: see `Evaluator.evaluate`.
     stds: standard deviations of the noise in observations: of images in levels
       of grey; of flat observations as multiples of each entry's own standard

@@ -1,12 +1,13 @@
-"""What a run writes down of itself: lines of results.jsonl, summary.json."""
+"""Makes the records of a run while it trains."""
 
 import numpy as np
 
+from tf_sparse_rl import runs
 from tf_sparse_rl.training import cost
 
 
-def line(config, now, agent, outcome):
-  """One line of results.jsonl.
+def evaluation(config, now, agent, outcome):
+  """The record of an evaluation.
 
   Args:
     config: a Config.
@@ -15,43 +16,45 @@ def line(config, now, agent, outcome):
     outcome: Returns of the evaluation.
 
   Returns:
-    dict of JSON types.
+    An Evaluation.
   """
   count = cost.total(agent)
-  diagnosis = {'diagnosis': now.diagnosis} if config.diagnostics else {}
-  return {
-    'env_step': now.env_step,
-    'train_step': agent.train_step,
-    'return_mean': float(np.mean(outcome.returns)),
-    'returns': outcome.returns,
-    'sparsity': count.sparsity,
-    'nonzero': count.nonzero,
-    'train_step_flops': cost.train_step_flops(agent, config.batch_size),
-    **outcome.stopped,
-    **diagnosis,
+  return runs.Evaluation(
+    env_step=now.env_step,
+    train_step=agent.train_step,
+    return_mean=float(np.mean(outcome.returns)),
+    returns=outcome.returns,
+    sparsity=count.sparsity,
+    nonzero=count.nonzero,
+    train_step_flops=cost.train_step_flops(agent, config.batch_size),
+    num_stopped_episodes=outcome.num_stopped or None,
+    diagnosis=now.diagnosis if config.diagnostics else None,
     **now.clock.figures(),
-  }
+  )
 
 
-def totals(now, agent):
-  """What summary.json says besides the returns.
+def summary(now, agent, machine):
+  """The summary of a run that has come to its end.
 
   Args:
-    now: a State, at the end.
+    now: a State.
     agent: a `base.Agent`.
+    machine: dict of JSON types, what it ran on.
 
   Returns:
-    dict of JSON types.
+    A Summary.
   """
   count = cost.total(agent)
-  return {
-    'env_steps': now.env_step,
-    'train_steps': agent.train_step,
-    'sparsity': count.sparsity,
-    'nonzero': count.nonzero,
-    'parameters': count.parameters,
-    'inference_flops': cost.inference_flops(agent),
-    'train_flops': cost.train_flops(now.results),
-    'peak_memory_mib': cost.peak_memory_mib(),
+  return runs.Summary.of(
+    now.results,
+    env_steps=now.env_step,
+    train_steps=agent.train_step,
+    sparsity=count.sparsity,
+    nonzero=count.nonzero,
+    parameters=count.parameters,
+    inference_flops=cost.inference_flops(agent),
+    train_flops=cost.train_flops(now.results),
+    peak_memory_mib=cost.peak_memory_mib(),
+    machine=machine,
     **now.clock.figures(),
-  }
+  )

@@ -1,10 +1,10 @@
-"""What a run knows besides its agent, its replay and its environment."""
+"""The state of a run besides its agent, replay and environments."""
 
 import dataclasses
 
 import numpy as np
 
-from tf_sparse_rl import seeds
+from tf_sparse_rl import runs, seeds
 from tf_sparse_rl.training import metrics
 
 
@@ -19,7 +19,7 @@ class State:
   scalars: dict  # {tag: value} of the last train step
   episodes: metrics.Episodes
   clock: metrics.Clock
-  results: list  # the lines of results.jsonl
+  results: list  # of Evaluation, the lines of results.jsonl
   # {tag: value} of the last diagnosis
   diagnosis: dict = dataclasses.field(default_factory=dict)
 
@@ -42,7 +42,7 @@ class State:
 
   @classmethod
   def from_json(cls, values):
-    """What `to_json` returned."""
+    """The State that `to_json` wrote down."""
     rng = np.random.default_rng()
     rng.bit_generator.state = values['rng']
     actions = np.array(values['actions'])
@@ -55,18 +55,12 @@ class State:
         ),
         'episodes': metrics.Episodes.from_json(values['episodes']),
         'clock': metrics.Clock(**values['clock']),
+        'results': [runs.Evaluation.from_json(v) for v in values['results']],
       }
     )
 
   def to_json(self, environments):
-    """All of it, in JSON types; exact, as JSON keeps every float.
-
-    Args:
-      environments: list of Environment, where they are now.
-
-    Returns:
-      dict.
-    """
+    """All of it in JSON types, which keep every float, with the positions."""
     return {
       'env_step': self.env_step,
       'rng': self.rng.bit_generator.state,
@@ -75,7 +69,7 @@ class State:
       'scalars': {tag: float(value) for tag, value in self.scalars.items()},
       'episodes': self.episodes.to_json(),
       'clock': self.clock.to_json(self.env_step),
-      'results': self.results,
+      'results': [result.to_json() for result in self.results],
       'diagnosis': self.diagnosis,
     }
 

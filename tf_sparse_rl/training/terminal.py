@@ -1,4 +1,4 @@
-"""What a run shows on the terminal: progress, and a table at the end."""
+"""The terminal: progress of a run, and a table at its end."""
 
 import sys
 
@@ -11,11 +11,7 @@ class Progress:
   """A bar on a terminal; elsewhere a line for each evaluation."""
 
   def __init__(self, config):
-    """Starts the bar.
-
-    Args:
-      config: a Config.
-    """
+    """Says what is trained, and starts the bar."""
     print(
       f'{config.label}, seed {config.seed}: {config.num_env_steps:,} env steps'
     )
@@ -34,68 +30,54 @@ class Progress:
       self._bar.close()
 
   def log(self, text):
-    """Prints a line; to be given to the loop."""
+    """Prints a line; to be given to the loop, as `log`."""
     tqdm.tqdm.write(text)
 
   def update(self, env_step, result):
-    """Moves on; to be given to the loop.
-
-    Args:
-      env_step: env steps so far.
-      result: line of results.jsonl, or None.
-    """
+    """Moves on; to be given to the loop, as `on_progress`."""
     if self._bar is None:
       if result is not None:
-        speed = result['env_steps_per_sec']
+        speed = result.env_steps_per_sec
         print(
-          f'env_step {env_step:>9,}  return {result["return_mean"]:8.1f}  '
-          f'sparsity {result["sparsity"]:.3f}'
+          f'env_step {env_step:>9,}  return {result.return_mean:8.1f}  '
+          f'sparsity {result.sparsity:.3f}'
           + (f'  {speed:.0f} env steps/s' if speed else '')
           + self._stopped(result),
           flush=True,
         )
     elif result is not None:
       self._bar.set_postfix_str(
-        f'return {result["return_mean"]:.1f}{self._stopped(result)}'
+        f'return {result.return_mean:.1f}{self._stopped(result)}'
       )
     else:
       self._bar.update(env_step - self._bar.n)
 
   def _stopped(self, result):
     """Says how many episodes of an evaluation did not end by themselves."""
-    count = result.get('num_stopped_episodes')
+    count = result.num_stopped_episodes
     if not count:
       return ''
     return (
-      f'  ({count} of {len(result["returns"])} episodes stopped at '
+      f'  ({count} of {len(result.returns)} episodes stopped at '
       f'{self._max_env_steps:,} env steps)'
     )
 
 
 def closing_table(run_dir, agent, summary):
-  """What a finished run says.
-
-  Args:
-    run_dir: its RunDir.
-    agent: a `base.Agent`.
-    summary: the content of summary.json.
-
-  Returns:
-    str of several lines.
-  """
+  """The networks, returns and paths of a finished run, in several lines."""
   results = run_dir.read_results()
   lines = []
   for name, network in agent.networks.items():
     lines += ['', name, sparsity.summary(network)]
-  minutes, seconds = divmod(round(summary['wall_seconds']), 60)
+  minutes, seconds = divmod(round(summary.wall_seconds), 60)
   lines += [
     '',
-    f'return before training  {results[0]["return_mean"]:10.1f}',
-    f'best return             {summary["best_return"]:10.1f}',
-    f'final return            {summary["final_return"]:10.1f}   '
+    f'return before training  {results[0].return_mean:10.1f}',
+    f'best return             {summary.best_return:10.1f}',
+    f'final return            {summary.final_return:10.1f}   '
     '(mean of the last 10 % of the evaluations)',
     f'time                    {minutes:7d}:{seconds:02d}   '
-    f'{summary["env_steps_per_sec"]:.0f} env steps/s',
+    f'{summary.env_steps_per_sec:.0f} env steps/s',
     '',
     f'policy       {run_dir.policy_path}',
     f'TensorBoard  tensorboard --logdir {run_dir.path}',

@@ -6,11 +6,12 @@ import pytest
 
 from tf_sparse_rl import envs, sparsity
 from tf_sparse_rl.agents import registry
-from tf_sparse_rl.sweeps import run_list
+from tf_sparse_rl.runs import ListedRun
+from tf_sparse_rl.sweeps import grid
 
 
 def test_every_combination_once_and_dense_at_no_sparsity():
-  runs = run_list.make_runs(
+  runs = grid.make_runs(
     ['dense', 'rigl', 'small_dense'],
     [0.5, 0.9],
     ['CartPole-v1', 'Acrobot-v1'],
@@ -36,7 +37,7 @@ def test_every_combination_once_and_dense_at_no_sparsity():
 
 
 def test_flags_of_each_kind_of_run():
-  runs = run_list.make_runs(
+  runs = grid.make_runs(
     ['dense', 'set', 'small_dense'],
     [0.8],
     ['CartPole-v1'],
@@ -61,22 +62,18 @@ def test_flags_of_each_kind_of_run():
 
 
 def test_what_is_named_twice_is_one_run():
-  runs = run_list.make_runs(
-    ['rigl', 'rigl'], [0.9, 0.90], ['CartPole-v1'] * 2, 1
-  )
+  runs = grid.make_runs(['rigl', 'rigl'], [0.9, 0.90], ['CartPole-v1'] * 2, 1)
   assert [run.id for run in runs] == ['CartPole-v1-rigl-0.9-seed0']
 
 
 def test_sparsities_that_differ_little_are_two_runs():
-  runs = run_list.make_runs(
-    ['rigl'], [0.9999999, 0.99999999], ['CartPole-v1'], 1
-  )
+  runs = grid.make_runs(['rigl'], [0.9999999, 0.99999999], ['CartPole-v1'], 1)
   assert len({run.id for run in runs}) == 2
 
 
 def test_a_list_that_grows_keeps_its_ids():
-  small = run_list.make_runs(['rigl'], [0.9], ['CartPole-v1'], 2)
-  large = run_list.make_runs(['dense', 'rigl'], [0.5, 0.9], ['CartPole-v1'], 5)
+  small = grid.make_runs(['rigl'], [0.9], ['CartPole-v1'], 2)
+  large = grid.make_runs(['dense', 'rigl'], [0.5, 0.9], ['CartPole-v1'], 5)
   assert set(run.id for run in small) < set(run.id for run in large)
   by_id = {run.id: run for run in large}
   assert all(by_id[run.id] == run for run in small)
@@ -85,7 +82,7 @@ def test_a_list_that_grows_keeps_its_ids():
 def test_an_id_is_the_name_of_a_file():
   pytest.importorskip('ale_py')
   try:
-    runs = run_list.make_runs(['rigl'], [0.9], ['ALE/Pong-v5'], 1)
+    runs = grid.make_runs(['rigl'], [0.9], ['ALE/Pong-v5'], 1)
   except ValueError as error:
     # Its frames suit no agent yet: refused, as `train` does.
     assert 'Pong' in str(error)
@@ -94,7 +91,7 @@ def test_an_id_is_the_name_of_a_file():
 
 
 def test_small_dense_has_the_parameters_of_the_sparse_network():
-  sparse, small = run_list.make_runs(
+  sparse, small = grid.make_runs(
     ['static', 'small_dense'], [0.9], ['CartPole-v1'], 1
   )
   counts = []
@@ -111,13 +108,13 @@ def test_small_dense_has_the_parameters_of_the_sparse_network():
 
 
 def test_values_of_a_config_file_give_way_to_the_lists():
-  resolved = run_list.make_runs(
+  resolved = grid.make_runs(
     ['rigl'], [0.9], ['Pendulum-v1'], 1, {'agent': 'sac'}
   )[0].config()
   values = {
     name: getattr(resolved, name) for name in resolved.__dataclass_fields__
   }
-  run, small = run_list.make_runs(
+  run, small = grid.make_runs(
     ['set', 'small_dense'], [0.5], ['Pendulum-v1'], 1, values
   )
   config = run.config()
@@ -149,12 +146,12 @@ def test_what_a_run_would_refuse_is_refused(change, message):
     **change,
   }
   with pytest.raises(ValueError, match=re.escape(message)):
-    run_list.make_runs(**arguments)
+    grid.make_runs(**arguments)
 
 
 def test_a_list_written_by_hand_with_a_wrong_flag():
-  run = run_list.Run('mine', {'env_name': 'CartPole-v1', 'sparsty': 0.9})
+  run = ListedRun('mine', {'env_name': 'CartPole-v1', 'sparsty': 0.9})
   with pytest.raises(
-    ValueError, match="mine: Unknown flag 'sparsty'. Did you mean 'sparsity'"
+    ValueError, match="Unknown flag 'sparsty'. Did you mean 'sparsity'"
   ):
-    run_list.check([run])
+    grid.check([run])

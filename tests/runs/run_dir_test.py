@@ -2,6 +2,7 @@
 
 import dataclasses
 import errno
+import fcntl
 import json
 import os
 import resource
@@ -12,13 +13,14 @@ import threading
 
 import pytest
 
+from tests import tiny
 from tf_sparse_rl import config as config_lib
 from tf_sparse_rl import flags
-from tf_sparse_rl.training import run_dir
+from tf_sparse_rl.runs import records, run_dir
 
 _HOLD = """
 import sys, time
-from tf_sparse_rl.training import run_dir
+from tf_sparse_rl.runs import run_dir
 with run_dir.RunDir(sys.argv[1]).locked():
   print('held', flush=True)
   time.sleep(600)
@@ -54,7 +56,8 @@ def test_config_json_has_every_field_and_the_versions(started, config):
   assert values == config_lib.to_dict(config)
   assert versions['tensorflow'].count('.') == 2
   assert {'tf_sparse_rl', 'git_commit', 'tf-agents', 'numpy'} <= set(versions)
-  assert flags.make_config(started.read_config()) == config
+  assert started.read_versions() == versions
+  assert started.read_config() == config
 
 
 def test_what_a_run_began_on_is_kept(started, config):
@@ -62,7 +65,7 @@ def test_what_a_run_began_on_is_kept(started, config):
   started.note_machine({'cpu': 'another', 'backends': {}})
   values = json.loads((started.path / 'config.json').read_text('utf-8'))
   assert values['machine'] == {'cpu': 'this', 'backends': {}}
-  assert flags.make_config(started.read_config()) == config
+  assert started.read_config() == config
 
 
 def test_the_same_config_is_accepted_and_left_alone(started, config):
@@ -73,7 +76,7 @@ def test_the_same_config_is_accepted_and_left_alone(started, config):
 
 def test_another_config_is_refused_with_the_names(started, config):
   other = dataclasses.replace(config, seed=3, hidden_units=(8, 8))
-  with pytest.raises(run_dir.RunDirError) as error:
+  with pytest.raises(run_dir.RunsError) as error:
     started.check_config(other)
   assert 'seed: 0 there, 3 asked for' in str(error.value)
   assert 'hidden_units: [512, 512] there, [8, 8] asked' in str(error.value)
@@ -87,13 +90,13 @@ def test_a_field_younger_than_the_run_was_at_its_default(started, config):
   path.write_text(json.dumps(values))
   started.check_config(config)
   other = dataclasses.replace(config, num_envs=2)
-  with pytest.raises(run_dir.RunDirError, match='num_envs: 1 there, 2 asked'):
+  with pytest.raises(run_dir.RunsError, match='num_envs: 1 there, 2 asked'):
     started.check_config(other)
 
 
 def test_a_foreign_directory_is_refused_and_left_alone(tmp_path, config):
   (tmp_path / 'thesis.tex').write_text('mine')
-  with pytest.raises(run_dir.RunDirError, match='other files'):
+  with pytest.raises(run_dir.RunsError, match='other files'):
     run_dir.RunDir(tmp_path).check_config(config)
   assert [p.name for p in tmp_path.iterdir()] == ['thesis.tex']
 
@@ -113,17 +116,20 @@ def test_an_empty_directory_and_a_start_cut_short_are_fine(
 
 def test_a_config_that_cannot_be_read_is_refused(tmp_path, config):
   (tmp_path / 'config.json').write_text('{"seed": ')
-  with pytest.raises(run_dir.RunDirError, match='Cannot read the config'):
+  with pytest.raises(run_dir.RunsError, match='Cannot read the config'):
     run_dir.RunDir(tmp_path).check_config(config)
 
 
 def test_a_damaged_file_is_named(started):
   (started.path / 'summary.json').write_bytes(b'{"final_return": \xff}')
-  with pytest.raises(run_dir.RunDirError, match='summary.json is damaged'):
+  with pytest.raises(run_dir.RunsError, match='summary.json is damaged'):
     started.read_summary()
   (started.path / 'results.jsonl').write_text('{"env_st\n{}\n')
-  with pytest.raises(run_dir.RunDirError, match='results.jsonl is damaged'):
+  with pytest.raises(run_dir.RunsError, match='results.jsonl, line 1, is dam'):
     started.read_results()
+  (started.path / 'noise.jsonl').mkdir()
+  with pytest.raises(run_dir.RunsError, match='Cannot read .*/noise.jsonl: Is'):
+    started.read_noise()
 
 
 @pytest.fixture(name='holder')
@@ -143,7 +149,7 @@ def test_a_lock_ends_with_its_process_even_by_kill_9(tmp_path, holder):
   directory = run_dir.RunDir(tmp_path / 'run')
   for _ in range(2):
     with (
-      pytest.raises(run_dir.RunDirError, match='Another process is training'),
+      pytest.raises(run_dir.RunsError, match='Another process is training'),
       directory.locked(),
     ):
       pass
@@ -165,22 +171,14 @@ def test_in_use_is_seen_and_nothing_created(tmp_path, holder):
 def test_who_looks_keeps_nobody_from_training(tmp_path):
   directory = run_dir.RunDir(tmp_path / 'run')
   with directory.locked():
-    pass
-  end = threading.Event()
-
-  def look():
-    while not end.is_set():
-      directory.in_use()
-
-  looker = threading.Thread(target=look)
-  looker.start()
-  try:
-    for _ in range(200):
-      with directory.locked():
-        pass
-  finally:
-    end.set()
-    looker.join()
+    assert directory.in_use()
+  assert not directory.in_use()
+  with open(directory.path / '.lock', encoding='utf-8') as look:
+    fcntl.flock(look, fcntl.LOCK_SH)  # As in_use() holds it for an instant.
+    threading.Timer(0.1, look.close).start()
+    with directory.locked():
+      assert look.closed
+      assert directory.in_use()
 
 
 @pytest.mark.parametrize('inside', ['', 'deeper/run'])
@@ -189,7 +187,7 @@ def test_a_file_in_the_place_of_the_directory(tmp_path, config, inside):
   directory = run_dir.RunDir(tmp_path / 'file' / inside)
   directory.check_config(config)
   with (
-    pytest.raises(run_dir.RunDirError, match='Cannot write to .*file'),
+    pytest.raises(run_dir.RunsError, match='Cannot write to .*file'),
     directory.locked(),
   ):
     pass
@@ -203,14 +201,14 @@ def test_a_place_where_nothing_can_be_written(tmp_path):
     tmp_path.chmod(0o500)
     path = tmp_path / 'run'
   with (
-    pytest.raises(run_dir.RunDirError, match='Cannot write to .*run'),
+    pytest.raises(run_dir.RunsError, match='Cannot write to .*run'),
     run_dir.RunDir(path).locked(),
   ):
     pass
 
 
 def test_results_are_lines_and_a_torn_one_is_left_out(started):
-  results = [{'env_step': 0, 'return_mean': 0.1 + 0.2}, {'env_step': 7}]
+  results = [tiny.evaluation(0, 0.1 + 0.2), tiny.evaluation(7)]
   for result in results:
     started.append_result(result)
   assert started.read_results() == results
@@ -223,17 +221,14 @@ def test_starting_writes_the_config_and_nothing_else(started, config):
   for name in ('train', 'checkpoints', 'policy'):
     (started.path / name).mkdir()
     (started.path / name / 'old').write_text('old')
-  started.append_result({'env_step': 0})
+  started.append_result(tiny.evaluation())
   started.start(config)
   for name in ('train', 'checkpoints', 'policy'):
     assert (started.path / name / 'old').read_text() == 'old'
-  assert started.read_results() == [{'env_step': 0}]
+  assert started.read_results() == [tiny.evaluation()]
 
 
-_RESULTS = [
-  {'env_step': 0, 'return_mean': 0.1 + 0.2},
-  {'env_step': 7, 'return_mean': -1e-300},
-]
+_RESULTS = [tiny.evaluation(0, 0.1 + 0.2), tiny.evaluation(7, -1e-300)]
 
 
 @pytest.mark.parametrize(
@@ -276,16 +271,9 @@ def test_without_results_a_run_starts_over(started):
 
 
 def test_finish_writes_the_summary(started):
-  for step, value in enumerate([1.0, 9.0, 4.0]):
-    started.append_result({'env_step': step, 'return_mean': value})
-  summary = started.finish({'train_steps': 12})
-  assert summary == {
-    'final_return': 4.0,
-    'best_return': 9.0,
-    'num_evaluations': 3,
-    'train_steps': 12,
-  }
-  assert started.read_summary() == summary
+  assert started.read_summary() is None
+  started.finish(tiny.summary())
+  assert started.read_summary() == tiny.summary()
   assert list(started.path.glob('*.tmp')) == []
 
 
@@ -313,10 +301,10 @@ def _exit_status_of_child(function):
 
 
 def test_a_full_disk_leaves_the_old_summary_whole(started):
-  started.append_result({'return_mean': 1.0})
-  first = started.finish({})
-  assert _exit_status_of_child(lambda: started.finish({'n': 'x' * 1000})) == 0
-  assert started.read_summary() == first
+  started.finish(tiny.summary())
+  other = tiny.summary(machine={'cpu': 'x' * 1000})
+  assert _exit_status_of_child(lambda: started.finish(other)) == 0
+  assert started.read_summary() == tiny.summary()
 
 
 def test_a_full_disk_leaves_the_old_results_whole(started):
@@ -338,10 +326,11 @@ def test_the_version_of_tensorflow_for_tpus(tmp_path, monkeypatch):
 
 def test_noise_replaces_what_was_there(tmp_path):
   directory = run_dir.RunDir(tmp_path)
-  levels = [{'noise_std': std, 'return_mean': 1.0} for std in (0.0, 2.0)]
+  levels = [
+    records.NoiseLevel(noise_std=std, return_mean=1.0) for std in (0.0, 2.0)
+  ]
   directory.write_noise(levels, b'first')
   assert directory.write_noise(levels[1:], b'second') == tmp_path / 'noise.png'
   assert (tmp_path / 'noise.png').read_bytes() == b'second'
-  lines = (tmp_path / 'noise.jsonl').read_text().splitlines()
-  assert [json.loads(line) for line in lines] == levels[1:]
+  assert directory.read_noise() == levels[1:]
   assert {p.name for p in tmp_path.iterdir()} == {'noise.jsonl', 'noise.png'}

@@ -1,0 +1,89 @@
+"""Reads the runs of a study, finished or not, damaged ones among them."""
+
+import dataclasses
+import pathlib
+
+from tf_sparse_rl import config as config_lib
+from tf_sparse_rl.runs import records, run_dir, run_list
+
+FINISHED, UNFINISHED, NOT_STARTED = 'finished', 'unfinished', 'not started'
+DAMAGED = 'damaged'
+STATUSES = (FINISHED, UNFINISHED, NOT_STARTED, DAMAGED)
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+  """One run: what was asked for and what came of it."""
+
+  name: str  # unique in the study
+  path: pathlib.Path
+  config: config_lib.Config | None = None  # None if it cannot be read
+  versions: dict = dataclasses.field(default_factory=dict)  # {package: version}
+  results: list = dataclasses.field(default_factory=list)  # of Evaluation
+  summary: records.Summary | None = None  # None until the run is finished
+  noise: list = dataclasses.field(default_factory=list)  # of NoiseLevel
+  damage: str = ''  # which file cannot be read, and why
+
+  @property
+  def status(self):
+    """One of STATUSES."""
+    if self.damage:
+      return DAMAGED
+    if self.summary is not None:
+      return FINISHED
+    return UNFINISHED if self.versions else NOT_STARTED
+
+
+def read(root):
+  """Reads a sweep, or any directory with run directories below it.
+
+  Args:
+    root: has `runs.jsonl` and `runs/<id>/`, or run directories anywhere.
+
+  Returns:
+    List of `Run`, sorted by name; those of runs.jsonl that have not been
+    started included.
+
+  Raises:
+    RunsError: if there are none, or the list cannot be read.
+  """
+  root = pathlib.Path(root)
+  if not root.is_dir():
+    raise records.RunsError(f'Expected a directory of runs. Received: {root}.')
+  if (root / 'runs.jsonl').exists():
+    listed = run_list.read_list(root / 'runs.jsonl')
+    runs = [_read_listed(run, root / 'runs' / run.id) for run in listed]
+  else:
+    paths = [path.parent for path in root.rglob('config.json')]
+    runs = [_read(path.relative_to(root).as_posix(), path) for path in paths]
+  if not runs:
+    raise records.RunsError(
+      f'Expected runs in {root}: a runs.jsonl, or directories with a '
+      'config.json. Found none. Runs come from python -m tf_sparse_rl.train.'
+    )
+  return sorted(runs, key=lambda run: run.name)
+
+
+def _read_listed(run, path):
+  config, damage = None, ''
+  try:
+    config = run.config()
+  except ValueError as error:
+    damage = f'Its flags in runs.jsonl: {error}'
+  if (path / 'config.json').exists():
+    return _read(run.id, path, config)
+  return Run(run.id, path, config, damage=damage)
+
+
+def _read(name, path, config=None):
+  """Reads a run; up to what is damaged, if something is."""
+  directory, found = run_dir.RunDir(path), {'config': config}
+  try:
+    found['config'] = directory.read_config()
+    found['versions'] = directory.read_versions()
+    found['results'] = directory.read_results()
+    found['summary'] = directory.read_summary()
+    found['noise'] = directory.read_noise()
+  except records.RunsError as error:
+    found['damage'] = str(error)
+  return Run(name, path, **found)
