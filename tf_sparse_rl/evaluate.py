@@ -27,9 +27,14 @@ def main(argv):
       'Expected --root_dir, the directory of a finished run. Received none.'
     )
   stds = _noise_stds(options.noise_std)
+  from tf_sparse_rl import envs
+
   run_dir = runs_lib.RunDir(options.root_dir)
   try:
     config = run_dir.read_finished_config()
+    run_flags.tell_imports(config, run_dir.path)
+    quiet.filter_warnings()
+    envs.try_out(config)
     # Imported late: a wrong directory is told at once.
     quiet.silence()
     result = _evaluate(config, run_dir, stds, options)
@@ -71,18 +76,18 @@ def _evaluate(config, run_dir, stds, options):
   from tf_sparse_rl.training import evaluation
 
   act = policy.load(run_dir.policy_path)
-  name = config.env_name
-  environments = [envs.from_name(name) for _ in range(options.num_episodes)]
+  environments = [envs.make(config) for _ in range(options.num_episodes)]
+  limit = config.max_eval_episode_env_steps
   # As while it trained; agents without the field act greedily.
   epsilon = config.eval_epsilon or 0.0
   result = {
-    'env_name': name,
+    'env_name': config.env_name,
     'num_episodes': options.num_episodes,
     'epsilon': epsilon,
   }
   if stds:
     outcomes = evaluation.evaluate_with_noise(
-      environments, act, stds, options.seed, epsilon
+      environments, act, stds, options.seed, epsilon, limit
     )
     unit = _IMAGES if environments[0].spec.observation_shape else _FLAT
     levels = [
@@ -93,14 +98,18 @@ def _evaluate(config, run_dir, stds, options):
     result['noise_std_in'] = unit
     result['figure'] = _write_noise(run_dir, config, levels, unit)
   else:
-    evaluator = evaluation.Evaluator(environments, epsilon)
+    evaluator = evaluation.Evaluator(
+      environments, epsilon, max_episode_env_steps=limit
+    )
     outcome = evaluator.evaluate(
       act, seeds.generator(options.seed, seeds.Stream.FINAL_EVALUATION)
     )
     result.update(_statistics(outcome), lengths=outcome.lengths)
+    if outcome.num_stopped:
+      result['num_stopped_episodes'] = outcome.num_stopped
   if options.video:
     directory = run_dir.path / 'video'
-    evaluation.film(name, act, directory, options.seed)
+    evaluation.film(config, act, directory, options.seed)
     result['video'] = str(directory)
   return result
 

@@ -32,9 +32,14 @@ def main(argv):
   for name in options.format:
     if name not in _FORMATS:
       raise run_flags.UserError(names.unknown('format', name, _FORMATS))
+  from tf_sparse_rl import envs
+
   try:
     run_dir = runs_lib.RunDir(options.root_dir)
     config = run_dir.read_finished_config()
+    run_flags.tell_imports(config, run_dir.path)
+    quiet.filter_warnings()
+    envs.try_out(config)
     # NumPy's products with one thread, like TFLite's: two fight over a busy
     # machine. It looks at this when it is imported.
     os.environ.setdefault('OPENBLAS_NUM_THREADS', '1')
@@ -65,7 +70,7 @@ def _export(config, policy_path, out):
   greedy = policy.of_run(config, policy_path)
   is_image = greedy.observation_spec.shape.rank > 2
   observations = acceptance.play(
-    config.env_name,
+    config,
     greedy,
     _NUM_IMAGES if is_image else _NUM_OBSERVATIONS,
     seed=0,

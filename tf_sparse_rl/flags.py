@@ -79,6 +79,21 @@ def values_from_flags(**defaults):
   return {**values, **defaults, **given}
 
 
+def tell_imports(config, path):
+  """Says which modules a directory's config.json has imported, if any.
+
+  Args:
+    config: its Config.
+    path: of the directory.
+  """
+  if config.imported_modules:
+    print(
+      f'{path}/config.json names modules that are imported now: '
+      f'{", ".join(config.imported_modules)}',
+      file=sys.stderr,
+    )
+
+
 def _given_flags():
   """`{field name: value}` of the flags on the command line."""
   given = {}

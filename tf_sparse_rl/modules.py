@@ -121,16 +121,26 @@ def user_code_error(head, error):
     error: the exception.
 
   Returns:
-    UserCodeError; its message is the head, then the traceback of `error` from
-    the first frame that is the user's.
+    UserCodeError; its message is the head, then `user_traceback`.
+  """
+  return UserCodeError(f'{head}:\n{user_traceback(error)}')
+
+
+def user_traceback(error):
+  """The traceback of an exception from the first frame that is the user's.
+
+  Args:
+    error: the exception.
+
+  Returns:
+    str of several lines, as Python prints it.
   """
   summary = traceback.TracebackException.from_exception(error)
   frames = list(summary.stack)
   while frames and frames[0].filename.startswith(_OURS + _libraries()):
     frames.pop(0)
   summary.stack = traceback.StackSummary.from_list(frames)
-  text = ''.join(summary.format()).rstrip()
-  return UserCodeError(f'{head}:\n{text}')
+  return ''.join(summary.format()).rstrip()
 
 
 def _libraries():

@@ -16,11 +16,20 @@ def log_errors_only():
 
 
 def silence():
-  """Turns off start-up chatter; to be called before TensorFlow is imported.
+  """Turns off start-up chatter, and imports TensorFlow.
 
   What the user asked for himself (TF_CPP_MIN_LOG_LEVEL, --verbosity, python
   -W) stays as he set it.
   """
+  filter_warnings()
+  _drop_gym_notice()
+  with native_stderr_held_back():
+    import tensorflow  # noqa: F401
+    import tf_agents  # noqa: F401
+
+
+def filter_warnings():
+  """The part of `silence` that is about environments: no TensorFlow."""
   os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
   os.environ.setdefault('PYGAME_HIDE_SUPPORT_PROMPT', '1')
   log_errors_only()
@@ -30,10 +39,6 @@ def silence():
     # TF-Agents compares with `is`, old environments say there are newer ones.
     warnings.simplefilter('ignore', SyntaxWarning)
     warnings.simplefilter('ignore', DeprecationWarning)
-  _drop_gym_notice()
-  with native_stderr_held_back():
-    import tensorflow  # noqa: F401
-    import tf_agents  # noqa: F401
 
 
 def _drop_gym_notice():

@@ -6,7 +6,7 @@ import sys
 from absl import flags
 
 from tf_sparse_rl import flags as run_flags
-from tf_sparse_rl import quiet, signals
+from tf_sparse_rl import modules, quiet, signals
 from tf_sparse_rl import runs as runs_lib
 
 
@@ -24,9 +24,9 @@ def main(argv):
   from tf_sparse_rl import envs
 
   try:
-    envs.check_name(config.env_name)
+    quiet.filter_warnings()
+    envs.try_out(config)
     quiet.silence()
-    envs.make(config).close()
     run_dir.check_config(config)
     from tf_sparse_rl.training import machine
 
@@ -56,6 +56,7 @@ def _config(run_dir):
 def _train(config, run_dir, strategy):
   import tensorflow as tf
 
+  from tf_sparse_rl import envs
   from tf_sparse_rl.exporting import policy
   from tf_sparse_rl.training import checkpoints, loop, terminal
 
@@ -67,13 +68,12 @@ def _train(config, run_dir, strategy):
       )
     policy.save(policy.of_agent(outcome.agent), run_dir.policy_path)
   except loop.StoppedError as stopped:
-    config_path = shlex.quote(f'{run_dir.path}/config.json')
-    print(
-      f'{stopped}. To continue: python -m tf_sparse_rl.train '
-      f'--config={config_path} --root_dir={shlex.quote(str(run_dir.path))}',
-      file=sys.stderr,
-    )
+    print(f'{stopped}. {_how_to_continue(run_dir)}', file=sys.stderr)
     sys.exit(128 + received[0])
+  except envs.EnvError as error:
+    raise modules.UserCodeError(
+      error.told(f'{error.context}. {_how_to_continue(run_dir)}')
+    ) from error
   except (loop.TrainingError, checkpoints.CheckpointError) as error:
     raise run_flags.UserError(str(error)) from error
   except FloatingPointError as error:
@@ -86,6 +86,14 @@ def _train(config, run_dir, strategy):
   # Last: from here on the run counts as finished.
   run_dir.finish(outcome.summary)
   print(terminal.closing_table(run_dir, outcome.agent, outcome.summary))
+
+
+def _how_to_continue(run_dir):
+  config_path = shlex.quote(f'{run_dir.path}/config.json')
+  return (
+    f'To continue: python -m tf_sparse_rl.train --config={config_path} '
+    f'--root_dir={shlex.quote(str(run_dir.path))}'
+  )
 
 
 def run():

@@ -14,6 +14,7 @@ from tf_sparse_rl.training import learner
 
 _BOX = envs.EnvSpec('HalfCheetah-v5', 5, None, 1000, (-1.0, -2.0), (1.0, 0.5))
 _DISCRETE = envs.EnvSpec('CartPole-v1', 5, 3, 500)
+_MULTI = envs.EnvSpec('x', 5, None, None, action_counts=(2, 4))
 _ROLLOUT, _BATCH, _EPOCHS = 32, 8, 2
 _STEPS = _EPOCHS * _ROLLOUT // _BATCH  # Train steps of a rollout.
 
@@ -77,7 +78,9 @@ def _kernels(agent):
   ]
 
 
-@pytest.mark.parametrize('spec', [_BOX, _DISCRETE], ids=['box', 'discrete'])
+@pytest.mark.parametrize(
+  'spec', [_BOX, _DISCRETE, _MULTI], ids=['box', 'discrete', 'multi']
+)
 @pytest.mark.parametrize('method', ['dense', 'static', 'set', 'rigl', 'prune'])
 def test_masks_hold_for_every_method(method, spec):
   config = _config(method=method)
@@ -138,7 +141,9 @@ def test_either_network_may_be_dense_alone(dense, sparse):
   assert not any(x.kernel.numpy()[x.mask.numpy() == 0].any() for x in layers)
 
 
-@pytest.mark.parametrize('spec', [_BOX, _DISCRETE], ids=['box', 'discrete'])
+@pytest.mark.parametrize(
+  'spec', [_BOX, _DISCRETE, _MULTI], ids=['box', 'discrete', 'multi']
+)
 def test_rollouts_are_collected_with_the_policy(spec):
   config = _config()
   agent = registry.build(config, spec)

@@ -24,7 +24,12 @@ def test_spec(env_name):
   env = envs.from_name(env_name)
   assert isinstance(env, envs.AtariEnvironment)
   assert env.spec == envs.EnvSpec(
-    env_name, 84 * 84 * 4, 6, 27_000, observation_shape=(84, 84, 4)
+    env_name,
+    84 * 84 * 4,
+    6,
+    27_000,
+    observation_shape=(84, 84, 4),
+    num_frames=4,
   )
   assert env.spec.action_size == 1
   env.close()
@@ -234,8 +239,8 @@ def test_an_evaluation_sees_pictures(monkeypatch):
     seen.append((observations.dtype, observations.shape))
     return np.zeros(2, np.int32)
 
-  returns, lengths = evaluator.evaluate(act, np.random.default_rng(0))
-  assert (returns, lengths) == ([0, 0], [3, 3])
+  outcome = evaluator.evaluate(act, np.random.default_rng(0))
+  assert outcome == ([0, 0], [3, 3], 0)
   assert seen == [(np.uint8, (2, 84, 84, 4))] * 3
 
 
@@ -306,6 +311,8 @@ def test_ale_is_imported_when_asked_for_and_prints_nothing():
 def test_an_episode_can_be_filmed(tmp_path):
   episode = {
     'env_name': 'Pong',
+    'kwargs': {},
+    'wrappers': [],
     'video_dir': str(tmp_path),
     'position': {'seed': 0, 'actions': [0, 2, 3]},
   }

@@ -32,16 +32,6 @@ class _Corridor(gym.Env):
     return np.array([self._cell]), action, self._cell == 3, False, {}
 
 
-class _Dict(gym.Env):
-  observation_space = gym.spaces.Dict(x=gym.spaces.Box(0, 1, (2,)))
-  action_space = gym.spaces.Discrete(2)
-
-
-class _Picture(gym.Env):
-  observation_space = gym.spaces.Box(0, 255, (4, 4, 3), np.uint8)
-  action_space = gym.spaces.Discrete(2)
-
-
 class _Recorder(gym.Env):
   """Keeps the last action as it came. Bounds differ by entry."""
 
@@ -69,24 +59,24 @@ class _AnyActions(gym.Env):
 
 
 _REFUSED_ACTIONS = {
+  'IntegerBox-v0': gym.spaces.Box(0, 4, (2,), np.int64),
+  'MatrixBox-v0': gym.spaces.Box(-1, 1, (2, 3)),
+  'ScalarBox-v0': gym.spaces.Box(-1, 1, ()),
+  'EmptyBox-v0': gym.spaces.Box(-1, 1, (0,)),
+  'Tuple-v0': gym.spaces.Tuple([gym.spaces.Discrete(2)]),
+}
+_UNBOUNDED_ACTIONS = {
   'Unbounded-v0': gym.spaces.Box(-np.inf, np.inf, (2,)),
   'BoundedBelow-v0': gym.spaces.Box(-1, np.inf, (2,)),
   'OneEntryUnbounded-v0': gym.spaces.Box(
     np.float32([-1, -np.inf]), np.float32([1, 1])
   ),
-  'IntegerBox-v0': gym.spaces.Box(0, 4, (2,), np.int64),
-  'MatrixBox-v0': gym.spaces.Box(-1, 1, (2, 3)),
-  'ScalarBox-v0': gym.spaces.Box(-1, 1, ()),
-  'MultiDiscrete-v0': gym.spaces.MultiDiscrete([2, 3]),
-  'MultiBinary-v0': gym.spaces.MultiBinary(2),
 }
 
-for _name, _space in _REFUSED_ACTIONS.items():
+for _name, _space in {**_REFUSED_ACTIONS, **_UNBOUNDED_ACTIONS}.items():
   gym.register(_name, _AnyActions, kwargs={'action_space': _space})
 gym.register('Corridor-v0', _Corridor, max_episode_steps=4)
 gym.register('Recorder-v0', _Recorder)
-gym.register('DictObservation-v0', _Dict)
-gym.register('PictureObservation-v0', _Picture)
 gym.register('NoSuchModule-v0', 'no_such_module_at_all:Env')
 
 
@@ -341,7 +331,8 @@ def test_random_actions_follow_from_the_generator():
     ('Acrobat-v1', "Did you mean 'Acrobot-v1'?"),
     ('', "Unknown environment ''"),
     ('no such id!', "Unknown environment 'no such id!'"),
-    ('nomodule:CartPole-v1', "Unknown environment 'nomodule:CartPole-v1'"),
+    ('nomodule:CartPole-v1', "--env_name: Unknown module 'nomodule'."),
+    ('math:CartPol-v1', "Did you mean 'CartPole-v1'? math was imported, and "),
   ],
 )
 def test_an_unknown_id_gets_the_nearest(env_name, expected):
@@ -355,10 +346,6 @@ def test_an_unknown_id_gets_the_nearest(env_name, expected):
 @pytest.mark.parametrize(
   'env_name, expected',
   [
-    ('DictObservation-v0', 'flat Box observation. Received: DictObs'),
-    ('PictureObservation-v0', 'flat Box observation. Received: Picture'),
-    ('FrozenLake-v1', 'flat Box observation. Received: FrozenLake-v1'),
-    ('Blackjack-v1', 'flat Box observation. Received: Blackjack-v1'),
     ('NoSuchModule-v0', "Cannot make 'NoSuchModule-v0': .*no_such_module"),
   ],
 )
@@ -372,6 +359,15 @@ def test_actions_that_no_agent_takes_are_refused(env_name):
   expected = f'flat Box of floats with finite bounds. Received: {env_name} with'
   with pytest.raises(ValueError, match=expected):
     envs.Environment(env_name)
+
+
+@pytest.mark.parametrize('env_name', _UNBOUNDED_ACTIONS)
+def test_actions_without_bounds_are_refused(env_name):
+  with pytest.raises(ValueError) as error:
+    envs.Environment(env_name)
+  expected = f'agents scale their actions to them. Received: {env_name} with'
+  assert expected in str(error.value)
+  assert '--env_wrappers' in str(error.value)
 
 
 @pytest.mark.parametrize(

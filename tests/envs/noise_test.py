@@ -12,8 +12,10 @@ _SIDE = 50
 class _Film:
   """Shows given frames, one after another, two at a time; 0 before them."""
 
-  spec = gymnasium_env.EnvSpec(
-    'film', 2 * _SIDE**2, 2, None, observation_shape=(_SIDE, _SIDE, 2)
+  spec = envs.EnvSpec(
+    *('film', 2 * _SIDE**2, 2, None),
+    observation_shape=(_SIDE, _SIDE, 2),
+    num_frames=2,
   )
 
   def __init__(self, levels):

@@ -4,6 +4,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
+from tf_sparse_rl import config as config_lib
 from tf_sparse_rl import envs, seeds
 from tf_sparse_rl.training import evaluation
 
@@ -69,7 +70,7 @@ def test_returns_and_lengths_are_of_one_episode_each():
 
 def test_an_episode_ends_when_it_is_truncated():
   outcome = _evaluator(3).evaluate(_wait, _rng(0))
-  assert outcome == ([0.0] * 3, [8] * 3)
+  assert outcome == ([0.0] * 3, [8] * 3, 0)
 
 
 def test_epsilon_is_the_share_of_random_actions():
@@ -188,7 +189,8 @@ def test_an_agent_that_counts_by_what_it_sees_loses_by_noise():
 
 
 def test_a_film_is_an_mp4_of_the_episode(tmp_path):
-  evaluation.film('CartPole-v1', _wait, tmp_path / 'new' / 'video', seed=0)
+  config = config_lib.make_config({'env_name': 'CartPole-v1'})
+  evaluation.film(config, _wait, tmp_path / 'new' / 'video', seed=0)
   [video] = (tmp_path / 'new' / 'video').iterdir()
   assert video.suffix == '.mp4'
   content = video.read_bytes()
@@ -198,6 +200,7 @@ def test_a_film_is_an_mp4_of_the_episode(tmp_path):
 
 @pytest.mark.filterwarnings('ignore:.*render_mode')
 def test_what_cannot_be_drawn_cannot_be_filmed(tmp_path):
+  config = config_lib.make_config({'env_name': 'Countdown-v0'})
   with pytest.raises(ValueError, match='Countdown-v0'):
-    evaluation.film('Countdown-v0', _wait, tmp_path / 'video', seed=0)
+    evaluation.film(config, _wait, tmp_path / 'video', seed=0)
   assert not (tmp_path / 'video').exists()

@@ -121,8 +121,11 @@ class Rollouts(tf.Module):
     """A TF-Agents Trajectory `[batch, 1, ...]` of rows of `prepare`."""
     columns = self._prepared.split(rows[:, tf.newaxis])
     action = columns['action']
-    if self._is_discrete:
-      action = tf.cast(action[..., 0], tf.int32)
+    spec = self._head.action_spec
+    if spec.dtype.is_integer:
+      action = tf.cast(action, spec.dtype)
+    if spec.shape.rank == 0:
+      action = action[..., 0]
     middle = tf.fill([rows.shape[0], 1], ts.StepType.MID)
     ones = tf.ones([rows.shape[0], 1])
     info = {

@@ -20,7 +20,11 @@ class Agent(NamedTuple):
 AGENTS = {
   'dqn': Agent(('Discrete',), ('q_network',), (Replay, Dqn)),
   'sac': Agent(('Box',), ('actor', 'critic'), (Replay, Actor, Critic, Sac)),
-  'ppo': Agent(('Box', 'Discrete'), ('actor', 'value'), (Actor, Ppo)),
+  'ppo': Agent(
+    ('Box', 'Discrete', 'MultiDiscrete', 'MultiBinary'),
+    ('actor', 'value'),
+    (Actor, Ppo),
+  ),
 }
 # Those that some agents have.
 RECORDS = tuple(

@@ -48,6 +48,11 @@ class Evaluation(Record):
     sac=Value(30, 'code'),
     ppo=Value(20, 'code'),
   )
+  max_eval_episode_env_steps: int = row(
+    'env steps after which an evaluation stops an episode',
+    COUNT,
+    default=27_000,
+  )
   checkpoint_period: int = row(
     'env steps from one checkpoint to the next',
     COUNT,

@@ -3,7 +3,7 @@
 import json
 
 from tf_sparse_rl import methods
-from tf_sparse_rl.config import agents
+from tf_sparse_rl.config import agents, env_names
 from tf_sparse_rl.config.presets import ByNetwork, Value
 from tf_sparse_rl.config.rows import (
   COUNT,
@@ -11,6 +11,7 @@ from tf_sparse_rl.config.rows import (
   OneOf,
   Range,
   Record,
+  References,
   record,
   row,
 )
@@ -28,13 +29,24 @@ class Run(Record):
     default='dqn',
   )
   env_name: str | None = row(
-    'id of a Gymnasium environment',
+    'id of a Gymnasium environment, or module:id of one that a module '
+    'registers when it is imported',
     dqn=ByNetwork(
       mlp=Value('CartPole-v1', 'ours: the first thing to try'),
       images=Value('Pong', 'ours: the first thing to try'),
     ),
     sac=_CHEETAH,
     ppo=_CHEETAH,
+  )
+  env_kwargs: str = row(
+    'arguments of the environment, a JSON object',
+    JsonObject(),
+    default='{}',
+  )
+  env_wrappers: str = row(
+    'functions that wrap the environment in order, module:function with commas',
+    References(),
+    default='',
   )
   method: str = row(
     f'one of: {", ".join(methods.METHODS)}; or module:Class, a MaskUpdater of '
@@ -78,6 +90,23 @@ class Run(Record):
     Range(1, 10_000, 'from 1 to 10000 environments'),
     default=1,
   )
+
+  @property
+  def env_arguments(self):
+    """`env_kwargs` as a dict."""
+    return json.loads(self.env_kwargs)
+
+  @property
+  def env_wrapper_names(self):
+    """The names in `env_wrappers`, a tuple."""
+    return tuple(filter(None, self.env_wrappers.split(',')))
+
+  @property
+  def imported_modules(self):
+    """Names of the user's modules that the config names, a tuple."""
+    named = (self.env_name, *self.env_wrapper_names, self.method, self.network)
+    found = (env_names.module_of(name) for name in named)
+    return tuple(filter(None, dict.fromkeys(found)))
 
   @property
   def method_arguments(self):

@@ -5,13 +5,14 @@ Environment". ale-py is imported when the first game is asked for.
 """
 
 import collections
+import dataclasses
 
 import gymnasium as gym
 import numpy as np
 
 from tf_sparse_rl import config as config_lib
 from tf_sparse_rl import names
-from tf_sparse_rl.envs import gymnasium_env
+from tf_sparse_rl.envs import gymnasium_env, making, spaces
 
 MAX_EPISODE_STEPS = 27_000  # half an hour of play
 _SCREEN_SIZE = 84
@@ -26,8 +27,14 @@ class AtariEnvironment(gymnasium_env.Environment):
   an episode again: about ten seconds for one of the longest.
   """
 
-  def __init__(self, env_name, render_mode=None):
+  def __init__(self, env_name, render_mode=None, kwargs=None, wrappers=()):
     """Makes one of config.ATARI_GAMES, or an id such as 'ALE/Freeway-v5'.
+
+    Args:
+      env_name: the game.
+      render_mode: see Gymnasium.
+      kwargs: dict, more arguments of ALE's, such as `mode` and `difficulty`.
+      wrappers: see `making.make`; around the preprocessed game.
 
     Raises:
       ValueError: for an unknown name, or if Atari is not installed.
@@ -35,46 +42,53 @@ class AtariEnvironment(gymnasium_env.Environment):
     check_name(env_name)
     # Skipping frames and ending the episode are left to the wrappers: ALE's
     # own limit would end it on a frame that the preprocessing does not see.
-    game = gym.make(
-      config_lib.gym_id(env_name),
-      frameskip=1,
-      repeat_action_probability=0.25,
-      full_action_space=False,
-      max_num_frames_per_episode=0,
-      render_mode=render_mode,
-      disable_env_checker=True,
+    ours = {
+      'frameskip': 1,
+      'repeat_action_probability': 0.25,
+      'full_action_space': False,
+      'max_num_frames_per_episode': 0,
+    }
+    twice = sorted({*ours} & {*(kwargs or {})})
+    if twice:
+      raise ValueError(
+        'Expected env_kwargs of Atari without what its protocol sets: '
+        f'{", ".join(ours)}. Received: {", ".join(twice)}.'
+      )
+    game = making.make(
+      config_lib.gym_id(env_name), {**ours, **(kwargs or {})}, (), render_mode
     )
     game = gym.wrappers.AtariPreprocessing(
       game, noop_max=0, frame_skip=4, screen_size=_SCREEN_SIZE
     )
-    self.gym = gym.wrappers.TimeLimit(game, MAX_EPISODE_STEPS)
+    game = gym.wrappers.TimeLimit(game, MAX_EPISODE_STEPS)
+    game = making.wrap(game, wrappers)
+    spec = spaces.spec_of(env_name, game)
+    screen = (_SCREEN_SIZE, _SCREEN_SIZE, 1)
+    if spec.observation_shape != screen:
+      raise ValueError(
+        f'Expected wrappers that leave the {_SCREEN_SIZE} x {_SCREEN_SIZE} '
+        f'pixels of a game of Atari. Received: {game.observation_space} from '
+        f'env_wrappers={",".join(wrappers)}.'
+      )
     shape = (_SCREEN_SIZE, _SCREEN_SIZE, _NUM_FRAMES)
-    self.spec = gymnasium_env.EnvSpec(
-      env_name,
-      int(np.prod(shape)),
-      int(self.gym.action_space.n),
-      MAX_EPISODE_STEPS,
-      observation_shape=shape,
+    self._start(
+      game,
+      dataclasses.replace(
+        spec,
+        observation_size=int(np.prod(shape)),
+        observation_shape=shape,
+        num_frames=_NUM_FRAMES,
+      ),
     )
     self._frames = collections.deque(maxlen=_NUM_FRAMES)
 
-  def reset(self, seed):
-    """Starts an episode; the seed is also that of its sticky actions."""
-    frame, _ = self.gym.reset(seed=seed)
-    self._episode_seed, self._actions = seed, []
-    self._frames.extend([np.zeros_like(frame)] * (_NUM_FRAMES - 1))
-    return self._observation(frame)
-
-  def step(self, action):
-    """Takes one env step: four frames of the game."""
-    self._actions.append(np.array(action))
-    frame, reward, terminated, truncated, _ = self.gym.step(int(action))
-    observation = self._observation(frame)
-    return gymnasium_env.Step(observation, float(reward), terminated, truncated)
-
-  def _observation(self, frame):
+  def _observe(self, method, observation):
+    """The stack of the last frames; see Environment."""
+    frame = super()._observe(method, observation)
+    if method == 'reset':
+      self._frames.extend([np.zeros_like(frame)] * (_NUM_FRAMES - 1))
     self._frames.append(frame)
-    return np.stack(self._frames, axis=-1)
+    return np.concatenate(self._frames, axis=-1)
 
 
 def check_name(env_name):

@@ -2,7 +2,8 @@
 
 A program of its own, since Mesa's software renderer, which MuJoCo draws with
 where there is no display, crashes in a process with TensorFlow. It reads JSON:
-env_name, video_dir and the position to play up to.
+env_name, kwargs and wrappers as `registry.from_name` takes them, video_dir and
+the position to play up to.
 """
 
 import json
@@ -22,7 +23,9 @@ def main():
   from tf_sparse_rl.envs import registry
 
   episode = json.load(sys.stdin)
-  env = registry.from_name(episode['env_name'], render_mode='rgb_array')
+  env = registry.from_name(
+    episode['env_name'], 'rgb_array', episode['kwargs'], episode['wrappers']
+  )
   if env.gym.render_mode != 'rgb_array':
     sys.exit('it renders no images')
   env.gym = gym.wrappers.RecordVideo(

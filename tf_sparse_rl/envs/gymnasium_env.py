@@ -1,33 +1,11 @@
-"""One Gymnasium environment: checked spaces, plain arrays, seeded resets."""
+"""One Gymnasium environment: checked, plain arrays, seeded resets."""
 
-import dataclasses
 import math
 from typing import NamedTuple
 
-import gymnasium as gym
 import numpy as np
-from absl import logging
 
-from tf_sparse_rl import names
-
-
-@dataclasses.dataclass(frozen=True)
-class EnvSpec:
-  """Shapes and bounds of an environment, of either kind of actions."""
-
-  name: str
-  observation_size: int  # entries of an observation
-  num_actions: int | None  # discrete actions; None if they are continuous
-  max_episode_steps: int | None  # env steps until truncation
-  action_low: tuple[float, ...] = ()  # bounds of each entry of a continuous
-  action_high: tuple[float, ...] = ()  # action
-  # Of a picture, whose entries are uint8; () if it is flat and float32.
-  observation_shape: tuple[int, ...] = ()
-
-  @property
-  def action_size(self):
-    """Entries of an action; 1 for a discrete one."""
-    return len(self.action_low) or 1
+from tf_sparse_rl.envs import checks, errors, making, spaces
 
 
 class Step(NamedTuple):
@@ -40,60 +18,99 @@ class Step(NamedTuple):
 
 
 class Environment:
-  """A Gymnasium environment with observations float32 `[observation_size]`.
+  """A Gymnasium environment whose observations are flat or images.
 
-  Actions are discrete, or a flat Box with finite bounds.
+  Its first reset and step are checked against Gymnasium's rules, the later ones
+  for the shape of observations and for finite numbers.
   """
 
-  def __init__(self, env_name, render_mode=None):
-    """Makes the environment of a Gymnasium id.
+  def __init__(self, env_name, render_mode=None, kwargs=None, wrappers=()):
+    """Makes the environment.
+
+    Args:
+      env_name: see `making.check`.
+      render_mode: see Gymnasium.
+      kwargs: see `making.check`.
+      wrappers: see `making.make`.
 
     Raises:
       ValueError: for an unknown id or spaces that are not supported.
+      UserCodeError: if code of the user's raises.
+      EnvError: for a `reset` without `seed` or `options`.
     """
-    check_name(env_name)
-    # Environments that draw nothing need not know the argument.
-    options = {'render_mode': render_mode} if render_mode else {}
-    try:
-      _quiet_mujoco(env_name)
-      self.gym = gym.make(env_name, disable_env_checker=True, **options)
-    except (gym.error.Error, ImportError, TypeError) as error:
-      raise ValueError(f'Cannot make {env_name!r}: {error}') from error
-    self.spec = _checked_spec(env_name, self.gym)
-    self._first_action = int(getattr(self.gym.action_space, 'start', 0))
-    self._low = np.array(self.spec.action_low, np.float32)
-    self._high = np.array(self.spec.action_high, np.float32)
+    env = making.make(env_name, kwargs, wrappers, render_mode)
+    self._start(env, spaces.spec_of(env_name, env))
+
+  def _start(self, env, spec):
+    """Takes the Gymnasium environment; see the constructor."""
+    checks.check_signature(spec.name, env)
+    self.spec = spec
+    self.gym, self._take_out_probe = checks.insert_probe(env, spec.name)
+    self._to_array = spaces.observer(env.observation_space)
+    self._to_gym = spaces.action_taker(env.action_space)
+    self._low = np.array(spec.action_low, np.float32)
+    self._high = np.array(spec.action_high, np.float32)
+    self._reset_is_checked = self._step_is_checked = False
 
   def reset(self, seed):
-    """Starts an episode; returns its first observation."""
-    observation, _ = self.gym.reset(seed=seed)
+    """Starts an episode.
+
+    Args:
+      seed: int, of this episode.
+
+    Returns:
+      Observation, float32 `[observation_size]`, or uint8 `[*observation_shape]`
+      of images.
+
+    Raises:
+      EnvError: if the environment raises or breaks Gymnasium's rules.
+    """
     self._episode_seed, self._actions = seed, []
-    return np.asarray(observation, np.float32)
+    try:
+      observation, info = self.gym.reset(seed=seed)
+    except errors.EnvError:
+      raise
+    except (Exception, SystemExit) as error:  # It is not our code.
+      raise errors.of_exception(self.spec.name, 'reset', error) from error
+    if not self._reset_is_checked:
+      self._reset_is_checked = True
+      self._check_observation('reset', observation)
+      checks.check_info(self.spec.name, 'reset', info)
+    return self._observe('reset', observation)
 
   def step(self, action):
     """Takes one env step; returns a Step.
 
     Args:
-      action: int from 0 to `num_actions` - 1, or float array
-        `[action_size]`, which is clipped to the bounds.
+      action: int from 0 to `num_actions` - 1, ints `[action_size]` likewise, or
+        float array `[action_size]`, which is clipped to the bounds.
 
     Raises:
-      FloatingPointError: if what comes back is NaN or infinite.
+      EnvError: see `reset`.
     """
     self._actions.append(np.array(action))
-    if self.spec.num_actions is not None:
-      action = self._first_action + int(action)
-    else:
-      action = np.clip(action, self._low, self._high)
-    observation, reward, terminated, truncated, _ = self.gym.step(action)
-    observation = np.asarray(observation, np.float32)
-    # Asked here, for TensorFlow's fused kernels turn a NaN into 0 unseen.
-    if not (math.isfinite(reward) and np.isfinite(observation).all()):
-      raise FloatingPointError(
-        f'{self.spec.name} returned an observation or a reward that is NaN or '
-        'infinite'
+    try:
+      observation, reward, terminated, truncated, info = self.gym.step(
+        self._to_gym(action)
       )
-    return Step(observation, float(reward), terminated, truncated)
+    except errors.EnvError:
+      raise
+    except (Exception, SystemExit) as error:  # It is not our code.
+      raise errors.of_exception(self.spec.name, 'step', error) from error
+    if not self._step_is_checked:
+      self._step_is_checked = True
+      self._take_out_probe()
+      self._check_observation('step', observation)
+      name = self.spec.name
+      checks.check_outcome(name, reward, terminated, truncated, info)
+    if not isinstance(reward, float):
+      reward = checks.reward_of(reward)
+    if reward is None or not math.isfinite(reward):
+      raise errors.EnvError(
+        self.spec.name, 'step', f'returned a reward that is {reward}'
+      )
+    observation = self._observe('step', observation)
+    return Step(observation, float(reward), bool(terminated), bool(truncated))
 
   @property
   def position(self):
@@ -103,15 +120,24 @@ class Environment:
       'actions': [action.tolist() for action in self._actions],
     }
 
+  def mark(self):
+    """Where the episode is, for `rewind`; cheap."""
+    return self._episode_seed, self._actions, len(self._actions)
+
+  def rewind(self, mark):
+    """Sets `position` back to a mark; the environment is of no use then."""
+    self._episode_seed, actions, count = mark
+    self._actions = actions[:count]
+
   def restore(self, position):
     """Plays an episode again up to what `position` returned.
 
     Returns:
-      The observation of then, if the environment is a function of its seed
-      and its actions.
+      Observation, see `reset`; that of then, if the environment is a function
+      of its seed and its actions.
     """
     observation = self.reset(position['seed'])
-    dtype = np.int32 if self.spec.num_actions is not None else np.float32
+    dtype = np.int32 if self.spec.has_integer_actions else np.float32
     for action in position['actions']:
       observation = self.step(np.array(action, dtype)).observation
     return observation
@@ -120,6 +146,8 @@ class Environment:
     """A uniformly random action from a NumPy generator."""
     if self.spec.num_actions is not None:
       return int(rng.integers(self.spec.num_actions))
+    if self.spec.action_counts:
+      return rng.integers(self.spec.action_counts).astype(np.int32)
     share = rng.random(self.spec.action_size, np.float32)
     return self._low + share * (self._high - self._low)
 
@@ -127,57 +155,24 @@ class Environment:
     """Frees what the environment holds."""
     self.gym.close()
 
+  def _check_observation(self, method, observation):
+    space = self.gym.observation_space
+    checks.check_observation(self.spec.name, method, space, observation)
 
-def check_name(env_name, others=()):
-  """Checks that Gymnasium knows an environment such as 'CartPole-v1'.
-
-  Raises:
-    ValueError: if not; it names the nearest, of Gymnasium's and `others`.
-  """
-  try:
-    known = env_name in gym.registry or gym.spec(env_name) is not None
-  except gym.error.Error:
-    known = False
-  if not known:
-    valid = [*gym.registry, *others]
-    raise ValueError(names.unknown('environment', env_name, valid))
-
-
-def _quiet_mujoco(env_name):
-  """Sends MuJoCo's warnings to the log.
-
-  It would print them past Python and write MUJOCO_LOG.TXT where the user is.
-  """
-  entry_point = gym.spec(env_name).entry_point
-  if isinstance(entry_point, str) and 'mujoco' in entry_point:
-    import mujoco
-
-    mujoco.set_mju_user_warning(logging.warning)
-
-
-def _checked_spec(env_name, env):
-  observations, actions = env.observation_space, env.action_space
-  if not isinstance(observations, gym.spaces.Box) or (
-    len(observations.shape) != 1
-  ):
-    raise ValueError(
-      'Expected an environment with a flat Box observation. Received: '
-      f'{env_name} with {observations}.'
-    )
-  size = observations.shape[0]
-  limit = env.spec.max_episode_steps if env.spec else None
-  if isinstance(actions, gym.spaces.Discrete):
-    return EnvSpec(env_name, size, int(actions.n), limit)
-  if (
-    not isinstance(actions, gym.spaces.Box)
-    or len(actions.shape) != 1
-    or not actions.shape[0]
-    or not np.issubdtype(actions.dtype, np.floating)
-    or not actions.is_bounded()
-  ):
-    raise ValueError(
-      'Expected an environment with Discrete actions, or a flat Box of floats '
-      f'with finite bounds. Received: {env_name} with {actions}.'
-    )
-  low, high = (tuple(map(float, b)) for b in (actions.low, actions.high))
-  return EnvSpec(env_name, size, None, limit, low, high)
+  def _observe(self, method, observation):
+    """The array of an observation: of the space's shape, and finite."""
+    try:
+      observation = self._to_array(observation)
+    except ValueError as error:
+      space = self.gym.observation_space
+      raise errors.EnvError(
+        self.spec.name,
+        method,
+        f'returned an observation that does not fit {space}. Received: {error}',
+      ) from error
+    # Asked here, for TensorFlow's fused kernels turn a NaN into 0 unseen.
+    if observation.dtype != np.uint8 and not np.isfinite(observation).all():
+      raise errors.EnvError(
+        self.spec.name, method, checks.not_finite(observation)
+      )
+    return observation

@@ -8,8 +8,8 @@ from tf_sparse_rl import seeds
 class NoisyEnvironment:
   """An environment whose observations get Gaussian noise.
 
-  Of images every frame gets its noise once and keeps it while it is in the
-  stack: levels of grey, rounded and cut off at 0 and 255, where the paper's
+  Of stacked images every frame gets its noise once and keeps it while it is in
+  the stack: levels of grey, rounded and cut off at 0 and 255, where the paper's
   code wraps around. What stands for frames from before the episode stays 0.
 
   Reference: paper, figure 6.
@@ -30,18 +30,22 @@ class NoisyEnvironment:
     """Starts an episode; its seed is that of the noise too."""
     self._rng = seeds.generator(seed, seeds.Stream.OBSERVATION_NOISE)
     observation = self._env.reset(seed)
-    if not self._is_image:
+    if not self._is_stack:
       return self._with_noise(observation)
     self._seen = np.zeros_like(observation)
     return self._see(observation)
 
   def step(self, action):
     step = self._env.step(action)
-    see = self._see if self._is_image else self._with_noise
+    see = self._see if self._is_stack else self._with_noise
     return step._replace(observation=see(step.observation))
 
   def random_action(self, rng):
     return self._env.random_action(rng)
+
+  @property
+  def _is_stack(self):
+    return self._env.spec.num_frames > 1
 
   def _see(self, stack):
     """The stack as it was seen before, and its newest frame with noise."""

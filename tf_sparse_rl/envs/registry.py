@@ -1,42 +1,67 @@
-"""The environment of a name: a game of Atari, or one of Gymnasium's."""
+"""The environment of a config: a game of Atari, or another of Gymnasium's."""
 
 import gymnasium as gym
+import numpy as np
 
 from tf_sparse_rl import config as config_lib
-from tf_sparse_rl.envs import atari, gymnasium_env
+from tf_sparse_rl.envs import atari, gymnasium_env, making
 
 
-def check_name(env_name):
-  """Checks a name such as 'CartPole-v1', 'ALE/Pong-v5' or 'Pong'.
+def check_name(env_name, kwargs=None, wrappers=()):
+  """Checks that an environment is known; imports what its name says.
+
+  Args:
+    env_name: id such as 'CartPole-v1', 'module:Id' or 'ALE/Pong-v5', or a game
+      such as 'Pong'.
+    kwargs: dict, arguments of the environment.
+    wrappers: tuple of 'module:function'.
 
   Raises:
-    ValueError: if not, with the nearest name, or if Atari is not installed.
+    ValueError: if there is no such module, id, argument or wrapper, with the
+      nearest name, or if Atari is not installed.
+    UserCodeError: if a module raises while it is imported.
   """
   if config_lib.is_atari(env_name):
     atari.check_name(env_name)
   else:
-    gymnasium_env.check_name(env_name, others=config_lib.ATARI_GAMES)
+    making.check(env_name, kwargs, wrappers, others=config_lib.ATARI_GAMES)
 
 
-def from_name(env_name, render_mode=None):
-  """Makes an Environment, or an AtariEnvironment for a game of Atari.
+def from_name(env_name, render_mode=None, kwargs=None, wrappers=()):
+  """Makes an environment.
+
+  Args:
+    env_name: see `check_name`.
+    render_mode: see Gymnasium.
+    kwargs: see `check_name`.
+    wrappers: see `check_name`.
+
+  Returns:
+    An Environment; an AtariEnvironment for a game of Atari.
 
   Raises:
-    ValueError: for an unknown name or spaces that are not supported.
+    ValueError: see `check_name`; or for spaces that are not supported.
+    UserCodeError: if code of the user's raises.
   """
-  check_name(env_name)
+  check_name(env_name, kwargs, wrappers)
+  kind = gymnasium_env.Environment
   if config_lib.is_atari(env_name):
-    return atari.AtariEnvironment(env_name, render_mode)
-  return gymnasium_env.Environment(env_name, render_mode)
+    kind = atari.AtariEnvironment
+  return kind(env_name, render_mode, kwargs, wrappers)
 
 
 def make(config):
   """The Environment of a Config.
 
   Raises:
-    ValueError: for an unknown id or spaces that the agent cannot use.
+    ValueError: see `from_name`; or for actions that the agent cannot take.
+    UserCodeError: see `from_name`.
   """
-  env = from_name(config.env_name)
+  env = from_name(
+    config.env_name,
+    kwargs=config.env_arguments,
+    wrappers=config.env_wrapper_names,
+  )
   expected = config_lib.AGENTS[config.agent].action_spaces
   kinds = tuple(getattr(gym.spaces, name) for name in expected)
   if not isinstance(env.gym.action_space, kinds):
@@ -46,10 +71,24 @@ def make(config):
       f'{config.agent}. Received: {config.env_name} with '
       f'{env.gym.action_space}.'
     )
-  if env.spec.observation_shape and config.agent != 'dqn':
-    env.close()
-    raise ValueError(
-      'Expected agent=dqn for images: no other has a network for them. '
-      f'Received: agent={config.agent}, env_name={config.env_name}.'
-    )
   return env
+
+
+def try_out(config):
+  """Makes an environment, resets it and takes a step, which checks it.
+
+  Args:
+    config: a Config.
+
+  Returns:
+    Its EnvSpec.
+
+  Raises:
+    ValueError: see `make`.
+    UserCodeError: see `make`; an EnvError if `reset` or `step` is at fault.
+  """
+  env = make(config)
+  env.reset(config.seed)
+  env.step(env.random_action(np.random.default_rng(config.seed)))
+  env.close()
+  return env.spec

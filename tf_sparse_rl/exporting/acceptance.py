@@ -8,16 +8,16 @@ from tf_sparse_rl import envs
 TOLERANCE = 1e-4
 
 
-def play(env_name, policy, num_observations, seed):
+def play(config, policy, num_observations, seed):
   """A batch of observations that a GreedyPolicy itself comes to see.
 
   Args:
-    env_name: id of a Gymnasium environment.
+    config: a Config, for its environment.
     policy: a GreedyPolicy.
     num_observations: how many, over as many episodes as it takes.
     seed: of the first episode's start; the next ones count up.
   """
-  env = envs.from_name(env_name)
+  env = envs.make(config)
   seen = []
   while len(seen) < num_observations:
     observation, over = env.reset(seed), False
@@ -52,9 +52,12 @@ def difference(policy, act, observations):
   allowed = TOLERANCE * max(1.0, float(np.abs(outputs).max()))
   gaps = [np.abs(received['output'] - outputs).max()]
   if policy.action_bounds is None:
-    chosen = np.asarray(received['action'])[:, np.newaxis]
-    values = np.take_along_axis(outputs, chosen, axis=1)[:, 0]
-    gaps.append((outputs.max(axis=1) - values).max() / 2)
+    counts = policy.action_counts or (outputs.shape[1],)
+    actions = np.asarray(received['action']).reshape(len(outputs), -1)
+    entries = np.split(outputs, np.cumsum(counts)[:-1], axis=1)
+    for chosen, entry in zip(actions.T, entries):
+      values = np.take_along_axis(entry, chosen[:, np.newaxis], axis=1)[:, 0]
+      gaps.append((entry.max(axis=1) - values).max() / 2)
   else:
     gaps.append(np.abs(received['action'] - expected['action']).max())
   worst = float(np.max(gaps))

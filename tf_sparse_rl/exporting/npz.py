@@ -32,7 +32,8 @@ def save(policy, path, sparse=True):
     add: where it is added. Several may be kept: the last one is added first.
 
   Besides, `mean`, `scale` and `clip` where observations are scaled first, and
-  for continuous actions their bounds, `low` and `high`.
+  for continuous actions their bounds, `low` and `high`; for actions of several
+  integers the number of choices of each, `counts`.
 
   Args:
     policy: a GreedyPolicy.
@@ -57,6 +58,8 @@ def save(policy, path, sparse=True):
   arrays['layers'] = np.array(names)
   if policy.action_bounds is not None:
     arrays['low'], arrays['high'] = policy.action_bounds
+  if policy.action_counts:
+    arrays['counts'] = np.array(policy.action_counts)
   # By a file: np.savez would add its suffix to another name.
   with open(path, 'wb') as file:
     np.savez(file, **arrays)

@@ -86,6 +86,10 @@ def load(path):
         states = states + kept.pop()
       else:
         states = LAYERS[kind](states, **parts)
+    if 'counts' in arrays:
+      entries = np.split(states, np.cumsum(arrays['counts'])[:-1])
+      actions = np.stack([entry.argmax(0) for entry in entries], 1)
+      return {'action': actions, 'output': states.T}
     if 'low' not in arrays:
       return {'action': states.argmax(0), 'output': states.T}
     low, high = arrays['low'], arrays['high']

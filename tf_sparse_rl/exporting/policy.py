@@ -24,6 +24,8 @@ class GreedyPolicy:
   observation_spec: tf.TensorSpec
   # (low, high), float32 `[action_size]`; None for discrete actions.
   action_bounds: tuple | None
+  # Choices of each entry of an action of several integers; () for other kinds.
+  action_counts: tuple = ()
 
   def __call__(self, observation):
     """A dict of `action` and `output`, the output of the last layer.
@@ -45,6 +47,9 @@ def of_agent(agent):
     agent.greedy_action,
     tf.TensorSpec([None, *observation.shape], observation.dtype, 'observation'),
     None if actions.dtype.is_integer else (actions.minimum, actions.maximum),
+    tuple(int(n) + 1 for n in actions.maximum)
+    if actions.dtype.is_integer and actions.shape.rank
+    else (),
   )
 
 
@@ -143,7 +148,7 @@ _OPERATIONS = frozenset(
   'AddV2 ArgMax AssignVariableOp BiasAdd Cast Const Conv2D DisableCopyOnRead '
   'Identity MatMul MaxPool Maximum MergeV2Checkpoints Minimum Mul NoOp Pack '
   'PartitionedCall Placeholder ReadVariableOp Relu Reshape RestoreV2 Rsqrt '
-  'SaveV2 Select ShardedFilename Split StatefulPartitionedCall '
+  'SaveV2 Select ShardedFilename Split SplitV StatefulPartitionedCall '
   'StaticRegexFullMatch StringJoin Sub Tanh VarHandleOp'.split()
 )
 

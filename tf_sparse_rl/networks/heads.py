@@ -14,6 +14,8 @@ import tensorflow_probability as tfp
 from tf_agents.distributions import utils as distribution_utils
 from tf_agents.specs import tensor_spec
 
+from tf_sparse_rl.networks import distributions
+
 _INITIAL_STD = 0.35  # Paper's code, and TF-Agents.
 
 
@@ -188,7 +190,48 @@ class Categorical(Head):
     return tfp.distributions.Categorical(**info, dtype=tf.int32)
 
 
+class MultiCategorical(Categorical):
+  """A Categorical for each entry of an action; their logits side by side."""
+
+  def __init__(self, env_spec):
+    """Takes the choices of each entry of an EnvSpec with several."""
+    Head.__init__(self, name='multi_categorical')
+    self._counts = list(env_spec.action_counts)
+    self.noise_size = self.num_outputs = sum(self._counts)
+    self.num_parameters = self.num_outputs
+    highest = np.array(self._counts, np.int32) - 1
+    self.action_spec = tensor_spec.BoundedTensorSpec(
+      [len(self._counts)], tf.int32, 0, highest, 'action'
+    )
+
+  def call(self, outputs):
+    return distributions.MultiCategorical(outputs, tuple(self._counts))
+
+  def mode(self, outputs):
+    """See Head."""
+    entries = tf.split(outputs, self._counts, axis=-1)
+    return tf.stack(
+      [tf.argmax(entry, -1, output_type=tf.int32) for entry in entries], -1
+    )
+
+  def snapshot(self):
+    """See Gaussian."""
+    ends = np.cumsum(self._counts)[:-1]
+
+    def act(outputs, noise):
+      entries = np.split(outputs + noise, ends, axis=-1)
+      return np.stack([np.int32(entry.argmax(-1)) for entry in entries], -1)
+
+    return act
+
+  def from_policy_info(self, info):
+    """See Gaussian."""
+    return distributions.MultiCategorical(**info, counts=tuple(self._counts))
+
+
 def of_policy(env_spec):
-  """The head of a policy without squashing: Categorical or Gaussian."""
+  """The head of a policy without squashing, by the kind of actions."""
+  if env_spec.action_counts:
+    return MultiCategorical(env_spec)
   kind = Gaussian if env_spec.num_actions is None else Categorical
   return kind(env_spec)

@@ -90,6 +90,22 @@ class Ring(abc.ABC):
     entries = numbers % self.capacity * self._layout.size
     return self._steps.ravel().take(entries + self._layout[name].start)
 
+  def collected(self, numbers):
+    """What environments returned, to look for what is wrong with it.
+
+    Args:
+      numbers: int64 `[steps]`, counted from the first that was ever added.
+
+    Returns:
+      `{name: array [steps, entries]}` of rewards and observations.
+    """
+    places = numbers % self.capacity
+    observations = self._take(places).reshape(len(numbers), -1)
+    return {
+      'the reward': self.column('reward', numbers)[:, np.newaxis],
+      'the observation': observations,
+    }
+
   def restore(self, segments, num_added):
     """Takes over the content of another ring.
 

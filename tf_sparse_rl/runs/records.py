@@ -80,6 +80,8 @@ class Evaluation(Record):
   train_step: int
   return_mean: float
   returns: list[float]  # one an episode
+  # Episodes that were stopped at max_eval_episode_env_steps; None for none.
+  num_stopped_episodes: int | None = None
   sparsity: float
   nonzero: int
   train_step_flops: int | None = None

@@ -34,15 +34,16 @@ def make_runs(methods, sparsities, env_names, num_seeds, given=None):
       modules.find(method, '--methods')
     elif method not in (*METHODS, SMALL_DENSE):
       raise ValueError(names.unknown('method', method, (*METHODS, SMALL_DENSE)))
-  for env_name in env_names:
-    envs.check_name(env_name)
   runs = {}
   for seed in range(num_seeds):
     for env_name in env_names:
       for method in methods:
         for sparsity in (None,) if method == 'dense' else sparsities:
           run = _make_run(env_name, method, sparsity, seed, given or {})
-          runs[run.id] = run
+          if runs.setdefault(run.id, run) != run:
+            raise ValueError(
+              f'Expected runs with ids that differ. Received twice: {run.id}.'
+            )
   check(runs.values())
   return list(runs.values())
 
@@ -80,6 +81,7 @@ def check(runs):
   suited = set()
   for run in runs:
     config = run.config()
-    if (config.agent, config.env_name) not in suited:
+    env = (config.env_name, config.env_kwargs, config.env_wrappers)
+    if (config.agent, env) not in suited:
       envs.make(config).close()
-      suited.add((config.agent, config.env_name))
+      suited.add((config.agent, env))

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from tf_sparse_rl import envs
 from tf_sparse_rl.training import state
 
 
@@ -28,17 +29,49 @@ class Collector:
       actions: `[num_envs, ...]`.
       buffer: what `replay.make` made.
       episodes: an Episodes, which counts them.
+
+    Raises:
+      EnvError: if an environment fails; then all are at the positions that they
+        had before, and nothing was added.
     """
-    for i, env in enumerate(self._envs):
-      step = env.step(actions[i])
+    # All of them first, or none: if one fails, a checkpoint can be saved.
+    marks = [env.mark() for env in self._envs]
+    try:
+      taken = self._take(actions, episodes.count)
+    except envs.EnvError:
+      for env, mark in zip(self._envs, marks):
+        env.rewind(mark)
+      raise
+    for i, (step, observation) in enumerate(taken):
       buffer.add(self.observations[i], actions[i], step)
       episodes.add(step, i)
-      self.observations[i] = step.observation
+      self.observations[i] = observation
+
+  def _take(self, actions, num_episodes):
+    """A Step of each environment, and the observation to go on from."""
+    taken = []
+    for env, action in zip(self._envs, actions):
+      step = env.step(action)
+      observation = step.observation
       if step.terminated or step.truncated:
-        index = episodes.count + len(self._envs) - 1
-        seed = state.episode_seed(self._config, index)
-        self.observations[i] = env.reset(seed)
+        num_episodes += 1
+        index = num_episodes + len(self._envs) - 1
+        observation = env.reset(state.episode_seed(self._config, index))
+      taken.append((step, observation))
+    return taken
 
   def random_actions(self, rng):
     """Actions `[num_envs, ...]` drawn at random."""
     return np.stack([env.random_action(rng) for env in self._envs])
+
+
+def no_time_limit(config, spec):
+  """What to tell of an environment whose episodes may not end, or ''."""
+  if spec.max_episode_steps:
+    return ''
+  return (
+    f'{spec.name} has no time limit. If an episode does not end by itself, '
+    f'evaluations stop it after {config.max_eval_episode_env_steps:,} env '
+    'steps (--max_eval_episode_env_steps); collection does not. '
+    'gymnasium.register(..., max_episode_steps=...) sets a limit.'
+  )

@@ -1,6 +1,7 @@
 """Evaluation: greedy episodes, all at once, from seeds of their own."""
 
 import json
+import math
 import subprocess
 import sys
 from typing import NamedTuple
@@ -16,12 +17,19 @@ class Returns(NamedTuple):
 
   returns: list  # undiscounted, float
   lengths: list  # env steps, int
+  num_stopped: int = 0  # episodes that were stopped at the limit
 
 
 class Evaluator:
   """Plays episodes side by side, so that one graph call acts in all."""
 
-  def __init__(self, environments, epsilon=0.0, num_env_steps=0):
+  def __init__(
+    self,
+    environments,
+    epsilon=0.0,
+    num_env_steps=0,
+    max_episode_env_steps=math.inf,
+  ):
     """Keeps what is asked for.
 
     Args:
@@ -30,10 +38,12 @@ class Evaluator:
       num_env_steps: an environment whose episode is over plays another one
         until all together have taken so many env steps. Whatever episode has
         begun is played to its end, so long ones count as short ones do.
+      max_episode_env_steps: env steps after which an episode is stopped.
     """
     self._envs = environments
     self._epsilon = epsilon
     self._num_env_steps = num_env_steps
+    self._max_episode_env_steps = max_episode_env_steps
 
   def evaluate(self, act, rng, stop=lambda: False):
     """Plays episodes to their ends.
@@ -53,6 +63,7 @@ class Evaluator:
     )
     returns, lengths = [0.0] * len(self._envs), [0] * len(self._envs)
     episodes = {i: i for i in range(len(self._envs))}  # By environment.
+    num_stopped = 0
     while episodes:
       if stop():
         return None
@@ -68,7 +79,9 @@ class Evaluator:
         returns[episodes[i]] += step.reward
         lengths[episodes[i]] += 1
         if not (step.terminated or step.truncated):
-          continue
+          if lengths[episodes[i]] < self._max_episode_env_steps:
+            continue
+          num_stopped += 1
         if sum(lengths) < self._num_env_steps:
           observations[i] = self._envs[i].reset(seed=int(rng.integers(2**31)))
           episodes[i] = len(returns)
@@ -76,10 +89,17 @@ class Evaluator:
           lengths.append(0)
         else:
           del episodes[i]
-    return Returns(returns, lengths)
+    return Returns(returns, lengths, num_stopped)
 
 
-def evaluate_with_noise(environments, act, stds, seed, epsilon=0.0):
+def evaluate_with_noise(
+  environments,
+  act,
+  stds,
+  seed,
+  epsilon=0.0,
+  max_episode_env_steps=math.inf,
+):
   """Plays episodes from the same starts at each level of noise.
 
   Args:
@@ -90,6 +110,7 @@ def evaluate_with_noise(environments, act, stds, seed, epsilon=0.0):
       deviation, in these episodes without noise.
     seed: of the episodes' starts and of the noise.
     epsilon: share of random actions.
+    max_episode_env_steps: see Evaluator.
 
   Returns:
     List of Returns, one for each of `stds`.
@@ -97,7 +118,10 @@ def evaluate_with_noise(environments, act, stds, seed, epsilon=0.0):
 
   def play(environments):
     rng = seeds.generator(seed, seeds.Stream.FINAL_EVALUATION)
-    return Evaluator(environments, epsilon).evaluate(act, rng)
+    evaluator = Evaluator(
+      environments, epsilon, max_episode_env_steps=max_episode_env_steps
+    )
+    return evaluator.evaluate(act, rng)
 
   unit, known = 1.0, {}
   if not environments[0].spec.observation_shape:
@@ -111,11 +135,11 @@ def evaluate_with_noise(environments, act, stds, seed, epsilon=0.0):
   return [known[std] for std in stds]
 
 
-def film(env_name, act, video_dir, seed):
+def film(config, act, video_dir, seed):
   """Records one greedy episode as MP4.
 
   Args:
-    env_name: id of a Gymnasium environment that can render.
+    config: a Config, for its environment, which can render.
     act: see `Evaluator.evaluate`.
     video_dir: directory of the file, made if needed.
     seed: what the start of the episode is derived from.
@@ -123,15 +147,26 @@ def film(env_name, act, video_dir, seed):
   Raises:
     ValueError: if the environment cannot be drawn here.
   """
-  env = envs.from_name(env_name)
+  env_name = config.env_name
+  if envs.is_callable(env_name):
+    raise ValueError(
+      f'Cannot film {env_name}: an environment is filmed in a process of its '
+      'own, which does not have the callable. Register the environment, and '
+      'name it as module:Id.'
+    )
+  env = envs.make(config)
   start = seeds.derive(seed, seeds.Stream.FILM)
   observation, over = env.reset(seed=start), False
-  while not over:
+  length = 0
+  while not over and length < config.max_eval_episode_env_steps:
     step = env.step(act(observation[np.newaxis])[0])
     observation, over = step.observation, step.terminated or step.truncated
+    length += 1
   env.close()
   episode = {
     'env_name': env_name,
+    'kwargs': config.env_arguments,
+    'wrappers': config.env_wrapper_names,
     'video_dir': str(video_dir),
     'position': env.position,
   }

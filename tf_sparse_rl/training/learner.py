@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from tf_sparse_rl import replay
 from tf_sparse_rl.agents import replicas
+from tf_sparse_rl.training import divergence
 
 
 class Learner:
@@ -53,6 +54,11 @@ class Learner:
   def train_step(self):
     """Train steps so far."""
     return self._train_step.count
+
+  @property
+  def first_huge_loss(self):
+    """(train step, value) of the first loss above 1e15, or None."""
+    return self._train_step.first_huge_loss
 
 
 class ReplayLearner(Learner):
@@ -224,6 +230,7 @@ class _TrainStep:
       for may in ((True, False) if optimizers else (False,))
     }
     self._count = None  # Known once it trains: until then it may change.
+    self.first_huge_loss = None  # (train step, loss), see `divergence`
 
   @property
   def count(self):
@@ -248,6 +255,8 @@ class _TrainStep:
     if not math.isfinite(total_loss):
       raise FloatingPointError(f'Loss is {total_loss}')
     self._count += 1
+    if abs(total_loss) > divergence.HUGE and not self.first_huge_loss:
+      self.first_huge_loss = self._count, total_loss
     return result
 
 

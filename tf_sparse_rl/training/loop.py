@@ -11,6 +11,7 @@ from tf_sparse_rl.diagnostics import diagnoser
 from tf_sparse_rl.training import (
   checkpoints,
   collector,
+  divergence,
   evaluation,
   learner,
   machine,
@@ -58,7 +59,9 @@ def train(
 
   Raises:
     TrainingError: if a loss is not finite.
-    FloatingPointError: if the environment or a weight is not.
+    EnvError: if an environment fails; a checkpoint has been saved.
+    EnvError: if an environment fails; a checkpoint has been saved.
+    FloatingPointError: if a weight is not finite.
     StoppedError: if `stop` said so.
     CheckpointError: if there are checkpoints and none can be used.
   """
@@ -83,6 +86,8 @@ class _Run:
     """Makes all parts, and goes to where the last checkpoint was."""
     self.config, self.run_dir = config, run_dir
     self.envs = [envs.make(config) for _ in range(config.num_envs)]
+    if text := collector.no_time_limit(config, self.envs[0].spec):
+      log(text)
     self.agent = registry.build(config, self.envs[0].spec)
     origin = None
     if config.init_from and run_dir.checkpoint_env_step() is None:
@@ -101,6 +106,7 @@ class _Run:
       [envs.make(config) for _ in range(config.num_eval_episodes)],
       config.eval_epsilon or 0.0,
       config.num_eval_env_steps,
+      config.max_eval_episode_env_steps,
     )
     self.diagnoser = diagnoser.Diagnoser(config, self.agent)
     objects = {**self.agent.saved, **self.diagnoser.saved}
@@ -137,9 +143,14 @@ class _Run:
       return
     now.clock.pause(now.env_step)
     rng = seeds.generator(config.seed, seeds.Stream.EVALUATION, now.env_step)
-    outcome = self.evaluator.evaluate(self.learner.act_greedily, rng, stop)
+    try:
+      outcome = self.evaluator.evaluate(self.learner.act_greedily, rng, stop)
+    except envs.EnvError as error:
+      now.clock.start(now.env_step)
+      raise self._after_saving(error) from error
     if outcome is not None:
-      self.summaries.evaluation(now.env_step, *outcome)
+      returns, lengths = outcome.returns, outcome.lengths
+      self.summaries.evaluation(now.env_step, returns, lengths)
       now.results.append(results.evaluation(config, now, self.agent, outcome))
       self.run_dir.append_result(now.results[-1])
       self.checkpoints.evaluated(now.env_step, now.results[-1].return_mean)
@@ -149,7 +160,10 @@ class _Run:
   def collect(self):
     """Takes one env step in each environment, with the actions chosen last."""
     now = self.now
-    self.collector.collect(now.actions, self.buffer, now.episodes)
+    try:
+      self.collector.collect(now.actions, self.buffer, now.episodes)
+    except envs.EnvError as error:
+      raise self._after_saving(error) from error
     now.env_step += self.config.num_envs
 
   def diagnose(self):
@@ -179,9 +193,10 @@ class _Run:
           self.buffer, now.rng, observations, noise
         )
     except FloatingPointError as error:
+      why = divergence.explain(self.buffer, self.learner.first_huge_loss)
       raise TrainingError(
         f'The loss is not finite at train step {self.learner.train_step + 1} '
-        f'(env step {now.env_step}): {error}. Try a lower --learning_rate.'
+        f'(env step {now.env_step}): {error}. {why}'
       ) from error
 
   def write(self):
@@ -196,10 +211,22 @@ class _Run:
 
   def stop(self):
     """Saves what there is; raises StoppedError."""
+    self._save_early()
+    raise StoppedError(f'Stopped at env step {self.now.env_step:,}')
+
+  def _save_early(self):
+    """A checkpoint of what there is; the run ends here."""
     self.summaries.close()
     if self.now.env_step:
       self.checkpoints.save(self.now.env_step, self.now.to_json(self.envs))
-    raise StoppedError(f'Stopped at env step {self.now.env_step:,}')
+
+  def _after_saving(self, error):
+    """An EnvError that says where the run was, after a checkpoint."""
+    self._save_early()
+    error.context = f' (after env step {self.now.env_step:,})'
+    if self.now.env_step:
+      error.context += '. A checkpoint was saved'
+    return error
 
   def finish(self):
     """Closes what is open; returns the Outcome."""

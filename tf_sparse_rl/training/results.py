@@ -27,6 +27,7 @@ def evaluation(config, now, agent, outcome):
     sparsity=count.sparsity,
     nonzero=count.nonzero,
     train_step_flops=cost.train_step_flops(agent, config.batch_size),
+    num_stopped_episodes=outcome.num_stopped or None,
     diagnosis=now.diagnosis if config.diagnostics else None,
     **now.clock.figures(),
   )

@@ -15,6 +15,7 @@ class Progress:
     print(
       f'{config.label}, seed {config.seed}: {config.num_env_steps:,} env steps'
     )
+    self._max_env_steps = config.max_eval_episode_env_steps
     self._bar = None
     if sys.stderr.isatty():
       self._bar = tqdm.tqdm(
@@ -40,13 +41,26 @@ class Progress:
         print(
           f'env_step {env_step:>9,}  return {result.return_mean:8.1f}  '
           f'sparsity {result.sparsity:.3f}'
-          + (f'  {speed:.0f} env steps/s' if speed else ''),
+          + (f'  {speed:.0f} env steps/s' if speed else '')
+          + self._stopped(result),
           flush=True,
         )
     elif result is not None:
-      self._bar.set_postfix_str(f'return {result.return_mean:.1f}')
+      self._bar.set_postfix_str(
+        f'return {result.return_mean:.1f}{self._stopped(result)}'
+      )
     else:
       self._bar.update(env_step - self._bar.n)
+
+  def _stopped(self, result):
+    """Says how many episodes of an evaluation did not end by themselves."""
+    count = result.num_stopped_episodes
+    if not count:
+      return ''
+    return (
+      f'  ({count} of {len(result.returns)} episodes stopped at '
+      f'{self._max_env_steps:,} env steps)'
+    )
 
 
 def closing_table(run_dir, agent, summary):

@@ -1,0 +1,54 @@
+"""The error of an environment that raises, or returns what it must not."""
+
+from tf_sparse_rl import modules
+
+
+class EnvError(modules.UserCodeError):
+  """An environment raised or broke Gymnasium's rules.
+
+  Attributes:
+    sentence: the environment, its method and what was wrong.
+    trace: the environment's own traceback; '' if it raised nothing.
+    context: what the training loop knows, as in ' (env step 7)'.
+  """
+
+  def __init__(self, env_name, method, what, trace=''):
+    """Makes the error.
+
+    Args:
+      env_name: the environment's name.
+      method: 'reset' or 'step'.
+      what: what it did, as in 'returned 4 values'.
+      trace: see `trace`.
+    """
+    self.sentence, self.trace = f'{env_name}: {method} {what}', trace
+    self.context = ''
+    super().__init__(self.told())
+
+  def told(self, context=''):
+    """The sentence, then what the caller knows, then the traceback.
+
+    Args:
+      context: as in ' (env step 7). To continue: ...'.
+
+    Returns:
+      str.
+    """
+    end = f':\n{self.trace}' if self.trace else '.'
+    return f'{self.sentence}{context}{end}'
+
+
+def of_exception(env_name, method, error):
+  """The EnvError for an exception of an environment's.
+
+  Args:
+    env_name: see EnvError.
+    method: see EnvError.
+    error: the exception.
+
+  Returns:
+    An EnvError.
+  """
+  kind = type(error).__name__
+  trace = modules.user_traceback(error)
+  return EnvError(env_name, method, f'raised {kind}', trace)

@@ -1,0 +1,195 @@
+"""From a name, arguments and wrappers to a Gymnasium environment."""
+
+import inspect
+
+import gymnasium as gym
+from absl import logging
+from gymnasium.envs import registration
+
+from tf_sparse_rl import modules, names
+from tf_sparse_rl.config import env_names
+
+_callables = {}  # {name: callable}
+
+
+def name_callable(function):
+  """Lets a callable of this process be used as an environment.
+
+  Args:
+    function: makes a Gymnasium environment; `env_kwargs` are its arguments.
+
+  Returns:
+    The env_name to put into a config: 'callable:module.function'. In another
+    process it stands for nothing until this is called there too; two callables
+    of one name, such as two lambdas, replace each other.
+  """
+  of = function if hasattr(function, '__qualname__') else type(function)
+  name = f'{env_names.CALLABLE}:{of.__module__}.{of.__qualname__}'
+  _callables[name] = function
+  return name
+
+
+def is_callable(env_name):
+  """Whether a name is one that `name_callable` made."""
+  return env_name.startswith(f'{env_names.CALLABLE}:')
+
+
+def check(env_name, kwargs=None, wrappers=(), others=()):
+  """Checks an environment by its name; imports what the name says.
+
+  Args:
+    env_name: id such as 'CartPole-v1', 'module:Id', or 'callable:name'.
+    kwargs: dict, arguments of the environment.
+    wrappers: tuple of 'module:function'.
+    others: names that may have been meant, besides Gymnasium's.
+
+  Raises:
+    ValueError: if there is no such module, id, argument or wrapper.
+    UserCodeError: if a module raises while it is imported.
+  """
+  creator, given = _creator(env_name, others)
+  _check_arguments(env_name, creator, given, kwargs or {})
+  for wrapper in wrappers:
+    modules.load(wrapper, '--env_wrappers')
+
+
+def make(env_name, kwargs=None, wrappers=(), render_mode=None, others=()):
+  """Makes an environment.
+
+  Args:
+    env_name: see `check`.
+    kwargs: see `check`.
+    wrappers: see `check`; each takes an environment and returns one, and they
+      are applied in order.
+    render_mode: see Gymnasium; None leaves the argument out.
+    others: see `check`.
+
+  Returns:
+    A Gymnasium environment.
+
+  Raises:
+    ValueError: see `check`; or if a package is missing.
+    UserCodeError: if code of the user's raises.
+  """
+  check(env_name, kwargs, wrappers, others)
+  kwargs = dict(kwargs or {})
+  if render_mode:  # Environments that draw nothing need not know it.
+    kwargs['render_mode'] = render_mode
+  if is_callable(env_name):
+    env = _called(env_name, _callables[env_name], **kwargs)
+  else:
+    env = _made(env_name, kwargs)
+  return wrap(env, wrappers)
+
+
+def wrap(env, wrappers):
+  """Applies wrappers; see `make`."""
+  for wrapper in wrappers:
+    env = _called(
+      f'--env_wrappers={wrapper}', modules.load(wrapper, '--env_wrappers'), env
+    )
+  return env
+
+
+def _made(env_name, kwargs):
+  """What `gym.make` makes of an id."""
+  gym_id = env_names.gym_id(env_name)
+  try:
+    _quiet_mujoco(gym_id)
+    return gym.make(gym_id, disable_env_checker=True, **kwargs)
+  except (gym.error.Error, ImportError) as error:
+    raise ValueError(f'Cannot make {env_name!r}: {error}') from error
+  except Exception as error:  # It is not our code.
+    if isinstance(error, TypeError) and error.__cause__ is None:
+      # Gymnasium's own, for an environment that is none of its kind.
+      raise ValueError(f'Cannot make {env_name!r}: {error}') from error
+    raise modules.user_code_error(
+      f'Making {env_name} failed', error.__cause__ or error
+    ) from error
+
+
+def _called(name, function, *args, **kwargs):
+  """The environment that a function of the user's returns."""
+  try:
+    env = function(*args, **kwargs)
+  except Exception as error:  # It is not our code.
+    raise modules.user_code_error(f'{name} failed', error) from error
+  if not isinstance(env, gym.Env):
+    raise ValueError(
+      f'Expected a gymnasium.Env from {name}. Received: {env!r:.200}.'
+    )
+  return env
+
+
+def _creator(env_name, others):
+  """What makes an environment, and the arguments that its id stands for."""
+  if is_callable(env_name):
+    if env_name not in _callables:
+      raise ValueError(
+        f'Expected {env_name!r} from the Python program that made the run: '
+        'call tf_sparse_rl.train(root_dir, env=...) with the same callable. '
+        'Commands take an id, or module:Id.'
+      )
+    return _callables[env_name], {}
+  module, gym_id = env_names.module_of(env_name), env_names.gym_id(env_name)
+  if module:
+    modules.load_module(module, '--env_name')
+  try:
+    spec = gym.registry.get(gym_id) or gym.spec(gym_id)
+  except gym.error.Error as error:
+    text = names.unknown('environment', gym_id, [*gym.registry, *others])
+    if module:
+      text += f' {module} was imported, and registers no such id.'
+    raise ValueError(text) from error
+  if not isinstance(spec.entry_point, str):
+    return spec.entry_point, spec.kwargs
+  try:
+    return registration.load_env_creator(spec.entry_point), spec.kwargs
+  except (ImportError, AttributeError) as error:
+    raise ValueError(f'Cannot make {env_name!r}: {error}') from error
+  except Exception as error:  # It is not our code.
+    raise modules.user_code_error(
+      f'Importing {spec.entry_point} for {env_name} failed', error
+    ) from error
+
+
+def _check_arguments(env_name, creator, given, kwargs):
+  """Refuses env_kwargs that the environment's constructor does not take."""
+  try:
+    parameters = inspect.signature(creator).parameters
+  except (TypeError, ValueError):
+    return  # Written in C.
+  keywords = (
+    inspect.Parameter.POSITIONAL_OR_KEYWORD,
+    inspect.Parameter.KEYWORD_ONLY,
+  )
+  named = {n: p for n, p in parameters.items() if p.kind in keywords}
+  takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+  for name in kwargs:
+    if name not in named and not takes_any:
+      raise ValueError(
+        f'env_kwargs: {names.unknown(f"argument of {env_name}", name, named)}'
+      )
+  missing = [
+    name
+    for name, parameter in named.items()
+    if parameter.default is parameter.empty and name not in {**given, **kwargs}
+  ]
+  if missing:
+    raise ValueError(
+      f'Expected --env_kwargs with {", ".join(missing)}, without which '
+      f'{env_name} cannot be made, as in --env_kwargs='
+      f'\'{{"{missing[0]}": 1}}\'. Received: {kwargs}.'
+    )
+
+
+def _quiet_mujoco(gym_id):
+  """Sends MuJoCo's warnings to the log.
+
+  It would print them past Python and write MUJOCO_LOG.TXT where the user is.
+  """
+  entry_point = gym.spec(gym_id).entry_point
+  if isinstance(entry_point, str) and 'mujoco' in entry_point:
+    import mujoco
+
+    mujoco.set_mju_user_warning(logging.warning)
