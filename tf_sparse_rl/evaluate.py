@@ -32,7 +32,8 @@ def main(argv):
   run_dir = runs_lib.RunDir(options.root_dir)
   try:
     config = run_dir.read_finished_config()
-    run_flags.tell_imports(config, run_dir.path)
+    config_path = run_dir.path / 'config.json'
+    run_flags.tell_imports(config.env_modules, config_path)
     quiet.filter_warnings()
     envs.try_out(config)
     # Imported late: a wrong directory is told at once.

@@ -37,7 +37,8 @@ def main(argv):
   try:
     run_dir = runs_lib.RunDir(options.root_dir)
     config = run_dir.read_finished_config()
-    run_flags.tell_imports(config, run_dir.path)
+    config_path = run_dir.path / 'config.json'
+    run_flags.tell_imports(config.imported_modules, config_path)
     quiet.filter_warnings()
     envs.try_out(config)
     # NumPy's products with one thread, like TFLite's: two fight over a busy

@@ -79,17 +79,16 @@ def values_from_flags(**defaults):
   return {**values, **defaults, **given}
 
 
-def tell_imports(config, path):
-  """Says which modules a directory's config.json has imported, if any.
+def tell_imports(imported, path):
+  """Says which modules are imported because a config.json names them.
 
   Args:
-    config: its Config.
-    path: of the directory.
+    imported: names of modules; if there are none nothing is said.
+    path: of the config.json.
   """
-  if config.imported_modules:
+  if imported:
     print(
-      f'{path}/config.json names modules that are imported now: '
-      f'{", ".join(config.imported_modules)}',
+      f'{path} names modules that are imported now: {", ".join(imported)}',
       file=sys.stderr,
     )
 

@@ -24,6 +24,11 @@ def main(argv):
   from tf_sparse_rl import envs
 
   try:
+    if flags.FLAGS.config:
+      run_flags.tell_imports(config.imported_modules, flags.FLAGS.config)
+    for flag in ('method', 'network'):
+      if ':' in getattr(config, flag):
+        modules.find(getattr(config, flag), f'--{flag}')
     quiet.filter_warnings()
     envs.try_out(config)
     quiet.silence()

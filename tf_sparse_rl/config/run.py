@@ -102,11 +102,17 @@ class Run(Record):
     return tuple(filter(None, self.env_wrappers.split(',')))
 
   @property
-  def imported_modules(self):
-    """Names of the user's modules that the config names, a tuple."""
-    named = (self.env_name, *self.env_wrapper_names, self.method, self.network)
+  def env_modules(self):
+    """Names of the user's modules that the environment is from, a tuple."""
+    named = (self.env_name, *self.env_wrapper_names)
     found = (env_names.module_of(name) for name in named)
     return tuple(filter(None, dict.fromkeys(found)))
+
+  @property
+  def imported_modules(self):
+    """Names of all modules of the user's that the config names, a tuple."""
+    found = (env_names.module_of(name) for name in (self.method, self.network))
+    return tuple(filter(None, dict.fromkeys((*self.env_modules, *found))))
 
   @property
   def method_arguments(self):

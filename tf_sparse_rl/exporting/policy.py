@@ -143,13 +143,23 @@ def load(path):
 
 
 # A SavedModel is a program: TensorFlow has operations that read and write any
-# file. These are what our policies are made of, and what loads their variables.
+# file. These are what loads variables, and mathematics: what our policies and
+# networks of Keras layers are made of.
 _OPERATIONS = frozenset(
-  'AddV2 ArgMax AssignVariableOp BiasAdd Cast Const Conv2D DisableCopyOnRead '
-  'Identity MatMul MaxPool Maximum MergeV2Checkpoints Minimum Mul NoOp Pack '
-  'PartitionedCall Placeholder ReadVariableOp Relu Reshape RestoreV2 Rsqrt '
-  'SaveV2 Select ShardedFilename Split SplitV StatefulPartitionedCall '
-  'StaticRegexFullMatch StringJoin Sub Tanh VarHandleOp'.split()
+  'AssignVariableOp Const DisableCopyOnRead Identity IdentityN '
+  'MergeV2Checkpoints NoOp PartitionedCall Placeholder ReadVariableOp '
+  'ResourceGather RestoreV2 SaveV2 ShardedFilename StatefulPartitionedCall '
+  'StaticRegexFullMatch StringJoin VarHandleOp '
+  'Abs AddV2 ArgMax AvgPool BatchMatMulV2 BatchToSpaceND BiasAdd BroadcastTo '
+  'Cast ConcatV2 Conv2D Conv2DBackpropInput Cos Cumsum DepthwiseConv2dNative '
+  'DivNoNan Einsum Elu Equal Erf Erfc Exp ExpandDims Expm1 Fill FloorDiv '
+  'FloorMod FusedBatchNormV3 GatherV2 Greater GreaterEqual LeakyRelu Less '
+  'LessEqual Log Log1p LogSoftmax LogicalAnd LogicalNot LogicalOr MatMul Max '
+  'MaxPool Maximum Mean Min Minimum Mul Neg OnesLike Pack Pad PadV2 Pow Prod '
+  'Range RealDiv Reciprocal Relu Relu6 Reshape ResizeNearestNeighbor Rsqrt '
+  'Select SelectV2 Selu Shape Sigmoid Sign Sin Slice Softmax Softplus Softsign '
+  'SpaceToBatchND Split SplitV Sqrt Square SquaredDifference Squeeze '
+  'StridedSlice Sub Sum Tanh Tile Transpose Unpack ZerosLike'.split()
 )
 
 
