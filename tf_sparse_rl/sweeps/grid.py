@@ -34,6 +34,8 @@ def make_runs(methods, sparsities, env_names, num_seeds, given=None):
       modules.find(method, '--methods')
     elif method not in (*METHODS, SMALL_DENSE):
       raise ValueError(names.unknown('method', method, (*METHODS, SMALL_DENSE)))
+  if is_own(network := (given or {}).get('network') or ''):
+    modules.find(network, '--network')
   runs = {}
   for seed in range(num_seeds):
     for env_name in env_names:
