@@ -185,8 +185,10 @@ def _native(config, options):
   try:
     machine.configure(dataclasses.replace(config, backend='native'))
     if options.what == 'dense_layer':
-      return dense_layer.measure(options.rounds)
-    result = sparsities.measure(config, peers, options.rounds)
+      result = dense_layer.measure(options.rounds)
+    else:
+      result = sparsities.measure(config, peers, options.rounds)
+    result['machine'] = machine.kernels()
   except (ValueError, in_turn.CandidateError) as error:
     raise run_flags.UserError(str(error)) from error
   if options.figure:
