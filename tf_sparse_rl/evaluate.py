@@ -118,9 +118,9 @@ def _statistics(outcome):
 
 def _write_noise(run_dir, config, levels, unit):
   """Writes the levels and their figure; returns the path of the latter."""
-  from tf_sparse_rl.report import noise_figure
+  from tf_sparse_rl.report import panels
 
-  figure = noise_figure.draw(
+  figure = panels.noise_of_one_policy(
     f'{config.label}, seed {config.seed}',
     config.method,
     [level['noise_std'] for level in levels],

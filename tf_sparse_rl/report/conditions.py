@@ -33,6 +33,11 @@ class Cell(NamedTuple):
   variant: str  # fields set off from the others, 'weight_decay=0.001'; or ''
 
   @property
+  def is_plain(self):
+    """Whether it is dense or ERK, and nothing sets it apart."""
+    return not self.variant and self.distribution in ('', 'erk')
+
+  @property
   def label(self):
     """The cell in a few words."""
     words = [METHOD_NAMES[self.method]]
@@ -93,13 +98,9 @@ def group(runs):
 
 
 def overrides(run):
-  """Fields of a run that are not what its preset says.
+  """`{field: value}` of a Run's fields that are not as in its preset.
 
-  Args:
-    run: a Run.
-
-  Returns:
-    `{field: value}`, without those that name a condition.
+  Those that name a condition are left out.
   """
   config = run.config
   base = {name: getattr(config, name) for name in _NAMED}
@@ -121,14 +122,7 @@ def overrides(run):
 
 
 def unused_fields(config):
-  """Names of the fields that this run does not depend on.
-
-  Args:
-    config: a Config.
-
-  Returns:
-    Tuple of str.
-  """
+  """Names of the fields that a run with this Config does not depend on."""
   machine = (f.name for f in config_lib.fields() if not f.learned)
   return (*machine, *methods.unused_fields(config.method))
 

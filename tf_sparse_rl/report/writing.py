@@ -91,7 +91,6 @@ def _draw(entry, agent_study):
   if figure is None:
     return None
   files = {form: drawing.to_bytes(figure, form) for form in ('svg', 'png')}
-  drawing.close(figure)
   name = f'{agent_study.agent}_{entry.name}'
   return page.ShownFigure(name, entry.title, entry.caption, files)
 
