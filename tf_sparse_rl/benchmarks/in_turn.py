@@ -4,7 +4,6 @@ import json
 import pathlib
 import statistics
 import subprocess
-import sys
 import time
 
 from tf_sparse_rl import config as config_lib
@@ -72,20 +71,6 @@ def peer_command(peer, python, config, warmup_env_steps):
     f'--network={config.network or "mlp"}',
     f'--train_period={config.train_period or 1}',
   ]
-
-
-def our_command(arguments, method):
-  """The command that times one of our methods.
-
-  Args:
-    arguments: flags of this benchmark that describe the run.
-    method: see Config.
-
-  Returns:
-    List of strings.
-  """
-  module = [sys.executable, '-m', 'tf_sparse_rl.benchmark']
-  return [*module, *arguments, f'--method={method}']
 
 
 def run(name, command):

@@ -25,13 +25,10 @@ def check(conditions):
 
 
 def missing_seeds(conditions):
-  """What is not finished.
+  """List of (Condition, list of seeds that are not finished), those with any.
 
   Args:
     conditions: list of Condition.
-
-  Returns:
-    List of (Condition, list of seeds), those with any.
   """
   expected = {}
   for condition in conditions:

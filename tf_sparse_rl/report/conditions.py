@@ -83,18 +83,19 @@ def group(runs):
     ReportError: if two runs are the same, seed included.
   """
   variants = _variants(runs)
-  named = sorted(
-    ((_cell(run, variants[run.name]), run) for run in runs),
-    key=lambda pair: _order(pair[0], pair[1].config),
-  )
-  conditions = []
-  for (cell, env_name), pairs in itertools.groupby(
-    named, lambda pair: (pair[0], pair[1].config.env_name)
-  ):
-    members = tuple(run for _, run in pairs)
-    _check_seeds_differ(members)
-    conditions.append(Condition(cell, env_name, members))
-  return conditions
+  members = {}  # {(cell, environment): runs}
+  for run in sorted(runs, key=lambda run: run.config.seed):
+    key = (_cell(run, variants[run.name]), run.config.env_name)
+    members.setdefault(key, []).append(run)
+  for same in members.values():
+    for a, b in itertools.pairwise(same):
+      if a.config.seed == b.config.seed:
+        raise runs_lib.ReportError(
+          'Expected one run of each seed. Received the same run twice: '
+          f'{a.name} and {b.name}. Move one of them away.'
+        )
+  found = [Condition(*key, tuple(same)) for key, same in members.items()]
+  return sorted(found, key=_order)
 
 
 def overrides(run):
@@ -142,11 +143,8 @@ def _cell(run, variant):
 
 
 def _narrow(config):
-  widths = (
-    *(config.width, config.actor_width),
-    *(config.critic_width, config.value_width),
-  )
-  return any(width not in (None, 1.0) for width in widths)
+  names = ('width', 'actor_width', 'critic_width', 'value_width')
+  return any(getattr(config, name) not in (None, 1.0) for name in names)
 
 
 def _variants(runs):
@@ -178,22 +176,6 @@ def _text(value):
   return f'{value:g}' if isinstance(value, float) else str(value)
 
 
-def _order(cell, config):
-  return (
-    cell.agent,
-    config.env_name,
-    METHODS.index(cell.method),
-    cell.sparsity,
-    cell.distribution,
-    cell.variant,
-    config.seed,
-  )
-
-
-def _check_seeds_differ(members):
-  for a, b in zip(members, members[1:]):
-    if a.config.seed == b.config.seed:
-      raise runs_lib.ReportError(
-        f'Expected one run of each seed. Received the same run twice: {a.name} '
-        f'and {b.name}. Move one of them away.'
-      )
+def _order(condition):
+  agent, method, *rest = condition.cell
+  return (agent, condition.env_name, METHODS.index(method), *rest)

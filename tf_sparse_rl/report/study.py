@@ -94,10 +94,8 @@ class AgentStudy:
   @property
   def num_env_steps(self):
     """The lengths of the runs, sorted."""
-    lengths = {
-      run.config.num_env_steps for r in self.results for run in r.condition.runs
-    }
-    return tuple(sorted(lengths))
+    runs = (run for r in self.results for run in r.condition.runs)
+    return tuple(sorted({run.config.num_env_steps for run in runs}))
 
   def result(self, cell, env_name):
     """The Result of a cell in an environment, or None."""
@@ -212,7 +210,7 @@ def _score_matrix(members):
 
 
 def curves(condition, seeds=None):
-  """Returns of the runs of a condition over time.
+  """Returns of a Condition's runs, at the evaluations that all have made.
 
   Args:
     condition: a Condition.
@@ -220,8 +218,7 @@ def curves(condition, seeds=None):
       none is, all that have results.
 
   Returns:
-    (env steps `[points]`, returns `[runs, points]`): the evaluations that all
-    of these runs have made.
+    (env steps `[points]`, returns `[runs, points]`).
   """
   chosen = condition.finished or [r for r in condition.runs if r.results]
   if seeds is not None:
