@@ -17,6 +17,11 @@ from tf_sparse_rl import quiet
 from tf_sparse_rl.benchmarks import in_turn
 from tf_sparse_rl.sweeps import local_engine
 
+_WHAT = (
+  *('training', 'sparsity', 'dense_layer', 'mask_update', 'checkpoint'),
+  *('diagnostics', 'sweep'),
+)
+
 
 def main(argv):
   """Measures what the flags ask for."""
@@ -168,20 +173,7 @@ def _check_figure(config, options):
 def run():
   """Entry point of the command."""
   run_flags.define_run_flags()
-  flags.DEFINE_enum(
-    'what',
-    'training',
-    [
-      'training',
-      'sparsity',
-      'dense_layer',
-      'mask_update',
-      'checkpoint',
-      'diagnostics',
-      'sweep',
-    ],
-    'What to measure.',
-  )
+  flags.DEFINE_enum('what', 'training', _WHAT, 'What to measure.')
   flags.DEFINE_integer(
     'warmup_env_steps', 1000, 'Env steps before the clock starts.', 20
   )

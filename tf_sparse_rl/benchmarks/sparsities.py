@@ -10,11 +10,7 @@ from tf_sparse_rl.native import backend
 
 SPARSITIES = (0.5, 0.8, 0.9, 0.95, 0.98)
 _BACKENDS = ('masked', 'native')
-_SPARSITIES_OF_NETWORKS = (
-  'actor_sparsity',
-  'critic_sparsity',
-  'value_sparsity',
-)
+_OF_NETWORKS = ('actor_sparsity', 'critic_sparsity', 'value_sparsity')
 
 
 def measure(config, peers, rounds, calls=100):
@@ -68,7 +64,7 @@ def measure(config, peers, rounds, calls=100):
 
 def _train_step(config, method, sparsity, backend_name):
   """A function that makes one train step."""
-  changes = dict.fromkeys(_SPARSITIES_OF_NETWORKS, sparsity)
+  changes = dict.fromkeys(_OF_NETWORKS, sparsity)
   changes['replay_capacity'] = 2000
   # What the agent does not have stays so.
   changes = {k: v for k, v in changes.items() if getattr(config, k) is not None}

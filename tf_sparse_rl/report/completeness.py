@@ -25,11 +25,7 @@ def check(conditions):
 
 
 def missing_seeds(conditions):
-  """List of (Condition, list of seeds that are not finished), those with any.
-
-  Args:
-    conditions: list of Condition.
-  """
+  """List of (Condition, seeds without a finished run), those with any."""
   expected = {}
   for condition in conditions:
     seeds = expected.setdefault(condition.cell.agent, set())

@@ -12,13 +12,8 @@ from tf_sparse_rl.report import runs as runs_lib
 METHODS = tuple(methods.COMPARED)
 # What a condition is named by, or what follows from it.
 _NAMED = (
-  'agent',
-  'env_name',
-  'method',
-  'seed',
-  'sparsity',
-  'match_sparsity',
-  'distribution',
+  *('agent', 'env_name', 'method', 'seed'),
+  *('sparsity', 'match_sparsity', 'distribution'),
 )
 _LEADING = ('num_env_steps', 'network')
 

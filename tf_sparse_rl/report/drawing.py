@@ -71,7 +71,7 @@ def panels(rows, columns, width=1.0, height=1.0, **subplots):
 
 
 def grid(rows, columns, draw, xlabel, ylabel, **subplots):
-  """A figure with a panel for each pair of a row and a column.
+  """A figure with a legend, and a panel for each pair of a row and a column.
 
   Args:
     rows: sequence of values.
@@ -80,9 +80,6 @@ def grid(rows, columns, draw, xlabel, ylabel, **subplots):
     xlabel: of the lowest panels.
     ylabel: of the first panel of a row.
     **subplots: for `Figure.subplots`.
-
-  Returns:
-    Figure, with a legend.
   """
   figure, axes = panels(len(rows), len(columns), **subplots)
   for line, row in zip(axes, rows):
@@ -96,7 +93,7 @@ def grid(rows, columns, draw, xlabel, ylabel, **subplots):
 
 
 def wrapped(values, draw, xlabel, ylabel, **subplots):
-  """A figure with a panel for each value, at most three in a row.
+  """A figure with a legend, and a panel for each value, three in a row.
 
   Args:
     values: sequence.
@@ -104,9 +101,6 @@ def wrapped(values, draw, xlabel, ylabel, **subplots):
     xlabel: of every panel.
     ylabel: of the first panel.
     **subplots: for `Figure.subplots`.
-
-  Returns:
-    Figure, with a legend.
   """
   count = len(values)
   columns = {1: 1, 2: 2, 4: 2}.get(count, 3)

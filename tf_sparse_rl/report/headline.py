@@ -17,15 +17,7 @@ class Headline(NamedTuple):
 
 
 def build(every, studies):
-  """Words and numbers for the top of the page.
-
-  Args:
-    every: list of Condition.
-    studies: list of AgentStudy.
-
-  Returns:
-    Headline.
-  """
+  """The Headline of a list of Condition and the AgentStudies made of it."""
   counts = study.statuses(every)
   finished, num_runs = counts[runs_lib.FINISHED], sum(counts.values())
   of_all = '' if finished == num_runs else f' of {num_runs:,}'
@@ -48,11 +40,8 @@ def build(every, studies):
 def _findings(agent_study):
   """Sentences about the scores of one agent."""
   dense = agent_study.aggregate('dense')
-  sparse = [
-    a
-    for a in agent_study.aggregates
-    if a.cell.method not in ('dense', methods.SMALL_DENSE)
-  ]
+  is_dense = ('dense', methods.SMALL_DENSE)
+  sparse = [a for a in agent_study.aggregates if a.cell.method not in is_dense]
   if dense is None or not sparse:
     return []
   goal = dense.estimates['iqm'].value
@@ -82,12 +71,10 @@ def _warnings(every, studies):
     for c, seeds in completeness.missing_seeds(every)
   ]
   found += filter(None, map(_off_target, every))
-  for agent_study in studies:
-    if len(agent_study.seeds) < 3:
-      found.append(
-        f'{agent_study.agent.upper()} has {len(agent_study.seeds)} seed'
-        f'{"s" if len(agent_study.seeds) > 1 else ""}: too few to rank methods.'
-      )
+  for agent, count in ((s.agent.upper(), len(s.seeds)) for s in studies):
+    if count < 3:
+      seeds = 'seeds' if count > 1 else 'seed'
+      found.append(f'{agent} has {count} {seeds}: too few to rank methods.')
   return found
 
 

@@ -60,14 +60,7 @@ def runs(all_conditions, out_dir):
 
 
 def settings(all_conditions):
-  """Fields that are not what the presets say, and in how many runs.
-
-  Args:
-    all_conditions: list of Condition.
-
-  Returns:
-    Table, or None if all runs are those of the presets.
-  """
+  """Table of the fields that differ from the presets, or None without any."""
   rows = _count(
     (condition.cell.agent, name, str(value))
     for condition in all_conditions

@@ -11,13 +11,8 @@ from tf_sparse_rl.report import runs as runs_lib
 
 # Fields of summary.json that a condition has the mean of.
 COSTS = (
-  'parameters',
-  'nonzero',
-  'inference_flops',
-  'train_flops',
-  'env_steps_per_sec',
-  'peak_memory_mib',
-  'wall_seconds',
+  *('parameters', 'nonzero', 'inference_flops', 'train_flops'),
+  *('env_steps_per_sec', 'peak_memory_mib', 'wall_seconds'),
 )
 
 
@@ -99,9 +94,8 @@ class AgentStudy:
 
   def result(self, cell, env_name):
     """The Result of a cell in an environment, or None."""
-    found = (
-      r for r in self.results if (r.cell, r.env_name) == (cell, env_name)
-    )
+    wanted = (cell, env_name)
+    found = (r for r in self.results if (r.cell, r.env_name) == wanted)
     return next(found, None)
 
   def aggregate(self, method, sparsity=0.0):

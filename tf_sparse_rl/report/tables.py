@@ -75,7 +75,7 @@ def to_csv(table):
   writer = csv.writer(file, lineterminator='\n')
   wide = [
     any(isinstance(row[i], aggregates.Estimate) for row in table.rows)
-    for i in range(len(table.columns))
+    for i, _ in enumerate(table.columns)
   ]
   header = []
   for column, is_wide in zip(table.columns, wide):

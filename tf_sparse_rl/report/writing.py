@@ -16,8 +16,6 @@ from tf_sparse_rl.report import (
   tables,
 )
 
-# What a report consists of besides index.html.
-_PARTS = ('figures', 'tables')
 # Of one agent, in this order.
 _TABLES = (
   result_tables.aggregate_scores,
@@ -59,7 +57,7 @@ def write(every, out, num_resamples=2000):
   index = out / 'index.html'
   summary = headline.build(every, studies)
   files.write(index, page.render(summary, sections, about))
-  for part in _PARTS:
+  for part in ('figures', 'tables'):
     shutil.rmtree(out / part, ignore_errors=True)
     (out / part).mkdir(parents=True)
   for section in sections:
