@@ -9,7 +9,7 @@ import hypothesis  # noqa: E402
 import pytest  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
-from tf_sparse_rl.native import backend  # noqa: E402
+from tf_sparse_rl.native import backend, library  # noqa: E402
 
 # One physical CPU as two devices, for MirroredStrategy.
 tf.config.set_logical_device_configuration(
@@ -22,6 +22,12 @@ hypothesis.settings.register_profile(
   'repeatable', deadline=None, derandomize=True, database=None, max_examples=40
 )
 hypothesis.settings.load_profile('repeatable')
+
+
+@pytest.fixture(scope='session', autouse=True)
+def native_kernels():
+  """Builds the kernels before any command does, which would say so."""
+  library.load()
 
 
 @pytest.fixture(autouse=True)

@@ -37,44 +37,23 @@ def replacing(path):
 
 
 def write(path, content):
-  """Writes a file whole.
-
-  Args:
-    path: of the file.
-    content: bytes, or a str that is written as UTF-8.
-  """
+  """Writes a file whole: bytes, or a str as UTF-8."""
   with replacing(path) as file:
     file.write(content.encode() if isinstance(content, str) else content)
 
 
 def write_json(path, values, indent=None):
-  """Writes values of JSON types as a whole file.
-
-  Args:
-    path: of the file.
-    values: of JSON types.
-    indent: spaces, for files that people read.
-  """
+  """Writes values of JSON types as a whole file; people read it indented."""
   write(path, json.dumps(values, indent=indent) + '\n')
 
 
 def write_json_lines(path, values):
-  """Writes a whole file with a line for each value.
-
-  Args:
-    path: of the file.
-    values: iterable of values of JSON types.
-  """
+  """Writes a whole file with a line for each of some values of JSON types."""
   write(path, ''.join(json.dumps(value) + '\n' for value in values))
 
 
 def append_json_line(path, value):
-  """Adds a line to a file and sees it onto the disk.
-
-  Args:
-    path: of the file, which is made if need be.
-    value: of JSON types.
-  """
+  """Adds a value of JSON types as a line, and sees it onto the disk."""
   with open(path, 'a', encoding='utf-8') as file:
     file.write(json.dumps(value) + '\n')
     file.flush()
@@ -82,12 +61,7 @@ def append_json_line(path, value):
 
 
 def move_over(path, target):
-  """Moves a file or a directory to where an older one may be.
-
-  Args:
-    path: of what is moved, on the same file system.
-    target: its new path; a directory there is removed first.
-  """
+  """Moves a file or a directory, on one file system, over an older one."""
   if os.path.isdir(target):
     shutil.rmtree(target)
   os.replace(path, target)

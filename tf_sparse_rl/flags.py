@@ -37,11 +37,7 @@ def define_run_flags():
 
 
 def show_in_help(*names):
-  """Lists flags in the command's `--help`.
-
-  Args:
-    *names: names of declared flags.
-  """
+  """Lists declared flags in the command's `--help`."""
   for name in names:
     # absl knows the main module by this name, and shows its key flags only.
     flags.FLAGS.register_key_flag_for_module(sys.argv[0], flags.FLAGS[name])
@@ -69,11 +65,8 @@ def config_from_flags(**defaults):
 def values_from_flags(**defaults):
   """The fields that the command line gives, before presets fill in the rest.
 
-  Args:
-    **defaults: see `config_from_flags`.
-
   Returns:
-    `{field name: value}`.
+    `{field name: value}`; see `config_from_flags`.
 
   Raises:
     ValueError: for a value of the wrong kind, or a file that cannot be read.
@@ -86,6 +79,7 @@ def values_from_flags(**defaults):
 
 
 def _given_flags():
+  """`{field name: value}` of the flags on the command line."""
   given = {}
   for field in config_lib.fields():
     flag = flags.FLAGS[field.name]
@@ -105,11 +99,7 @@ def _given_flags():
 
 
 def run_command(main):
-  """Runs a command: absl's `app.run`, with mistakes told in one line.
-
-  Args:
-    main: function of argv.
-  """
+  """Runs `main(argv)` by absl's `app.run`, with mistakes told in one line."""
 
   def guarded(argv):
     if len(argv) > 1:

@@ -37,6 +37,7 @@ def is_held(path):
 
 
 def _lock(file, end):
+  """Takes the lock before a time of the monotonic clock, or raises."""
   while True:
     try:
       return fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

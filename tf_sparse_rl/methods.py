@@ -11,25 +11,15 @@ from typing import NamedTuple
 SMALL_DENSE = 'small_dense'
 # Config fields of every sparse method.
 _MASKS = (
-  'sparsity',
-  'actor_sparsity',
-  'critic_sparsity',
-  'value_sparsity',
-  'custom_sparsity',
-  'block_shape',
-  'n_of_m',
-  'sparsity_aware_init',
+  *('sparsity', 'actor_sparsity', 'critic_sparsity', 'value_sparsity'),
+  *('custom_sparsity', 'block_shape', 'n_of_m', 'sparsity_aware_init'),
 )
 _DROP_AND_GROW = (
-  'drop_fraction',
-  'mask_update_period',
-  'mask_update_end_train_step',
+  *('drop_fraction', 'mask_update_period', 'mask_update_end_train_step'),
   'seed',
 )
 _PRUNE = (
-  'prune_begin_train_step',
-  'prune_end_train_step',
-  'mask_update_period',
+  *('prune_begin_train_step', 'prune_end_train_step', 'mask_update_period'),
 )
 
 
@@ -75,13 +65,6 @@ METHODS = {n: row for n, row in COMPARED.items() if n != SMALL_DENSE}
 
 
 def unused_fields(name):
-  """The config fields that other methods read, but this one does not.
-
-  Args:
-    name: one of METHODS.
-
-  Returns:
-    Tuple of str.
-  """
+  """Names of the config fields that only other methods read, a tuple."""
   fields = dict.fromkeys(f for row in METHODS.values() for f in row.reads)
   return tuple(f for f in fields if f not in METHODS[name].reads)

@@ -4,16 +4,7 @@ import difflib
 
 
 def unknown(kind, name, valid):
-  """Says that a name is unknown and which one may have been meant.
-
-  Args:
-    kind: what it is the name of.
-    name: what was received.
-    valid: the valid names.
-
-  Returns:
-    str.
-  """
+  """Says that a name of some kind is unknown, and which one may be meant."""
   valid = list(valid)
   lower = {v.lower(): v for v in valid}
   near = difflib.get_close_matches(str(name).lower(), lower, n=1, cutoff=0.4)

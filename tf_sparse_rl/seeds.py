@@ -44,9 +44,6 @@ def sequence(seed, stream, *indices):
     seed: int of at least 0.
     stream: a Stream.
     *indices: ints of at least 0.
-
-  Returns:
-    A `numpy.random.SeedSequence`.
   """
   return np.random.SeedSequence(
     entropy=seed, spawn_key=(Stream(stream), *indices)

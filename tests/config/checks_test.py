@@ -1,4 +1,4 @@
-"""What the fields of a config must agree on."""
+"""Checks of a config that need several fields."""
 
 import dataclasses
 

@@ -142,24 +142,30 @@ _PAPER_SAC_INITIAL_COLLECT_ENV_STEPS = {
 }
 
 
-@pytest.mark.parametrize('method', ['dense', 'static', 'set', 'rigl', 'prune'])
+def _assert_values(given, expected):
+  config = config_lib.make_config(given)
+  assert {name: getattr(config, name) for name in expected} == expected
+
+
+@pytest.mark.parametrize('method', _PAPER_SAC_METHODS)
 @pytest.mark.parametrize('env_name', ['CartPole-v1', 'Acrobot-v1'])
 def test_dqn_on_classic_control_is_the_papers(method, env_name):
-  config = config_lib.make_config({'method': method, 'env_name': env_name})
-  values = {name: getattr(config, name) for name in _PAPER_DQN_CLASSIC}
-  assert values == _PAPER_DQN_CLASSIC
+  given = {'method': method, 'env_name': env_name}
+  _assert_values(given, _PAPER_DQN_CLASSIC)
 
 
-@pytest.mark.parametrize('method', ['dense', 'static', 'set', 'rigl', 'prune'])
+@pytest.mark.parametrize('method', _PAPER_SAC_METHODS)
 @pytest.mark.parametrize('network', _PAPER_DQN_ATARI_NETWORKS)
 @pytest.mark.parametrize('env_name', ['VideoPinball', 'ALE/Freeway-v5'])
 def test_dqn_on_atari_is_the_papers(env_name, network, method):
-  config = config_lib.make_config(
-    {'env_name': env_name, 'network': network, 'method': method}
+  _assert_values(
+    {'env_name': env_name, 'network': network, 'method': method},
+    {
+      **_PAPER_DQN_ATARI,
+      **_PAPER_DQN_ATARI_NETWORKS[network],
+      'sparsity_aware_init': method != 'prune',
+    },
   )
-  expected = {**_PAPER_DQN_ATARI, **_PAPER_DQN_ATARI_NETWORKS[network]}
-  assert {name: getattr(config, name) for name in expected} == expected
-  assert config.sparsity_aware_init == (method != 'prune')
 
 
 @pytest.mark.parametrize(
@@ -181,18 +187,6 @@ def test_network_and_environment_go_together(given, network, env_name):
   assert config.hidden_units == ((512, 512) if network == 'mlp' else (512,))
 
 
-@pytest.mark.parametrize('network', _PAPER_DQN_ATARI_NETWORKS)
-def test_atari_shares_follow_the_length_of_the_run(network):
-  config = config_lib.make_config(
-    {'network': network, 'method': 'prune', 'num_env_steps': 1_000_000}
-  )
-  # Of 250,000 train steps, but for the 5000 of the initial collection.
-  assert config.num_train_steps == 245_000
-  assert config.prune_begin_train_step == 50_000
-  assert config.prune_end_train_step == 200_000
-  assert config.mask_update_end_train_step == 200_000
-
-
 def test_the_recipe_of_wide_pruned_networks_needs_four_flags():
   # Obando-Ceron et al. 2024, as README has it: 20 % to 80 %, to 0.95.
   config = config_lib.make_config(
@@ -212,16 +206,14 @@ def test_the_recipe_of_wide_pruned_networks_needs_four_flags():
 @pytest.mark.parametrize('name', _PAPER_SAC_INITIAL_COLLECT_ENV_STEPS)
 @pytest.mark.parametrize('method', _PAPER_SAC_METHODS)
 def test_sac_on_mujoco_is_the_papers(method, name, version):
-  config = config_lib.make_config(
-    {'agent': 'sac', 'method': method, 'env_name': f'{name}-{version}'}
+  _assert_values(
+    {'agent': 'sac', 'method': method, 'env_name': f'{name}-{version}'},
+    {
+      **_PAPER_SAC,
+      **_PAPER_SAC_METHODS[method],
+      'initial_collect_env_steps': _PAPER_SAC_INITIAL_COLLECT_ENV_STEPS[name],
+    },
   )
-  initial = _PAPER_SAC_INITIAL_COLLECT_ENV_STEPS[name]
-  expected = {
-    **_PAPER_SAC,
-    **_PAPER_SAC_METHODS[method],
-    'initial_collect_env_steps': initial,
-  }
-  assert {name: getattr(config, name) for name in expected} == expected
 
 
 def test_sac_elsewhere_collects_1000_env_steps():
@@ -276,20 +268,15 @@ _COPIES = {
 }
 
 
-@pytest.mark.parametrize('shared', _COPIES)
-def test_a_shared_field_fills_those_of_each_network(shared):
-  config = config_lib.make_config({'agent': 'sac', shared: 0.25})
-  for name in _COPIES[shared]:
-    assert getattr(config, name) == 0.25
-
-
 @pytest.mark.parametrize(
-  'shared, own', [(s, name) for s, names in _COPIES.items() for name in names]
+  'shared, own',
+  [(s, name) for s, names in _COPIES.items() for name in (None, *names)],
 )
-def test_a_network_keeps_a_value_of_its_own(shared, own):
-  config = config_lib.make_config({'agent': 'sac', shared: 0.25, own: 0.75})
+def test_a_shared_field_fills_what_has_no_value_of_its_own(shared, own):
+  given = {own: 0.75} if own else {}
+  config = config_lib.make_config({'agent': 'sac', shared: 0.25, **given})
   values = {name: getattr(config, name) for name in _COPIES[shared]}
-  assert values == {**dict.fromkeys(_COPIES[shared], 0.25), own: 0.75}
+  assert values == {**dict.fromkeys(_COPIES[shared], 0.25), **given}
 
 
 def test_a_value_of_0_counts_as_given():
@@ -325,54 +312,33 @@ def test_the_default_is_rigl_at_90_percent_by_erk():
   assert (config.width, config.match_sparsity, config.seed) == (1.0, 0.0, 0)
 
 
-@pytest.mark.parametrize(
-  'num_env_steps, train_period, end, begin',
-  [
-    (1_000_000, 1, 800_000, 200_000),
-    (100_000, 1, 80_000, 20_000),
-    (100_000, 4, 20_000, 5_000),
-    # 80 % of 2000 is past the 1000 train steps, 0 to 999.
-    (2_000, 1, 999, 400),
-  ],
-)
-def test_shares_of_sac_follow_the_length_of_the_run(
-  num_env_steps, train_period, end, begin
-):
-  config = config_lib.make_config(
-    {
-      'agent': 'sac',
-      'env_name': 'Hopper-v5',
-      'method': 'prune',
-      'num_env_steps': num_env_steps,
-      'train_period': train_period,
-    }
-  )
-  assert config.mask_update_end_train_step == end
-  assert config.prune_end_train_step == end
-  assert config.prune_begin_train_step == begin
+_SAC = {'agent': 'sac', 'env_name': 'Hopper-v5'}
 
 
 @pytest.mark.parametrize(
-  'num_env_steps, train_period, end, begin',
+  'given, num_env_steps, train_period, end, begin',
   [
-    (100_000, 1, 75_000, 20_000),
-    (20_000, 1, 15_000, 4_000),
-    (1_000_000, 1, 750_000, 200_000),
-    (100_000, 4, 18_750, 5_000),
+    ({}, 100_000, 1, 75_000, 20_000),
+    ({}, 20_000, 1, 15_000, 4_000),
+    ({}, 1_000_000, 1, 750_000, 200_000),
+    ({}, 100_000, 4, 18_750, 5_000),
     # 75 % of 2000 is past the 1000 train steps, 0 to 999.
-    (2_000, 1, 999, 400),
+    ({}, 2_000, 1, 999, 400),
+    # Of 250,000 train steps, but for the 5000 of the initial collection.
+    ({'network': 'nature_cnn'}, 1_000_000, None, 200_000, 50_000),
+    ({'network': 'impala_resnet'}, 1_000_000, None, 200_000, 50_000),
+    (_SAC, 1_000_000, 1, 800_000, 200_000),
+    (_SAC, 100_000, 1, 80_000, 20_000),
+    (_SAC, 100_000, 4, 20_000, 5_000),
+    # 80 % of 2000 is past the 1000 train steps too.
+    (_SAC, 2_000, 1, 999, 400),
   ],
 )
 def test_shares_follow_the_length_of_the_run(
-  num_env_steps, train_period, end, begin
+  given, num_env_steps, train_period, end, begin
 ):
-  config = config_lib.make_config(
-    {
-      'method': 'prune',
-      'num_env_steps': num_env_steps,
-      'train_period': train_period,
-    }
-  )
+  length = {'num_env_steps': num_env_steps, 'train_period': train_period}
+  config = config_lib.make_config({**given, **length, 'method': 'prune'})
   assert config.mask_update_end_train_step == end
   assert config.prune_end_train_step == end
   assert config.prune_begin_train_step == begin
@@ -393,7 +359,8 @@ def test_what_is_given_stays():
 def _sources(rule):
   if hasattr(rule, 'source'):
     return [rule.source]
-  return [source for part in rule if part for source in _sources(part)]
+  parts = filter(None, vars(rule).values())
+  return [source for part in parts for source in _sources(part)]
 
 
 @pytest.mark.parametrize('agent', config_lib.AGENTS)

@@ -139,3 +139,28 @@ def test_two_processes_at_once_build_once(tmp_path):
   # What is there now is found without building.
   [path] = (tmp_path / 'cache' / 'tf_sparse_rl').iterdir()
   assert {p.name for p in path.iterdir()} == {'lock', 'libtf_sparse_rl.so'}
+
+
+@pytest.mark.parametrize('name', ['portable', 'avx2'])
+def test_the_instruction_set_is_what_the_kernels_use(monkeypatch, name):
+  monkeypatch.undo()  # What is built already serves.
+  cpu = pathlib.Path('/proc/cpuinfo')
+  if name != 'portable' and not (cpu.exists() and name in cpu.read_text()):
+    pytest.skip(f'The CPU has no {name}.')
+  if library.load() is None:
+    pytest.skip(library.problem())
+  code = (
+    'import tf_sparse_rl\n'
+    'from tf_sparse_rl.native import library\n'
+    'print(library.instruction_set())\n'
+  )
+  result = subprocess.run(
+    [sys.executable, '-c', code],
+    cwd=pathlib.Path(library.__file__).parents[2],
+    env={**os.environ, 'TF_SPARSE_RL_CPU': name},
+    capture_output=True,
+    text=True,
+    check=True,
+  )
+  assert result.stdout == f'{name}\n'
+  assert library.instruction_set() in [name for name, *_ in library.SETS]

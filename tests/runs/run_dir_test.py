@@ -2,6 +2,7 @@
 
 import dataclasses
 import errno
+import fcntl
 import json
 import os
 import resource
@@ -170,22 +171,14 @@ def test_in_use_is_seen_and_nothing_created(tmp_path, holder):
 def test_who_looks_keeps_nobody_from_training(tmp_path):
   directory = run_dir.RunDir(tmp_path / 'run')
   with directory.locked():
-    pass
-  end = threading.Event()
-
-  def look():
-    while not end.is_set():
-      directory.in_use()
-
-  looker = threading.Thread(target=look)
-  looker.start()
-  try:
-    for _ in range(200):
-      with directory.locked():
-        pass
-  finally:
-    end.set()
-    looker.join()
+    assert directory.in_use()
+  assert not directory.in_use()
+  with open(directory.path / '.lock', encoding='utf-8') as look:
+    fcntl.flock(look, fcntl.LOCK_SH)  # As in_use() holds it for an instant.
+    threading.Timer(0.1, look.close).start()
+    with directory.locked():
+      assert look.closed
+      assert directory.in_use()
 
 
 @pytest.mark.parametrize('inside', ['', 'deeper/run'])

@@ -57,13 +57,48 @@ def test_networks_are_described_by_how_they_are_computed(monkeypatch):
   tf.function(lambda x: stack.call(actor, x), autograph=False)(tf.ones([4, 6]))
   described = machine.describe(agent)
   assert described == {
-    'cpu': library.cpu(),
+    **machine.kernels(),
     'backends': {
       'actor': {'backend': 'native', 'masked_ms': 3.0, 'native_ms': 1.5},
       'critic': {'backend': 'masked'},  # Traced by nobody.
     },
   }
   assert machine.sentence(described) == (
-    'Backends: actor native (native measured 2.0 x as fast as masked), '
-    f'critic masked; {library.cpu()}.'
+    'Backends: actor native (native measured 2.00 x as fast as masked), '
+    f'critic masked; {library.cpu()}, {library.instruction_set()}.'
   )
+  backend.set_backend('masked')
+  assert machine.describe(agent) == {
+    'cpu': library.cpu(),
+    'backends': {
+      'actor': {'backend': 'masked'},
+      'critic': {'backend': 'masked'},
+    },
+  }
+
+
+@pytest.mark.parametrize(
+  'middle, expected',
+  [
+    (2.0, {'backend': 'native', 'masked_ms': 4.0, 'native_ms': 3.0}),
+    (0.5, {'backend': 'masked and native', 'masked_ms': 2.5, 'native_ms': 3.0}),
+  ],
+)
+def test_a_network_of_several_stacks_is_described(
+  monkeypatch, middle, expected
+):
+  if library.load() is None:
+    pytest.skip(library.problem())
+  # The kernels do not have swish: a stack ends with it.
+  monkeypatch.setattr(
+    backend,
+    '_measured',
+    lambda batch, sizes, _: [2.0 if sizes == (6, 8) else middle, 1.5],
+  )
+  dense = tf.keras.layers.Dense
+  layers = [dense(8, 'swish'), dense(4, 'relu'), dense(2)]
+  layers = sparsity.sparsify(layers, 'rigl', 0.5, seed=0, input_shape=[None, 6])
+  backend.set_backend('auto')
+  tf.function(lambda x: stack.call(layers, x), autograph=False)(tf.ones([4, 6]))
+  agent = types.SimpleNamespace(networks={'q_network': layers})
+  assert machine.describe(agent)['backends'] == {'q_network': expected}

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from tf_sparse_rl.agents import experience
 from tf_sparse_rl.networks import heads, stack
 
 
@@ -52,7 +53,7 @@ class Agent(abc.ABC):
 
   @abc.abstractmethod
   def act(self, observations, noise):
-    """Actions for collection, `[num_envs, ...]`."""
+    """Actions for collection, `[num_envs, ...]`, by noise."""
 
   @abc.abstractmethod
   def greedy_action(self, outputs):
@@ -62,9 +63,9 @@ class Agent(abc.ABC):
   def noise(self, rng, num_envs):
     """Noise for `act`, from a NumPy generator."""
 
-  @abc.abstractmethod
   def experience(self, rows):
     """Rows as the TF-Agents agent trains on them."""
+    return experience.transition(self._env_spec, rows)
 
   @abc.abstractmethod
   def probes(self, rows):
@@ -85,9 +86,8 @@ class Agent(abc.ABC):
     Returns:
       `{TensorBoard tag: float32 scalar}`, 'Losses/total_loss' among them.
     """
-    info = self.tf_agent.train(
-      self.experience(rows), masks_may_change=masks_may_change
-    )
+    batch = self.experience(rows)
+    info = self.tf_agent.train(batch, masks_may_change=masks_may_change)
     return {'Losses/total_loss': info.loss, **info.extra}
 
   @property
@@ -108,17 +108,13 @@ class ActorAgent(Agent):
 
   @property
   def noise_size(self):
-    """See Agent."""
     return self.head.noise_size
 
   def act(self, observations, noise):
-    """Actions for collection, by noise of the head's kind."""
     return self.head.act(stack.call(self.policy_layers, observations), noise)
 
   def greedy_action(self, outputs):
-    """The mode of the head's distribution, `[num_envs, ...]`."""
     return self.head.mode(outputs)
 
   def noise(self, rng, num_envs):
-    """Noise for `act`, of the head's kind."""
     return self.head.noise(rng, num_envs)

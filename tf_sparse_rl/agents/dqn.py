@@ -7,7 +7,6 @@ from tf_agents.specs import tensor_spec
 from tf_agents.trajectories import time_step as ts
 from tf_agents.utils import common
 
-from tf_sparse_rl import seeds
 from tf_sparse_rl.agents import (
   base,
   experience,
@@ -53,31 +52,34 @@ class DqnAgent(dqn_agent.DqnAgent):
 
   def _train(self, experience, weights=None, masks_may_change=True):
     transition = self._as_transition(experience)
+    now, networks = transition.time_step, [self._q_network]
     targets = self.td_targets(transition)
     with tf.GradientTape() as tape:
-      values = self.q_values(transition)
-      td_losses = self._td_errors_loss_fn(targets, values)
+      outputs, _ = self._q_network(
+        now.observation, step_type=now.step_type, training=True
+      )
+      q_values = common.index_with_actions(
+        outputs, transition.action_step.action
+      )
+      td_losses = self._td_errors_loss_fn(targets, q_values)
       # An episode's last observation was acted on by nobody.
-      td_losses *= tf.cast(~transition.time_step.is_last(), tf.float32)
-      loss = steps.mean_loss(td_losses, [self._q_network], weights)
+      td_losses *= tf.cast(~now.is_last(), tf.float32)
+      loss = steps.mean_loss(td_losses, networks, weights)
     steps.descend(
-      self._optimizer, tape, loss, [self._q_network], masks_may_change
+      self._optimizer, tape, loss, networks, masks_may_change=masks_may_change
     )
     self.train_step_counter.assign_add(1)
-    steps.every(self._period, self.train_step_counter, self._copy_to_target)
+    steps.every(self._period, self.train_step_counter, self.copy_to_target)
     td_loss = tf.nn.compute_average_loss(td_losses)
     return tf_agent.LossInfo(loss, {'Losses/td_loss': td_loss})
 
   def td_targets(self, transition):
     """Targets of the Q-values of a transition, `[batch]`."""
     following = transition.next_time_step
-    next_values = self._target_q_network(
-      following.observation, step_type=following.step_type
-    )[0]
+    inputs = {'step_type': following.step_type}
+    next_values, _ = self._target_q_network(following.observation, **inputs)
     if self._double_dqn:
-      online, _ = self._q_network(
-        following.observation, step_type=following.step_type
-      )
+      online, _ = self._q_network(following.observation, **inputs)
       next_values = common.index_with_actions(next_values, _argmax(online))
     else:
       next_values = tf.reduce_max(next_values, -1)
@@ -87,15 +89,8 @@ class DqnAgent(dqn_agent.DqnAgent):
       next_values,
     )
 
-  def q_values(self, transition):
-    """The Q-values of the actions of a transition, `[batch]`."""
-    now = transition.time_step
-    outputs, _ = self._q_network(
-      now.observation, step_type=now.step_type, training=True
-    )
-    return common.index_with_actions(outputs, transition.action_step.action)
-
-  def _copy_to_target(self):
+  def copy_to_target(self):
+    """Moves the target network towards the online one."""
     # Masks may have changed since the copy before.
     return sparse.update_target(
       self._q_network, self._target_q_network, self._tau, masks_may_differ=True
@@ -108,11 +103,7 @@ class Dqn(base.Agent):
   noise_size = 2
 
   def __init__(self, config, env_spec):
-    """Builds the agent.
-
-    Args:
-      config: a Config.
-      env_spec: an EnvSpec with discrete actions.
+    """Builds the agent; the EnvSpec is one with discrete actions.
 
     Raises:
       ValueError: for a network that does not fit the observations.
@@ -120,20 +111,17 @@ class Dqn(base.Agent):
     self._env_spec = env_spec
     self._td_loss = _TD_LOSSES[config.td_loss]
     self.policy_layers = q_network_layers(config, env_spec)
-    self._network = stack.Network(
-      self.policy_layers,
-      experience.observation_spec(env_spec),
-      name='QNetwork',
-    )
+    spec = experience.observation_spec(env_spec)
+    network = stack.Network(self.policy_layers, spec, name='QNetwork')
+    self.networks = {'q_network': network}
     train_step = replicas.train_step_counter()
     self._epsilon = _epsilon(config, train_step)
     optimizer = sparse.optimizer(
-      config, self._network, config.learning_rate, epsilon=config.adam_epsilon
+      config, network, config.learning_rate, epsilon=config.adam_epsilon
     )
+    self.optimizers = sparse.sparse_optimizers([('q_network', optimizer)])
     self.tf_agent = self._make_agent(config, optimizer, train_step)
     self.tf_agent.initialize()
-    self.networks = {'q_network': self._network}
-    self.optimizers = sparse.sparse_optimizers(q_network=optimizer)
     # The target, forward and backward online, and what picks the next action.
     self.train_passes = {'q_network': 1 + 3 + config.double_dqn}
 
@@ -142,7 +130,7 @@ class Dqn(base.Agent):
     return DqnAgent(
       ts.time_step_spec(experience.observation_spec(self._env_spec)),
       tensor_spec.BoundedTensorSpec([], tf.int32, 0, num_actions - 1, 'action'),
-      q_network=self._network,
+      q_network=self.networks['q_network'],
       optimizer=optimizer,
       epsilon_greedy=self._epsilon,
       target_update_tau=config.target_update_tau,
@@ -155,51 +143,34 @@ class Dqn(base.Agent):
     )
 
   def act(self, observations, noise):
-    """See Agent: epsilon-greedy, by noise that is uniform in [0, 1)."""
-    greedy = _argmax(self._network(observations)[0])
+    """Epsilon-greedy, by noise that is uniform in [0, 1)."""
+    greedy = self.act_greedily(observations)
     random = tf.cast(noise[:, 1] * self._env_spec.num_actions, tf.int32)
-    epsilon = self._epsilon() if callable(self._epsilon) else self._epsilon
-    return tf.where(noise[:, 0] < epsilon, random, greedy)
+    return tf.where(noise[:, 0] < self._epsilon(), random, greedy)
 
   def greedy_action(self, outputs):
-    """See Agent."""
     return _argmax(outputs)
 
   def noise(self, rng, num_envs):
-    """See Agent."""
     # TF-Agents' random policy has a state that no checkpoint holds.
-    return rng.random((num_envs, 2), 'float32')
-
-  def experience(self, rows):
-    """See Agent."""
-    return experience.transition(self._env_spec, rows)
+    return rng.random((num_envs, self.noise_size), 'float32')
 
   def probes(self, rows):
-    """See Agent."""
     transition = self.experience(rows)
     targets = self.tf_agent.td_targets(transition)
 
     def values(outputs):
       return common.index_with_actions(outputs, transition.action_step.action)
 
-    return {
-      'q_network': base.Probe(
-        transition.time_step.observation,
-        lambda outputs: self._td_loss(targets, values(outputs)),
-        values,
-      )
-    }
+    def td_losses(outputs):
+      return self._td_loss(targets, values(outputs))
+
+    observations = transition.time_step.observation
+    return {'q_network': base.Probe(observations, td_losses, values)}
 
 
 def q_network_layers(config, env_spec):
   """The built layers of the Q-network, sparse as the config says.
-
-  Args:
-    config: a Config.
-    env_spec: an EnvSpec.
-
-  Returns:
-    List of layers.
 
   Raises:
     ValueError: for a network that does not fit the observations.
@@ -215,21 +186,15 @@ def q_network_layers(config, env_spec):
   def make_layers(width):
     units = sizes.hidden_sizes(config.hidden_units, width)
     end = env_spec.num_actions, config.weight_decay
-    with sparse.precision(config):
-      if config.network == 'mlp':
-        return dense.q_layers(units, *end)
-      channels = sizes.hidden_sizes(conv.CHANNELS, width)
-      return _CONVOLUTIONAL[config.network](channels, units, *end)
+    if config.network == 'mlp':
+      return dense.q_layers(units, *end)
+    channels = sizes.hidden_sizes(conv.CHANNELS, width)
+    return _CONVOLUTIONAL[config.network](channels, units, *end)
 
   width = sizing.matched_width(config, make_layers, shape)
   sparse.seed_initializers(config)
-  return sparse.sparse_layers(
-    config,
-    make_layers(width),
-    shape,
-    config.sparsity,
-    seed=seeds.derive(config.seed, seeds.Stream.NETWORK, 0),
-    network='q_network',
+  return sparse.make_layers(
+    config, lambda: make_layers(width), shape, config.sparsity, 'q_network', 0
   )
 
 
@@ -238,15 +203,15 @@ def _argmax(q_values):
 
 
 def _epsilon(config, train_step):
-  """The epsilon of the epsilon-greedy policy: a number, or a function.
+  """The epsilon of the epsilon-greedy policy, a function without arguments.
 
   It falls linearly from 1, and by train steps, which checkpoints hold: each of
   them stands for train_period env steps.
   """
-  if not config.epsilon_decay_env_steps:
-    return config.epsilon
 
   def epsilon():
+    if not config.epsilon_decay_env_steps:
+      return config.epsilon
     env_steps = config.train_period * tf.cast(train_step, tf.float32)
     left = tf.maximum(0.0, 1 - env_steps / config.epsilon_decay_env_steps)
     return config.epsilon + (1 - config.epsilon) * left

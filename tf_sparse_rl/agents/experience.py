@@ -30,9 +30,14 @@ def transition(env_spec, rows):
   Returns:
     A Transition without time dimension.
   """
-  if not env_spec.observation_shape:
-    rows = _columns(env_spec, rows)
-  observation, action, reward, discount, following = rows
+  if env_spec.observation_shape:
+    observation, action, reward, discount, following = rows
+  else:
+    columns = rows_lib.transition(env_spec).split(rows)
+    observation, action, reward, discount, following = columns.values()
+    reward, discount = reward[:, 0], discount[:, 0]
+    if env_spec.num_actions is not None:
+      action = tf.cast(action[:, 0], tf.int32)
   zeros = tf.zeros_like(reward)
   middle = tf.fill([reward.shape[0]], ts.StepType.MID)
   return trajectory.Transition(
@@ -40,12 +45,3 @@ def transition(env_spec, rows):
     policy_step.PolicyStep(action),
     ts.TimeStep(middle, reward, discount, following),
   )
-
-
-def _columns(env_spec, rows):
-  columns = rows_lib.transition(env_spec).split(rows)
-  for name in ('reward', 'discount'):
-    columns[name] = columns[name][:, 0]
-  if env_spec.num_actions is not None:
-    columns['action'] = tf.cast(columns['action'][:, 0], tf.int32)
-  return columns.values()

@@ -1,6 +1,7 @@
-"""The losses of the algorithms, a sample each: `[batch]` to `[batch]`.
+"""The losses of the algorithms, one a sample.
 
-Train steps and diagnoses use the same functions.
+Arguments and results are `[batch]`, where nothing else is said. Train steps and
+diagnoses use the same functions.
 """
 
 import tensorflow as tf
@@ -10,12 +11,9 @@ def td_targets(rewards, discounts, next_values):
   """Targets of temporal-difference learning; no gradient goes through them.
 
   Args:
-    rewards: `[batch]`.
-    discounts: `[batch]`, 0 where an episode terminated.
-    next_values: values of the next observations, `[batch]`.
-
-  Returns:
-    `[batch]`.
+    rewards: rewards of the env steps.
+    discounts: 0 where an episode terminated.
+    next_values: values of the next observations.
 
   Reference: Mnih et al. 2015, algorithm 1.
   """
@@ -26,12 +24,9 @@ def soft_values(q_values, log_pi, alpha):
   """Values of observations under a policy with an entropy bonus.
 
   Args:
-    q_values: list of `[batch]`, of the policy's actions, one each critic.
-    log_pi: log probabilities of these actions, `[batch]`.
+    q_values: list of those of the policy's actions, one each critic.
+    log_pi: log probabilities of these actions.
     alpha: the temperature, a scalar.
-
-  Returns:
-    `[batch]`.
 
   Reference: Haarnoja et al. 2018b (arXiv 1812.05905), equation 3, with the
   smaller of two Q-values.
@@ -43,12 +38,9 @@ def actor_losses(log_pi, q_values, alpha):
   """Divergence of the policy from the one that its Q-values ask for.
 
   Args:
-    log_pi: log probabilities of the policy's actions, `[batch]`.
-    q_values: list of `[batch]`, of these actions, one each critic.
+    log_pi: log probabilities of the policy's actions.
+    q_values: list of those of these actions, one each critic.
     alpha: the temperature, a scalar.
-
-  Returns:
-    `[batch]`.
 
   Reference: Haarnoja et al. 2018b, equation 9.
   """
@@ -60,11 +52,8 @@ def temperature_losses(temperature, log_pi, target_entropy):
 
   Args:
     temperature: alpha, or its logarithm, as TF-Agents has it by default.
-    log_pi: log probabilities of the policy's actions, `[batch]`.
+    log_pi: log probabilities of the policy's actions.
     target_entropy: in nats.
-
-  Returns:
-    `[batch]`.
 
   Reference: Haarnoja et al. 2018b, equation 18.
   """
@@ -75,13 +64,9 @@ def clipped_surrogate_losses(ratios, advantages, clip_ratio):
   """PPO's clipped surrogate objective, negated.
 
   Args:
-    ratios: probabilities of the actions over those when they were taken,
-      `[batch]`.
-    advantages: `[batch]`.
+    ratios: probabilities of the actions over those when they were taken.
+    advantages: advantages of the actions.
     clip_ratio: PPO's clipping parameter epsilon.
-
-  Returns:
-    `[batch]`.
 
   Reference: Schulman et al. 2017, equation 7.
   """
@@ -90,7 +75,7 @@ def clipped_surrogate_losses(ratios, advantages, clip_ratio):
 
 
 def squared_errors(targets, values):
-  """Squared errors of a critic or of a value network, `[batch]` each.
+  """Squared errors of a critic or of a value network.
 
   Reference: Haarnoja et al. 2018b, equation 5, without its half; Schulman et
   al. 2017, equation 9.
@@ -99,6 +84,6 @@ def squared_errors(targets, values):
 
 
 def normalized(advantages):
-  """Advantages of mean 0 and standard deviation 1 over the batch, `[batch]`."""
+  """Advantages of mean 0 and standard deviation 1 over the batch."""
   mean, variance = tf.nn.moments(advantages, axes=[0])
   return (advantages - mean) * tf.math.rsqrt(variance + 1e-8)

@@ -7,7 +7,6 @@ from tf_agents.agents import tf_agent
 from tf_agents.agents.ppo import ppo_clip_agent
 from tf_agents.trajectories import time_step as ts
 
-from tf_sparse_rl import seeds
 from tf_sparse_rl.agents import (
   base,
   experience,
@@ -36,25 +35,21 @@ class PpoAgent(ppo_clip_agent.PPOClipAgent):
   """
 
   def __init__(self, *args, learning_rate=None, schedule=None, **kwargs):
-    """Takes the arguments of PPOClipAgent, and a learning rate that falls.
+    """Takes TF-Agents' arguments, and how the learning rate falls.
 
-    Args:
-      *args: of PPOClipAgent.
-      learning_rate: variable, the learning rate of the optimizer.
-      schedule: function of the train step to the learning rate, or None.
-      **kwargs: of PPOClipAgent.
+    `schedule` is None or a function of the train step to the learning rate,
+    which is put into the variable `learning_rate`.
     """
     super().__init__(*args, **kwargs)
     self._learning_rate, self._schedule = learning_rate, schedule
 
   def _train(self, experience, weights=None, masks_may_change=True):
     batch = tf.nest.map_structure(_without_time, experience)
-    info, head = batch.policy_info, self._actor_net.layers[-1]
-    learning_rate = self.adapt_learning_rate()
-    old_policy = head.from_policy_info(info['dist_params'])
-    old_log_probs = old_policy.log_prob(batch.action)
+    info, networks = batch.policy_info, [self._actor_net, self._value_net]
+    old_log_probs = _old_log_probs(self._actor_net.layers[-1], batch)
     advantages = losses.normalized(info['advantage'])
     mean = functools.partial(steps.mean_loss, networks=[], weights=weights)
+    learning_rate = self.adapt_learning_rate()
 
     with tf.GradientTape() as tape:
       policy, _ = self._actor_net(batch.observation)
@@ -72,8 +67,9 @@ class PpoAgent(ppo_clip_agent.PPOClipAgent):
       loss = policy_loss + value_loss + l2_loss
       if self._entropy_regularization:
         loss -= self._entropy_regularization * entropy
-    networks = [self._actor_net, self._value_net]
-    steps.descend(self._optimizer, tape, loss, networks, masks_may_change)
+    steps.descend(
+      self._optimizer, tape, loss, networks, masks_may_change=masks_may_change
+    )
     self.train_step_counter.assign_add(1)
     is_clipped = tf.cast(tf.abs(ratios - 1) > clip_ratio, tf.float32)
     scalars = {
@@ -94,6 +90,7 @@ class PpoAgent(ppo_clip_agent.PPOClipAgent):
 
   def l2_loss(self):
     """The L2 loss of the kernels of both networks, a scalar."""
+    # TF-Agents' own adds them up in an order that depends on addresses.
     factors = [
       (self._actor_net, self._policy_l2_reg),
       (self._value_net, self._value_function_l2_reg),
@@ -112,6 +109,12 @@ def _without_time(tensor):
   return tf.reshape(tensor, [-1, *tensor.shape[2:]])
 
 
+def _old_log_probs(head, batch):
+  """Log probabilities of the actions when they were taken, `[batch]`."""
+  policy = head.from_policy_info(batch.policy_info['dist_params'])
+  return policy.log_prob(batch.action)
+
+
 class Ppo(base.ActorAgent):
   """PPO with a sparse actor and a sparse value network.
 
@@ -123,22 +126,14 @@ class Ppo(base.ActorAgent):
   train_passes = {'actor': 3, 'value': 3}
 
   def __init__(self, config, env_spec):
-    """Builds the agent.
-
-    Args:
-      config: a Config.
-      env_spec: an EnvSpec, of discrete or continuous actions.
-    """
+    """Builds the agent, for discrete or continuous actions."""
     self._config, self.head = config, heads.of_policy(env_spec)
     actor_layers, value_layers = _layers(config, env_spec, self.head)
+    flatten = tf.keras.layers.Lambda(lambda v: tf.squeeze(v, -1))
     spec = experience.observation_spec(env_spec)
     self.networks = {
       'actor': stack.Network([*actor_layers, self.head], spec, name='Actor'),
-      'value': stack.Network(
-        [*value_layers, tf.keras.layers.Lambda(lambda v: tf.squeeze(v, -1))],
-        spec,
-        name='Value',
-      ),
+      'value': stack.Network([*value_layers, flatten], spec, name='Value'),
     }
     learning_rate = tf.Variable(
       config.learning_rate, trainable=False, name='learning_rate'
@@ -150,7 +145,9 @@ class Ppo(base.ActorAgent):
       epsilon=_ADAM_EPSILON,
       global_clipnorm=config.max_gradient_norm or None,
     )
-    self.optimizers = sparse.sparse_optimizers(actor=optimizer, value=optimizer)
+    self.optimizers = sparse.sparse_optimizers(
+      (name, optimizer) for name in self.networks
+    )
     self.tf_agent = self._make_agent(spec, optimizer, learning_rate)
     self.tf_agent.initialize()
     self.rollouts = rollouts_lib.Rollouts(
@@ -186,19 +183,15 @@ class Ppo(base.ActorAgent):
 
   @property
   def saved(self):
-    """See Agent."""
     return {**super().saved, 'rollouts': self.rollouts}
 
   def experience(self, rows):
-    """See Agent."""
     return self.rollouts.to_experience(rows)
 
   def probes(self, rows):
-    """See Agent."""
     batch = tf.nest.map_structure(_without_time, self.experience(rows))
     config, info = self._config, batch.policy_info
-    old_policy = self.head.from_policy_info(info['dist_params'])
-    old_log_probs = old_policy.log_prob(batch.action)
+    old_log_probs = _old_log_probs(self.head, batch)
     advantages = losses.normalized(info['advantage'])
 
     def actor_losses(outputs):
@@ -234,35 +227,29 @@ def _layers(config, env_spec, head):
   )
   sparse.seed_initializers(config)
   initializers = tf.keras.initializers
-  networks = []
-  for index, (name, plan, activation, initializer) in enumerate(
-    [
-      ('actor', actor_plan, 'tanh', initializers.VarianceScaling(0.1)),
-      ('value', value_plan, 'relu', initializers.RandomUniform(-0.03, 0.03)),
-    ]
-  ):
-    with sparse.precision(config):
-      layers = dense.orthogonal_layers(
-        plan.units, plan.outputs, activation, initializer
-      )
-    networks.append(
-      sparse.sparse_layers(
-        config,
-        layers,
-        [size],
-        plan.sparsity,
-        seed=seeds.derive(config.seed, seeds.Stream.NETWORK, index),
-        network=name,
-      )
+  kinds = [
+    ('actor', actor_plan, 'tanh', initializers.VarianceScaling(0.1)),
+    ('value', value_plan, 'relu', initializers.RandomUniform(-0.03, 0.03)),
+  ]
+  return [
+    sparse.make_layers(
+      config,
+      functools.partial(
+        dense.orthogonal_layers, plan.units, plan.outputs, *last
+      ),
+      [size],
+      plan.sparsity,
+      name,
+      index,
     )
-  return networks
+    for index, (name, plan, *last) in enumerate(kinds)
+  ]
 
 
 def _falling(config):
   """Learning rate by train step: falls to 0, rollout by rollout."""
-  in_rollout = config.num_epochs * (
-    config.rollout_env_steps // config.batch_size
-  )
+  batches = config.rollout_env_steps // config.batch_size
+  in_rollout = config.num_epochs * batches
   rollouts = config.num_train_steps // in_rollout
 
   def schedule(train_step):

@@ -6,13 +6,5 @@ _AGENTS = {'dqn': dqn.Dqn, 'sac': sac.Sac, 'ppo': ppo.Ppo}
 
 
 def build(config, env_spec):
-  """Builds the agent that the config names.
-
-  Args:
-    config: a Config.
-    env_spec: an EnvSpec.
-
-  Returns:
-    A `base.Agent`.
-  """
+  """The `base.Agent` that a Config names, for an EnvSpec."""
   return _AGENTS[config.agent](config, env_spec)

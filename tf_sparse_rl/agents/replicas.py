@@ -1,4 +1,4 @@
-"""What the replicas of a `tf.distribute` strategy share."""
+"""Pieces for agents on the replicas of a `tf.distribute` strategy."""
 
 import tensorflow as tf
 
@@ -23,11 +23,7 @@ def num_replicas():
 def share_of_replica(batch):
   """The part of a batch that falls to the replica that is being traced.
 
-  Args:
-    batch: tensor `[batch, ...]`, the same in all replicas.
-
-  Returns:
-    Tensor `[batch / number of replicas, ...]`.
+  The batch is a tensor `[batch, ...]`, the same in all replicas.
   """
   if num_replicas() == 1:
     return batch

@@ -15,17 +15,17 @@ class Rollouts(tf.Module):
   """Scales of observations and rewards, advantages and returns."""
 
   def __init__(self, config, env_spec, actor_layers, head, value_layers):
-    """Prepares the functions.
+    """Takes the built layers of both networks; the actor's, without its head.
 
-    Args:
-      config: a Config.
-      env_spec: an EnvSpec with flat observations.
-      actor_layers: built layers of the actor, without its head.
-      head: `heads.Gaussian` or `heads.Categorical`.
-      value_layers: built layers of the value network.
+    The head is a `heads.Gaussian` or a `heads.Categorical`.
     """
     super().__init__(name='rollouts')
     self._config = config
+    self._actor_layers, self._value_layers = actor_layers, value_layers
+    self._head = head
+    self._is_discrete = env_spec.num_actions is not None
+    self._collected = rows_lib.rollout(env_spec)
+    self._prepared = rows_lib.prepared_rollout(env_spec, head.num_parameters)
     size = env_spec.observation_size
     self.normalizer = normalizer.Normalizer(
       _CLIP_OBSERVATION, name='observations'
@@ -35,19 +35,14 @@ class Rollouts(tf.Module):
       _CLIP_REWARD, center=False, name='rewards'
     )
     self.reward_normalizer.build([None])
-    self._actor_layers, self._value_layers = actor_layers, value_layers
-    self._head = head
-    self._discrete = env_spec.num_actions is not None
-    self._collected = rows_lib.rollout(env_spec)
-    self._prepared = rows_lib.prepared_rollout(env_spec, head.num_parameters)
     observations = tf.TensorSpec([None, size], tf.float32)
     rewards = tf.TensorSpec([None], tf.float32)
     self._predict = tf.function(
-      self._predictions, autograph=False
-    ).get_concrete_function(observations, observations, rewards)
+      self._predictions, [observations, observations, rewards], autograph=False
+    )
     self._learn = tf.function(
-      self._learn_scales, autograph=False
-    ).get_concrete_function(observations, rewards)
+      self._learn_scales, [observations, rewards], autograph=False
+    )
 
   @property
   def row_size(self):
@@ -55,15 +50,14 @@ class Rollouts(tf.Module):
     return self._prepared.size
 
   def prepare(self, rows):
-    """What one rollout trains on.
+    """The rows that one rollout trains on, see `rows.prepared_rollout`.
 
     Args:
       rows: as `Rollout.latest` returned them, `[env steps, ...]`, those of
         `num_envs` environments in turn.
 
     Returns:
-      float32 `[env steps, row_size]`: normalised observation, action, return,
-      advantage, value, parameters of the policy's distribution then.
+      float32 `[env steps, row_size]`.
     """
     config, columns = self._config, self._collected.split(rows)
     scaled, rewards, values, next_values, parameters = (
@@ -112,7 +106,7 @@ class Rollouts(tf.Module):
     return explore
 
   def learn_scales(self, rows):
-    """Takes a rollout into the statistics; see `prepare`."""
+    """Updates the scales by a rollout, rows as `prepare` takes them."""
     columns = self._collected.split(rows)
     self._learn(columns['observation'], columns['reward'][:, 0])
 
@@ -120,7 +114,7 @@ class Rollouts(tf.Module):
     """A TF-Agents Trajectory `[batch, 1, ...]` of rows of `prepare`."""
     columns = self._prepared.split(rows[:, tf.newaxis])
     action = columns['action']
-    if self._discrete:
+    if self._is_discrete:
       action = tf.cast(action[..., 0], tf.int32)
     middle = tf.fill([rows.shape[0], 1], ts.StepType.MID)
     ones = tf.ones([rows.shape[0], 1])
@@ -154,11 +148,8 @@ def _snapshot(layer):
     tf.keras.activations.tanh: np.tanh,
     tf.keras.activations.linear: lambda outputs: outputs,
   }
-  return (
-    plain.kernel.numpy(),
-    plain.bias.numpy(),
-    activations[plain.activation],
-  )
+  activation = activations[plain.activation]
+  return plain.kernel.numpy(), plain.bias.numpy(), activation
 
 
 def generalized_advantages(errors, decays):

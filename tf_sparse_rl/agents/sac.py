@@ -41,7 +41,7 @@ class SacAgent(sac_agent.SacAgent):
   def __init__(
     self, *args, critic_optimizer, actor_optimizer, seed=0, **kwargs
   ):
-    """See TF-Agents; `seed` is that of the actions in the losses."""
+    """Takes TF-Agents' arguments; `seed` is that of the actions in losses."""
     super().__init__(
       *args,
       critic_optimizer=critic_optimizer,
@@ -61,7 +61,7 @@ class SacAgent(sac_agent.SacAgent):
   def _train(self, experience, weights=None, masks_may_change=True):
     transition = self._as_transition(experience)
     observations = transition.time_step.observation
-    actions, alpha = transition.action_step.action, self.alpha
+    critics, actor, alpha = self._critics, self._actor_network, self.alpha
     mean_loss = functools.partial(steps.mean_loss, weights=weights)
     descend = functools.partial(
       steps.descend, masks_may_change=masks_may_change
@@ -69,32 +69,35 @@ class SacAgent(sac_agent.SacAgent):
 
     targets = self.td_targets(transition)
     with tf.GradientTape() as tape:
-      q_values = self.q_values(observations, actions)
-      td_losses = [self._td_errors_loss_fn(targets, q) for q in q_values]
-      loss = mean_loss(tf.add_n(td_losses), self._critics)
-      critic_loss = self._critic_loss_weight * loss
-    args = self._critic_optimizer, tape, critic_loss, self._critics
-    descend(*args, name='Critic loss')
+      q_values = _q_values(critics, observations, transition.action_step.action)
+      td_losses = tf.add_n(
+        [self._td_errors_loss_fn(targets, q) for q in q_values]
+      )
+      critic_loss = self._critic_loss_weight * mean_loss(td_losses, critics)
+    descend(self._critic_optimizer, tape, critic_loss, critics, 'Critic loss')
 
     with tf.GradientTape() as tape:  # By the critics just updated.
-      new_actions, log_pi = self.sample(observations, 1)
-      new_q_values = self.q_values(observations, new_actions)
+      actions, log_pi = self.sample(self.actor_outputs(observations), 1)
+      new_q_values = _q_values(critics, observations, actions)
       actor_losses = losses.actor_losses(log_pi, new_q_values, alpha)
-      loss = mean_loss(actor_losses, [self._actor_network])
-      actor_loss = self._actor_loss_weight * loss
-    args = self._actor_optimizer, tape, actor_loss, [self._actor_network]
-    descend(*args, name='Actor loss')
+      actor_loss = self._actor_loss_weight * mean_loss(actor_losses, [actor])
+    descend(self._actor_optimizer, tape, actor_loss, [actor], 'Actor loss')
 
+    log_alpha = self._log_alpha
     with tf.GradientTape() as tape:
-      loss = mean_loss(self.temperature_losses(log_pi), [])
-      alpha_loss = self._alpha_loss_weight * loss
-    args = self._alpha_optimizer, tape, alpha_loss, [self._log_alpha]
-    descend(*args, name='Alpha loss')
+      alpha_losses = losses.temperature_losses(
+        log_alpha if self._use_log_alpha_in_alpha_loss else tf.exp(log_alpha),
+        log_pi,
+        self._target_entropy,
+      )
+      alpha_loss = self._alpha_loss_weight * mean_loss(alpha_losses, [])
+    descend(self._alpha_optimizer, tape, alpha_loss, [log_alpha], 'Alpha loss')
 
     self.train_step_counter.assign_add(1)
     self.move_targets(masks_may_change)
-    total = critic_loss, actor_loss, alpha_loss
-    return _loss_info(*total, alpha, log_pi, q_values)
+    return _loss_info(
+      critic_loss, actor_loss, alpha_loss, alpha, log_pi, q_values
+    )
 
   @property
   def alpha(self):
@@ -104,7 +107,8 @@ class SacAgent(sac_agent.SacAgent):
   def td_targets(self, transition):
     """Targets of the critics for a transition, `[batch]`."""
     following = transition.next_time_step
-    actions, log_pi = self.sample(following.observation, 0)
+    outputs = self.actor_outputs(following.observation)
+    actions, log_pi = self.sample(outputs, 0)
     q_values = _q_values(self._targets, following.observation, actions)
     return losses.td_targets(
       self._reward_scale_factor * following.reward,
@@ -112,27 +116,15 @@ class SacAgent(sac_agent.SacAgent):
       losses.soft_values(q_values, log_pi, self.alpha),
     )
 
-  def q_values(self, observations, actions):
-    """The Q-values of actions by each critic, a list of `[batch]`."""
-    return _q_values(self._critics, observations, actions)
+  def actor_outputs(self, observations):
+    """Outputs of the actor before its head, `[batch, 2 * action_size]`."""
+    return stack.call(self._actor_network.layers[:-1], observations)
 
-  def temperature_losses(self, log_pi):
-    """See `losses.temperature_losses`; `[batch]` each."""
-    temperature = self._log_alpha
-    if not self._use_log_alpha_in_alpha_loss:
-      temperature = self.alpha
-    return losses.temperature_losses(temperature, log_pi, self._target_entropy)
-
-  def sample(self, observations, draw):
-    """Actions of the policy and their log probabilities; see `sample_by`."""
-    outputs = stack.call(self._actor_network.layers[:-1], observations)
-    return self.sample_by(outputs, draw)
-
-  def sample_by(self, outputs, draw):
-    """Actions by the outputs of the actor, and their log probabilities.
+  def sample(self, outputs, draw):
+    """Samples actions of the policy.
 
     Args:
-      outputs: `[batch, 2 * action_size]`.
+      outputs: of the actor, `[batch, 2 * action_size]`.
       draw: number of the draw in this train step, an int; each has random
         numbers of its own.
 
@@ -195,32 +187,23 @@ class Sac(base.ActorAgent):
   train_passes = {'actor': 1 + 3 + 1, 'critic_1': 6, 'critic_2': 6}
 
   def __init__(self, config, env_spec):
-    """Builds the agent.
-
-    Args:
-      config: a Config.
-      env_spec: an EnvSpec with continuous actions.
+    """Builds the agent; the EnvSpec is one with continuous actions.
 
     Raises:
       ValueError: for an actor_parameter_share that the networks cannot meet.
     """
-    self._env_spec = env_spec
-    self.head = heads.TanhGaussian(env_spec)
+    self._env_spec, self.head = env_spec, heads.TanhGaussian(env_spec)
     actor, *critics = self._make_networks(config)
-    self.networks = dict(
-      zip(('actor', 'critic_1', 'critic_2'), (actor, *critics))
-    )
+    names = 'actor', 'critic_1', 'critic_2'
+    self.networks = dict(zip(names, (actor, *critics)))
     actor_optimizer = sparse.optimizer(
       config, actor, config.actor_learning_rate
     )
     critic_optimizer = sparse.optimizer(
       config, critics, config.critic_learning_rate
     )
-    self.optimizers = sparse.sparse_optimizers(
-      actor=actor_optimizer,
-      critic_1=critic_optimizer,
-      critic_2=critic_optimizer,
-    )
+    optimizers = actor_optimizer, critic_optimizer, critic_optimizer
+    self.optimizers = sparse.sparse_optimizers(zip(names, optimizers))
     self.tf_agent = self._make_agent(config, actor_optimizer, critic_optimizer)
     self.tf_agent.initialize()
 
@@ -228,24 +211,20 @@ class Sac(base.ActorAgent):
     """The actor and both critics."""
     sparse.seed_initializers(config)
     actor_plan, critic_plan = plan_networks(config, self._env_spec)
-    observation_spec = experience.observation_spec(self._env_spec)
+    spec = experience.observation_spec(self._env_spec)
     self.policy_layers = _layers(config, actor_plan, 0, 'actor')
-    actor = stack.Network(
-      [*self.policy_layers, self.head], observation_spec, name='Actor'
-    )
     critics = [
       _critic(
         _layers(config, critic_plan, index, 'critic'),
-        (observation_spec, self.head.action_spec),
+        (spec, self.head.action_spec),
         name=f'Critic{index}',
       )
       for index in (1, 2)
     ]
+    actor = stack.Network([*self.policy_layers, self.head], spec, name='Actor')
     return actor, *critics
 
   def _make_agent(self, config, actor_optimizer, critic_optimizer):
-    adam = tf.keras.optimizers.legacy.Adam
-    action_size = self._env_spec.action_size
     return SacAgent(
       ts.time_step_spec(experience.observation_spec(self._env_spec)),
       self.head.action_spec,
@@ -256,46 +235,44 @@ class Sac(base.ActorAgent):
       critic_optimizer=critic_optimizer,
       critic_loss_weight=_CRITIC_LOSS_WEIGHT,
       td_errors_loss_fn=losses.squared_errors,
-      alpha_optimizer=adam(config.alpha_learning_rate),
+      alpha_optimizer=tf.keras.optimizers.legacy.Adam(
+        config.alpha_learning_rate
+      ),
       target_update_tau=config.target_update_tau,
       target_update_period=config.target_update_period,
       gamma=config.gamma,
       reward_scale_factor=config.reward_scale,
       initial_log_alpha=config.initial_log_alpha,
-      target_entropy=config.target_entropy_per_action * action_size,
+      target_entropy=config.target_entropy_per_action
+      * self._env_spec.action_size,
       train_step_counter=replicas.train_step_counter(),
       seed=config.seed,
     )
 
-  def experience(self, rows):
-    """See Agent."""
-    return experience.transition(self._env_spec, rows)
-
   def probes(self, rows):
-    """See Agent.
+    """The actions are those that the next train step will draw.
 
-    With the actions that the next train step will draw. The actor's loss is
-    by the critics as they are, and not, as in a train step, just updated.
+    The actor's loss is by the critics as they are, and not, as in a train
+    step, just updated.
     """
     agent, transition = self.tf_agent, self.experience(rows)
     observations = transition.time_step.observation
-    actions = transition.action_step.action
     targets = agent.td_targets(transition)
+    critics = self.networks['critic_1'], self.networks['critic_2']
 
     def actor_losses(outputs):
-      chosen, log_pi = agent.sample_by(outputs, 1)
-      q_values = agent.q_values(observations, chosen)
+      actions, log_pi = agent.sample(outputs, 1)
+      q_values = _q_values(critics, observations, actions)
       return losses.actor_losses(log_pi, q_values, agent.alpha)
 
-    def values(outputs):
-      return outputs[:, 0]
-
     def critic_losses(outputs):
-      errors = losses.squared_errors(targets, values(outputs))
+      errors = losses.squared_errors(targets, outputs[:, 0])
       return _CRITIC_LOSS_WEIGHT * errors
 
     critic = base.Probe(
-      tf.concat([observations, actions], axis=-1), critic_losses, values
+      tf.concat([observations, transition.action_step.action], axis=-1),
+      critic_losses,
+      lambda outputs: outputs[:, 0],
     )
     return {
       'actor': base.Probe(observations, actor_losses),
@@ -305,18 +282,7 @@ class Sac(base.ActorAgent):
 
 
 def plan_networks(config, env_spec):
-  """Sizes and sparsities of the actor and of each of two critics.
-
-  Args:
-    config: a Config.
-    env_spec: an EnvSpec.
-
-  Returns:
-    [Plan, Plan].
-
-  Raises:
-    ValueError: for an actor_parameter_share that the networks cannot meet.
-  """
+  """Plans of the actor and of each of two critics; see `sizing.plan`."""
   size, action_size = env_spec.observation_size, env_spec.action_size
   return sizing.plan(
     config,
@@ -328,15 +294,11 @@ def plan_networks(config, env_spec):
 
 
 def _layers(config, plan, index, network):
-  with sparse.precision(config):
-    layers = dense.glorot_layers(plan.units, plan.outputs, config.weight_decay)
-  return sparse.sparse_layers(
-    config,
-    layers,
-    [plan.inputs],
-    plan.sparsity,
-    seed=seeds.derive(config.seed, seeds.Stream.NETWORK, index),
-    network=network,
+  def make():
+    return dense.glorot_layers(plan.units, plan.outputs, config.weight_decay)
+
+  return sparse.make_layers(
+    config, make, [plan.inputs], plan.sparsity, network, index
   )
 
 

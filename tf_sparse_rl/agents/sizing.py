@@ -47,15 +47,13 @@ def plan(config, ends, widths, sparsities, copies):
     all_ends = [pair for pair, count in zip(ends, copies) for _ in range(count)]
     units = [_matched_units(config, units[0], all_ends)] * len(ends)
   return [
-    Plan(inputs, of_hidden, outputs, sparsity_of_network)
-    for (inputs, outputs), of_hidden, sparsity_of_network in zip(
-      ends, units, sparsities
-    )
+    Plan(inputs, hidden, outputs, of_network)
+    for (inputs, outputs), hidden, of_network in zip(ends, units, sparsities)
   ]
 
 
 def _plan_by_share(config, ends, copies):
-  """The pair of widths, if dense, or of sparsities that meets the budget."""
+  """The widths, if dense, or the sparsities that meet the parameter budget."""
   plans = [
     Plan(inputs, config.hidden_units, outputs, 0.0) for inputs, outputs in ends
   ]
@@ -65,24 +63,19 @@ def _plan_by_share(config, ends, copies):
   )
   share = config.actor_parameter_share
   targets = (share * budget, (1 - share) * budget / copies[1])
-  adapt = _with_width if config.method == 'dense' else _with_sparsity
-  return [
-    adapt(name, plan, target)
-    for name, plan, target in zip(('actor', 'critic'), plans, targets)
-  ]
+  fit = _with_width if config.method == 'dense' else _with_sparsity
+  return list(map(fit, ('actor', 'critic'), plans, targets))
 
 
 def _with_sparsity(name, plan, num_parameters):
-  return plan._replace(
-    sparsity=sizes.matching_sparsity(name, plan.sizes, num_parameters)
-  )
+  found = sizes.matching_sparsity(name, plan.sizes, num_parameters)
+  return plan._replace(sparsity=found)
 
 
 def _with_width(name, plan, num_parameters):
   """The widths at which a dense network comes nearest to its share."""
-  units = sizes.matching_units(
-    plan.units, [(plan.inputs, plan.outputs)], num_parameters
-  )
+  ends = [(plan.inputs, plan.outputs)]
+  units = sizes.matching_units(plan.units, ends, num_parameters)
   plan = plan._replace(units=units)
   count = sizes.num_dense_parameters(plan.sizes)
   if set(units) == {1} and count > 1.05 * num_parameters:
@@ -95,26 +88,12 @@ def _with_width(name, plan, num_parameters):
 
 
 def _matched_units(config, units, ends):
-  """Hidden sizes of small dense networks, by `match_sparsity`.
-
-  Args:
-    config: a Config.
-    units: units of each hidden layer.
-    ends: list of (inputs, outputs), one pair a network.
-
-  Returns:
-    The units at which the dense networks have as many parameters as the sparse
-    ones would.
-  """
+  """The units at which dense networks are as large as the sparse ones."""
   total = 0
   for inputs, outputs in ends:
-    sizes_of_network = (inputs, *units, outputs)
-    kernels = {
-      str(i): shape
-      for i, shape in enumerate(zip(sizes_of_network, sizes_of_network[1:]))
-    }
-    total += sizes.num_dense_parameters(sizes_of_network)
-    total -= _num_zeros(config, kernels)
+    layers = (inputs, *units, outputs)
+    kernels = dict(enumerate(zip(layers, layers[1:])))
+    total += sizes.num_dense_parameters(layers) - _num_zeros(config, kernels)
   return sizes.matching_units(units, ends, total)
 
 
@@ -143,23 +122,12 @@ def matched_width(config, make_layers, input_shape):
     return sparsity.counting.total(counts(width)).parameters
 
   kernels = {layer.name: layer.shape for layer in counts(config.width)}
-  return sizes.matching_width(
-    config.hidden_units[0],
-    count,
-    count(config.width) - _num_zeros(config, kernels),
-  )
+  total = count(config.width) - _num_zeros(config, kernels)
+  return sizes.matching_width(config.hidden_units[0], count, total)
 
 
 def _num_zeros(config, kernels):
-  """Inactive weights of a network at `match_sparsity`.
-
-  Args:
-    config: a Config.
-    kernels: {name of a layer: shape of its kernel}.
-
-  Returns:
-    int.
-  """
+  """Inactive weights at `match_sparsity`, of `{layer: shape of its kernel}`."""
   sparsities = sparsity.distributions.layer_sparsities(
     kernels, config.match_sparsity, config.distribution, config.erk_power
   )

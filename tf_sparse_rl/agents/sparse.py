@@ -1,7 +1,5 @@
 """From a config to sparse layers and their optimizer, for every agent."""
 
-import contextlib
-
 import tensorflow as tf
 from tf_agents.utils import common
 
@@ -11,26 +9,6 @@ from tf_sparse_rl.native import backend
 from tf_sparse_rl.native import updates as native_updates
 
 
-@contextlib.contextmanager
-def precision(config):
-  """Layers made inside compute by the policy of Keras that the config names.
-
-  Variables, and so masks and the optimizer's slots, are of float32 in all.
-  There is no float16: its losses would have to be scaled before TF-Agents takes
-  their gradients.
-
-  Args:
-    config: a Config.
-  """
-  policies = tf.keras.mixed_precision
-  before = policies.global_policy()
-  policies.set_global_policy(config.precision)
-  try:
-    yield
-  finally:
-    policies.set_global_policy(before)
-
-
 def seed_initializers(config):
   """Gives Keras the seed of the initial weights that are drawn from here on."""
   tf.keras.utils.set_random_seed(
@@ -38,35 +16,44 @@ def seed_initializers(config):
   )
 
 
-def sparse_layers(
-  config, layers, input_shape, sparsity_of_network, *, seed, network
-):
-  """Makes the layers of one network sparse, as the config says.
+def make_layers(config, make, input_shape, target_sparsity, network, index):
+  """Makes the layers of one network, sparse as the config says.
+
+  They compute at the config's precision; variables, and so masks and slots of
+  optimizers, are float32 in all. There is no float16: its losses would have to
+  be scaled before TF-Agents takes their gradients.
 
   Args:
     config: a Config.
-    layers: list of plain layers, not built.
+    make: function without arguments that returns plain layers, not built.
     input_shape: of one input of the network.
-    sparsity_of_network: fraction of zeros of this network.
-    seed: of the masks.
+    target_sparsity: fraction of zeros of this network.
     network: its name, as custom_sparsity may begin with.
+    index: number of the network in its agent, of which its masks' seed is.
 
   Returns:
     List of built layers; plain ones if the method is 'dense' or the sparsity
     of the network is 0.
   """
+  policies = tf.keras.mixed_precision
+  before = policies.global_policy()
+  policies.set_global_policy(config.precision)
+  try:
+    layers = make()
+  finally:
+    policies.set_global_policy(before)
   spec = sparsity.SparsitySpec.of(
     config,
-    method=config.method if sparsity_of_network > 0 else 'dense',
-    target_sparsity=sparsity_of_network,
-    seed=seed,
+    method=config.method if target_sparsity > 0 else 'dense',
+    target_sparsity=target_sparsity,
+    seed=seeds.derive(config.seed, seeds.Stream.NETWORK, index),
     custom=_custom(config, network),
   )
   return sparsity.sparsify_as(spec, layers, [None, *input_shape])
 
 
 def _custom(config, network):
-  """{layer name: sparsity} for one network."""
+  """The sparsities of single layers of a network, by name of the layer."""
   custom = {}
   networks = config_lib.AGENTS[config.agent].networks
   for name, value in config.custom_sparsities().items():
@@ -79,16 +66,9 @@ def _custom(config, network):
 
 
 def optimizer(config, network, learning_rate, **options):
-  """Adam for one network, wrapped if the network is sparse.
+  """Adam for a network or a list of them, wrapped if one is sparse.
 
-  Args:
-    config: a Config.
-    network: what it will train, or a list of networks.
-    learning_rate: of Adam.
-    **options: of Adam, which sees masked gradients.
-
-  Returns:
-    A Keras optimizer.
+  Adam, with its options, sees masked gradients.
   """
   # The legacy generation: TensorFlow has one fused kernel for it.
   adam = tf.keras.optimizers.legacy.Adam(learning_rate, **options)
@@ -96,16 +76,15 @@ def optimizer(config, network, learning_rate, **options):
     layer.target_sparsity > 0 for layer in sparsity.sparse_layers(network)
   ):
     return adam
-  return sparsity.SparseOptimizer(
-    adam, sparsity.updaters.make(config.method, config), network
-  )
+  updater = sparsity.updaters.make(config.method, config)
+  return sparsity.SparseOptimizer(adam, updater, network)
 
 
-def sparse_optimizers(**optimizers):
-  """Those optimizers, by name of their network, that move masks."""
+def sparse_optimizers(optimizers):
+  """Those of (name of a network, its optimizer) that move masks, as a dict."""
   return {
     name: optimizer
-    for name, optimizer in optimizers.items()
+    for name, optimizer in optimizers
     if isinstance(optimizer, sparsity.SparseOptimizer)
   }
 

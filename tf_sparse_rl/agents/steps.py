@@ -7,15 +7,10 @@ from tf_sparse_rl import sparsity
 
 
 def mean_loss(losses, networks, weights):
-  """The mean loss of a batch, and what regularizers of networks add.
+  """The mean of losses `[batch]`, and what regularizers of networks add.
 
-  Args:
-    losses: of the samples, `[batch]`, a replica's share of the batch.
-    networks: those whose regularizers count.
-    weights: of the samples, `[batch]`; None for ones.
-
-  Returns:
-    Scalar; those of all replicas add up to the loss of the whole batch.
+  A replica has its share of the batch: the results of all replicas add up to
+  the loss of the whole batch. `weights` are those of the samples, or None.
   """
   regularization = [loss for network in networks for loss in network.losses]
   return common.aggregate_losses(
@@ -25,7 +20,7 @@ def mean_loss(losses, networks, weights):
   ).total_loss
 
 
-def descend(optimizer, tape, loss, owners, masks_may_change, name='Loss'):
+def descend(optimizer, tape, loss, owners, name='Loss', *, masks_may_change):
   """One step of an optimizer down the gradient of a loss.
 
   Args:
@@ -33,8 +28,8 @@ def descend(optimizer, tape, loss, owners, masks_may_change, name='Loss'):
     tape: the GradientTape that saw the loss being computed.
     loss: scalar.
     owners: list of networks, or of variables, that are trained.
+    name: of the loss, for the error if it is NaN or infinite.
     masks_may_change: whether a SparseOptimizer may update masks.
-    name: what an error calls the loss if it is NaN or infinite.
   """
   tf.debugging.check_numerics(loss, f'{name} is inf or nan')
   variables = [
@@ -50,13 +45,7 @@ def descend(optimizer, tape, loss, owners, masks_may_change, name='Loss'):
 
 
 def every(period, train_step, action):
-  """Does something at the multiples of a period, for all replicas at once.
-
-  Args:
-    period: train steps.
-    train_step: variable, train steps so far.
-    action: function without arguments that returns an operation.
-  """
+  """Runs `action` at multiples of a period, for all replicas at once."""
 
   def act(strategy=None):
     del strategy

@@ -2,10 +2,10 @@
 
 from typing import NamedTuple
 
-from tf_sparse_rl.config.actor import Actor, Critic
 from tf_sparse_rl.config.dqn import Dqn
+from tf_sparse_rl.config.learning import Replay
+from tf_sparse_rl.config.networks import Actor, Critic
 from tf_sparse_rl.config.ppo import Ppo
-from tf_sparse_rl.config.replay import Replay
 from tf_sparse_rl.config.sac import Sac
 
 

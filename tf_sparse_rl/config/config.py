@@ -6,10 +6,9 @@ import functools
 from tf_sparse_rl.config import agents, rows
 from tf_sparse_rl.config.agents import AGENTS
 from tf_sparse_rl.config.evaluation import Evaluation
-from tf_sparse_rl.config.learning import Learning
+from tf_sparse_rl.config.learning import Learning, Replay
 from tf_sparse_rl.config.machine import Machine
-from tf_sparse_rl.config.network import Network
-from tf_sparse_rl.config.replay import Replay
+from tf_sparse_rl.config.networks import Network
 from tf_sparse_rl.config.run import Run
 from tf_sparse_rl.config.sparsity import Sparsity
 
@@ -51,27 +50,14 @@ class Config(*reversed(RECORDS)):
     return self.rollout_env_steps or self.train_period
 
   def is_due(self, env_step, period):
-    """Whether something periodic is due.
-
-    Args:
-      env_step: env steps so far, a multiple of num_envs.
-      period: in env steps.
-
-    Returns:
-      A bool: whether a multiple of it lies in the last num_envs env steps; for
-      more environments than that at every time.
-    """
+    """Whether a multiple of a period lies in the last num_envs env steps."""
     return env_step % period < self.num_envs
 
   def num_trainings(self, env_step):
-    """Calls of the agent's training that are due.
+    """How many calls of the agent's training are due.
 
-    Args:
-      env_step: env steps so far, a multiple of num_envs.
-
-    Returns:
-      How many: the multiples of the period in the last num_envs env steps,
-      those of the initial collection left out.
+    They are at the multiples of the period in the last num_envs env steps, but
+    for those of the initial collection.
     """
     period = self.env_steps_between_training
     before = max(env_step - self.num_envs, self.num_random_env_steps)
@@ -122,11 +108,7 @@ class Config(*reversed(RECORDS)):
 
 
 def fields():
-  """The fields of Config, in order.
-
-  Returns:
-    Tuple of `rows.Field`.
-  """
+  """The fields of Config in order, a tuple of `rows.Field`."""
   return _FIELDS
 
 

@@ -1,7 +1,5 @@
 """Fields of DQN."""
 
-import dataclasses
-
 from tf_sparse_rl.config.presets import ByFamily, ByNetwork, Value
 from tf_sparse_rl.config.rows import (
   ABOVE_0,
@@ -10,6 +8,7 @@ from tf_sparse_rl.config.rows import (
   OneOf,
   Range,
   Record,
+  record,
   row,
 )
 
@@ -17,7 +16,7 @@ NETWORKS = ('mlp', 'nature_cnn', 'impala_resnet')
 _TD_LOSSES = ('squared', 'huber')
 
 
-@dataclasses.dataclass(frozen=True)
+@record
 class Dqn(Record):
   """DQN, on vectors and on images.
 
@@ -83,10 +82,11 @@ class Dqn(Record):
   )
 
   def check(self):
-    """That the replay has something to draw. See base class."""
-    if self.initial_collect_env_steps < self.n_step * self.num_envs:
-      raise ValueError(
-        'Expected initial_collect_env_steps of at least n_step * num_envs. '
-        f'Received: {self.initial_collect_env_steps}, {self.n_step} and '
-        f'{self.num_envs}.'
-      )
+    """Checks that the replay has something to draw when training begins."""
+    collected = self.initial_collect_env_steps
+    n_step, num_envs = self.n_step, self.num_envs
+    self.require(
+      collected >= n_step * num_envs,
+      'initial_collect_env_steps of at least n_step * num_envs',
+      received=f'{collected}, {n_step} and {num_envs}',
+    )

@@ -2,34 +2,14 @@
 
 # The paper's.
 ATARI_GAMES = (
-  'Assault',
-  'Asterix',
-  'BeamRider',
-  'Boxing',
-  'Breakout',
-  'CrazyClimber',
-  'DemonAttack',
-  'Enduro',
-  'FishingDerby',
-  'MsPacman',
-  'Pong',
-  'Qbert',
-  'SpaceInvaders',
-  'Tutankham',
-  'VideoPinball',
+  *('Assault', 'Asterix', 'BeamRider', 'Boxing', 'Breakout', 'CrazyClimber'),
+  *('DemonAttack', 'Enduro', 'FishingDerby', 'MsPacman', 'Pong', 'Qbert'),
+  *('SpaceInvaders', 'Tutankham', 'VideoPinball'),
 )
 
 
 def is_atari(env_name):
-  """Whether a name, known or not, is to be looked for among games of Atari.
-
-  Args:
-    env_name: one of ATARI_GAMES, an id such as 'ALE/Freeway-v5' or
-      'CartPole-v1', or None.
-
-  Returns:
-    A bool.
-  """
+  """Whether a name, known or not, is to be looked for among games of Atari."""
   return env_name is not None and (
     env_name in ATARI_GAMES or env_name.startswith('ALE/')
   )

@@ -1,15 +1,21 @@
 """Fields of evaluation, checkpoints and logging."""
 
-import dataclasses
-
 from tf_sparse_rl import diagnoses
 from tf_sparse_rl.config.presets import ByNetwork, Unless, Value
-from tf_sparse_rl.config.rows import COUNT, STEPS, Range, Record, SomeOf, row
+from tf_sparse_rl.config.rows import (
+  COUNT,
+  STEPS,
+  Range,
+  Record,
+  SomeOf,
+  record,
+  row,
+)
 
 DIAGNOSTICS = tuple(diagnoses.KINDS)
 
 
-@dataclasses.dataclass(frozen=True)
+@record
 class Evaluation(Record):
   """How often and how long, and what is written down."""
 

@@ -1,8 +1,6 @@
 """Fields of the machine: threads, devices, kernels."""
 
-import dataclasses
-
-from tf_sparse_rl.config.rows import OneOf, Range, Record, row
+from tf_sparse_rl.config.rows import OneOf, Range, Record, record, row
 
 _BACKENDS = ('auto', 'masked', 'native')
 _PRECISIONS = ('float32', 'mixed_bfloat16')
@@ -10,7 +8,7 @@ _TPUS = ('', 'local')
 _THREADS = Range(0, 1024, 'from 0 to 1024 threads')
 
 
-@dataclasses.dataclass(frozen=True)
+@record
 class Machine(Record):
   """Where a run computes and how.
 
@@ -57,42 +55,41 @@ class Machine(Record):
   )
 
   def check(self):
-    """What native kernels and several devices can do. See base class."""
-    if self.jit_compile and self.backend == 'native':
-      raise ValueError(
-        'Expected backend=auto or masked with jit_compile: XLA cannot compile '
-        'native kernels. Received: backend=native.'
-      )
-    if self.precision != 'float32' and self.backend == 'native':
-      raise ValueError(
-        'Expected backend=auto or masked with 16 bits: native kernels compute '
-        f'in float32. Received: backend=native, precision={self.precision}.'
-      )
-    if self.num_gpus > 1 or self.tpu:
-      _check_replicas(self)
-
-
-def _check_replicas(config):
-  """What several devices can share, and what they compile by themselves."""
-  received = f'num_gpus={config.num_gpus}, tpu={config.tpu!r}'
-  if config.num_gpus and config.tpu:
-    raise ValueError(f'Expected num_gpus or tpu. Received: {received}.')
-  if config.agent == 'ppo':
-    raise ValueError(
-      'Expected agent=dqn or sac with several GPUs or a TPU: ppo normalises '
-      'advantages over each batch, of which each device sees a share only. '
-      f'Received: agent=ppo, {received}.'
+    """Checks what native kernels and several devices can do."""
+    is_native = self.backend == 'native'
+    self.require(
+      not (self.jit_compile and is_native),
+      'backend=auto or masked with jit_compile: XLA cannot compile native '
+      'kernels',
+      'backend',
     )
-  if not config.tpu and config.batch_size % config.num_gpus:
-    raise ValueError(
-      'Expected a batch_size that num_gpus divides. Received: '
-      f'batch_size={config.batch_size}, num_gpus={config.num_gpus}.'
+    self.require(
+      not (self.precision != 'float32' and is_native),
+      'backend=auto or masked with 16 bits: native kernels compute in float32',
+      *('backend', 'precision'),
     )
-  if config.jit_compile or config.backend == 'native':
-    raise ValueError(
-      'Expected jit_compile=false and backend=auto or masked with several GPUs '
-      'or a TPU: an XLA program and a native kernel are each of one device, '
-      'and for a TPU everything is compiled. Received: '
-      f'jit_compile={str(config.jit_compile).lower()}, '
-      f'backend={config.backend}, {received}.'
+    if self.num_gpus <= 1 and not self.tpu:
+      return
+    devices = f'num_gpus={self.num_gpus}, tpu={self.tpu!r}'
+    self.require(
+      not (self.num_gpus and self.tpu), 'num_gpus or tpu', received=devices
+    )
+    self.require(
+      self.agent != 'ppo',
+      'agent=dqn or sac with several GPUs or a TPU: ppo normalises advantages '
+      'over each batch, of which each device sees a share only',
+      received=f'agent=ppo, {devices}',
+    )
+    self.require(
+      self.tpu or self.batch_size % self.num_gpus == 0,
+      'a batch_size that num_gpus divides',
+      *('batch_size', 'num_gpus'),
+    )
+    self.require(
+      not (self.jit_compile or is_native),
+      'jit_compile=false and backend=auto or masked with several GPUs or a '
+      'TPU: an XLA program and a native kernel are each of one device, and for '
+      'a TPU everything is compiled',
+      received=f'jit_compile={str(self.jit_compile).lower()}, '
+      f'backend={self.backend}, {devices}',
     )

@@ -80,14 +80,7 @@ def resolve(config):
 
 @functools.cache
 def rules(agent):
-  """The presets of an agent, in the order in which they are resolved.
-
-  Args:
-    agent: one of AGENTS.
-
-  Returns:
-    `{field name: rule}`.
-  """
+  """`{field name: rule}` of an agent, in the order of their resolution."""
   found = {
     field.name: field.presets[agent]
     for field in config_lib.fields()

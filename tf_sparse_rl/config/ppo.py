@@ -1,8 +1,6 @@
 """Fields of PPO alone."""
 
-import dataclasses
-
-from tf_sparse_rl.config.actor import OWN_SPARSITY, OWN_WIDTH
+from tf_sparse_rl.config.networks import OWN_SPARSITY, OWN_WIDTH
 from tf_sparse_rl.config.presets import Value
 from tf_sparse_rl.config.rows import (
   ABOVE_0,
@@ -12,11 +10,12 @@ from tf_sparse_rl.config.rows import (
   WIDTH,
   Range,
   Record,
+  record,
   row,
 )
 
 
-@dataclasses.dataclass(frozen=True)
+@record
 class Ppo(Record):
   """A value network, rollouts, and several epochs over each."""
 
@@ -63,23 +62,21 @@ class Ppo(Record):
   )
 
   def check(self):
-    """What is collected, and how it is cut into batches. See base class."""
-    if self.rollout_env_steps > self.num_env_steps:
-      raise ValueError(
-        'Expected at least one rollout, or nothing is learned. Received: '
-        f'rollout_env_steps={self.rollout_env_steps}, '
-        f'num_env_steps={self.num_env_steps}.'
-      )
-    if self.rollout_env_steps % self.num_envs:
-      raise ValueError(
-        'Expected rollout_env_steps as a multiple of num_envs. Received: '
-        f'rollout_env_steps={self.rollout_env_steps}, '
-        f'num_envs={self.num_envs}.'
-      )
-    if self.rollout_env_steps % self.batch_size or self.batch_size < 2:
-      raise ValueError(
-        'Expected a batch_size of at least 2 that divides rollout_env_steps: '
-        'advantages are normalised in each batch. Received: '
-        f'batch_size={self.batch_size}, '
-        f'rollout_env_steps={self.rollout_env_steps}.'
-      )
+    """Checks that rollouts fit into the run, and batches into rollouts."""
+    steps = self.rollout_env_steps
+    self.require(
+      steps <= self.num_env_steps,
+      'at least one rollout, or nothing is learned',
+      *('rollout_env_steps', 'num_env_steps'),
+    )
+    self.require(
+      steps % self.num_envs == 0,
+      'rollout_env_steps as a multiple of num_envs',
+      *('rollout_env_steps', 'num_envs'),
+    )
+    self.require(
+      steps % self.batch_size == 0 and self.batch_size > 1,
+      'a batch_size of at least 2 that divides rollout_env_steps: advantages '
+      'are normalised in each batch',
+      *('batch_size', 'rollout_env_steps'),
+    )

@@ -5,9 +5,10 @@ Where the two differ, the code's value stands, for that is what was run; the
 source says so.
 """
 
-from typing import Any, NamedTuple
+from typing import Any
 
 from tf_sparse_rl.config import env_names
+from tf_sparse_rl.config.rows import record
 
 # Rules read values that other rules have filled in. FIRST come those that the
 # others depend on, LAST those that need the length of the run; between them
@@ -15,16 +16,22 @@ from tf_sparse_rl.config import env_names
 FIRST, THEN, LAST = range(3)
 # Fields that rules compute with: checked before, so that they can.
 READ = (
-  'num_env_steps',
-  'train_period',
-  'initial_collect_env_steps',
-  'rollout_env_steps',
-  'num_epochs',
-  'batch_size',
+  *('num_env_steps', 'train_period', 'initial_collect_env_steps'),
+  *('rollout_env_steps', 'num_epochs', 'batch_size'),
 )
 
 
-class Value(NamedTuple):
+class Rule:
+  """Gives a field its value."""
+
+  turn = THEN
+
+  def resolve(self, config):
+    """The value in a Config that has those that the rule reads."""
+
+
+@record
+class Value(Rule):
   """A value and its source; it may differ for some methods or environments."""
 
   value: Any
@@ -32,16 +39,14 @@ class Value(NamedTuple):
   methods: dict | None = None  # {method: value}
   envs: dict | None = None  # {name without '-v5': value}
 
-  turn = THEN
-
   def resolve(self, config):
-    """The value in this config."""
     if self.envs:
       return self.envs.get(config.env_name.partition('-')[0], self.value)
     return (self.methods or {}).get(config.method, self.value)
 
 
-class ByFamily(NamedTuple):
+@record
+class ByFamily(Rule):
   """A value that differs for games of Atari."""
 
   value: Any
@@ -51,12 +56,12 @@ class ByFamily(NamedTuple):
   turn = FIRST
 
   def resolve(self, config):
-    """The value for the environment that was asked for, if any."""
     is_atari = env_names.is_atari(config.env_name)
     return self.atari if is_atari else self.value
 
 
-class ByNetwork(NamedTuple):
+@record
+class ByNetwork(Rule):
   """A rule for each of DQN's networks."""
 
   mlp: Any
@@ -69,41 +74,37 @@ class ByNetwork(NamedTuple):
     return self.mlp.turn
 
   def resolve(self, config):
-    """The value for the config's network."""
     rule = self.mlp if config.network == 'mlp' else self.images
     if config.network == 'impala_resnet' and self.impala_resnet:
       rule = self.impala_resnet
     return rule.resolve(config)
 
 
-class Unless(NamedTuple):
+@record
+class Unless(Rule):
   """A value that is 0 where another field, of a row below, is given."""
 
   value: Any
   field: str
   source: str
 
-  turn = THEN
-
   def resolve(self, config):
-    """The value, or 0."""
     return self.value if getattr(config, self.field) is None else 0
 
 
-class Same(NamedTuple):
+@record
+class Same(Rule):
   """The value of another field."""
 
   field: str
   source: str
 
-  turn = THEN
-
   def resolve(self, config):
-    """The value of that field."""
     return getattr(config, self.field)
 
 
-class Share(NamedTuple):
+@record
+class Share(Rule):
   """A train step, as a share of the env steps of the run over train_period."""
 
   share: float
@@ -112,14 +113,14 @@ class Share(NamedTuple):
   turn = LAST
 
   def resolve(self, config):
-    """The train step."""
     # A short run ends before, for its initial collection is not trained on:
     # at its last train step then, which is counted from 0.
     step = round(self.share * (config.num_env_steps // config.train_period))
     return min(step, max(1, config.num_train_steps - 1))
 
 
-class ShareOfTraining(NamedTuple):
+@record
+class ShareOfTraining(Rule):
   """A train step, as a share of the run's train steps."""
 
   share: float
@@ -128,5 +129,4 @@ class ShareOfTraining(NamedTuple):
   turn = LAST
 
   def resolve(self, config):
-    """The train step."""
     return max(1, round(self.share * config.num_train_steps))

@@ -4,11 +4,7 @@ from tf_sparse_rl.config.config import fields
 
 
 def markdown():
-  """The fields with their presets and sources, as a Markdown table.
-
-  Returns:
-    str, a line a field.
-  """
+  """The fields with their presets and sources: a Markdown table, a row each."""
   lines = ['| flag | meaning | agents | default |', '|---|---|---|---|']
   for field in fields():
     presets = (f'{a}: {_text(rule)}' for a, rule in field.presets.items())
@@ -22,7 +18,7 @@ def markdown():
 
 def _text(rule):
   """A rule in words: Value(8, 'table 6') -> '8 (table 6)'."""
-  parts = {k: v for k, v in rule._asdict().items() if v is not None}
+  parts = {k: v for k, v in vars(rule).items() if v is not None}
   source = parts.pop('source', None)
   words = [
     _text(part) if hasattr(part, 'resolve') else f'`{part!r}`'

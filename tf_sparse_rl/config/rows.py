@@ -79,14 +79,7 @@ class Field(NamedTuple):
     return bool(self.presets)
 
   def check(self, value):
-    """Checks a value by itself.
-
-    Args:
-      value: anything.
-
-    Raises:
-      ValueError: naming the field, what was expected and what received.
-    """
+    """Checks a value by itself; ValueError says what was expected instead."""
     self.check_type(value)
     if self.allowed:
       self.allowed.check(self.name, value)
@@ -127,7 +120,10 @@ def row(meaning, allowed=None, *, default=None, learned=True, **presets):
   return dataclasses.field(default=default, metadata=metadata)
 
 
-@dataclasses.dataclass(frozen=True)
+record = dataclasses.dataclass(frozen=True)
+
+
+@record
 class Record:
   """The fields that one part of a run reads; Config inherits all records."""
 
@@ -142,27 +138,27 @@ class Record:
       ValueError: naming the fields, what was expected and what received.
     """
 
+  def require(self, condition, expected, *names, received=None):
+    """Refuses the config unless a condition holds.
+
+    Args:
+      condition: anything; what is false is refused.
+      expected: what should hold, in words.
+      *names: of the fields that do not agree.
+      received: their values in words, where `name=value, ...` is not plain.
+    """
+    if not condition:
+      if received is None:
+        received = ', '.join(f'{name}={getattr(self, name)}' for name in names)
+      raise ValueError(f'Expected {expected}. Received: {received}.')
+
 
 def read(record, agents):
-  """Reads the rows of a record.
-
-  Args:
-    record: a subclass of Record.
-    agents: tuple of the names of the agents that have it.
-
-  Returns:
-    List of Field.
-  """
+  """The Fields of a subclass of Record, which agents of these names have."""
   hints = typing.get_type_hints(record)
   return [
-    Field(
-      field.name,
-      _kind(hints[field.name]),
-      field.default,
-      agents,
-      **field.metadata,
-    )
-    for field in dataclasses.fields(record)
+    Field(f.name, _kind(hints[f.name]), f.default, agents, **f.metadata)
+    for f in dataclasses.fields(record)
   ]
 
 

@@ -1,18 +1,16 @@
 """Fields of every run: agent, environment, method, length."""
 
-import dataclasses
-
 from tf_sparse_rl import methods
 from tf_sparse_rl.config import agents
 from tf_sparse_rl.config.presets import ByNetwork, Value
-from tf_sparse_rl.config.rows import COUNT, OneOf, Range, Record, row
+from tf_sparse_rl.config.rows import COUNT, OneOf, Range, Record, record, row
 
 _CHEETAH = Value('HalfCheetah-v5', 'ours: the first thing to try')
 
 
-@dataclasses.dataclass(frozen=True)
+@record
 class Run(Record):
-  """What is trained, on what and for how long."""
+  """The agent, its environment, the method and the length of the run."""
 
   agent: str = row(
     f'one of: {", ".join(agents.AGENTS)}',
@@ -56,9 +54,9 @@ class Run(Record):
   )
 
   def check(self):
-    """The length of the run. See base class."""
-    if self.num_env_steps % self.num_envs:
-      raise ValueError(
-        'Expected num_env_steps as a multiple of num_envs. Received: '
-        f'num_env_steps={self.num_env_steps}, num_envs={self.num_envs}.'
-      )
+    """Checks that all environments take equally many env steps."""
+    self.require(
+      self.num_env_steps % self.num_envs == 0,
+      'num_env_steps as a multiple of num_envs',
+      *('num_env_steps', 'num_envs'),
+    )

@@ -1,27 +1,17 @@
 """Fields of SAC alone."""
 
-import dataclasses
-
 from tf_sparse_rl.config.presets import Same, Value
-from tf_sparse_rl.config.rows import (
-  BELOW_1,
-  RATE,
-  Range,
-  Record,
-  row,
-)
+from tf_sparse_rl.config.rows import BELOW_1, RATE, Range, Record, record, row
 
 # They follow from actor_parameter_share, if it is given.
 SOLVED_FIELDS = (
-  'actor_sparsity',
-  'critic_sparsity',
-  'actor_width',
-  'critic_width',
+  *('actor_sparsity', 'critic_sparsity'),
+  *('actor_width', 'critic_width'),
 )
 _OWN_RATE = Same('learning_rate', 'code: all three are 3e-4')
 
 
-@dataclasses.dataclass(frozen=True)
+@record
 class Sac(Record):
   """The temperature, and how parameters are shared out."""
 
@@ -65,9 +55,9 @@ class Sac(Record):
     return SOLVED_FIELDS if self.actor_parameter_share else ()
 
   def check(self):
-    """How parameters are shared out. See base class."""
-    if bool(self.actor_parameter_share) != bool(self.parameter_budget):
-      raise ValueError(
-        'Expected actor_parameter_share and parameter_budget together. '
-        f'Received: {self.actor_parameter_share} and {self.parameter_budget}.'
-      )
+    """Checks that a share comes with a budget."""
+    self.require(
+      bool(self.actor_parameter_share) == bool(self.parameter_budget),
+      'actor_parameter_share and parameter_budget together',
+      received=f'{self.actor_parameter_share} and {self.parameter_budget}',
+    )

@@ -1,6 +1,5 @@
 """Fields of sparsity: how much, where, and when masks change."""
 
-import dataclasses
 import math
 
 from tf_sparse_rl import methods
@@ -13,13 +12,23 @@ from tf_sparse_rl.config.rows import (
   OneOf,
   Range,
   Record,
+  record,
   row,
 )
 
 DISTRIBUTIONS = ('uniform', 'er', 'erk')
+# Of pruning, and of updates of masks.
+_END = {
+  'dqn': ByNetwork(
+    mlp=Share(0.75, 'code: 75,000; the text says 80 %'),
+    images=Share(0.80, 'code: 2,000,000'),
+  ),
+  'sac': Share(0.80, 'code: 800,000'),
+  'ppo': ShareOfTraining(120_000 / 156_480, 'code: 120,000 of 156,480'),
+}
 
 
-@dataclasses.dataclass(frozen=True)
+@record
 class Sparsity(Record):
   """Masks and their schedule.
 
@@ -76,12 +85,7 @@ class Sparsity(Record):
   mask_update_end_train_step: int | None = row(
     'train step of the last mask update',
     STEPS,
-    dqn=ByNetwork(
-      mlp=Share(0.75, 'code: 75,000; the text says 80 %'),
-      images=Share(0.80, 'code: 2,000,000'),
-    ),
-    sac=Share(0.80, 'code: 800,000'),
-    ppo=ShareOfTraining(120_000 / 156_480, 'code: 120,000 of 156,480'),
+    **_END,
   )
   prune_begin_train_step: int | None = row(
     'train step at which pruning starts',
@@ -95,16 +99,11 @@ class Sparsity(Record):
   prune_end_train_step: int | None = row(
     'train step at which pruning meets the sparsity',
     STEPS,
-    dqn=ByNetwork(
-      mlp=Share(0.75, 'code: 75,000; the text says 80 %'),
-      images=Share(0.80, 'code: 2,000,000'),
-    ),
-    sac=Share(0.80, 'code: 800,000'),
-    ppo=ShareOfTraining(120_000 / 156_480, 'code: 120,000 of 156,480'),
+    **_END,
   )
 
   def check(self):
-    """Schedule, structure and custom sparsities. See base class."""
+    """Checks the schedule, the structure and custom sparsities."""
     _check_schedule(self)
     _check_structure(self)
     self.custom_sparsities()
@@ -135,61 +134,59 @@ class Sparsity(Record):
 
 
 def _check_schedule(config):
-  """When masks change, and whether they do."""
+  """Checks when masks change, and whether they do."""
   schedule = methods.METHODS[config.method].schedule
-  if 'drop_fraction' in schedule and not config.drop_fraction > 0:
-    raise ValueError(
-      f'Expected drop_fraction > 0 for {config.method}; a mask that never '
-      "changes is --method=static, as the paper's PPO with SET in fact was: "
-      'its drop fraction is 0. Received: '
-      f'drop_fraction={config.drop_fraction}.'
-    )
-  if 'mask_update_end_train_step' in schedule and (
-    config.mask_update_end_train_step < 1
-  ):
-    raise ValueError(
-      f'Expected mask_update_end_train_step >= 1 for {config.method}. '
-      f'Received: {config.mask_update_end_train_step}.'
-    )
+  config.require(
+    'drop_fraction' not in schedule or config.drop_fraction > 0,
+    f'drop_fraction > 0 for {config.method}; a mask that never changes is '
+    "--method=static, as the paper's PPO with SET in fact was: its drop "
+    'fraction is 0',
+    'drop_fraction',
+  )
+  config.require(
+    'mask_update_end_train_step' not in schedule
+    or config.mask_update_end_train_step >= 1,
+    f'mask_update_end_train_step >= 1 for {config.method}',
+    received=config.mask_update_end_train_step,
+  )
   if 'prune_end_train_step' not in schedule:
     return
-  if not config.prune_begin_train_step < config.prune_end_train_step:
-    raise ValueError(
-      'Expected prune_begin_train_step < prune_end_train_step. Received: '
-      f'{config.prune_begin_train_step} and {config.prune_end_train_step}.'
-    )
-  if config.prune_end_train_step >= config.num_train_steps:
-    raise ValueError(
-      'Expected pruning to end within the run, which has '
-      f'{config.num_train_steps} train steps, from 0 on. Received: '
-      f'prune_end_train_step={config.prune_end_train_step}.'
-    )
+  begin, end = config.prune_begin_train_step, config.prune_end_train_step
+  config.require(
+    begin < end,
+    'prune_begin_train_step < prune_end_train_step',
+    received=f'{begin} and {end}',
+  )
+  config.require(
+    end < config.num_train_steps,
+    f'pruning to end within the run, which has {config.num_train_steps} train '
+    'steps, from 0 on',
+    'prune_end_train_step',
+  )
 
 
 def _check_structure(config):
-  """Blocks and patterns, as far as they do not depend on the kernels."""
+  """Checks blocks and patterns, as far as no kernel needs to be known."""
   for name in ('block_shape', 'n_of_m'):
     value = getattr(config, name)
-    if value and not (len(value) == 2 and min(value) >= 1):
-      raise ValueError(
-        f'Expected {name} as two numbers of at least 1, as in 2,4. Received: '
-        f'{name}={value}.'
-      )
+    config.require(
+      not value or len(value) == 2 and min(value) >= 1,
+      f'{name} as two numbers of at least 1, as in 2,4',
+      name,
+    )
   if not config.n_of_m:
     return
   active, group = config.n_of_m
-  if active >= group or config.block_shape:
-    raise ValueError(
-      'Expected n_of_m as in 2,4, two of four inputs active, and no '
-      f'block_shape. Received: n_of_m={config.n_of_m}, '
-      f'block_shape={config.block_shape}.'
-    )
+  config.require(
+    active < group and not config.block_shape,
+    'n_of_m as in 2,4, two of four inputs active, and no block_shape',
+    *('n_of_m', 'block_shape'),
+  )
+  left = 1 - active / group
   sparsities = {config.sparsity, *config.network_sparsities.values()}
-  if config.distribution != 'uniform' or not sparsities <= {
-    *(None, 0, 1 - active / group)
-  }:
-    raise ValueError(
-      f'Expected sparsity={1 - active / group:g} and distribution=uniform with '
-      f'n_of_m={config.n_of_m}: it leaves no other. Received: '
-      f'sparsity={config.sparsity}, distribution={config.distribution}.'
-    )
+  config.require(
+    config.distribution == 'uniform' and sparsities <= {None, 0, left},
+    f'sparsity={left:g} and distribution=uniform with '
+    f'n_of_m={config.n_of_m}: it leaves no other',
+    *('sparsity', 'distribution'),
+  )

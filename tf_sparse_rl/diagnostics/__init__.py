@@ -1,1 +1,1 @@
-"""What goes on inside networks while they train; nothing of it trains."""
+"""Diagnoses of networks while they train; training does not notice them."""

@@ -11,22 +11,15 @@ class View:
   """One network and a batch that went forward and backward through it."""
 
   def __init__(self, name, network, traced, values):
-    """Takes what was traced.
-
-    Args:
-      name: of the network.
-      network: see `trace.kernel_layers`.
-      traced: a `trace.Trace` of NumPy arrays.
-      values: of the batch, `[batch]`, or None for an actor.
-    """
+    """Takes a `trace.Trace` of NumPy arrays, and the values of the batch."""
     self.name = name
     self.layers = trace.kernel_layers(network)
     self.trace = traced
-    self.values = values
+    self.values = values  # `[batch]`; None for an actor.
 
   @functools.cached_property
   def moments(self):
-    """`signal.Moments` of the samples' gradients, of each of `layers`."""
+    """`signal.Moments` of the samples' gradients, one for each of `layers`."""
     return [layer.moments() for layer in self.trace.layers]
 
   @functools.cached_property
@@ -51,18 +44,14 @@ class Diagnosis:
     del agent
 
   def diagnose(self, views):
-    """What it finds: `{TensorBoard tag: float}`.
-
-    Args:
-      views: list of View, one a network.
-    """
+    """Diagnoses all networks, one View each: `{TensorBoard tag: float}`."""
     found = {}
     for view in views:
       found.update(self.of_network(view))
     return found
 
   def of_network(self, view):
-    """What it finds of one network; see `diagnose`."""
+    """Diagnoses one network: `{TensorBoard tag: float}`."""
     raise NotImplementedError
 
 

@@ -12,14 +12,12 @@ class Diagnosis(base.Diagnosis):
   needs_views = False
 
   def __init__(self, agent):
-    """See base class; begins with the masks as they are."""
     self._histories = {
       name: MaskHistory(network) for name, network in agent.networks.items()
     }
     self.saved = {'mask_history': self._histories}
 
   def diagnose(self, views):
-    """See base class."""
     del views
     return {
       f'Churn/{name}/{what}': share
@@ -29,7 +27,7 @@ class Diagnosis(base.Diagnosis):
 
 
 class MaskHistory(tf.Module):
-  """What is to be known of earlier masks of one network.
+  """Earlier masks of one network, as far as churn needs them.
 
   Variables, so that a checkpoint holds them. Masks are looked at when asked
   and not between: what is grown and dropped from one look to the next is not
@@ -37,11 +35,7 @@ class MaskHistory(tf.Module):
   """
 
   def __init__(self, network):
-    """Begins with the masks as they are.
-
-    Args:
-      network: see `sparsity.sparse_layers`.
-    """
+    """Begins with the masks of a network as they are."""
     super().__init__(name='mask_history')
     self._layers = sparsity.sparse_layers(network)
     masks = [layer.mask.numpy() > 0 for layer in self._layers]

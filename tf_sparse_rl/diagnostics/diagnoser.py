@@ -14,14 +14,8 @@ class Diagnoser:
   """
 
   def __init__(self, config, agent):
-    """Prepares what the config asks for, nothing if it is nothing.
-
-    Args:
-      config: a Config; its kinds are those of `kinds`.
-      agent: a `base.Agent` of `agents`.
-    """
-    self._config = config
-    self._agent = agent
+    """Prepares the diagnoses that a Config names, for a `base.Agent`."""
+    self._config, self._agent = config, agent
     self._diagnoses = [
       importlib.import_module(f'{__package__}.{kind}').Diagnosis(agent)
       for kind in config.diagnostics_kinds
@@ -30,17 +24,13 @@ class Diagnoser:
 
   @property
   def saved(self):
-    """See `Agent.saved`."""
+    """`{name: tf.Module}`, or dicts of them: what a checkpoint holds."""
     return {k: v for d in self._diagnoses for k, v in d.saved.items()}
 
   def is_due(self, env_step):
-    """Whether the batch of the training at this env step is to be diagnosed.
+    """Whether the training at an env step is to be diagnosed.
 
-    Args:
-      env_step: env steps so far.
-
-    Returns:
-      A bool: at the first training at or after each multiple of the period.
+    It is at the first training at or after each multiple of the period.
     """
     config = self._config
     between = max(config.env_steps_between_training, config.num_envs)
@@ -51,14 +41,7 @@ class Diagnoser:
     )
 
   def diagnose(self, rows):
-    """Makes one diagnosis.
-
-    Args:
-      rows: of a batch, as `Agent.probes` takes them.
-
-    Returns:
-      `{TensorBoard tag: float}`.
-    """
+    """Diagnoses a batch of rows: `{TensorBoard tag: float}`."""
     views = []
     if any(diagnosis.needs_views for diagnosis in self._diagnoses):
       views = self._views(rows)

@@ -13,7 +13,6 @@ class Diagnosis(base.Diagnosis):
   """Shares of dormant units, at several thresholds."""
 
   def of_network(self, view):
-    """See base class."""
     activations = [
       of.outputs
       for layer, of in zip(view.layers[:-1], view.trace.layers)

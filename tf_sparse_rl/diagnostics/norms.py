@@ -14,7 +14,6 @@ class Diagnosis(base.Diagnosis):
   """
 
   def of_network(self, view):
-    """See base class."""
     kernels = [layer.kernel.numpy() for layer in view.layers]
     gradients = [of.mean[m] for of, m in zip(view.moments, view.masks)]
     found = {

@@ -9,7 +9,6 @@ class Diagnosis(base.Diagnosis):
   """Two measures of the rank of the last hidden layer's outputs."""
 
   def of_network(self, view):
-    """See base class."""
     features = view.trace.layers[-1].inputs
     singular_values = np.linalg.svd(features, compute_uv=False)
     return {

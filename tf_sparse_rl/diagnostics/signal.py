@@ -6,14 +6,14 @@ import numpy as np
 
 
 class SignalToNoise(NamedTuple):
-  """Of some entries of a kernel, or of several kernels."""
+  """Signal-to-noise of some entries of one or several kernels."""
 
   ratio: float  # mean of |mean| / std, dead entries left out; 0 if all are
   dead: float  # share of the entries that are dead; 0 of no entries
 
 
 class Moments(NamedTuple):
-  """Of the samples' gradients, float64 of the kernel's shape."""
+  """Moments of the samples' gradients, float64 of the kernel's shape."""
 
   mean: np.ndarray
   square: np.ndarray  # mean of the squares
@@ -42,14 +42,7 @@ def moments(inputs, deltas):
 
 
 def moments_of(gradients):
-  """Moments of gradients that are there one by one.
-
-  Args:
-    gradients: of each sample, `[batch, ...]`.
-
-  Returns:
-    Moments, `[...]`.
-  """
+  """Moments `[...]` of the gradients of each sample, `[batch, ...]`."""
   gradients = np.float64(gradients)
   return Moments(gradients.mean(axis=0), np.square(gradients).mean(axis=0))
 

@@ -6,10 +6,12 @@ from tf_sparse_rl.diagnostics import base, signal, trace
 
 
 class Diagnosis(base.Diagnosis):
-  """See `signal.signal_to_noise`; over active entries, and over all."""
+  """Signal-to-noise over active entries, and over all.
+
+  The network's entries also count as one layer.
+  """
 
   def of_network(self, view):
-    """See base class; the network's entries also count as one layer."""
     names = [f'{view.name}/{trace.plain(x).name}' for x in view.layers]
     found = {}
     for which, kept in (

@@ -1,4 +1,4 @@
-"""What a network does with a batch, layer by layer, sample by sample."""
+"""Activations and gradients of a network, by layer and by sample."""
 
 from typing import NamedTuple
 
@@ -12,7 +12,7 @@ from tf_sparse_rl.sparsity import layers as layers_lib
 
 
 class DenseTrace(NamedTuple):
-  """Of a Dense layer."""
+  """Trace of a Dense layer."""
 
   outputs: tf.Tensor  # `[batch, units]`
   inputs: tf.Tensor  # `[batch, inputs]`
@@ -25,25 +25,24 @@ class DenseTrace(NamedTuple):
 
 
 class ConvTrace(NamedTuple):
-  """Of a Conv2D."""
+  """Trace of a Conv2D."""
 
   outputs: tf.Tensor  # `[batch, height, width, channels]`
   gradients: tf.Tensor  # of each sample's loss by the kernel, `[batch, ...]`
 
   def moments(self):
-    """See DenseTrace."""
     return signal.moments_of(self.gradients)
 
 
 class Trace(NamedTuple):
-  """Of a network, up to its last layer that has a kernel."""
+  """Trace of a network, up to its last layer that has a kernel."""
 
   layers: list  # a DenseTrace or a ConvTrace for each of `kernel_layers`
   outputs: tf.Tensor  # of the last of them, `[batch, outputs]`
 
 
 class _Call(NamedTuple):
-  """What happened in a layer with a kernel."""
+  """One call of a layer with a kernel."""
 
   layer: tf.keras.layers.Layer
   inputs: tf.Tensor
@@ -52,22 +51,21 @@ class _Call(NamedTuple):
 
 
 def trace(network, inputs, losses):
-  """Goes forward and backward through a network.
+  """The Trace of a network that goes forward and backward.
 
   Each sample's loss depends on that sample alone, so the gradient of their
   sum by a layer's outputs is, row by row, that of each sample.
 
   Args:
-    network: see `kernel_layers`.
+    network: of Dense layers, or one of those in `networks.conv`.
     inputs: of the network, `[batch, ...]`.
     losses: function of the last layer's outputs, to a loss for each sample.
-
-  Returns:
-    Trace.
   """
-  calls = []
+  calls, layers = [], kernel_layers(network)
+  if not all(isinstance(plain(x), tf.keras.layers.Dense) for x in layers):
+    layers = network.layers
   with tf.GradientTape() as tape:
-    _run(_steps(network), inputs, calls)
+    _run(layers, inputs, calls)
     total = tf.reduce_sum(losses(calls[-1].outputs))
   deltas = tape.gradient(total, [call.before_activation for call in calls])
   return Trace(
@@ -76,33 +74,21 @@ def trace(network, inputs, losses):
   )
 
 
-def _steps(network):
-  """The layers to call in turn: of a network of Dense layers, these alone."""
-  layers = kernel_layers(network)
-  if all(isinstance(plain(layer), tf.keras.layers.Dense) for layer in layers):
-    return layers
-  return network.layers
-
-
 def _run(layers, value, calls):
   """Calls layers in turn; notes those that have kernels."""
   for layer in map(plain, layers):
     if isinstance(layer, residual.Residual):
       value = value + _run(layer.layers, value, calls)
     elif _has_kernel(layer):
-      before = _before_activation(layer, value)
+      is_dense = isinstance(layer, tf.keras.layers.Dense)
+      multiply = tf.matmul if is_dense else layer.convolution_op
+      before = multiply(value, layer.kernel) + layer.bias
       calls.append(_Call(layer, value, before, layer.activation(before)))
       value = calls[-1].outputs
     else:
       # In float32 from here on, whatever its policy.
       value = tf.cast(layer(value), tf.float32)
   return value
-
-
-def _before_activation(layer, inputs):
-  if isinstance(layer, tf.keras.layers.Dense):
-    return tf.matmul(inputs, layer.kernel) + layer.bias
-  return layer.convolution_op(inputs, layer.kernel) + layer.bias
 
 
 def _layer_trace(call, deltas):
@@ -130,15 +116,7 @@ def _has_kernel(layer):
 
 
 def kernel_layers(network):
-  """The layers of a network that have kernels, in order.
-
-  Args:
-    network: of Dense layers, or one of those in `networks.conv`; sparse or
-      not.
-
-  Returns:
-    List of Dense layers, Conv2Ds and SparseLayers.
-  """
+  """The Dense layers and Conv2Ds of a network, sparse or not, in order."""
   leaves = layers_lib.leaf_layers(network)
   return [layer for layer in leaves if _has_kernel(plain(layer))]
 

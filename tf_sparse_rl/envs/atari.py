@@ -27,11 +27,7 @@ class AtariEnvironment(gymnasium_env.Environment):
   """
 
   def __init__(self, env_name, render_mode=None):
-    """Makes the game.
-
-    Args:
-      env_name: one of config.ATARI_GAMES, or an id such as 'ALE/Freeway-v5'.
-      render_mode: see Gymnasium.
+    """Makes one of config.ATARI_GAMES, or an id such as 'ALE/Freeway-v5'.
 
     Raises:
       ValueError: for an unknown name, or if Atari is not installed.
@@ -63,28 +59,14 @@ class AtariEnvironment(gymnasium_env.Environment):
     self._frames = collections.deque(maxlen=_NUM_FRAMES)
 
   def reset(self, seed):
-    """Starts an episode.
-
-    Args:
-      seed: int, of this episode, its sticky actions included.
-
-    Returns:
-      Observation, uint8 `[84, 84, 4]`.
-    """
+    """Starts an episode; the seed is also that of its sticky actions."""
     frame, _ = self.gym.reset(seed=seed)
     self._episode_seed, self._actions = seed, []
     self._frames.extend([np.zeros_like(frame)] * (_NUM_FRAMES - 1))
     return self._observation(frame)
 
   def step(self, action):
-    """Takes one env step: four frames of the game.
-
-    Args:
-      action: int from 0 to `num_actions` - 1.
-
-    Returns:
-      A Step.
-    """
+    """Takes one env step: four frames of the game."""
     self._actions.append(np.array(action))
     frame, reward, terminated, truncated, _ = self.gym.step(int(action))
     observation = self._observation(frame)
@@ -96,10 +78,7 @@ class AtariEnvironment(gymnasium_env.Environment):
 
 
 def check_name(env_name):
-  """Checks that ALE has a game; imports it.
-
-  Args:
-    env_name: see AtariEnvironment.
+  """Imports ALE and checks that it has a game.
 
   Raises:
     ValueError: if not, with the nearest name, or if it is not installed.

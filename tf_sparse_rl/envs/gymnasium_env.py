@@ -31,7 +31,7 @@ class EnvSpec:
 
 
 class Step(NamedTuple):
-  """What one env step returned."""
+  """The result of one env step."""
 
   observation: np.ndarray  # the one reached, see EnvSpec
   reward: float
@@ -40,17 +40,13 @@ class Step(NamedTuple):
 
 
 class Environment:
-  """A Gymnasium environment with flat observations.
+  """A Gymnasium environment with observations float32 `[observation_size]`.
 
   Actions are discrete, or a flat Box with finite bounds.
   """
 
   def __init__(self, env_name, render_mode=None):
-    """Makes the environment.
-
-    Args:
-      env_name: id of a Gymnasium environment.
-      render_mode: see Gymnasium.
+    """Makes the environment of a Gymnasium id.
 
     Raises:
       ValueError: for an unknown id or spaces that are not supported.
@@ -69,27 +65,17 @@ class Environment:
     self._high = np.array(self.spec.action_high, np.float32)
 
   def reset(self, seed):
-    """Starts an episode.
-
-    Args:
-      seed: int, of this episode.
-
-    Returns:
-      Observation, float32 `[observation_size]`.
-    """
+    """Starts an episode; returns its first observation."""
     observation, _ = self.gym.reset(seed=seed)
     self._episode_seed, self._actions = seed, []
     return np.asarray(observation, np.float32)
 
   def step(self, action):
-    """Takes one env step.
+    """Takes one env step; returns a Step.
 
     Args:
       action: int from 0 to `num_actions` - 1, or float array
         `[action_size]`, which is clipped to the bounds.
-
-    Returns:
-      A Step.
 
     Raises:
       FloatingPointError: if what comes back is NaN or infinite.
@@ -118,14 +104,11 @@ class Environment:
     }
 
   def restore(self, position):
-    """Plays an episode again up to a position.
-
-    Args:
-      position: what `position` returned.
+    """Plays an episode again up to what `position` returned.
 
     Returns:
-      Observation, float32 `[observation_size]`; that of then, if the
-      environment is a function of its seed and its actions.
+      The observation of then, if the environment is a function of its seed
+      and its actions.
     """
     observation = self.reset(position['seed'])
     dtype = np.int32 if self.spec.num_actions is not None else np.float32
@@ -146,14 +129,10 @@ class Environment:
 
 
 def check_name(env_name, others=()):
-  """Checks that Gymnasium knows an environment.
-
-  Args:
-    env_name: id such as 'CartPole-v1'.
-    others: names that may have been meant, besides Gymnasium's.
+  """Checks that Gymnasium knows an environment such as 'CartPole-v1'.
 
   Raises:
-    ValueError: if not; it names the nearest.
+    ValueError: if not; it names the nearest, of Gymnasium's and `others`.
   """
   try:
     known = env_name in gym.registry or gym.spec(env_name) is not None

@@ -23,8 +23,8 @@ class NoisyEnvironment:
       std: standard deviation of the noise: of images in levels of grey, of
         flat observations an array `[observation_size]`, or a number for all.
     """
-    self._env = env
-    self._std = std
+    self._env, self._std = env, std
+    self._is_image = bool(env.spec.observation_shape)
 
   def reset(self, seed):
     """Starts an episode; its seed is that of the noise too."""
@@ -36,18 +36,12 @@ class NoisyEnvironment:
     return self._see(observation)
 
   def step(self, action):
-    """Takes one env step; see Environment."""
     step = self._env.step(action)
     see = self._see if self._is_image else self._with_noise
     return step._replace(observation=see(step.observation))
 
   def random_action(self, rng):
-    """See Environment."""
     return self._env.random_action(rng)
-
-  @property
-  def _is_image(self):
-    return bool(self._env.spec.observation_shape)
 
   def _see(self, stack):
     """The stack as it was seen before, and its newest frame with noise."""
@@ -67,40 +61,30 @@ class WatchedEnvironment:
   """An environment that adds up its observations and their squares."""
 
   def __init__(self, env):
-    """Wraps an environment."""
     self._env = env
     self.count, self.sum, self.squares = 0, 0.0, 0.0
 
   def reset(self, seed):
-    """See Environment."""
-    return self._note(self._env.reset(seed))
+    observation = self._env.reset(seed)
+    self._add(observation)
+    return observation
 
   def step(self, action):
-    """See Environment."""
     step = self._env.step(action)
-    self._note(step.observation)
+    self._add(step.observation)
     return step
 
   def random_action(self, rng):
-    """See Environment."""
     return self._env.random_action(rng)
 
-  def _note(self, observation):
+  def _add(self, observation):
     self.count += 1
     self.sum = self.sum + np.float64(observation)
     self.squares = self.squares + np.square(np.float64(observation))
-    return observation
 
 
 def std_of_observations(watched):
-  """Standard deviation of each entry of what was observed.
-
-  Args:
-    watched: list of WatchedEnvironments.
-
-  Returns:
-    float64 array of an observation's shape.
-  """
+  """Standard deviation of each entry that WatchedEnvironments observed."""
   count = sum(env.count for env in watched)
   mean = sum(env.sum for env in watched) / count
   square = sum(env.squares for env in watched) / count

@@ -7,11 +7,7 @@ from tf_sparse_rl.envs import atari, gymnasium_env
 
 
 def check_name(env_name):
-  """Checks that an environment is known.
-
-  Args:
-    env_name: id such as 'CartPole-v1' or 'ALE/Pong-v5', or a game such as
-      'Pong'.
+  """Checks a name such as 'CartPole-v1', 'ALE/Pong-v5' or 'Pong'.
 
   Raises:
     ValueError: if not, with the nearest name, or if Atari is not installed.
@@ -23,14 +19,7 @@ def check_name(env_name):
 
 
 def from_name(env_name, render_mode=None):
-  """Makes an environment.
-
-  Args:
-    env_name: see `check_name`.
-    render_mode: see Gymnasium.
-
-  Returns:
-    An Environment; an AtariEnvironment for a game of Atari.
+  """Makes an Environment, or an AtariEnvironment for a game of Atari.
 
   Raises:
     ValueError: for an unknown name or spaces that are not supported.
@@ -42,13 +31,7 @@ def from_name(env_name, render_mode=None):
 
 
 def make(config):
-  """The environment of a run.
-
-  Args:
-    config: a Config.
-
-  Returns:
-    An Environment.
+  """The Environment of a Config.
 
   Raises:
     ValueError: for an unknown id or spaces that the agent cannot use.

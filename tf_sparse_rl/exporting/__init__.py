@@ -1,1 +1,1 @@
-"""What leaves a run: the exactly sparse policy."""
+"""Exports the exactly sparse policy of a run."""

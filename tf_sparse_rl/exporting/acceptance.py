@@ -9,16 +9,13 @@ TOLERANCE = 1e-4
 
 
 def play(env_name, policy, num_observations, seed):
-  """Observations that the policy itself comes to see.
+  """A batch of observations that a GreedyPolicy itself comes to see.
 
   Args:
     env_name: id of a Gymnasium environment.
     policy: a GreedyPolicy.
     num_observations: how many, over as many episodes as it takes.
     seed: of the first episode's start; the next ones count up.
-
-  Returns:
-    A batch of them, see the policy's `observation_spec`.
   """
   env = envs.from_name(env_name)
   seen = []

@@ -7,17 +7,10 @@ import tensorflow as tf
 
 
 def padded(policy, multiple):
-  """The same function, each kernel of a Dense layer with padded inputs.
+  """The same GreedyPolicy, inputs of Dense kernels padded to a multiple.
 
   Zeros are added to what the first Dense layer takes, and units that always
   weigh 0 to a Dense layer before another one.
-
-  Args:
-    policy: a GreedyPolicy.
-    multiple: what the inputs of every Dense kernel shall be a multiple of.
-
-  Returns:
-    A GreedyPolicy.
   """
   is_dense = [type(layer) is tf.keras.layers.Dense for layer in policy.layers]
   layers = []

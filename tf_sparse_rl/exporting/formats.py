@@ -1,6 +1,7 @@
 """The formats that a policy is exported to."""
 
 import dataclasses
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -40,32 +41,34 @@ def _load_saved_model(path):
   return act
 
 
-def _call_saved_model(path, observation):
-  act = _load_saved_model(path)
-  return lambda: act(observation)
+def _call_once(load):
+  """The `Format.call` of a format that `load` reads."""
 
+  def call(path, observation):
+    return functools.partial(load(path), observation)
 
-def _call_npz(path, observation):
-  act = npz_reader.load(path)
-  return lambda: act(observation)
+  return call
 
 
 FORMATS = {
   'saved_model': Format(
-    'policy', policy_lib.save, _load_saved_model, _call_saved_model
+    'policy',
+    policy_lib.save,
+    _load_saved_model,
+    _call_once(_load_saved_model),
   ),
   'tflite': Format(
     'policy.tflite',
     tflite.save,
     tflite.load,
     tflite.one_call,
-    lambda policy, path: tflite.save(policy, path, sparse=False),
+    functools.partial(tflite.save, sparse=False),
   ),
   'npz': Format(
     'policy.npz',
     npz.save,
     npz_reader.load,
-    _call_npz,
-    lambda policy, path: npz.save(policy, path, sparse=False),
+    _call_once(npz_reader.load),
+    functools.partial(npz.save, sparse=False),
   ),
 }

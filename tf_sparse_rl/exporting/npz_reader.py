@@ -20,7 +20,7 @@ def dense(states, kernel, bias, activation):
 
 
 def windows(states, size, strides, padding, fill):
-  """What a kernel sees: `[height, width, channels, batch, *size]`."""
+  """Windows of a kernel, `[height, width, channels, batch, *size]`."""
   padded = np.pad(states, [*padding, (0, 0), (0, 0)], constant_values=fill)
   seen = np.lib.stride_tricks.sliding_window_view(padded, size, (0, 1))
   return seen[:: strides[0], :: strides[1]]
@@ -58,7 +58,7 @@ def scaled(arrays, observations):
 
 
 def parts_of(arrays, name):
-  """What a layer is, one of `LAYERS` or 'keep' or 'add'; its arguments."""
+  """The kind of a layer, in `LAYERS` or 'keep' or 'add'; its arguments."""
   start = f'{name}/'
   parts = {k[len(start) :]: v for k, v in arrays.items() if k.startswith(start)}
   if 'activation' in parts:

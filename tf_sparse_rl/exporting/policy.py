@@ -26,14 +26,9 @@ class GreedyPolicy:
   action_bounds: tuple | None
 
   def __call__(self, observation):
-    """Acts.
+    """A dict of `action` and `output`, the output of the last layer.
 
-    Args:
-      observation: see `observation_spec`.
-
-    Returns:
-      Dict of tensors: `action`, int32 `[batch]` or float32 `[batch,
-      action_size]`, and `output`, what the last layer said.
+    Actions are int32 `[batch]` or float32 `[batch, action_size]`.
     """
     output = observation
     for layer in self.layers:
@@ -42,14 +37,7 @@ class GreedyPolicy:
 
 
 def of_agent(agent):
-  """The greedy policy of an agent as it is now.
-
-  Args:
-    agent: a `base.Agent`.
-
-  Returns:
-    A GreedyPolicy with weights of its own.
-  """
+  """The GreedyPolicy of a `base.Agent` as it is now, with its own weights."""
   observation = agent.tf_agent.time_step_spec.observation
   actions = agent.tf_agent.action_spec
   return GreedyPolicy(
@@ -67,14 +55,11 @@ def _plain_in_float32(layer, path):
 
 
 def of_run(config, path):
-  """The greedy policy of a finished run, as Keras layers.
+  """The GreedyPolicy of a finished run, as Keras layers.
 
   Args:
     config: of the run.
     path: directory of its exported policy.
-
-  Returns:
-    A GreedyPolicy.
 
   Raises:
     ValueError: if there is no policy, or it is not one of this config.
@@ -111,13 +96,12 @@ class _Module(tf.Module):
 
 
 def save(policy, path):
-  """Writes the policy, whole or not at all.
+  """Writes a GreedyPolicy, whole or not at all.
 
   Args:
     policy: a GreedyPolicy.
     path: directory of the SavedModel; replaced if it exists. Its signature
-      `serving_default` maps `observation` to `action` and to `output`, what
-      the network said.
+      `serving_default` maps `observation` to `action` and `output`.
   """
   module = _Module(policy)
   temporary = path.with_name(path.name + '.tmp')
@@ -129,10 +113,7 @@ def save(policy, path):
 
 
 def load(path):
-  """Loads an exported policy.
-
-  Args:
-    path: directory of the SavedModel.
+  """Loads an exported policy from the directory of its SavedModel.
 
   Returns:
     Function from observations, NumPy arrays, to NumPy actions. Its `model` is
@@ -177,9 +158,9 @@ def _check_operations(path):
     raise ValueError(
       f'Expected an exported policy in {path}. Received a damaged one: {error}.'
     ) from error
-  graphs = [meta_graph.graph_def for meta_graph in model.meta_graphs]
-  nodes = [node for graph in graphs for node in graph.node]
-  for graph in graphs:
+  nodes = []
+  for graph in (meta_graph.graph_def for meta_graph in model.meta_graphs):
+    nodes.extend(graph.node)
     for function in graph.library.function:
       nodes.extend(function.node_def)
   unknown = sorted({node.op for node in nodes} - _OPERATIONS)

@@ -1,4 +1,4 @@
-"""What an export came to: sizes, latency, and how near it is to Keras."""
+"""The figures of an export: sizes, latency, difference from Keras."""
 
 import gzip
 import pathlib
@@ -33,25 +33,16 @@ class Row(NamedTuple):
 
 
 def num_bytes(path, compress=False):
-  """Bytes of a file, or of all files of a directory.
-
-  Args:
-    path: of either.
-    compress: whether each file counts as gzip would leave it.
-  """
+  """Bytes of a file or of a directory's files; if `compress`, of their gzip."""
   files = [path] if path.is_file() else sorted(path.rglob('*'))
   contents = [pathlib.Path(f).read_bytes() for f in files if f.is_file()]
   return sum(len(gzip.compress(c) if compress else c) for c in contents)
 
 
 def latencies(calls):
-  """Times functions in turn, so that each meets the same machine.
+  """Median microseconds of functions that are called in turn.
 
-  Args:
-    calls: functions without arguments.
-
-  Returns:
-    List of medians, microseconds.
+  So each meets the same machine.
   """
   rounds, begin, passed = [], time.perf_counter(), 0.0
   while passed < (_MIN_SECONDS if len(rounds) >= _ROUNDS else _MAX_SECONDS):
@@ -67,14 +58,7 @@ def _seconds(call):
 
 
 def table(rows):
-  """The rows for people.
-
-  Args:
-    rows: list of Row.
-
-  Returns:
-    str of several lines.
-  """
+  """Rows as a table of text."""
   header = (
     *('format', 'dense bytes', 'sparse bytes', 'gzip bytes', 'non-zeros'),
     *('dense us', 'sparse us', 'off by'),
@@ -96,13 +80,11 @@ def table(rows):
 
 
 def conclusion(row):
-  """One row in a sentence."""
+  """A row in a sentence."""
   if row.sparse_bytes is None:
     return f'{row.name}: zeros are stored; gzip leaves them out.'
   smaller = row.dense_bytes / row.sparse_bytes
   faster = row.dense_microseconds / row.sparse_microseconds
   size = f'{smaller:.1f} times smaller' if smaller > 1 else 'not smaller'
-  speed = 'not faster'
-  if faster > _FASTER:
-    speed = f'{faster:.1f} times as fast'
+  speed = f'{faster:.1f} times as fast' if faster > _FASTER else 'not faster'
   return f'{row.name}: {size} than dense and {speed}.'

@@ -32,15 +32,7 @@ def save(policy, path, sparse=True):
 
 
 def convert(policy, sparse):
-  """Converts a policy as it is; `save` says what that lacks.
-
-  Args:
-    policy: a GreedyPolicy.
-    sparse: whether zeros are left out.
-
-  Returns:
-    bytes.
-  """
+  """The bytes of a GreedyPolicy as it is; `save` says what that lacks."""
   with (
     tempfile.TemporaryDirectory() as directory,
     quiet.native_stderr_held_back(),
@@ -54,26 +46,13 @@ def convert(policy, sparse):
 
 
 def load(path):
-  """Loads what `save` wrote.
-
-  Args:
-    path: of the file.
-
-  Returns:
-    Function from observations, `[batch, ...]`, to a dict of arrays, `action`
-    and `output`.
-  """
+  """A function: observations `[batch, ...]` -> dict of action and output."""
   runner = _interpreter(path).get_signature_runner('serving_default')
   return lambda observations: runner(observation=observations)
 
 
 def one_call(path, observation):
-  """A function without arguments: one inference, from input to output tensor.
-
-  Args:
-    path: of the file.
-    observation: `[1, ...]`.
-  """
+  """A function without arguments: inference of an observation `[1, ...]`."""
   interpreter = _interpreter(path)
   [inputs] = interpreter.get_input_details()
   interpreter.set_tensor(inputs['index'], observation)

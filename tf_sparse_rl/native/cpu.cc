@@ -50,3 +50,8 @@ const Kernels& BestKernels() {
 }
 
 }  // namespace tf_sparse_rl
+
+// For Python: the name of the chosen instruction set.
+extern "C" const char* tf_sparse_rl_instruction_set() {
+  return tf_sparse_rl::BestKernels().name;
+}

@@ -1,5 +1,6 @@
 """Builds the C++ operations once for this machine, and loads them."""
 
+import ctypes
 import functools
 import hashlib
 import os
@@ -98,6 +99,15 @@ def compiler():
     'there is no C++ compiler. Install one (Debian, Ubuntu: apt-get install '
     'g++) or name it in CXX.'
   )
+
+
+def instruction_set():
+  """The name in SETS of what the kernels use here; None if there are none."""
+  if load() is None:
+    return None
+  name = ctypes.CDLL(str(_cached())).tf_sparse_rl_instruction_set
+  name.restype = ctypes.c_char_p
+  return name().decode()
 
 
 @functools.cache

@@ -68,43 +68,43 @@ def call(layers, inputs):
   Returns:
     A tensor, the output of the last.
   """
-  while layers:
-    stack = _stack(layers, inputs)
-    if stack and _is_native(stack, inputs.shape[0]):
+  for stack in divide(layers):
+    if _is_native(stack, inputs):
       inputs = _emit(stack, inputs)
       if not _is_fused(stack[-1]):
         inputs = stack[-1].dense.activation(inputs)
     else:
-      stack = stack or layers[:1]
       for layer in stack:
         inputs = layer.dense(inputs)
-    layers = layers[len(stack) :]
   return inputs
+
+
+def divide(layers):
+  """Divides layers called in turn into stacks, an operation each.
+
+  A stack ends with a layer whose activation the kernels do not have. A layer
+  that does not fit is alone.
+
+  Args:
+    layers: list of Layer.
+
+  Returns:
+    List of lists of Layer.
+  """
+  stacks, is_open = [], False
+  for layer in layers:
+    if is_open and fits(layer):
+      stacks[-1].append(layer)
+    else:
+      stacks.append([layer])
+    is_open = fits(layer) and _is_fused(layer)
+  return stacks
 
 
 def sizes_of(layers):
   """Units of the input and of each of some Layers."""
   inputs = layers[0].dense.kernel.shape[0]
   return (inputs, *(layer.dense.units for layer in layers))
-
-
-def _stack(layers, inputs):
-  """The first of some layers that one operation can compute, here and now."""
-  stack = []
-  if not (
-    backend.may_be_native()
-    and isinstance(inputs, tf.Tensor)
-    and inputs.dtype == tf.float32
-    and inputs.shape.rank == 2
-  ):
-    return stack
-  for layer in layers:
-    if not fits(layer):
-      break
-    stack.append(layer)
-    if not _is_fused(layer):
-      break
-  return stack
 
 
 def fits(layer):
@@ -116,9 +116,18 @@ def fits(layer):
   )
 
 
-def _is_native(stack, batch):
+def _is_native(stack, inputs):
+  """Whether native kernels compute a stack, here and now."""
+  if not (
+    fits(stack[0])
+    and backend.may_be_native()
+    and isinstance(inputs, tf.Tensor)
+    and inputs.dtype == tf.float32
+    and inputs.shape.rank == 2
+  ):
+    return False
   sparsities = tuple(layer.sparsity for layer in stack)
-  return backend.is_native(batch, sizes_of(stack), sparsities)
+  return backend.is_native(inputs.shape[0], sizes_of(stack), sparsities)
 
 
 def _is_fused(layer):

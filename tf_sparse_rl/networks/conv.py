@@ -1,4 +1,14 @@
-"""Networks of convolutions, for images."""
+"""Networks of convolutions, for images.
+
+The functions return lists of layers, not built, from images of 0 to 255,
+`[batch, height, width, channels]`, to Q-values; Glorot-uniform as Keras has it.
+Their arguments:
+
+  channels: of each of the three convolutions, or stacks of convolutions.
+  units: units of each hidden Dense layer.
+  num_actions: number of outputs.
+  weight_decay: L2 of all kernels, `weight_decay * sum(w ** 2)`.
+"""
 
 import tensorflow as tf
 
@@ -13,49 +23,19 @@ _BLOCKS = 2  # of a stack
 def nature_cnn(channels, units, num_actions, weight_decay=0.0):
   """Layers of the Q-network of Mnih et al. 2015, with 'same' padding.
 
-  Args:
-    channels: of each of the three convolutions.
-    units: units of each hidden Dense layer.
-    num_actions: number of outputs.
-    weight_decay: L2 of all kernels, `weight_decay * sum(w ** 2)`.
-
-  Returns:
-    List of layers, not built, from images of 0 to 255, `[batch, height, width,
-    channels]`, to Q-values; Glorot-uniform as Keras has it.
-
   Reference: paper, table 7.
   """
   convolutions = [
-    tf.keras.layers.Conv2D(
-      filters,
-      size,
-      stride,
-      padding='same',
-      activation='relu',
-      kernel_regularizer=dense.l2(weight_decay),
-      name=f'conv_{i}',
-    )
+    _conv(filters, size, weight_decay, f'conv_{i}', 'relu', strides=stride)
     for i, (filters, (size, stride)) in enumerate(
       zip(channels, _SIZES_AND_STRIDES, strict=True)
     )
   ]
-  return [
-    *(_scale(), *convolutions, tf.keras.layers.Flatten(name='flatten')),
-    *dense.glorot_layers(units, num_actions, weight_decay),
-  ]
+  return _network(convolutions, units, num_actions, weight_decay)
 
 
 def impala_resnet(channels, units, num_actions, weight_decay=0.0):
   """Layers of the residual Q-network of Espeholt et al. 2018.
-
-  Args:
-    channels: of each stack of convolutions.
-    units: see `nature_cnn`.
-    num_actions: see `nature_cnn`.
-    weight_decay: see `nature_cnn`.
-
-  Returns:
-    See `nature_cnn`.
 
   Reference: paper, table 7: 512 units; its code has 256.
   """
@@ -64,8 +44,14 @@ def impala_resnet(channels, units, num_actions, weight_decay=0.0):
     for i, filters in enumerate(channels)
     for layer in _stack(filters, weight_decay, f'stack_{i}')
   ]
+  relu = tf.keras.layers.ReLU(name='relu')
+  return _network([*stacks, relu], units, num_actions, weight_decay)
+
+
+def _network(convolutions, units, num_actions, weight_decay):
   return [
-    *(_scale(), *stacks, tf.keras.layers.ReLU(name='relu')),
+    tf.keras.layers.Rescaling(1 / 255, name='scale'),
+    *convolutions,
     tf.keras.layers.Flatten(name='flatten'),
     *dense.glorot_layers(units, num_actions, weight_decay),
   ]
@@ -74,7 +60,7 @@ def impala_resnet(channels, units, num_actions, weight_decay=0.0):
 def _stack(filters, weight_decay, name):
   """A convolution, a pool that halves the image, and residual blocks."""
   return [
-    _conv_3x3(filters, weight_decay, f'{name}_conv'),
+    _conv(filters, 3, weight_decay, f'{name}_conv'),
     tf.keras.layers.MaxPool2D(3, 2, padding='same', name=f'{name}_pool'),
     *(
       _block(filters, weight_decay, f'{name}_block_{i}') for i in range(_BLOCKS)
@@ -84,27 +70,21 @@ def _stack(filters, weight_decay, name):
 
 def _block(filters, weight_decay, name):
   """Two convolutions, each after a ReLU."""
-  return residual.Residual(
-    [
-      tf.keras.layers.ReLU(name=f'{name}_relu'),
-      _conv_3x3(filters, weight_decay, f'{name}_conv_0', activation='relu'),
-      _conv_3x3(filters, weight_decay, f'{name}_conv_1'),
-    ],
-    name=name,
-  )
+  layers = [
+    tf.keras.layers.ReLU(name=f'{name}_relu'),
+    _conv(filters, 3, weight_decay, f'{name}_conv_0', 'relu'),
+    _conv(filters, 3, weight_decay, f'{name}_conv_1'),
+  ]
+  return residual.Residual(layers, name=name)
 
 
-def _conv_3x3(filters, weight_decay, name, activation=None):
+def _conv(filters, size, weight_decay, name, activation=None, strides=1):
   return tf.keras.layers.Conv2D(
     filters,
-    3,
+    size,
+    strides,
     padding='same',
     activation=activation,
     kernel_regularizer=dense.l2(weight_decay),
     name=name,
   )
-
-
-def _scale():
-  """From 0 to 255, of any type, to float32 from 0 to 1."""
-  return tf.keras.layers.Rescaling(1 / 255, name='scale')

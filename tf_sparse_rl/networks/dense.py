@@ -1,10 +1,15 @@
 """Networks of Dense layers, for flat observations.
 
-The last layer is one of float32 whatever Keras' policy: losses, targets and
-actions are made of its output.
+The functions return lists of layers that are not built. The last layer is one
+of float32 whatever Keras' policy: losses, targets and actions are made of its
+output.
 """
 
+import functools
+
 import tensorflow as tf
+
+_initializers = tf.keras.initializers
 
 
 def q_layers(units, num_actions, weight_decay=0.0):
@@ -15,59 +20,35 @@ def q_layers(units, num_actions, weight_decay=0.0):
     num_actions: number of outputs.
     weight_decay: L2 of the hidden kernels, `weight_decay * sum(w ** 2)`.
 
-  Returns:
-    List of Dense layers, not built.
-
   Reference: paper's code, classic control; initialisers as in TF-Agents'
   DQN examples.
   """
-  hidden = [
-    tf.keras.layers.Dense(
-      size,
-      activation='relu',
-      kernel_initializer=tf.keras.initializers.VarianceScaling(
-        2.0, 'fan_in', 'truncated_normal'
-      ),
-      kernel_regularizer=l2(weight_decay),
-      name=f'hidden_{i}',
-    )
-    for i, size in enumerate(units)
-  ]
-  output = tf.keras.layers.Dense(
-    num_actions,
-    kernel_initializer=tf.keras.initializers.RandomUniform(-0.03, 0.03),
-    bias_initializer=tf.keras.initializers.Constant(-0.2),
-    dtype='float32',
-    name='output',
+  scaled = functools.partial(
+    _initializers.VarianceScaling, 2.0, 'fan_in', 'truncated_normal'
   )
-  return [*hidden, output]
+  return [
+    *_hidden(units, 'relu', scaled, weight_decay),
+    _output(
+      num_actions,
+      kernel_initializer=_initializers.RandomUniform(-0.03, 0.03),
+      bias_initializer=_initializers.Constant(-0.2),
+    ),
+  ]
 
 
 def glorot_layers(units, num_outputs, weight_decay=0.0):
-  """Layers of an actor or a critic for flat inputs.
+  """Layers of an actor or a critic for flat inputs, as Keras draws them.
 
   Args:
     units: units of each hidden layer.
     num_outputs: number of outputs.
     weight_decay: L2 of all kernels, `weight_decay * sum(w ** 2)`.
 
-  Returns:
-    List of Dense layers, not built, Glorot-uniform as Keras has it.
-
   Reference: paper's code, SAC.
   """
   return [
-    tf.keras.layers.Dense(
-      size,
-      activation=activation,
-      kernel_regularizer=l2(weight_decay),
-      dtype=dtype,
-      name=name,
-    )
-    for size, activation, dtype, name in [
-      *((size, 'relu', None, f'hidden_{i}') for i, size in enumerate(units)),
-      (num_outputs, None, 'float32', 'output'),
-    ]
+    *_hidden(units, 'relu', _initializers.GlorotUniform, weight_decay),
+    _output(num_outputs, kernel_regularizer=l2(weight_decay)),
   ]
 
 
@@ -77,30 +58,34 @@ def orthogonal_layers(units, num_outputs, activation, output_initializer):
   Args:
     units: units of each hidden layer.
     num_outputs: number of outputs.
-    activation: of the hidden layers.
+    activation: of the hidden layers, whose kernels begin orthogonal.
     output_initializer: of the last kernel.
-
-  Returns:
-    List of Dense layers, not built; the hidden ones are orthogonal.
 
   Reference: paper's code, PPO.
   """
-  hidden = [
+  return [
+    *_hidden(units, activation, _initializers.Orthogonal),
+    _output(num_outputs, kernel_initializer=output_initializer),
+  ]
+
+
+def _hidden(units, activation, make_initializer, weight_decay=0.0):
+  return [
     tf.keras.layers.Dense(
       size,
       activation=activation,
-      kernel_initializer=tf.keras.initializers.Orthogonal(),
+      kernel_initializer=make_initializer(),
+      kernel_regularizer=l2(weight_decay),
       name=f'hidden_{i}',
     )
     for i, size in enumerate(units)
   ]
-  output = tf.keras.layers.Dense(
-    num_outputs,
-    kernel_initializer=output_initializer,
-    dtype='float32',
-    name='output',
+
+
+def _output(num_outputs, **options):
+  return tf.keras.layers.Dense(
+    num_outputs, dtype='float32', name='output', **options
   )
-  return [*hidden, output]
 
 
 def l2(weight_decay):

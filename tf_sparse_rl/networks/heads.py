@@ -18,7 +18,7 @@ _INITIAL_STD = 0.35  # Paper's code, and TF-Agents.
 
 
 class Head(tf.keras.layers.Layer, abc.ABC):
-  """Base class.
+  """Base class of heads.
 
   Attributes:
     action_spec: BoundedTensorSpec of an action.
@@ -39,16 +39,26 @@ class Head(tf.keras.layers.Layer, abc.ABC):
     """Noise `[num_envs, noise_size]` for `act`, from a NumPy generator."""
 
 
-def _bounded_spec(env_spec):
-  """The spec of continuous actions, the middle and half the width of them."""
-  low, high = np.array([env_spec.action_low, env_spec.action_high], 'float32')
-  spec = tensor_spec.BoundedTensorSpec(
-    [env_spec.action_size], tf.float32, low, high, 'action'
-  )
-  return spec, (high + low) / 2, (high - low) / 2
+class _Bounded(Head):
+  """Base class of Gaussians between the bounds of continuous actions."""
+
+  def __init__(self, env_spec, name):
+    super().__init__(name=name)
+    self.noise_size = env_spec.action_size
+    low, high = np.array([env_spec.action_low, env_spec.action_high], 'float32')
+    self._middle, self._scale = (high + low) / 2, (high - low) / 2
+    self.action_spec = tensor_spec.BoundedTensorSpec(
+      [self.noise_size], tf.float32, low, high, 'action'
+    )
+
+  def noise(self, rng, num_envs):
+    return rng.standard_normal((num_envs, self.noise_size), 'float32')
+
+  def _bound(self, squashed):
+    return self._middle + self._scale * squashed
 
 
-class TanhGaussian(Head):
+class TanhGaussian(_Bounded):
   """The tanh of a Gaussian, within the bounds of an environment.
 
   Outputs are `[batch, 2 * action_size]`: means, then logarithms of standard
@@ -59,9 +69,7 @@ class TanhGaussian(Head):
 
   def __init__(self, env_spec):
     """Takes the bounds of an EnvSpec with continuous actions."""
-    super().__init__(name='tanh_gaussian')
-    self.action_spec, self._middle, self._scale = _bounded_spec(env_spec)
-    self.noise_size = env_spec.action_size
+    super().__init__(env_spec, name='tanh_gaussian')
     self.num_outputs = 2 * env_spec.action_size
 
   def call(self, outputs):
@@ -72,17 +80,11 @@ class TanhGaussian(Head):
     )
 
   def mode(self, outputs):
-    """See Head; the action of the mean."""
     return self._bound(tf.tanh(tf.split(outputs, 2, axis=-1)[0]))
 
   def act(self, outputs, noise):
-    """See Head; noise is standard normal."""
     mean, log_std = tf.split(outputs, 2, axis=-1)
     return self._bound(tf.tanh(mean + tf.exp(log_std) * noise))
-
-  def noise(self, rng, num_envs):
-    """See Head."""
-    return rng.standard_normal((num_envs, self.noise_size), 'float32')
 
   def sample(self, outputs, noise):
     """Actions as `act` makes them, and their log probabilities `[batch]`."""
@@ -96,18 +98,17 @@ class TanhGaussian(Head):
     )
     return self._bound(tf.tanh(before)), log_pi
 
-  def _bound(self, squashed):
-    return self._middle + self._scale * squashed
 
+class Gaussian(_Bounded):
+  """A Gaussian around the squashed mean; its width is a variable of its own.
 
-class Gaussian(Head):
-  """A Gaussian around the squashed mean; its width is a variable of its own."""
+  Its actions may exceed the bounds of the environment.
+  """
 
   def __init__(self, env_spec):
     """Takes the bounds of an EnvSpec with continuous actions."""
-    super().__init__(name='gaussian')
-    self.action_spec, self._middle, self._scale = _bounded_spec(env_spec)
-    self.noise_size = self.num_outputs = env_spec.action_size
+    super().__init__(env_spec, name='gaussian')
+    self.num_outputs = env_spec.action_size
     self.num_parameters = 2 * env_spec.action_size
 
   def build(self, input_shape):
@@ -125,24 +126,15 @@ class Gaussian(Head):
     return tfp.distributions.MultivariateNormalDiag(mean, scale)
 
   def mode(self, outputs):
-    """See Head."""
-    return self._middle + self._scale * tf.tanh(outputs)
+    return self._bound(tf.tanh(outputs))
 
   def act(self, outputs, noise):
-    """See Head; noise is standard normal. Actions may exceed the bounds."""
     return self.mode(outputs) + tf.nn.softplus(self.std_bias) * noise
-
-  def noise(self, rng, num_envs):
-    """See Head."""
-    return rng.standard_normal((num_envs, self.noise_size), 'float32')
 
   def snapshot(self):
     """`act` as it is now, in NumPy."""
     std = tf.nn.softplus(self.std_bias).numpy()
-    middle, scale = self._middle, self._scale
-    return lambda outputs, noise: (
-      middle + scale * np.tanh(outputs) + std * noise
-    )
+    return lambda outputs, noise: self._bound(np.tanh(outputs)) + std * noise
 
   def parameters(self, outputs):
     """The parameters of the distribution, `[batch, num_parameters]`."""
@@ -160,7 +152,7 @@ class Gaussian(Head):
 
 
 class Categorical(Head):
-  """One probability an action."""
+  """One probability an action; methods as those of `Gaussian`."""
 
   def __init__(self, env_spec):
     """Takes the number of actions of an EnvSpec with discrete ones."""
@@ -175,31 +167,24 @@ class Categorical(Head):
     return tfp.distributions.Categorical(logits=outputs, dtype=tf.int32)
 
   def mode(self, outputs):
-    """See Head."""
     return tf.argmax(outputs, -1, output_type=tf.int32)
 
   def act(self, outputs, noise):
-    """See Head; noise is Gumbel's."""
     return self.mode(outputs + noise)
 
   def noise(self, rng, num_envs):
-    """See Head."""
     return np.float32(rng.gumbel(size=(num_envs, self.noise_size)))
 
   def snapshot(self):
-    """See Gaussian."""
     return lambda outputs, noise: np.int32(np.argmax(outputs + noise, axis=-1))
 
   def parameters(self, outputs):
-    """See Gaussian."""
     return outputs
 
   def as_policy_info(self, parameters):
-    """See Gaussian."""
     return {'logits': parameters}
 
   def from_policy_info(self, info):
-    """See Gaussian."""
     return tfp.distributions.Categorical(**info, dtype=tf.int32)
 
 

@@ -17,20 +17,12 @@ class Normalizer(tf.keras.layers.Layer):
   _EPSILON = 1e-3
 
   def __init__(self, clip, center=True, **kwargs):
-    """Makes the layer.
-
-    Args:
-      clip: bound of what comes out, above and below 0.
-      center: whether the mean is subtracted.
-      **kwargs: see Keras.
-    """
+    """Bounds outputs by `clip`; subtracts the mean if it is to `center`."""
     super().__init__(**kwargs)
     self.clip = clip
     self.center = center
 
   def build(self, input_shape):
-    """Creates the statistics, each of the size of one example."""
-
     def add(name, shape, initializer):
       return self.add_weight(
         name, shape, tf.float32, initializer, trainable=False
@@ -42,18 +34,17 @@ class Normalizer(tf.keras.layers.Layer):
     super().build(input_shape)
 
   def call(self, inputs):
-    """Scales examples `[batch, ...]`; changes nothing."""
     if self.center:
       inputs = inputs - self.mean
     return tf.clip_by_value(inputs * self.scale, -self.clip, self.clip)
 
   @property
   def scale(self):
-    """What each entry is multiplied by."""
+    """The factor of each entry."""
     return tf.math.rsqrt(self.variance + self._EPSILON)
 
   def snapshot(self):
-    """What `call` does now, in NumPy."""
+    """`call` as it is now, in NumPy."""
     mean = self.mean.numpy() if self.center else np.float32(0)
     scale, clip = self.scale.numpy(), self.clip
     return lambda inputs: np.clip((inputs - mean) * scale, -clip, clip)
@@ -76,5 +67,4 @@ class Normalizer(tf.keras.layers.Layer):
     self.count.assign(total)
 
   def get_config(self):
-    """Returns the arguments of the constructor."""
     return {**super().get_config(), 'clip': self.clip, 'center': self.center}

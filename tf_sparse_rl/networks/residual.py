@@ -11,18 +11,12 @@ class Residual(tf.keras.layers.Layer):
   """
 
   def __init__(self, layers, **kwargs):
-    """Wraps layers.
-
-    Args:
-      layers: list of Keras layers.
-      **kwargs: see Keras.
-    """
+    """Wraps a list of Keras layers."""
     # The layers decide by themselves in what type they compute.
     super().__init__(autocast=False, **kwargs)
     self.layers = layers
 
   def build(self, input_shape):
-    """Builds the layers that are not built yet."""
     shape = input_shape
     for layer in self.layers:
       if not layer.built:
@@ -32,29 +26,24 @@ class Residual(tf.keras.layers.Layer):
     super().build(input_shape)
 
   def call(self, inputs):
-    """Calls the layers in turn, then adds."""
     outputs = inputs
     for layer in self.layers:
       outputs = layer(outputs)
     return inputs + outputs
 
   def compute_output_shape(self, input_shape):
-    """The shape of the input."""
     return tf.TensorShape(input_shape)
 
   def copy(self, layers):
     """The same around other layers, not built."""
-    config = super().get_config()
-    return type(self)(layers, **config)
+    return type(self)(layers, **super().get_config())
 
   def get_config(self):
-    """Returns the arguments of the constructor."""
     layers = [tf.keras.layers.serialize(layer) for layer in self.layers]
     return {**super().get_config(), 'layers': layers}
 
   @classmethod
   def from_config(cls, config, custom_objects=None):
-    """Makes a layer from what `get_config` returned."""
     config = dict(config)
     layers = [
       tf.keras.layers.deserialize(layer, custom_objects)

@@ -4,27 +4,15 @@ import functools
 
 
 def hidden_sizes(hidden_units, width):
-  """Units, or channels, of each hidden layer at a width.
+  """Units, or channels, of each hidden layer at a width, at least 1 each.
 
-  Args:
-    hidden_units: units of each hidden layer at width 1.
-    width: multiplier; the result is rounded down, as in the paper's code.
-
-  Returns:
-    Tuple of ints, at least 1 each.
+  They are rounded down, as in the paper's code.
   """
   return tuple(int(max(1, units * width)) for units in hidden_units)
 
 
 def num_dense_parameters(sizes):
-  """Weights and biases of a dense network.
-
-  Args:
-    sizes: units of the input and of each layer.
-
-  Returns:
-    int.
-  """
+  """Weights and biases of Dense layers; `sizes` begin with the inputs."""
   return sum((inputs + 1) * units for inputs, units in zip(sizes, sizes[1:]))
 
 
@@ -91,9 +79,6 @@ def matching_sparsity(name, sizes, num_parameters):
     name: of the network, for the error.
     sizes: units of the input and of each layer.
     num_parameters: active weights and all biases.
-
-  Returns:
-    float in [0, 1).
 
   Raises:
     ValueError: if the network is too small, or its biases are too many.

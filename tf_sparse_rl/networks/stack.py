@@ -14,6 +14,5 @@ class Network(sequential.Sequential):
   """
 
   def call(self, inputs, network_state=(), **kwargs):
-    """See TF-Agents; only networks inside would look at `kwargs`."""
-    del kwargs
+    del kwargs  # Only networks inside would look at them.
     return call(self.layers, inputs), network_state

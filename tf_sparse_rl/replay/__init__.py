@@ -2,18 +2,13 @@
 
 from tf_sparse_rl.replay.frames import FrameReplay, Transitions
 from tf_sparse_rl.replay.n_step import Returns
-from tf_sparse_rl.replay.rollout import Rollout
-from tf_sparse_rl.replay.transitions import Replay
+from tf_sparse_rl.replay.transitions import Replay, Rollout
 
 __all__ = ['FrameReplay', 'Replay', 'Returns', 'Rollout', 'Transitions', 'make']
 
 
 def make(config, env_spec):
-  """The buffer that a run collects into.
-
-  Args:
-    config: a Config.
-    env_spec: an EnvSpec.
+  """The buffer that a run collects into, of its Config and its EnvSpec.
 
   Returns:
     A Rollout for PPO, a FrameReplay of images, else a Replay.

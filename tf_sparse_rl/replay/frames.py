@@ -44,7 +44,7 @@ class FrameReplay(ring.Ring):
       frame_shape: (height, width).
       num_frames: frames of an observation.
       num_envs: environments that add in turn.
-      returns: how rewards are drawn; they are kept as they are.
+      returns: see `ring.Ring`.
 
     Raises:
       ValueError: if no transition would ever be whole.
@@ -57,9 +57,8 @@ class FrameReplay(ring.Ring):
         f'num_envs={num_envs}. Received: {capacity}.'
       )
     frames = np.zeros((capacity, *frame_shape), np.uint8)
-    super().__init__(capacity, num_envs, rows_lib.step(0, 1), frames)
+    super().__init__(capacity, num_envs, rows_lib.step(0, 1), returns, frames)
     self._num_frames = num_frames
-    self._returns = returns
     self._row = np.dtype(
       [
         ('frame', np.uint8, frame_shape),
@@ -72,45 +71,17 @@ class FrameReplay(ring.Ring):
 
   @property
   def num_bytes(self):
-    """Memory of the steps and their frames once the ring is full."""
     return super().num_bytes + self._observations.nbytes
 
   @property
   def drawable(self):
-    """Range of the numbers of the transitions that are whole.
-
-    Not those whose older frames may be overwritten, nor the newest `n_step` of
-    an environment, which lead on to what is not here yet.
-    """
-    begin, newest = self._oldest, self._returns.n_step * self._num_envs
-    if begin:
-      begin += (self._num_frames - 1) * self._num_envs
-    return range(begin, max(begin, self._added - newest))
-
-  def sample(self, batch_size, rng):
-    """Draws transitions uniformly, with replacement.
-
-    Args:
-      batch_size: number of transitions.
-      rng: NumPy generator.
-
-    Returns:
-      Transitions, copies.
-    """
-    numbers = self.drawable
-    return self.transitions(
-      rng.integers(numbers.start, numbers.stop, size=batch_size)
-    )
+    begin, newest = self._oldest, self._returns.n_step * self.num_envs
+    if begin:  # Older frames may be overwritten.
+      begin += (self._num_frames - 1) * self.num_envs
+    return range(begin, max(begin, self.num_added - newest))
 
   def transitions(self, numbers):
-    """Transitions by number, counted from the first that was ever added.
-
-    Args:
-      numbers: int64 `[batch]`, all of them `drawable`.
-
-    Returns:
-      Transitions, copies.
-    """
+    """`Transitions` by number, copies."""
     reward, discount, last = self._returns.of(self, numbers)
     shape = len(numbers), *self._observations.shape[1:], self._num_frames
     observation = np.empty(shape, np.uint8)
@@ -124,18 +95,12 @@ class FrameReplay(ring.Ring):
     return Transitions(observation, action, reward, discount, next_observation)
 
   def _kept(self, observation):
-    """The newest frame; see Ring."""
     return observation[..., -1]
 
   def _stack(self, stacks, numbers):
-    """Fills stacks with the frames up to those that steps were taken on.
-
-    Args:
-      stacks: uint8 `[batch, *frame_shape, frames]`.
-      numbers: int64 `[batch]`, of the steps.
-    """
+    """Fills `[batch, *frame_shape, frames]` with the frames up to steps."""
     num_frames = stacks.shape[-1]
-    offsets = np.arange(1 - num_frames, 1) * self._num_envs
+    offsets = np.arange(1 - num_frames, 1) * self.num_envs
     window = numbers[:, np.newaxis] + offsets
     # A frame is of another episode if one ended from there on.
     over = (self.column('end', window) > 0) | (window < 0)
@@ -148,11 +113,7 @@ class FrameReplay(ring.Ring):
       frames[over[:, i]] = 0
 
   def rows(self, begin, end):
-    """Rows by number: transitions, then the frames that episodes ended with.
-
-    Args:
-      begin: number of the first; it must still be there.
-      end: number after the last.
+    """Rows of transitions, then of the frames that episodes ended with.
 
     Returns:
       Array of rows with `frame`, `action`, `reward`, `terminated` and
@@ -178,7 +139,6 @@ class FrameReplay(ring.Ring):
     return rows
 
   def _load(self, begin, rows):
-    """Takes over a segment of `rows`; see Ring."""
     if rows.dtype != self._row or rows.ndim != 1:
       raise ValueError(
         f'Expected rows of {self._row}. Received: {rows.dtype}, {rows.shape}.'

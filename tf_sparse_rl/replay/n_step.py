@@ -19,19 +19,13 @@ class Returns:
   """
 
   def __init__(self, n_step=1, gamma=0.99, clip_rewards=False):
-    """Stores the settings.
-
-    Args:
-      n_step: env steps that are summed at most.
-      gamma: discount of an env step.
-      clip_rewards: whether the reward of an env step counts as one in [-1, 1].
-    """
+    """Sums at most `n_step` rewards, each of them clipped to [-1, 1] or not."""
     self.n_step = n_step
     self.clip_rewards = clip_rewards
     self._powers = (gamma ** np.arange(n_step)).astype(np.float32)
 
   def of(self, ring, numbers):
-    """Returns of steps.
+    """Sums up from steps on.
 
     Args:
       ring: a Ring that holds n_step steps of an environment from each of them.

@@ -19,45 +19,36 @@ class Ring(abc.ABC):
   Where there is none, its `end` is not 0 and the observation is kept beside.
 
   Subclasses say what is kept of an observation, and what is drawn.
+
+  Attributes:
+    capacity: steps that it holds at most; the oldest is overwritten.
+    num_envs: environments that add in turn.
+    num_added: steps ever added.
   """
 
-  def __init__(self, capacity, num_envs, layout, observations=None):
+  def __init__(self, capacity, num_envs, layout, returns, observations=None):
     """Takes the memory, which comes as it is written.
 
     Args:
-      capacity: steps; the oldest is overwritten.
+      capacity: steps.
       num_envs: environments that add in turn.
       layout: Layout of a step, see `rows.step`.
+      returns: `n_step.Returns`, how rewards are drawn; they are kept as they
+        are.
       observations: array `[capacity, ...]` of what is kept of observations;
         None for the column of that name.
     """
-    self._layout = layout
+    self.capacity, self.num_envs, self.num_added = capacity, num_envs, 0
+    self._layout, self._returns = layout, returns
     self._outcome = slice(layout['reward'].start, None)
     self._steps = np.zeros((capacity, layout.size), np.float32)
     if observations is None:
       observations = self._steps[:, layout['observation']]
     self._observations = observations
     self._beside = {}  # {place: what the step there led to}
-    self._num_envs = num_envs
-    self._added = 0
 
   def __len__(self):
-    return min(self._added, self.capacity)
-
-  @property
-  def capacity(self):
-    """Steps that it holds at most."""
-    return len(self._steps)
-
-  @property
-  def num_added(self):
-    """Steps ever added."""
-    return self._added
-
-  @property
-  def num_envs(self):
-    """Environments that add in turn."""
-    return self._num_envs
+    return min(self.num_added, self.capacity)
 
   @property
   def num_bytes(self):
@@ -73,7 +64,7 @@ class Ring(abc.ABC):
       action: int or float array.
       step: the Step it led to.
     """
-    place = self._added % self.capacity
+    place = self.num_added % self.capacity
     over = step.terminated or step.truncated
     self._observations[place] = self._kept(observation)
     row = self._steps[place]
@@ -86,20 +77,15 @@ class Ring(abc.ABC):
     self._beside[place] = np.array(
       self._kept(step.observation), self._observations.dtype
     )
-    self._added += 1
-    if self._num_envs < len(self):
-      self._follow((place - self._num_envs) % self.capacity)
+    self.num_added += 1
+    if self.num_envs < len(self):
+      before = (place - self.num_envs) % self.capacity
+      if self._steps[before, -1] == NEWEST:
+        self._steps[before, -1] = 0.0
+        del self._beside[before]
 
   def column(self, name, numbers):
-    """One entry of each step.
-
-    Args:
-      name: of a column of one entry, see `rows.step`.
-      numbers: int64, any shape.
-
-    Returns:
-      float32, of that shape, a copy.
-    """
+    """A column of one entry, of steps by number: float32, a copy."""
     # One index is faster than two.
     entries = numbers % self.capacity * self._layout.size
     return self._steps.ravel().take(entries + self._layout[name].start)
@@ -114,7 +100,7 @@ class Ring(abc.ABC):
     Raises:
       ValueError: if the rows are of another kind, or some are missing.
     """
-    self._beside, self._added = {}, num_added
+    self._beside, self.num_added = {}, num_added
     held = np.zeros(self.capacity, bool)
     for begin, rows in segments:
       held[self._load(begin, rows) % self.capacity] = True
@@ -124,31 +110,52 @@ class Ring(abc.ABC):
       )
 
   @property
-  def _oldest(self):
-    """Number of the oldest step."""
-    return self._added - len(self)
+  @abc.abstractmethod
+  def drawable(self):
+    """Range of the numbers of the transitions that are whole.
 
-  def _kept(self, observation):
-    """What is kept of an observation."""
-    return observation
+    The newest of each environment are not: what they lead to is not here yet.
+    """
 
-  def _take(self, places):
-    """What is kept of the observations at places, which may exceed the end."""
-    return self._observations.take(places, axis=0, mode='wrap')
+  @abc.abstractmethod
+  def transitions(self, numbers):
+    """Transitions by number, copies.
+
+    Args:
+      numbers: int64 `[batch]`, all of them `drawable`.
+    """
+
+  def sample(self, batch_size, rng):
+    """Draws transitions uniformly, with replacement, by a NumPy generator."""
+    numbers = self.drawable
+    return self.transitions(
+      rng.integers(numbers.start, numbers.stop, size=batch_size)
+    )
+
+  @abc.abstractmethod
+  def rows(self, begin, end):
+    """Steps by number, from `begin` to before `end`, as a file keeps them."""
 
   @abc.abstractmethod
   def _load(self, begin, rows):
-    """Takes over a segment; returns the numbers of the steps in it."""
+    """Takes over a segment of `rows`; returns the numbers of its steps."""
 
-  def _follow(self, place):
-    """Notes that the step at a place is no longer its environment's newest."""
-    if self._steps[place, -1] == NEWEST:
-      self._steps[place, -1] = 0.0
-      del self._beside[place]
+  @property
+  def _oldest(self):
+    """Number of the oldest step."""
+    return self.num_added - len(self)
+
+  def _kept(self, observation):
+    """The part of an observation that is kept."""
+    return observation
+
+  def _take(self, places):
+    """The kept observations at places, which may exceed the end."""
+    return self._observations.take(places, axis=0, mode='wrap')
 
   def _led_to(self, places, ends):
-    """What is kept of the observations that steps led to, given their `end`."""
-    observations = self._take(places + self._num_envs)
+    """The kept observations that steps led to, given their `end`."""
+    observations = self._take(places + self.num_envs)
     found = np.flatnonzero(ends)
     for i, place in zip(found.tolist(), places[found].tolist()):
       observations[i] = self._beside[place]

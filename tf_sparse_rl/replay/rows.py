@@ -12,11 +12,7 @@ class Layout:
   """Named columns, side by side."""
 
   def __init__(self, **sizes):
-    """Lays the columns out.
-
-    Args:
-      **sizes: entries of each column, by its name, in order.
-    """
+    """Takes the entries of each column, by its name, in order."""
     self._sizes = sizes
     ends = np.cumsum(list(sizes.values())).tolist()
     self._places = {
@@ -51,68 +47,46 @@ class Layout:
 
 
 def step(observation_size, action_size):
-  """The layout of an env step as a ring keeps it.
+  """The layout of an env step in a ring; `ring.Ring` says what `end` is.
 
   Args:
     observation_size: entries of an observation; 0 if it is kept elsewhere.
     action_size: entries of an action; 1 for a discrete one.
-
-  Returns:
-    Layout of observation, action, reward, discount and end; `ring.Ring` says
-    what `end` is.
   """
-  return Layout(**_taken(observation_size, action_size), end=1)
+  return Layout(
+    observation=observation_size,
+    action=action_size,
+    reward=1,
+    discount=1,
+    end=1,
+  )
 
 
-def transition(env_spec):
-  """The layout of a transition as agents with a replay train on it.
-
-  Args:
-    env_spec: an EnvSpec with flat observations.
-
-  Returns:
-    Layout of observation, action, reward, discount and next_observation.
-  """
-  size = env_spec.observation_size
-  taken = _taken(size, env_spec.action_size)
-  return Layout(**taken, next_observation=size)
+def transition(env_spec, **more):
+  """The layout of a transition as agents with a replay train on it."""
+  return Layout(
+    observation=env_spec.observation_size,
+    action=env_spec.action_size,
+    reward=1,
+    discount=1,
+    next_observation=env_spec.observation_size,
+    **more,
+  )
 
 
 def rollout(env_spec):
   """The layout of a transition in a rollout, and in a file of a checkpoint.
 
-  Args:
-    env_spec: an EnvSpec with flat observations.
-
-  Returns:
-    Layout of a `transition`, and `over`: 1 if it is the last of its episode,
-    else 0.
+  `over` is 1 if it is the last of its episode, else 0.
   """
-  size = env_spec.observation_size
-  taken = _taken(size, env_spec.action_size)
-  return Layout(**taken, next_observation=size, over=1)
-
-
-def _taken(observation_size, action_size):
-  """Sizes of the columns that all layouts begin with."""
-  return {
-    'observation': observation_size,
-    'action': action_size,
-    'reward': 1,
-    'discount': 1,
-  }
+  return transition(env_spec, over=1)
 
 
 def prepared_rollout(env_spec, num_parameters):
   """The layout of an env step as PPO trains on it.
 
-  Args:
-    env_spec: see `transition`.
-    num_parameters: of the policy's distribution when it acted.
-
-  Returns:
-    Layout of observation, normalised; action, returns, advantage, value and
-    parameters.
+  The observation is normalised; the parameters are those of the policy's
+  distribution when it acted.
   """
   return Layout(
     observation=env_spec.observation_size,

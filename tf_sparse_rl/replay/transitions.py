@@ -17,20 +17,14 @@ class Replay(ring.Ring):
   episode.
   """
 
-  def __init__(
-    self,
-    capacity,
-    env_spec,
-    num_envs=1,
-    returns=n_step.ONE_STEP,
-  ):
+  def __init__(self, capacity, env_spec, num_envs=1, returns=n_step.ONE_STEP):
     """Allocates the ring.
 
     Args:
       capacity: transitions; the oldest is overwritten.
       env_spec: an EnvSpec with flat observations.
       num_envs: environments that add in turn.
-      returns: how rewards are drawn; they are kept as they are.
+      returns: see `ring.Ring`.
 
     Raises:
       ValueError: if no transition would ever be whole.
@@ -41,11 +35,10 @@ class Replay(ring.Ring):
         f'Expected a capacity of at least {smallest} transitions for '
         f'n_step={returns.n_step}, num_envs={num_envs}. Received: {capacity}.'
       )
-    sizes = env_spec.observation_size, env_spec.action_size
-    super().__init__(capacity, num_envs, rows_lib.step(*sizes))
+    layout = rows_lib.step(env_spec.observation_size, env_spec.action_size)
+    super().__init__(capacity, num_envs, layout, returns)
     self._transition = rows_lib.transition(env_spec)
     self._rollout = rows_lib.rollout(env_spec)
-    self._returns = returns
 
   @property
   def row_size(self):
@@ -54,29 +47,13 @@ class Replay(ring.Ring):
 
   @property
   def drawable(self):
-    """Range of the numbers of the transitions that are whole.
-
-    All that it holds but the newest `n_step - 1` of an environment: what they
-    lead to is not here yet.
-    """
-    newest = (self._returns.n_step - 1) * self._num_envs
-    return range(self._oldest, max(self._oldest, self._added - newest))
+    newest = (self._returns.n_step - 1) * self.num_envs
+    return range(self._oldest, max(self._oldest, self.num_added - newest))
 
   def sample(self, batch_size, rng):
-    """Draws transitions uniformly, with replacement.
-
-    Args:
-      batch_size: number of rows.
-      rng: NumPy generator.
-
-    Returns:
-      float32 `[batch_size, row_size]`, a copy.
-    """
+    """Draws rows uniformly, with replacement: float32 `[batch, row_size]`."""
     if self._returns.n_step > 1:
-      numbers = self.drawable
-      return self.transitions(
-        rng.integers(numbers.start, numbers.stop, size=batch_size)
-      )
+      return super().sample(batch_size, rng)
     rows = self._one_step(rng.integers(len(self), size=batch_size))
     if self._returns.clip_rewards:
       reward = rows[:, self._transition['reward']]
@@ -84,39 +61,19 @@ class Replay(ring.Ring):
     return rows
 
   def transitions(self, numbers):
-    """Transitions by number, counted from the first that was ever added.
-
-    Args:
-      numbers: int64 `[batch]`, all of them `drawable`.
-
-    Returns:
-      float32 `[batch, row_size]`, a copy.
-    """
+    """Rows of transitions by number, float32 `[batch, row_size]`."""
     steps = self._steps.take(numbers % self.capacity, axis=0)
+    columns = self._layout.split(steps)
     reward, discount, last = self._returns.of(self, numbers)
-    next_observation = self._led_to(
+    columns['reward'] = reward[:, np.newaxis]
+    columns['discount'] = discount[:, np.newaxis]
+    columns['next_observation'] = self._led_to(
       last % self.capacity, self.column('end', last)
     )
-    return self._transition.join(
-      **{
-        **self._layout.split(steps),
-        'reward': reward[:, np.newaxis],
-        'discount': discount[:, np.newaxis],
-        'next_observation': next_observation,
-      }
-    )
+    return self._transition.join(**columns)
 
   def rows(self, begin, end):
-    """Env steps by number, counted from the first that was ever added.
-
-    Args:
-      begin: number of the first; it must still be there.
-      end: number after the last.
-
-    Returns:
-      float32 `[end - begin, entries]`, a copy, see `rows.rollout`; rewards as
-      they came.
-    """
+    """Rows of `rows.rollout` by number, rewards as they came."""
     rows = np.empty((end - begin, self._rollout.size), np.float32)
     for i in range(0, len(rows), _BLOCK):
       block = rows[i : i + _BLOCK]
@@ -132,16 +89,15 @@ class Replay(ring.Ring):
     return np.concatenate([steps[:, :-1], next_observation], axis=1)
 
   def _take(self, places):
-    """Takes whole rows first, which is faster than entries of them."""
+    # Whole rows first, which is faster than entries of them.
     steps = self._steps.take(places, axis=0, mode='wrap')
     return steps[:, self._layout['observation']]
 
   def _load(self, begin, rows):
-    """Takes over a segment of `rows`, with or without `over`; see Ring."""
     rows = self._with_over(rows)
     numbers = np.arange(begin, begin + len(rows))
     columns = self._rollout.split(rows)
-    is_newest = numbers >= self._added - self._num_envs
+    is_newest = numbers >= self.num_added - self.num_envs
     ends = columns['over'][:, 0]
     ends = np.where(is_newest & (ends == 0), ring.NEWEST, ends)
     places = numbers % self.capacity
@@ -165,8 +121,23 @@ class Replay(ring.Ring):
     # At the end of a segment it is not known, and 1 is never wrong: then the
     # next observation is kept.
     over = np.ones((len(rows), 1), np.float32)
-    now, later = slice(-self._num_envs), slice(self._num_envs, None)
+    now, later = slice(-self.num_envs), slice(self.num_envs, None)
     moved = columns['next_observation'][now] != columns['observation'][later]
     terminated = columns['discount'][now] == 0
     over[now] = terminated | moved.any(axis=1, keepdims=True)
     return np.concatenate([rows, over], axis=1)
+
+
+class Rollout(Replay):
+  """The latest env steps in order, for agents that learn from them once.
+
+  Its rows are those of `rows.rollout`, of environments in turn.
+  """
+
+  @property
+  def row_size(self):
+    return self._rollout.size
+
+  def latest(self):
+    """All of its rows, the oldest first; it must be full."""
+    return self.rows(self.num_added - self.capacity, self.num_added)

@@ -9,7 +9,6 @@ are new, and names those it needs. Nothing in here is code.
 
 import hashlib
 import json
-import os
 import pathlib
 import shutil
 
@@ -68,14 +67,13 @@ class Checkpoints:
     temporary = self._path / f'{target.name}.tmp'
     temporary.mkdir()
     self._variables.write(str(temporary / 'agent'))
-    _write_json(temporary / 'state.json', state)
+    files.write_json(temporary / 'state.json', state)
     hashes = {p.name: _sha256(p) for p in sorted(temporary.iterdir())}
     for name in hashes:
       files.sync(temporary / name)
     files.sync(temporary)
     temporary.rename(target)
     files.sync(self._path)
-    # The mark of a complete checkpoint.
     manifest = {
       'format': _FORMAT,
       'env_step': env_step,
@@ -85,9 +83,8 @@ class Checkpoints:
       'segments': self._segments,
     }
     manifest['sha256'] = _sha256_of_json(manifest)
-    _write_json(target / 'manifest.tmp', manifest)
-    (target / 'manifest.tmp').rename(target / 'manifest.json')
-    files.sync(target)
+    # The mark of a complete checkpoint.
+    files.write_json(target / 'manifest.json', manifest)
     self._remove_old()
 
   def restore(self, log=print):
@@ -146,12 +143,8 @@ class Checkpoints:
     if begin == end:
       return
     name = f'replay_{begin:012d}_{end:012d}.npy'
-    temporary = self._path / 'replay.tmp'
-    with open(temporary, 'wb') as file:
+    with files.replacing(self._path / name) as file:
       np.save(file, self._buffer.rows(begin, end), allow_pickle=False)
-      file.flush()
-      os.fsync(file.fileno())
-    temporary.rename(self._path / name)
     segment = {'name': name, 'begin': begin, 'end': end}
     segment['sha256'] = _sha256(self._path / name)
     oldest = end - self._buffer.capacity
@@ -272,13 +265,6 @@ def _read_manifest(path):
 def _read_rows(path):
   with open(path, 'rb') as file:
     return np.lib.format.read_array(file, allow_pickle=False)
-
-
-def _write_json(path, values):
-  with open(path, 'w', encoding='utf-8') as file:
-    json.dump(values, file)
-    file.flush()
-    os.fsync(file.fileno())
 
 
 def _sha256(path):

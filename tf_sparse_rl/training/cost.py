@@ -1,4 +1,4 @@
-"""What a run costs: parameters, FLOPs and memory."""
+"""The cost of a run: parameters, FLOPs and memory."""
 
 import resource
 import sys
@@ -7,42 +7,24 @@ from tf_sparse_rl import sparsity
 
 
 def total(agent):
-  """Counts all networks that are trained.
+  """The `LayerCount` of all networks that are trained.
 
-  Args:
-    agent: a `base.Agent`.
-
-  Returns:
-    A `LayerCount`; both critics count, targets do not, as in the paper.
+  Both critics count, targets do not, as in the paper.
   """
   return _total(list(agent.networks.values()))
 
 
 def inference_flops(agent):
-  """FLOPs of one greedy action, zeros left out.
-
-  Args:
-    agent: a `base.Agent`.
-
-  Returns:
-    int.
-  """
+  """FLOPs of one greedy action, zeros left out, an int."""
   return _total(agent.policy_layers).flops
 
 
 def train_step_flops(agent, batch_size):
-  """FLOPs of one train step with the masks as they are, zeros left out.
+  """FLOPs of one train step with the masks as they are, zeros left out, an int.
 
   What the algorithm needs: the masked path multiplies the zeros too.
   The dense gradients of RigL's mask updates, one in hundreds of train steps,
   are left out, as are optimizers and losses.
-
-  Args:
-    agent: a `base.Agent`.
-    batch_size: transitions of a batch.
-
-  Returns:
-    int.
   """
   return batch_size * sum(
     agent.train_passes[name] * _total([network]).flops
@@ -73,11 +55,7 @@ def train_flops(results):
 
 
 def peak_memory_mib():
-  """The most memory this process has had, in MiB.
-
-  Returns:
-    float.
-  """
+  """The most memory this process has had, in MiB, a float."""
   kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
   unit = 1 if sys.platform == 'darwin' else 1024
   return round(kilobytes * unit / 2**20, 1)

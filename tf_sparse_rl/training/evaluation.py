@@ -22,7 +22,7 @@ class Evaluator:
   """Plays episodes side by side, so that one graph call acts in all."""
 
   def __init__(self, environments, epsilon=0.0, num_env_steps=0):
-    """Takes the environments.
+    """Keeps what is asked for.
 
     Args:
       environments: list of Environments, of one kind; each plays an episode.
@@ -45,8 +45,7 @@ class Evaluator:
       stop: asked now and then whether to give up.
 
     Returns:
-      Returns, in the order in which the episodes began, or None if it was
-      given up.
+      Returns in the order of the episodes' starts; None if it was given up.
     """
     seeds = rng.integers(2**31, size=len(self._envs))
     observations = np.stack(
@@ -84,7 +83,7 @@ def evaluate_with_noise(environments, act, stds, seed, epsilon=0.0):
   """Plays episodes from the same starts at each level of noise.
 
   Args:
-    environments: list of Environments of one kind, one an episode.
+    environments: see Evaluator.
     act: see `Evaluator.evaluate`.
     stds: standard deviations of the noise in observations: of images in levels
       of grey; of flat observations as multiples of each entry's own standard

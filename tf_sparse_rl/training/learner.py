@@ -37,14 +37,11 @@ class Learner:
     return _compile(self._agent.act, self._observations, self._noise)
 
   def act(self, observations, noise):
-    """Actions for collection.
+    """Actions for collection, a NumPy array `[num_envs, ...]`.
 
     Args:
       observations: `[num_envs, ...]`.
       noise: float32 `[num_envs, noise_size]`.
-
-    Returns:
-      NumPy array, `[num_envs, ...]`.
     """
     return self._act(tf.constant(observations), tf.constant(noise)).numpy()
 
@@ -69,10 +66,10 @@ class ReplayLearner(Learner):
     """Compiles the functions, for the strategy in whose scope this is called.
 
     Args:
-      agent: see Learner.
-      batch_size: see Learner.
+      agent: a `base.Agent`.
+      batch_size: transitions of a batch.
       row: spec of one transition that is trained on: a TensorSpec, or a nest.
-      observation: see Learner.
+      observation: TensorSpec of one observation.
       jit: whether XLA compiles the train step. It would compile what acts anew
         for each number of observations.
     """
@@ -91,36 +88,15 @@ class ReplayLearner(Learner):
     self._train_step = _TrainStep(agent, train_and_act, specs, jit)
 
   def draw(self, buffer, rng):
-    """A batch as the next train step gets one.
-
-    Args:
-      buffer: what `replay.make` made.
-      rng: NumPy generator.
-
-    Returns:
-      What it samples.
-    """
+    """A batch as the next train step gets one, by a NumPy generator."""
     return buffer.sample(self._batch_size, rng)
 
   def train_and_act(self, buffer, rng, observations, noise):
-    """One train step, then actions for collection by the new weights.
-
-    Args:
-      buffer: see `draw`.
-      rng: NumPy generator, of the batch.
-      observations: see `act`.
-      noise: see `act`.
-
-    Returns:
-      See `train_on`.
-
-    Raises:
-      FloatingPointError: if the loss is NaN or infinite.
-    """
+    """One train step on a batch drawn from a buffer; see `train_on`."""
     return self.train_on(self.draw(buffer, rng), observations, noise)
 
   def train_on(self, rows, observations, noise):
-    """One train step on given rows; see `train_and_act`.
+    """One train step on given rows, then actions by the new weights.
 
     Args:
       rows: as `draw` returned them.
@@ -142,13 +118,7 @@ class RolloutLearner(Learner):
   """Trains on whole rollouts, in several epochs."""
 
   def __init__(self, agent, config, observation):
-    """Compiles the functions.
-
-    Args:
-      agent: a `base.Agent` with `rollouts`.
-      config: a Config.
-      observation: see Learner.
-    """
+    """Compiles the train step of an agent with `rollouts`; see Learner."""
     super().__init__(agent, config.batch_size, observation)
     rows = tf.TensorSpec([config.batch_size, agent.rollouts.row_size])
     self._train_step = _TrainStep(
@@ -158,30 +128,20 @@ class RolloutLearner(Learner):
     self._snapshot = None  # Of the policy, until it changes.
 
   def act(self, observations, noise):
-    """See Learner; with the policy as it was when training had ended."""
+    """Actions of the policy as it was when training had ended."""
     if self._snapshot is None:
       self._snapshot = self._agent.rollouts.snapshot()
     return self._snapshot(observations, noise)
 
   def draw(self, buffer, rng):
-    """See ReplayLearner; `buffer` is a Rollout that is full."""
+    """A batch of a Rollout that is full, by a NumPy generator."""
     rows = self._agent.rollouts.prepare(buffer.latest())
     return rows[rng.permutation(len(rows))[: self._batch_size]]
 
   def train_and_act(self, buffer, rng, observations, noise):
-    """Trains on a rollout, batch by batch; see ReplayLearner.
+    """Trains on a full Rollout in several epochs; then as ReplayLearner.
 
-    Args:
-      buffer: a Rollout that is full.
-      rng: NumPy generator, of the order in each epoch.
-      observations: see Learner.
-      noise: see Learner.
-
-    Returns:
-      See ReplayLearner; scalars are of the last batch.
-
-    Raises:
-      FloatingPointError: if a loss is NaN or infinite.
+    The generator shuffles each epoch; scalars are those of the last batch.
     """
     collected = buffer.latest()
     rows = self._agent.rollouts.prepare(collected)
@@ -228,15 +188,8 @@ def _row(observation):
 
 
 def _on_replicas(agent):
-  """The train step of an agent, on all replicas if there are several.
-
-  Args:
-    agent: a `base.Agent`.
-
-  Returns:
-    Function of masks_may_change to a function of rows. Not one function of
-    both: calls of a compiled one whose arguments are bound cost more.
-  """
+  """The train step on all replicas: masks_may_change -> (rows -> scalars)."""
+  # Not a function of both: compiled, it costs more where arguments are bound.
   strategy = None
   if tf.distribute.has_strategy():
     strategy = tf.distribute.get_strategy()
@@ -262,15 +215,7 @@ class _TrainStep:
   """A compiled train step, traced with and without updates of masks."""
 
   def __init__(self, agent, function, specs, jit):
-    """Compiles.
-
-    Args:
-      agent: a `base.Agent`.
-      function: of masks_may_change, to a function of what `specs` are of; that
-        returns the scalars, alone or after something else.
-      specs: TensorSpecs, or nests.
-      jit: see Learner.
-    """
+    """Compiles `function(masks_may_change)`, which returns scalars last."""
     self._agent = agent
     optimizers = [o for o in agent.optimizers.values() if o.updates_masks]
     self._due_train_steps = _DueTrainSteps(optimizers)
@@ -288,11 +233,7 @@ class _TrainStep:
     return self._count
 
   def __call__(self, *inputs):
-    """One train step; see `function`.
-
-    Raises:
-      FloatingPointError: if the loss is NaN or infinite.
-    """
+    """One train step; FloatingPointError if the loss is not finite."""
     train = self._compiled[self.count in self._due_train_steps]
     try:
       result = train(*map(_tensors, inputs))

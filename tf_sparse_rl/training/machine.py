@@ -87,30 +87,37 @@ def describe(agent):
     agent: a `base.Agent` whose train step has been traced.
 
   Returns:
-    dict of JSON types: `cpu`, and `backends`, `{network: {backend, and where
-    it was measured masked_ms and native_ms}}` of those with sparse layers.
+    dict of JSON types: `cpu`; `instruction_set` of the native kernels, if they
+    are used or were measured; and `backends`, `{network: {backend, and where
+    all was measured masked_ms and native_ms}}` of those with sparse layers.
   """
-  return {
-    'cpu': library.cpu(),
-    'backends': {
-      name: _backend(network)
-      for name, network in agent.networks.items()
-      if sparsity.sparse_layers(network)
-    },
+  backends = {
+    name: _backend(layers)
+    for name, network in agent.networks.items()
+    if (layers := sparsity.sparse_layers(network))
   }
+  has_kernels = any(each != {'backend': 'masked'} for each in backends.values())
+  own = kernels() if has_kernels else {'cpu': library.cpu()}
+  return {**own, 'backends': backends}
 
 
-def _backend(network):
-  """How the sparse Dense layers of one network are computed."""
-  layers = [layer.operand for layer in sparsity.sparse_layers(network)]
-  layers = [layer for layer in layers if stacks.fits(layer)]
-  if not layers:
-    return {'backend': 'masked'}
-  sparsities = [layer.sparsity for layer in layers]
-  choice = backend.choice(stacks.sizes_of(layers), sparsities)
-  found = {'backend': 'native' if choice.is_native else 'masked'}
-  if choice.masked_ms is not None:
-    found.update(masked_ms=choice.masked_ms, native_ms=choice.native_ms)
+def kernels():
+  """`{'cpu': name, 'instruction_set': that of the native kernels}`."""
+  return {'cpu': library.cpu(), 'instruction_set': library.instruction_set()}
+
+
+def _backend(layers):
+  """How the sparse layers of a network are computed; see `describe`."""
+  choices = [
+    backend.choice(stacks.sizes_of(stack), [layer.sparsity for layer in stack])
+    for stack in stacks.divide([layer.operand for layer in layers])
+    if stacks.fits(stack[0])
+  ]
+  names = {'native' if choice.is_native else 'masked' for choice in choices}
+  found = {'backend': ' and '.join(sorted(names)) or 'masked'}
+  if choices and all(choice.masked_ms is not None for choice in choices):
+    found['masked_ms'] = round(sum(choice.masked_ms for choice in choices), 4)
+    found['native_ms'] = round(sum(choice.native_ms for choice in choices), 4)
   return found
 
 
@@ -121,6 +128,9 @@ def sentence(described):
     text = f'{name} {found["backend"]}'
     if 'masked_ms' in found:
       ratio = found['masked_ms'] / found['native_ms']
-      text += f' (native measured {ratio:.1f} x as fast as masked)'
+      text += f' (native measured {ratio:.2f} x as fast as masked)'
     parts.append(text)
-  return f'Backends: {", ".join(parts)}; {described["cpu"]}.' if parts else ''
+  cpu = described['cpu']
+  if 'instruction_set' in described:
+    cpu += f', {described["instruction_set"]}'
+  return f'Backends: {", ".join(parts)}; {cpu}.' if parts else ''

@@ -1,4 +1,4 @@
-"""What a run counts while it trains: episodes and time."""
+"""Counts of a run while it trains: episodes and time."""
 
 import collections
 import time
@@ -14,12 +14,7 @@ class Episodes:
     self._current = [[0.0, 0] for _ in range(num_envs)]  # return, length
 
   def add(self, step, index=0):
-    """Adds an env step; an episode counts once it is over.
-
-    Args:
-      step: a Step.
-      index: number of the environment that took it.
-    """
+    """Adds a Step of an environment; an episode counts once it is over."""
     current = self._current[index]
     current[0] += step.reward
     current[1] += 1
@@ -40,7 +35,7 @@ class Episodes:
 
   @classmethod
   def from_json(cls, values):
-    """What `to_json` returned."""
+    """The Episodes that `to_json` wrote down."""
     episodes = cls()
     episodes.count = values['count']
     episodes.returns.extend(values['returns'])

@@ -1,4 +1,4 @@
-"""What a run knows besides its agent, its replay and its environment."""
+"""The state of a run besides its agent, replay and environments."""
 
 import dataclasses
 
@@ -42,7 +42,7 @@ class State:
 
   @classmethod
   def from_json(cls, values):
-    """What `to_json` returned."""
+    """The State that `to_json` wrote down."""
     rng = np.random.default_rng()
     rng.bit_generator.state = values['rng']
     actions = np.array(values['actions'])
@@ -60,14 +60,7 @@ class State:
     )
 
   def to_json(self, environments):
-    """All of it, in JSON types; exact, as JSON keeps every float.
-
-    Args:
-      environments: list of Environment, where they are now.
-
-    Returns:
-      dict.
-    """
+    """All of it in JSON types, which keep every float, with the positions."""
     return {
       'env_step': self.env_step,
       'rng': self.rng.bit_generator.state,

@@ -94,13 +94,7 @@ class Summaries:
         tf.summary.scalar(tag, value)
 
   def evaluation(self, env_step, returns, lengths):
-    """Writes one evaluation.
-
-    Args:
-      env_step: env steps so far.
-      returns: list of floats, one an episode.
-      lengths: list of ints, env steps of each episode.
-    """
+    """Writes one evaluation: the return and the env steps of each episode."""
     with self._eval.as_default(step=env_step):
       self._returns(returns, lengths)
     self.flush()

@@ -1,4 +1,4 @@
-"""What a run shows on the terminal: progress, and a table at the end."""
+"""The terminal: progress of a run, and a table at its end."""
 
 import sys
 
@@ -11,11 +11,7 @@ class Progress:
   """A bar on a terminal; elsewhere a line for each evaluation."""
 
   def __init__(self, config):
-    """Starts the bar.
-
-    Args:
-      config: a Config.
-    """
+    """Says what is trained, and starts the bar."""
     print(
       f'{config.label}, seed {config.seed}: {config.num_env_steps:,} env steps'
     )
@@ -33,16 +29,11 @@ class Progress:
       self._bar.close()
 
   def log(self, text):
-    """Prints a line; to be given to the loop."""
+    """Prints a line; to be given to the loop, as `log`."""
     tqdm.tqdm.write(text)
 
   def update(self, env_step, result):
-    """Moves on; to be given to the loop.
-
-    Args:
-      env_step: env steps so far.
-      result: an Evaluation, or None.
-    """
+    """Moves on; to be given to the loop, as `on_progress`."""
     if self._bar is None:
       if result is not None:
         speed = result.env_steps_per_sec
@@ -59,16 +50,7 @@ class Progress:
 
 
 def closing_table(run_dir, agent, summary):
-  """What a finished run says.
-
-  Args:
-    run_dir: its RunDir.
-    agent: a `base.Agent`.
-    summary: its Summary.
-
-  Returns:
-    str of several lines.
-  """
+  """The networks, returns and paths of a finished run, in several lines."""
   results = run_dir.read_results()
   lines = []
   for name, network in agent.networks.items():

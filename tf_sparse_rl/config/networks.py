@@ -1,0 +1,95 @@
+"""Fields of networks: their sizes and weight decay."""
+
+from tf_sparse_rl.config.presets import ByNetwork, Same, Value
+from tf_sparse_rl.config.rows import SPARSITY, WIDTH, Range, Record, record, row
+
+OWN_SPARSITY = Same('sparsity', 'section 3: each network by itself')
+OWN_WIDTH = Same('width', 'code: one width unless two are given')
+
+
+@record
+class Network(Record):
+  """Sizes of networks."""
+
+  hidden_units: tuple[int, ...] | None = row(
+    'units of each hidden Dense layer',
+    dqn=ByNetwork(
+      mlp=Value((512, 512), 'table 6'), images=Value((512,), 'table 7')
+    ),
+    sac=Value((256, 256), 'table 8'),
+    ppo=Value((64, 64), 'table 9'),
+  )
+  width: float = row(
+    'multiplies hidden_units, and channels of convolutions', WIDTH, default=1.0
+  )
+  match_sparsity: float = row(
+    'dense: width as large as this sparsity leaves', SPARSITY, default=0.0
+  )
+  weight_decay: float | None = row(
+    'L2 in the loss: weight_decay * sum(w^2)',
+    Range(0, 1e6, 'a weight decay of at least 0'),
+    dqn=ByNetwork(
+      mlp=Value(1e-6, 'table 1; hidden kernels only, as in the code'),
+      images=Value(0.0, 'table 4'),
+      impala_resnet=Value(
+        5e-6, 'table 5: 1e-5, of which the code takes half; all kernels'
+      ),
+    ),
+    sac=Value(
+      1e-4,
+      'table 2; all kernels, halved for the critics with their loss, as in the '
+      'code',
+      methods={'rigl': 1e-6},
+    ),
+    ppo=Value(
+      1e-6, 'table 3; all kernels', methods={'static': 0.0, 'rigl': 1e-4}
+    ),
+  )
+
+  def check(self):
+    """Checks sizes, and match_sparsity, which sets those of all networks."""
+    self.require(
+      self.hidden_units and all(1 <= n <= 10**6 for n in self.hidden_units),
+      'hidden_units from 1 to 1000000, as in 512,512',
+      'hidden_units',
+    )
+    if not self.match_sparsity:
+      return
+    self.require(
+      self.method == 'dense',
+      'method=dense with match_sparsity: it makes a dense network as small as '
+      'a sparse one',
+      received=f'method={self.method!r}',
+    )
+    widths = {self.actor_width, self.critic_width, self.value_width}
+    self.require(
+      not self.actor_parameter_share and widths <= {None, self.width},
+      'match_sparsity without actor_parameter_share or widths of single '
+      'networks: it sets all widths',
+      *('actor_parameter_share', 'actor_width', 'critic_width', 'value_width'),
+    )
+
+
+@record
+class Actor(Record):
+  """The actor's size."""
+
+  actor_sparsity: float | None = row(
+    'fraction of zeros of the actor; 0 is dense',
+    SPARSITY,
+    sac=OWN_SPARSITY,
+    ppo=OWN_SPARSITY,
+  )
+  actor_width: float | None = row(
+    'width of the actor', WIDTH, sac=OWN_WIDTH, ppo=OWN_WIDTH
+  )
+
+
+@record
+class Critic(Record):
+  """The size of the critics, which are alike."""
+
+  critic_sparsity: float | None = row(
+    'fraction of zeros of each critic; 0 is dense', SPARSITY, sac=OWN_SPARSITY
+  )
+  critic_width: float | None = row('width of each critic', WIDTH, sac=OWN_WIDTH)
