@@ -14,32 +14,83 @@ from absl import flags
 
 from tf_sparse_rl import flags as run_flags
 from tf_sparse_rl import quiet
+from tf_sparse_rl.benchmarks import in_turn
+from tf_sparse_rl.sweeps import local_engine
+
+_WHAT = (
+  *('training', 'sparsity', 'dense_layer', 'mask_update', 'checkpoint'),
+  *('diagnostics', 'sweep'),
+)
 
 
 def main(argv):
   """Measures what the flags ask for."""
   del argv
-  options = flags.FLAGS
+  try:
+    print(json.dumps(_measure(flags.FLAGS), indent=2))
+  except (
+    ValueError,
+    in_turn.CandidateError,
+    local_engine.EngineError,
+  ) as error:
+    raise run_flags.UserError(str(error)) from error
+
+
+def _measure(options):
+  """The figures, a dict of JSON types."""
   if options.what == 'sweep':
+    from tf_sparse_rl.benchmarks import sweep
+
     # Whole runs, as they come: evaluations are timed too.
-    print(json.dumps(_sweep(options.rounds), indent=2))
-    return
+    run_flags.config_from_flags()
+    return sweep.measure(run_flags.values_from_flags(), options.rounds)
   config = _config(options.warmup_env_steps)
   _check_figure(config, options)
+  if options.what == 'training' and (options.methods or options.peers):
+    return in_turn.measure(_commands(config, options), options.rounds)
+  peers = _peer_commands(config, options) if options.what == 'sparsity' else {}
+  # Imported late: mistakes come first.
+  quiet.silence()
+  from tf_sparse_rl.benchmarks import dense_layer
+  from tf_sparse_rl.training import machine
+
   if options.what == 'mask_update':
-    result = _mask_update(options.rounds)
-  elif options.what in ('sparsity', 'dense_layer'):
-    result = _native(config, options)
-  elif options.what == 'training' and (options.methods or options.peers):
-    result = _in_turn(config, options)
-  else:
-    result = _of_this_run(config, options)
-  print(json.dumps(result, indent=2))
+    return dense_layer.measure_mask_update(options.rounds)
+  if options.what in ('sparsity', 'dense_layer'):
+    config = dataclasses.replace(config, backend='native')
+  with machine.configure(config).scope():
+    return _measure_here(config, options, peers)
+
+
+def _measure_here(config, options, peers):
+  """The figures of what is timed in this process."""
+  from tf_sparse_rl.benchmarks import (
+    checkpoint,
+    dense_layer,
+    diagnosis,
+    sparsities,
+    training,
+  )
+  from tf_sparse_rl.training import machine
+
+  if options.what == 'dense_layer':
+    result = dense_layer.measure_train_step(options.rounds)
+    return {**result, 'machine': machine.kernels()}
+  if options.what == 'checkpoint':
+    return checkpoint.measure(config, options.rounds)
+  if options.what == 'diagnostics':
+    return diagnosis.measure(config, options.warmup_env_steps, options.rounds)
+  if options.what == 'training':
+    return training.measure(config, options.warmup_env_steps)
+  result = sparsities.measure(config, peers, options.rounds)
+  if options.figure:
+    sparsities.draw(result, options.figure)
+  return {**result, 'machine': machine.kernels()}
 
 
 def _config(warmup):
   """The run, long enough to measure; collection at random is warm-up."""
-  if _agent() == 'ppo':
+  if run_flags.values_from_flags().get('agent') == 'ppo':
     # Whole rollouts: as many are trained on as are collected.
     defaults = {'num_env_steps': warmup + 6 * 2048}
   else:
@@ -62,72 +113,18 @@ def _config(warmup):
   )
 
 
-def _agent():
-  """The agent that flags or a config file name, or None."""
-  try:
-    return run_flags.values_from_flags().get('agent')
-  except ValueError as error:
-    raise run_flags.UserError(str(error)) from error
-
-
-def _of_this_run(config, options):
-  """Measures the run, or its checkpoints, in this process."""
-  quiet.silence()
-  from tf_sparse_rl.benchmarks import checkpoint, diagnosis, training
-  from tf_sparse_rl.training import machine
-
-  try:
-    with machine.configure(config).scope():
-      if options.what == 'checkpoint':
-        return checkpoint.measure(config, options.rounds)
-      warmup = options.warmup_env_steps
-      if options.what == 'diagnostics':
-        return diagnosis.measure(config, warmup, options.rounds)
-      return training.measure(config, warmup)
-  except ValueError as error:
-    raise run_flags.UserError(str(error)) from error
-
-
-def _mask_update(rounds):
-  quiet.silence()
-  from tf_sparse_rl.benchmarks import mask_update
-
-  return mask_update.measure(rounds)
-
-
-def _sweep(rounds):
-  from tf_sparse_rl.benchmarks import sweep
-  from tf_sparse_rl.sweeps import local_engine
-
-  run_flags.config_from_flags()
-  try:
-    return sweep.measure(run_flags.values_from_flags(), rounds)
-  except local_engine.EngineError as error:
-    raise run_flags.UserError(str(error)) from error
-
-
-def _in_turn(config, options):
-  from tf_sparse_rl.benchmarks import in_turn
-
+def _commands(config, options):
+  """{name: command} of --methods and --peers."""
   ours = ('--methods', '--method', '--peers', '--rounds')
-  arguments = [
-    argument
-    for argument in sys.argv[1:]
-    if argument.partition('=')[0] not in ours
-  ]
+  arguments = [a for a in sys.argv[1:] if a.partition('=')[0] not in ours]
+  command = [sys.executable, '-m', 'tf_sparse_rl.benchmark', *arguments]
   methods = options.methods or [config.method]
-  commands = {m: in_turn.our_command(arguments, m) for m in methods}
-  commands.update(_peer_commands(config, options))
-  try:
-    return in_turn.measure(commands, options.rounds)
-  except in_turn.CandidateError as error:
-    raise run_flags.UserError(str(error)) from error
+  commands = {m: [*command, f'--method={m}'] for m in methods}
+  return {**commands, **_peer_commands(config, options)}
 
 
 def _peer_commands(config, options):
   """{name: command} of --peers."""
-  from tf_sparse_rl.benchmarks import in_turn
-
   commands = {}
   if options.peers and (
     config.num_envs > 1
@@ -175,44 +172,10 @@ def _check_figure(config, options):
     )
 
 
-def _native(config, options):
-  """Times what the C++ kernels do, against the masked path."""
-  peers = _peer_commands(config, options)
-  quiet.silence()
-  from tf_sparse_rl.benchmarks import dense_layer, in_turn, sparsities
-  from tf_sparse_rl.training import machine
-
-  try:
-    machine.configure(dataclasses.replace(config, backend='native'))
-    if options.what == 'dense_layer':
-      result = dense_layer.measure(options.rounds)
-    else:
-      result = sparsities.measure(config, peers, options.rounds)
-    result['machine'] = machine.kernels()
-  except (ValueError, in_turn.CandidateError) as error:
-    raise run_flags.UserError(str(error)) from error
-  if options.figure:
-    sparsities.draw(result, options.figure)
-  return result
-
-
 def run():
   """Entry point of the command."""
   run_flags.define_run_flags()
-  flags.DEFINE_enum(
-    'what',
-    'training',
-    [
-      'training',
-      'sparsity',
-      'dense_layer',
-      'mask_update',
-      'checkpoint',
-      'diagnostics',
-      'sweep',
-    ],
-    'What to measure.',
-  )
+  flags.DEFINE_enum('what', 'training', _WHAT, 'What to measure.')
   flags.DEFINE_integer(
     'warmup_env_steps', 1000, 'Env steps before the clock starts.', 20
   )

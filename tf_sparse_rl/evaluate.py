@@ -14,9 +14,6 @@ from tf_sparse_rl import flags as run_flags
 from tf_sparse_rl import quiet
 from tf_sparse_rl import runs as runs_lib
 
-_IMAGES = 'levels of grey'
-_FLAT = "multiples of each entry's own"
-
 
 def main(argv):
   """Plays episodes, prints their returns and, if asked, films one."""
@@ -87,17 +84,27 @@ def _evaluate(config, run_dir, stds, options):
     'epsilon': epsilon,
   }
   if stds:
+    from tf_sparse_rl.report import panels
+
     outcomes = evaluation.evaluate_with_noise(
       environments, act, stds, options.seed, epsilon, limit
     )
-    unit = _IMAGES if environments[0].spec.observation_shape else _FLAT
+    is_image = environments[0].spec.observation_shape
+    unit = 'levels of grey' if is_image else "multiples of each entry's own"
     levels = [
       runs_lib.NoiseLevel(noise_std=std, **_statistics(outcome))
       for std, outcome in zip(stds, outcomes)
     ]
-    result['noise'] = [level.to_json() for level in levels]
-    result['noise_std_in'] = unit
-    result['figure'] = _write_noise(run_dir, config, levels, unit)
+    figure = panels.noise_of_one_policy(
+      f'{config.label}, seed {config.seed}',
+      config.method,
+      stds,
+      [outcome.returns for outcome in outcomes],
+      unit,
+    )
+    path = str(run_dir.write_noise(levels, figure))
+    shown = [level.to_json() for level in levels]
+    result.update(noise=shown, noise_std_in=unit, figure=path)
   else:
     evaluator = evaluation.Evaluator(
       environments, epsilon, max_episode_env_steps=limit
@@ -123,20 +130,6 @@ def _statistics(outcome):
     'return_max': max(returns),
     'returns': returns,
   }
-
-
-def _write_noise(run_dir, config, levels, unit):
-  """Writes the levels and their figure; returns the path of the latter."""
-  from tf_sparse_rl.report import noise_figure
-
-  figure = noise_figure.draw(
-    f'{config.label}, seed {config.seed}',
-    config.method,
-    [level.noise_std for level in levels],
-    [level.returns for level in levels],
-    unit,
-  )
-  return str(run_dir.write_noise(levels, figure))
 
 
 def run():

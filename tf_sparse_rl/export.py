@@ -55,38 +55,30 @@ def main(argv):
     raise run_flags.UserError(
       f'Writing to {options.out} failed: {error}.'
     ) from error
-  _print(rows, num_observations)
+  from tf_sparse_rl.exporting import report
+
+  print(f'Agrees with Keras on {num_observations} observations.\n')
+  print(report.table(rows))
+  print()
+  for row in rows:
+    print(report.conclusion(row))
 
 
 def _export(config, policy_path, out):
-  """Exports all formats or none.
-
-  Returns:
-    List of report.Row; the number of observations that they agree on.
-  """
+  """Exports all formats or none: (report.Rows, number of observations)."""
   from tf_sparse_rl import sparsity
   from tf_sparse_rl.exporting import acceptance, formats, policy
 
   sparsity.set_backend('masked')
   greedy = policy.of_run(config, policy_path)
   is_image = greedy.observation_spec.shape.rank > 2
-  observations = acceptance.play(
-    config,
-    greedy,
-    _NUM_IMAGES if is_image else _NUM_OBSERVATIONS,
-    seed=0,
-  )
+  count = _NUM_IMAGES if is_image else _NUM_OBSERVATIONS
+  observations = acceptance.play(config, greedy, count, seed=0)
   out.mkdir(parents=True, exist_ok=True)
   # Beside the files that it is to become: renamed, never half there.
   with tempfile.TemporaryDirectory(dir=out, prefix='.') as staging:
     rows = [
-      _export_one(
-        name,
-        formats.FORMATS[name],
-        greedy,
-        observations,
-        pathlib.Path(staging),
-      )
+      _export_one(name, greedy, observations, pathlib.Path(staging))
       for name in dict.fromkeys(flags.FLAGS.format)
     ]
     for row in rows:
@@ -95,13 +87,14 @@ def _export(config, policy_path, out):
   return rows, len(observations)
 
 
-def _export_one(name, kind, policy, observations, staging):
+def _export_one(name, policy, observations, staging):
   """Writes, compares and measures one format; a report.Row."""
   import numpy as np
 
-  from tf_sparse_rl.exporting import acceptance, report
+  from tf_sparse_rl.exporting import acceptance, formats, report
   from tf_sparse_rl.sparsity import layers
 
+  kind = formats.FORMATS[name]
   path = staging / kind.file_name
   kind.save(policy, path)
   try:
@@ -130,16 +123,6 @@ def _export_one(name, kind, policy, observations, staging):
     sparse_microseconds=microseconds[0] if kind.save_dense else None,
     difference=off,
   )
-
-
-def _print(rows, num_observations):
-  from tf_sparse_rl.exporting import report
-
-  print(f'Agrees with Keras on {num_observations} observations.\n')
-  print(report.table(rows))
-  print()
-  for row in rows:
-    print(report.conclusion(row))
 
 
 def run():

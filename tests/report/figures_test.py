@@ -9,10 +9,9 @@ from tf_sparse_rl.report import catalogue, drawing, figures, panels
 
 @pytest.fixture(autouse=True)
 def settings():
-  """Figures are made as for a report, and are gone after the test."""
+  """Figures are made as for a report."""
   with drawing.settings():
     yield
-  drawing.plt.close('all')
 
 
 def _line(axis, label):

@@ -3,14 +3,14 @@
 import pytest
 
 from tests.report import studies
-from tf_sparse_rl.report import paper_tables
+from tf_sparse_rl.report import result_tables
 
 
 def test_returns_beside_the_paper_by_hand(tmp_path, read_study):
   studies.make_seeds(tmp_path, 'Acrobot-v1', -91.25, method='rigl')
   studies.make_seeds(tmp_path, 'Acrobot-v1', -60.3, method='dense')
   studies.make_seeds(tmp_path, 'CartPole-v1', 400.0, method='dense')
-  table = paper_tables.beside_the_paper(read_study(tmp_path))
+  table = result_tables.beside_the_paper(read_study(tmp_path))
   assert studies.column(table, 'environment') == ['Acrobot-v1'] * 2 + [
     'CartPole-v1'
   ]
@@ -37,7 +37,7 @@ def test_iqms_beside_the_paper_need_its_environments(tmp_path, read_study):
   for env_name, value in full.items():
     studies.make_seeds(tmp_path, env_name, value, agent='sac', method='dense')
   study = read_study(tmp_path)
-  table = paper_tables.iqm_beside_the_paper(study)
+  table = result_tables.iqm_beside_the_paper(study)
   [ours], [paper] = (
     studies.column(table, 'ours'),
     studies.column(table, 'paper'),
@@ -47,16 +47,16 @@ def test_iqms_beside_the_paper_need_its_environments(tmp_path, read_study):
   assert studies.column(table, 'difference') == [pytest.approx(-0.117)]
   for path in tmp_path.glob('Ant-v5-*/config.json'):
     path.unlink()
-  assert paper_tables.iqm_beside_the_paper(read_study(tmp_path)) is None
+  assert result_tables.iqm_beside_the_paper(read_study(tmp_path)) is None
 
 
 def test_nothing_of_the_paper_no_table(tmp_path, read_study):
   studies.make_seeds(tmp_path, 'CartPole-v1', 400.0, sparsity=0.12)
-  assert paper_tables.beside_the_paper(read_study(tmp_path)) is None
+  assert result_tables.beside_the_paper(read_study(tmp_path)) is None
 
 
 def test_other_allocations_are_not_the_papers(dqn_study):
-  table = paper_tables.beside_the_paper(dqn_study)
+  table = result_tables.beside_the_paper(dqn_study)
   methods = studies.column(table, 'method')
   assert 'Static' in methods
   # One at 0.8; the paper has RigL there, and shows none of Acrobot at 0.95.

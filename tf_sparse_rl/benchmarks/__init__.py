@@ -1,1 +1,1 @@
-"""What the `benchmark` command measures."""
+"""Measurements of speed, for the command `benchmark`."""

@@ -26,7 +26,7 @@ def measure(config, rounds):
     Dict of JSON types; seconds, and milliseconds of the draw of a batch.
   """
   env = envs.make(config)
-  agent = registry.build(config, env.spec).agent
+  agent = registry.build(config, env.spec)
   buffer = replay.make(config, env.spec)
   _add(buffer, env, buffer.capacity)
   rng = seeds.generator(0, seeds.Stream.MEASUREMENT)
@@ -34,7 +34,7 @@ def measure(config, rounds):
     lambda: buffer.sample(config.batch_size, rng), _DRAWS
   )
   with tempfile.TemporaryDirectory() as path:
-    keeper = checkpoints.Checkpoints(path, agent, buffer)
+    keeper = checkpoints.Checkpoints(path, agent.saved, buffer)
     now = state.State.begin(config)
     env.restore(now.positions[0])
     now.actions = np.array([env.random_action(rng)])
@@ -49,7 +49,7 @@ def measure(config, rounds):
       )
       _add(buffer, env, config.checkpoint_period)
     begin = time.perf_counter()
-    checkpoints.Checkpoints(path, agent, buffer).restore()
+    checkpoints.Checkpoints(path, agent.saved, buffer).restore()
     restore_seconds = time.perf_counter() - begin
   return {
     'transitions': buffer.capacity,

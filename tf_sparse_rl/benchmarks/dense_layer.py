@@ -1,4 +1,7 @@
-"""Times the Nature CNN's dense layer: a train step, masked and native."""
+"""Times the Nature CNN's dense layer: a train step, and a RigL mask update."""
+
+import os
+import time
 
 import tensorflow as tf
 
@@ -6,11 +9,44 @@ from tf_sparse_rl import seeds, sparsity
 from tf_sparse_rl.benchmarks import in_turn
 from tf_sparse_rl.native import backend
 
+# 11 x 11 x 64 features.
 _INPUTS, _UNITS, _BATCH, _SPARSITY = 7744, 512, 32, 0.9
 
 
-def measure(rounds, calls=20):
-  """Times a train step of the layer alone, in turn.
+def measure_mask_update(rounds):
+  """Times one RigL mask update of the layer's four million weights.
+
+  Args:
+    rounds: how often.
+
+  Returns:
+    Dict of JSON types; seconds of each round.
+  """
+  layer = tf.keras.layers.Dense(_UNITS)
+  [layer] = sparsity.sparsify([layer], input_shape=[None, _INPUTS])
+  gradient = tf.random.stateless_normal(layer.mask.shape, [0, 1])
+  state = sparsity.updaters.KernelState(layer.kernel, layer.mask, gradient)
+  updater = sparsity.RigL(drop_fraction=0.3)
+
+  @tf.function
+  def update():
+    return updater.new_mask(state, 0.9, tf.constant(0, tf.int64), 0)
+
+  update()
+  seconds = []
+  for _ in range(rounds):
+    begin = time.perf_counter()
+    update()
+    seconds.append(round(time.perf_counter() - begin, 4))
+  return {
+    'weights': _INPUTS * _UNITS,
+    'cores': len(os.sched_getaffinity(0)),
+    'seconds': seconds,
+  }
+
+
+def measure_train_step(rounds, calls=20):
+  """Times a train step of the layer alone, masked and native in turn.
 
   Args:
     rounds: how often.

@@ -4,7 +4,6 @@ import json
 import pathlib
 import statistics
 import subprocess
-import sys
 import time
 
 from tf_sparse_rl import config as config_lib
@@ -48,16 +47,13 @@ def measure(commands, rounds):
 
 
 def peer_command(peer, python, config, warmup_env_steps):
-  """The command that times a peer.
+  """The command, a list of str, that times a peer.
 
   Args:
     peer: 'sb3' or 'sbx'.
     python: interpreter of the peer's own environment.
     config: a Config; the peer does the same work.
     warmup_env_steps: env steps before the clock starts.
-
-  Returns:
-    List of strings.
   """
   return [
     python,
@@ -67,25 +63,11 @@ def peer_command(peer, python, config, warmup_env_steps):
     f'--env_name={config_lib.gym_id(config.env_name)}',
     f'--num_env_steps={config.num_env_steps - warmup_env_steps}',
     f'--warmup_env_steps={warmup_env_steps}',
-    f'--hidden={",".join(str(units) for units in config.hidden_units)}',
+    f'--hidden={",".join(map(str, config.hidden_units))}',
     f'--batch_size={config.batch_size}',
     f'--network={config.network or "mlp"}',
     f'--train_period={config.train_period or 1}',
   ]
-
-
-def our_command(arguments, method):
-  """The command that times one of our methods.
-
-  Args:
-    arguments: flags of this benchmark that describe the run.
-    method: see Config.
-
-  Returns:
-    List of strings.
-  """
-  module = [sys.executable, '-m', 'tf_sparse_rl.benchmark']
-  return [*module, *arguments, f'--method={method}']
 
 
 def run(name, command):

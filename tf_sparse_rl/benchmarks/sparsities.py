@@ -10,11 +10,7 @@ from tf_sparse_rl.native import backend
 
 SPARSITIES = (0.5, 0.8, 0.9, 0.95, 0.98)
 _BACKENDS = ('masked', 'native')
-_SPARSITIES_OF_NETWORKS = (
-  'actor_sparsity',
-  'critic_sparsity',
-  'value_sparsity',
-)
+_OF_NETWORKS = ('actor_sparsity', 'critic_sparsity', 'value_sparsity')
 
 
 def measure(config, peers, rounds, calls=100):
@@ -48,16 +44,15 @@ def measure(config, peers, rounds, calls=100):
     for name, command in peers.items():
       times[name].append(in_turn.run(name, command)['train_step_ms'])
   ratios = {}
-  for sparsity in SPARSITIES:
-    native = times[f'native {sparsity:g}']
-    ratios[f'{sparsity:g}'] = {
+  for sparsity in (f'{sparsity:g}' for sparsity in SPARSITIES):
+    native = times[f'native {sparsity}']
+    others = {'masked': times[f'masked {sparsity}']}
+    others.update((name, times[name]) for name in ('dense', *peers))
+    ratios[sparsity] = {
       f'than {name}': in_turn.spread(
-        [other / ours for other, ours in zip(times[key], native)]
+        [other / ours for other, ours in zip(values, native)]
       )
-      for name, key in [
-        ('masked', f'masked {sparsity:g}'),
-        *((name, name) for name in ('dense', *peers)),
-      ]
+      for name, values in others.items()
     }
   return {
     'agent': config.agent,
@@ -69,14 +64,12 @@ def measure(config, peers, rounds, calls=100):
 
 def _train_step(config, method, sparsity, backend_name):
   """A function that makes one train step."""
-  small = {'replay_capacity': 2000}
-  small.update(dict.fromkeys(_SPARSITIES_OF_NETWORKS, sparsity))
+  changes = dict.fromkeys(_OF_NETWORKS, sparsity)
+  changes['replay_capacity'] = 2000
+  # What the agent does not have stays so.
+  changes = {k: v for k, v in changes.items() if getattr(config, k) is not None}
   config = dataclasses.replace(
-    config,
-    method=method,
-    sparsity=sparsity,
-    # What the agent does not have stays so.
-    **{k: v for k, v in small.items() if getattr(config, k) is not None},
+    config, method=method, sparsity=sparsity, **changes
   )
   backend.set_backend(backend_name)
   _, agent, buffer, rng, _ = training.prepare(config)
@@ -101,18 +94,14 @@ def draw(result, path):
     result: what `measure` returned.
     path: of the picture; its ending is its format.
   """
-  import matplotlib
-
-  matplotlib.use('Agg')
-  from matplotlib import pyplot as plt
+  from matplotlib import figure as figure_lib
 
   times = result['train_step_ms']
-  figure, axis = plt.subplots(figsize=(7.6, 3.4))
+  figure = figure_lib.Figure(figsize=(7.6, 3.4))
+  axis = figure.subplots()
   at = [100 * sparsity for sparsity in SPARSITIES]
-  for name, color, marker in (
-    ('masked', '#777777', 's'),
-    ('native', '#d55e00', 'o'),
-  ):
+  looks = {'masked': ('#777777', 's'), 'native': ('#d55e00', 'o')}
+  for name, (color, marker) in looks.items():
     rounds = [times[f'{name} {sparsity:g}'] for sparsity in SPARSITIES]
     middle = [statistics.median(values) for values in rounds]
     axis.plot(at, middle, color=color, marker=marker, label=f'ours, {name}')
@@ -140,4 +129,3 @@ def draw(result, path):
   )
   figure.tight_layout()
   figure.savefig(path, dpi=110)
-  plt.close(figure)

@@ -27,11 +27,15 @@ def measure(config, warmup_env_steps):
   """
   speed = env_steps_per_sec(config, warmup_env_steps)
   stages, kinds, replay_bytes, described = _stages(config)
+  collect_ms = stages['act'] + stages['environment']
+  train_ms = stages['train'] + stages.get('sample', 0.0)
   whole = config_lib.resolve(dataclasses.replace(config, num_env_steps=None))
   return {
     'method': config.method,
     'env_steps_per_sec': round(speed, 1),
-    **_rates(stages),
+    # Without training, and without acting.
+    'collect_env_steps_per_sec': round(1000 / collect_ms, 1),
+    'train_steps_per_sec': round(1000 / train_ms, 1),
     # At this speed; evaluations come on top.
     'hours_of_a_whole_run': {
       'env_steps': whole.num_env_steps,
@@ -62,11 +66,10 @@ def env_steps_per_sec(config, warmup_env_steps):
 
 
 def _stages(config, calls=300):
-  """Each stage of an env step alone.
+  """Mean milliseconds of each stage of an env step, and where they come from.
 
-  Returns:
-    Mean milliseconds of each; those of each kind of operation in the train
-    step; bytes of a full buffer; the machine, see `machine.describe`.
+  That is: of each kind of operation in the train step; the bytes of a full
+  buffer; the machine, see `machine.describe`.
   """
   env, agent, buffer, rng, observation = prepare(config)
   learn = learner.make(config, agent, buffer)
@@ -90,16 +93,6 @@ def _stages(config, calls=300):
     result['train'] = result[trained] - result['act']
   kinds = operations.milliseconds(stages[trained], calls)
   return result, kinds, buffer.num_bytes, machine.describe(agent)
-
-
-def _rates(stages):
-  """Calls a second: env steps without training, train steps without acting."""
-  collect = stages['act'] + stages['environment']
-  train = stages['train'] + stages.get('sample', 0.0)
-  return {
-    'collect_env_steps_per_sec': round(1000 / collect, 1),
-    'train_steps_per_sec': round(1000 / train, 1),
-  }
 
 
 def _mean_ms(function, calls):

@@ -6,29 +6,27 @@ from tf_sparse_rl import flags as run_flags
 from tf_sparse_rl import runs as runs_lib
 from tf_sparse_rl.report import completeness, conditions, out_dir
 
-_FLAGS = ('sweep_dir', 'out', 'allow_unfinished', 'num_resamples')
-
 
 def main(argv):
   """Reads the runs, works out the results and writes the report."""
   del argv
-  values = {name: flags.FLAGS[name].value for name in _FLAGS}
+  options = flags.FLAGS
   for name, what in (('sweep_dir', 'runs'), ('out', 'report')):
-    if not values[name]:
+    if not options[name].value:
       raise run_flags.UserError(
         f'Expected --{name}, the directory of the {what}. Received none.'
       )
-  out = values['out']
+  out = options.out
   try:
-    runs = runs_lib.read(values['sweep_dir'])
+    runs = runs_lib.read(options.sweep_dir)
     unreadable = [run for run in runs if run.config is None]
     every = conditions.group([run for run in runs if run.config is not None])
     if not every:
       raise runs_lib.RunsError(unreadable[0].damage)
-    if not values['allow_unfinished']:
+    if not options.allow_unfinished:
       completeness.check(every)
     out_dir.check(out)
-    page = _writing().write(every, out, values['num_resamples'], unreadable)
+    page = _writing().write(every, out, options.num_resamples, unreadable)
   except runs_lib.RunsError as error:
     raise run_flags.UserError(str(error)) from error
   except OSError as error:
@@ -65,5 +63,7 @@ def run():
   flags.DEFINE_integer(
     'num_resamples', 2000, 'Resamples of each bootstrap.', lower_bound=100
   )
-  run_flags.show_in_help(*_FLAGS)
+  run_flags.show_in_help(
+    'sweep_dir', 'out', 'allow_unfinished', 'num_resamples'
+  )
   run_flags.run_command(main)

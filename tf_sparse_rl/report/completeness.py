@@ -25,14 +25,7 @@ def check(conditions):
 
 
 def missing_seeds(conditions):
-  """What is not finished.
-
-  Args:
-    conditions: list of Condition.
-
-  Returns:
-    List of (Condition, list of seeds), those with any.
-  """
+  """List of (Condition, seeds without a finished run), those with any."""
   expected = {}
   for condition in conditions:
     seeds = expected.setdefault(condition.cell.agent, set())

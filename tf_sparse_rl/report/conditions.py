@@ -12,13 +12,8 @@ from tf_sparse_rl import runs as runs_lib
 METHODS = tuple(methods.COMPARED)
 # What a condition is named by, or what follows from it.
 _NAMED = (
-  'agent',
-  'env_name',
-  'method',
-  'seed',
-  'sparsity',
-  'match_sparsity',
-  'distribution',
+  *('agent', 'env_name', 'method', 'seed'),
+  *('sparsity', 'match_sparsity', 'distribution'),
 )
 _LEADING = ('num_env_steps', 'network')
 
@@ -31,6 +26,11 @@ class Cell(NamedTuple):
   sparsity: float  # of small dense networks, the one that they match
   distribution: str  # '' for dense
   variant: str  # fields set off from the others, 'weight_decay=0.001'; or ''
+
+  @property
+  def is_plain(self):
+    """Whether it is dense or ERK, and nothing sets it apart."""
+    return not self.variant and self.distribution in ('', 'erk')
 
   @property
   def label(self):
@@ -78,28 +78,25 @@ def group(runs):
     RunsError: if two runs are the same, seed included.
   """
   variants = _variants(runs)
-  named = sorted(
-    ((_cell(run, variants[run.name]), run) for run in runs),
-    key=lambda pair: _order(pair[0], pair[1].config),
-  )
-  conditions = []
-  for (cell, env_name), pairs in itertools.groupby(
-    named, lambda pair: (pair[0], pair[1].config.env_name)
-  ):
-    members = tuple(run for _, run in pairs)
-    _check_seeds_differ(members)
-    conditions.append(Condition(cell, env_name, members))
-  return conditions
+  members = {}  # {(cell, environment): runs}
+  for run in sorted(runs, key=lambda run: run.config.seed):
+    key = (_cell(run, variants[run.name]), run.config.env_name)
+    members.setdefault(key, []).append(run)
+  for same in members.values():
+    for a, b in itertools.pairwise(same):
+      if a.config.seed == b.config.seed:
+        raise runs_lib.RunsError(
+          'Expected one run of each seed. Received the same run twice: '
+          f'{a.name} and {b.name}. Move one of them away.'
+        )
+  found = [Condition(*key, tuple(same)) for key, same in members.items()]
+  return sorted(found, key=_order)
 
 
 def overrides(run):
-  """Fields of a run that are not what its preset says.
+  """`{field: value}` of a Run's fields that are not as in its preset.
 
-  Args:
-    run: a Run.
-
-  Returns:
-    `{field: value}`, without those that name a condition.
+  Those that name a condition are left out.
   """
   config = run.config
   base = {name: getattr(config, name) for name in _NAMED}
@@ -121,14 +118,7 @@ def overrides(run):
 
 
 def unused_fields(config):
-  """Names of the fields that this run does not depend on.
-
-  Args:
-    config: a Config.
-
-  Returns:
-    Tuple of str.
-  """
+  """Names of the fields that a run with this Config does not depend on."""
   machine = (f.name for f in config_lib.fields() if not f.learned)
   return (*machine, *methods.unused_fields(config.method))
 
@@ -148,11 +138,8 @@ def _cell(run, variant):
 
 
 def _narrow(config):
-  widths = (
-    *(config.width, config.actor_width),
-    *(config.critic_width, config.value_width),
-  )
-  return any(width not in (None, 1.0) for width in widths)
+  names = ('width', 'actor_width', 'critic_width', 'value_width')
+  return any(getattr(config, name) not in (None, 1.0) for name in names)
 
 
 def _variants(runs):
@@ -184,22 +171,6 @@ def _text(value):
   return f'{value:g}' if isinstance(value, float) else str(value)
 
 
-def _order(cell, config):
-  return (
-    cell.agent,
-    config.env_name,
-    methods.order(cell.method),
-    cell.sparsity,
-    cell.distribution,
-    cell.variant,
-    config.seed,
-  )
-
-
-def _check_seeds_differ(members):
-  for a, b in zip(members, members[1:]):
-    if a.config.seed == b.config.seed:
-      raise runs_lib.RunsError(
-        f'Expected one run of each seed. Received the same run twice: {a.name} '
-        f'and {b.name}. Move one of them away.'
-      )
+def _order(condition):
+  agent, method, *rest = condition.cell
+  return (agent, condition.env_name, methods.order(method), *rest)

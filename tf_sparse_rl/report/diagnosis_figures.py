@@ -4,9 +4,8 @@ As in `figures`, a function takes an AgentStudy and returns a Figure, or None
 where the runs have nothing for it.
 """
 
-import numpy as np
-
 from tf_sparse_rl.report import aggregates, drawing
+from tf_sparse_rl.report import study as study_lib
 
 _DASHES = ('-', '--', ':', '-.')
 
@@ -24,21 +23,22 @@ def over_time(study, figure_row):
     A Figure, or None if no run has such a tag.
   """
 
-  def tag_of(network):
-    return figure_row.tag.format(network=network)
-
-  networks = [n for n in _networks(study) if _having(study, tag_of(n))]
-  if not networks:
+  found = {}  # {network: [(Result, env steps, values)]}
+  for network in _networks(study):
+    tag = figure_row.tag.format(network=network)
+    members = [(r, *_values(r.condition, tag)) for r in study.results]
+    members = [member for member in members if len(member[1])]
+    if members:
+      found[network] = members
+  if not found:
     return None
-  names = sorted({r.env_name for r in _having(study, tag_of(networks[0]))})
-  figure, axes = drawing.panels(len(networks), len(names), sharex='col')
+  names = sorted({r.env_name for r, _, _ in next(iter(found.values()))})
+  figure, axes = drawing.panels(len(found), len(names), sharex='col')
   sparsities = sorted({r.cell.sparsity for r in study.results})
-  for row, network in zip(axes, networks):
-    for r in _having(study, tag_of(network)):
-      axis = row[names.index(r.env_name)]
-      env_steps, values = _values(r.condition, tag_of(network))
+  for row, (network, members) in zip(axes, found.items()):
+    for r, env_steps, values in members:
       drawing.with_interval(
-        axis,
+        row[names.index(r.env_name)],
         env_steps,
         aggregates.mean_curve(values, study.num_resamples),
         r.cell.method,
@@ -69,25 +69,16 @@ def _networks(study):
   )
 
 
-def _having(study, tag):
-  """The results whose runs have all found it at some time."""
-  return [r for r in study.results if len(_values(r.condition, tag)[0])]
-
-
 def _values(condition, tag):
   """(env steps at which all finished runs have the tag, `[runs, points]`).
 
   The env steps are those of the evaluations; a diagnosis is the last before.
   """
-  by_run = [
+  return study_lib.at_common_points(
     {
       result.env_step: result.diagnosis[tag]
       for result in run.results
       if tag in (result.diagnosis or {})
     }
     for run in condition.finished
-  ]
-  if not by_run:
-    return [], np.zeros((0, 0))
-  env_steps = sorted(set.intersection(*map(set, by_run)))
-  return env_steps, np.array([[v[s] for s in env_steps] for v in by_run])
+  )

@@ -4,13 +4,11 @@ import io
 import math
 
 import matplotlib
+from matplotlib import figure as figure_lib
+from matplotlib import ticker
 
-matplotlib.use('Agg')
-import matplotlib.pyplot as plt  # noqa: E402
-from matplotlib import ticker  # noqa: E402
-
-from tf_sparse_rl import methods  # noqa: E402
-from tf_sparse_rl.report import conditions  # noqa: E402
+from tf_sparse_rl import methods
+from tf_sparse_rl.report import conditions
 
 _RC = {
   'font.size': 9,
@@ -37,18 +35,11 @@ _PANEL = (3.3, 2.5)  # inches
 
 def settings():
   """A context in which figures are made and written."""
-  return plt.rc_context(_RC)
+  return matplotlib.rc_context(_RC)
 
 
 def style(method):
-  """Keyword arguments of a line in a method's colour.
-
-  Args:
-    method: one of conditions.METHODS.
-
-  Returns:
-    dict for `Axes.plot`.
-  """
+  """Keyword arguments of `Axes.plot` for one of conditions.METHODS."""
   row = methods.get(method)
   return {
     'color': row.color,
@@ -64,45 +55,68 @@ def panels(rows, columns, width=1.0, height=1.0, **subplots):
   Args:
     rows: number of rows.
     columns: number of columns.
-    width: of a panel, as a multiple of what is usual.
-    height: the same.
-    **subplots: for `plt.subplots`.
+    width: of a panel, as a multiple of the usual 3.3 inches.
+    height: the same, of 2.5 inches.
+    **subplots: for `Figure.subplots`.
 
   Returns:
     (Figure, array of Axes `[rows, columns]`).
   """
   size = (_PANEL[0] * width * columns, _PANEL[1] * height * rows + 0.3)
-  figure, axes = plt.subplots(
-    rows,
-    columns,
-    figsize=(max(size[0], 1.6 * _PANEL[0]), size[1]),
-    squeeze=False,
-    layout='constrained',
-    **subplots,
+  figure = figure_lib.Figure(
+    figsize=(max(size[0], 1.6 * _PANEL[0]), size[1]), layout='constrained'
   )
   figure.get_layout_engine().set(w_pad=0.06, h_pad=0.06)
-  return figure, axes
+  return figure, figure.subplots(rows, columns, squeeze=False, **subplots)
 
 
-def wrapped(count, **subplots):
-  """A figure of so many panels, at most three in a row.
+def grid(rows, columns, draw, xlabel, ylabel, **subplots):
+  """A figure with a legend, and a panel for each pair of a row and a column.
 
   Args:
-    count: number of panels.
-    **subplots: for `plt.subplots`.
-
-  Returns:
-    (Figure, list of Axes).
+    rows: sequence of values.
+    columns: sequence of values.
+    draw: function of (Axes, row, column).
+    xlabel: of the lowest panels.
+    ylabel: of the first panel of a row.
+    **subplots: for `Figure.subplots`.
   """
+  figure, axes = panels(len(rows), len(columns), **subplots)
+  for line, row in zip(axes, rows):
+    for axis, column in zip(line, columns):
+      draw(axis, row, column)
+    line[0].set_ylabel(ylabel)
+  for axis in axes[-1]:
+    axis.set_xlabel(xlabel)
+  legend(figure)
+  return figure
+
+
+def wrapped(values, draw, xlabel, ylabel, **subplots):
+  """A figure with a legend, and a panel for each value, three in a row.
+
+  Args:
+    values: sequence.
+    draw: function of (Axes, value).
+    xlabel: of every panel.
+    ylabel: of the first panel.
+    **subplots: for `Figure.subplots`.
+  """
+  count = len(values)
   columns = {1: 1, 2: 2, 4: 2}.get(count, 3)
   figure, axes = panels(math.ceil(count / columns), columns, **subplots)
   for axis in axes.flat[count:]:
     axis.remove()
-  return figure, list(axes.flat[:count])
+  for axis, value in zip(axes.flat, values):
+    draw(axis, value)
+    axis.set_xlabel(xlabel)
+  axes[0, 0].set_ylabel(ylabel)
+  legend(figure)
+  return figure
 
 
 def with_interval(axis, xs, estimates, method, **changes):
-  """A line with its interval as a band.
+  """A line in a method's style with its interval as a band.
 
   Args:
     axis: an Axes.
@@ -120,15 +134,9 @@ def with_interval(axis, xs, estimates, method, **changes):
     )
 
 
-def across(axis, estimate, method='dense'):
-  """A horizontal line with its interval, for what has no place on the axis.
-
-  Args:
-    axis: an Axes.
-    estimate: an Estimate.
-    method: one of conditions.METHODS.
-  """
-  look = {**style(method), 'marker': '', 'linewidth': 1.2}
+def dense_line(axis, estimate):
+  """A horizontal line of dense networks, with its interval as a band."""
+  look = {**style('dense'), 'marker': '', 'linewidth': 1.2}
   axis.axhline(estimate.value, **look)
   if not math.isnan(estimate.low):
     axis.axhspan(
@@ -137,11 +145,7 @@ def across(axis, estimate, method='dense'):
 
 
 def legend(figure):
-  """One legend for all panels, above them.
-
-  Args:
-    figure: a Figure.
-  """
+  """One legend for all panels, above them."""
   entries = {}
   for axis in figure.axes:
     for handle, label in zip(*axis.get_legend_handles_labels()):
@@ -165,39 +169,13 @@ def legend(figure):
   )
 
 
-def parameters_axis(axis):
-  """A logarithmic horizontal axis with ticks as 20k, 1M.
-
-  Args:
-    axis: an Axes; everything is drawn already.
-  """
-  axis.set_xscale('log')
-  low, high = axis.get_xlim()
-  subs = (1,) if high > 150 * low else (1, 2, 5)
-  axis.xaxis.set_major_locator(ticker.LogLocator(subs=subs, numticks=12))
-  axis.xaxis.set_minor_locator(ticker.NullLocator())
-  thousands(axis)
-
-
 def thousands(axis):
-  """Ticks of the horizontal axis as 20k, 1M.
-
-  Args:
-    axis: an Axes.
-  """
+  """Ticks of the horizontal axis as 20k, 1M."""
   axis.xaxis.set_major_formatter(ticker.EngFormatter(sep=''))
 
 
 def to_bytes(figure, form):
-  """The figure as a file.
-
-  Args:
-    figure: a Figure.
-    form: 'svg' or 'png'.
-
-  Returns:
-    bytes; the same for the same figure.
-  """
+  """The figure's bytes as 'svg' or 'png', the same each time."""
   file = io.BytesIO()
   # Neither the date nor the version of matplotlib goes into the file.
   undated = {'svg': {'Date': None, 'Creator': None}, 'png': {'Software': None}}
@@ -205,12 +183,3 @@ def to_bytes(figure, form):
     file, format=form, dpi=160, metadata=undated[form], facecolor='white'
   )
   return file.getvalue()
-
-
-def close(figure):
-  """Frees the figure.
-
-  Args:
-    figure: a Figure.
-  """
-  plt.close(figure)

@@ -17,24 +17,25 @@ class Headline(NamedTuple):
 
 
 def build(every, studies, unreadable=()):
-  """Words and numbers for the top of the page.
+  """The Headline of a report.
 
   Args:
     every: list of Condition.
-    studies: list of AgentStudy.
+    studies: the AgentStudies made of it.
     unreadable: Runs without a config.
-
-  Returns:
-    Headline.
   """
   counts = study.statuses(every)
-  num_runs = sum(counts.values()) + len(unreadable)
+  finished, num_runs = counts[runs_lib.FINISHED], sum(counts.values())
+  num_runs += len(unreadable)
+  of_all = '' if finished == num_runs else f' of {num_runs:,}'
+  lengths = sorted({n for s in studies for n in s.num_env_steps})
+  shortest_and_longest = dict.fromkeys((lengths[0], lengths[-1]))
   tiles = [
-    (_of(counts[runs_lib.FINISHED], num_runs), 'runs finished'),
+    (f'{finished:,}{of_all}', 'runs finished'),
     (len({c.env_name for c in every}), 'environments'),
     (len({c.cell.method for c in every}), 'methods'),
     (len({s for x in studies for s in x.seeds}), 'seeds'),
-    (_length(studies), 'env steps a run'),
+    (' to '.join(f'{n:,}' for n in shortest_and_longest), 'env steps a run'),
   ]
   agents = ' and '.join(s.agent.upper() for s in studies)
   findings = [words for s in studies for words in _findings(s)]
@@ -49,11 +50,8 @@ def build(every, studies, unreadable=()):
 def _findings(agent_study):
   """Sentences about the scores of one agent."""
   dense = agent_study.aggregate('dense')
-  sparse = [
-    a
-    for a in agent_study.aggregates
-    if a.cell.method not in ('dense', methods.SMALL_DENSE)
-  ]
+  is_dense = ('dense', methods.SMALL_DENSE)
+  sparse = [a for a in agent_study.aggregates if a.cell.method not in is_dense]
   if dense is None or not sparse:
     return []
   goal = dense.estimates['iqm'].value
@@ -89,23 +87,20 @@ def _warnings(every, studies, unreadable):
     for c, seeds in completeness.missing_seeds(every)
   ]
   found += filter(None, map(_off_target, every))
-  for agent_study in studies:
-    if len(agent_study.seeds) < 3:
-      found.append(
-        f'{agent_study.agent.upper()} has {len(agent_study.seeds)} seed'
-        f'{"s" if len(agent_study.seeds) > 1 else ""}: too few to rank methods.'
-      )
+  for agent, count in ((s.agent.upper(), len(s.seeds)) for s in studies):
+    if count < 3:
+      seeds = 'seeds' if count > 1 else 'seed'
+      found.append(f'{agent} has {count} {seeds}: too few to rank methods.')
   return found
 
 
 def _off_target(condition):
   """A sentence if networks ended with another sparsity than asked for."""
   cell, config = condition.cell, condition.runs[0].config
-  parts = (
-    *(config.actor_sparsity, config.critic_sparsity),
-    config.value_sparsity,
+  parts = ('actor_sparsity', 'critic_sparsity', 'value_sparsity')
+  asked_apart = any(
+    getattr(config, name) not in (None, config.sparsity) for name in parts
   )
-  asked_apart = any(p not in (None, config.sparsity) for p in parts)
   if config.method == 'dense' or config.custom_sparsity or asked_apart:
     return None
   if config.parameter_budget:  # Biases count in it, in sparsity they do not.
@@ -131,14 +126,3 @@ def _words(cell):
 
 def _iqm(aggregate):
   return aggregate.estimates['iqm'].value
-
-
-def _of(part, whole):
-  return f'{part:,}' if part == whole else f'{part:,} of {whole:,}'
-
-
-def _length(studies):
-  lengths = sorted({n for s in studies for n in s.num_env_steps})
-  if len(lengths) == 1:
-    return f'{lengths[0]:,}'
-  return f'{lengths[0]:,} to {lengths[-1]:,}'

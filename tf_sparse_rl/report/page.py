@@ -34,7 +34,7 @@ class Section(NamedTuple):
 
 
 def render(headline, sections, about):
-  """The page.
+  """The page, a whole HTML document.
 
   Args:
     headline: a Headline.
@@ -42,24 +42,13 @@ def render(headline, sections, about):
     about: list of Table, of the runs themselves.
 
   Returns:
-    str, a whole HTML document.
+    str; whatever is not Markup is escaped.
   """
-  groups = [(s.agent.upper(), _in_order(s)) for s in sections]
-  return (
-    _environment()
-    .get_template('page.html.jinja')
-    .render(
-      headline=headline,
-      groups=[*groups, ('About the runs', about)],
-      mark=markupsafe.Markup(out_dir.MARK),
-      style=_read('page.css'),
-      script=_read('page.js'),
-    )
-  )
-
-
-def _environment():
-  """Jinja2 with the page's functions; it escapes whatever is not Markup."""
+  # The numbers of a study come first, then what shows them, then the rest.
+  groups = [
+    (s.agent.upper(), [*s.tables[:1], *s.figures, *s.tables[1:]])
+    for s in sections
+  ]
   environment = jinja2.Environment(
     loader=jinja2.FileSystemLoader(_DATA),
     autoescape=True,
@@ -76,12 +65,13 @@ def _environment():
     text=tables.text,
     url=_url,
   )
-  return environment
-
-
-def _in_order(section):
-  """The numbers of a study come first, then what shows them, then the rest."""
-  return [*section.tables[:1], *section.figures, *section.tables[1:]]
+  return environment.get_template('page.html.jinja').render(
+    headline=headline,
+    groups=[*groups, ('About the runs', about)],
+    mark=markupsafe.Markup(out_dir.MARK),
+    style=_read('page.css'),
+    script=_read('page.js'),
+  )
 
 
 def _kind_of(value, column):

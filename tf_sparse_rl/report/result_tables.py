@@ -1,235 +1,244 @@
-"""The tables of one agent's results, each one function."""
+"""The tables of one agent's results, each one function.
+
+A function takes an AgentStudy and returns a Table, or None where there are no
+rows. A column stands beside the function that reads its value off a result.
+"""
+
+from typing import NamedTuple
 
 from tf_sparse_rl import methods
-from tf_sparse_rl.report import aggregates, tables
+from tf_sparse_rl.report import aggregates, conditions, scores, tables
 from tf_sparse_rl.report.tables import Column
 
-# Columns of a cell.
-METHOD = (Column('method'), Column('sparsity', 'g'), Column('allocation'))
-_VARIANT = Column('set apart by', long=True)
+_ENVIRONMENT = {Column('environment'): lambda r: r.env_name}
+_METHOD = {
+  Column('method'): lambda r: methods.get(r.cell.method).label,
+  Column('sparsity', 'g'): lambda r: r.cell.sparsity,
+}
+_CELL = {
+  **_METHOD,
+  Column('allocation'): lambda r: r.cell.distribution or None,
+}
+_RETURN = {
+  Column('return', 1, missing='no finished run'): lambda r: r.final_return
+}
+_VARIANT = {Column('set apart by', long=True): lambda r: r.cell.variant or None}
 
 
 def returns(study):
-  """Final returns, environment by environment.
+  """Final returns, environment by environment."""
 
-  Args:
-    study: an AgentStudy.
+  def seeds(result):
+    finished, asked_for = len(result.condition.finished), len(study.seeds)
+    return f'{finished}' + f' of {asked_for}' * (finished < asked_for)
 
-  Returns:
-    Table.
-  """
-  rows = []
-  for r in study.results:
-    rows.append(
-      (
-        r.env_name,
-        *cell_values(r.cell),
-        r.final_return,
-        r.normalized,
-        _seeds(study, r),
-        _whole(r.costs['parameters']),
-        r.cell.variant or None,
-      )
-    )
-  columns = (
-    Column('environment'),
-    *METHOD,
-    Column('return', 1, missing='no finished run'),
-    Column('normalised', 3),
-    Column('seeds'),
-    Column('parameters', 0, missing=tables.NOT_RECORDED),
-    _VARIANT,
-  )
-  return make_table(
-    study,
-    'returns',
-    'Final returns',
-    columns,
-    rows,
+  columns = {
+    **_ENVIRONMENT,
+    **_CELL,
+    **_RETURN,
+    Column('normalised', 3): lambda r: r.normalized,
+    Column('seeds'): seeds,
+    **_cost('parameters', 0, 'parameters', round),
+    **_VARIANT,
+  }
+  note = (
     "Mean over seeds of the mean of the last 10 % of a run's evaluations, with "
-    f'{_interval(study)}. Parameters are active weights and all biases.',
+    f'{_interval(study)}. Parameters are active weights and all biases.'
   )
+  return _table(study, 'returns', 'Final returns', columns, study.results, note)
 
 
 def aggregate_scores(study):
-  """IQM, median and optimality gap of each cell.
-
-  Args:
-    study: an AgentStudy.
-
-  Returns:
-    Table, or None if no environment has reference scores.
-  """
-  if not study.aggregates:
-    return None
-  rows = [
-    (
-      *cell_values(a.cell),
-      *(a.estimates[name] for name in aggregates.AGGREGATES),
-      a.matrix.shape[0],
-      a.matrix.shape[1],
-      a.cell.variant or None,
-    )
-    for a in study.aggregates
-  ]
-  columns = (
-    *METHOD,
-    Column('IQM', 3),
-    Column('median', 3),
-    Column('optimality gap', 3),
-    Column('seeds', 0),
-    Column('envs', 0),
-    _VARIANT,
-  )
+  """IQM, median and optimality gap of each cell."""
+  columns = {
+    **_CELL,
+    Column('IQM', 3): lambda a: a.estimates['iqm'],
+    Column('median', 3): lambda a: a.estimates['median'],
+    Column('optimality gap', 3): lambda a: a.estimates['optimality_gap'],
+    Column('seeds', 0): lambda a: a.matrix.shape[0],
+    Column('envs', 0): lambda a: a.matrix.shape[1],
+    **_VARIANT,
+  }
   aggregated = {a.cell for a in study.aggregates}
   left_out = {r.cell.label for r in study.results if r.cell not in aggregated}
   missing = ', '.join(sorted(left_out))
-  return make_table(
-    study,
-    'aggregates',
-    'Aggregate scores',
-    columns,
-    rows,
+  note = (
     f'Of normalised returns over {", ".join(study.scored_env_names)}: '
     'interquartile mean over runs and environments, median of the '
     "environments' means, and what is missing to a score of 1; with "
     f'{_interval(study)}, runs drawn within each environment.'
-    + (f' Not in all of these environments: {missing}.' if missing else ''),
+    + (f' Not in all of these environments: {missing}.' if missing else '')
+  )
+  return _table(
+    study, 'aggregates', 'Aggregate scores', columns, study.aggregates, note
   )
 
 
 def improvements(study):
-  """How likely a run of a method beats one of a dense network.
-
-  Args:
-    study: an AgentStudy.
-
-  Returns:
-    Table, or None without dense runs.
-  """
-  rows = []
-  for cell, baseline, estimate in study.improvements:
-    rows.append(
-      (*cell_values(cell), baseline.label, estimate, cell.variant or None)
-    )
-  columns = (
-    *METHOD,
-    Column('against'),
-    Column('probability of improvement', 2),
-    _VARIANT,
+  """Probability that a run of a method beats one of a dense network."""
+  columns = {
+    **_CELL,
+    Column('against'): lambda x: x.baseline.label,
+    Column('probability of improvement', 2): lambda x: x.estimate,
+    **_VARIANT,
+  }
+  note = (
+    'That a run scores more than one of the baseline in the same environment, '
+    'ties counted half, mean over environments; with '
+    f'{_interval(study)}.'
   )
-  return (
-    make_table(
-      study,
-      'improvement',
-      'Probability of improvement',
-      columns,
-      rows,
-      'That a run scores more than one of the baseline in the same '
-      'environment, ties counted half, mean over environments; with '
-      f'{_interval(study)}.',
-    )
-    if rows
-    else None
-  )
-
-
-def cost(study):
-  """What the networks and runs cost, beside what they return.
-
-  Args:
-    study: an AgentStudy.
-
-  Returns:
-    Table.
-  """
-  rows = []
-  for r in study.results:
-    c = r.costs
-    rows.append(
-      (
-        r.env_name,
-        *cell_values(r.cell),
-        r.final_return,
-        _whole(c['parameters']),
-        _whole(c['nonzero']),
-        _scaled(c['inference_flops'], 1e3),
-        _scaled(c['train_flops'], 1e12),
-        c['env_steps_per_sec'],
-        c['peak_memory_mib'],
-        _scaled(c['wall_seconds'], 60),
-        r.cell.variant or None,
-      )
-    )
-  unknown = {'missing': tables.NOT_RECORDED}
-  columns = (
-    Column('environment'),
-    *METHOD,
-    Column('return', 1, missing='no finished run'),
-    Column('parameters', 0, **unknown),
-    Column('non-zeros', 0, **unknown),
-    Column('inference kFLOPs', 1, **unknown),
-    Column('train TFLOPs', 3, **unknown),
-    Column('env steps/s', 0, **unknown),
-    Column('peak MiB', 0, **unknown),
-    Column('minutes', 1, **unknown),
-    _VARIANT,
-  )
-  return make_table(
+  return _table(
     study,
-    'cost',
-    'Cost beside return',
+    'improvement',
+    'Probability of improvement',
     columns,
-    rows,
-    'Means over seeds. Non-zeros are active kernel entries at the end. FLOPs '
-    'leave zeros out, which a processor without sparse kernels still '
-    'multiplies: of one greedy action, and of all train steps. Peak memory is '
-    'that of the whole process.',
-  )
-
-
-def make_table(study, name, title, columns, rows, note):
-  """A table of one agent, without the columns that nothing stands in.
-
-  Args:
-    study: an AgentStudy.
-    name: of its files, after that of the agent.
-    title: for people.
-    columns: sequence of Column; one whose `missing` is not the usual stays.
-    rows: list of tuples.
-    note: a sentence or more.
-
-  Returns:
-    Table.
-  """
-  keep = [
-    i
-    for i, column in enumerate(columns)
-    if column.missing != '–' or any(row[i] is not None for row in rows)
-  ]
-  return tables.Table(
-    f'{study.agent}_{name}',
-    title,
-    tuple(columns[i] for i in keep),
-    [tuple(row[i] for i in keep) for row in rows],
+    study.improvements,
     note,
   )
 
 
-def cell_values(cell):
-  """The values under METHOD.
-
-  Args:
-    cell: a Cell.
-
-  Returns:
-    (name, sparsity, distribution or None).
-  """
-  return (
-    methods.get(cell.method).label,
-    cell.sparsity,
-    cell.distribution or None,
+def cost(study):
+  """Size, FLOPs, memory and time of the runs, beside what they return."""
+  columns = {
+    **_ENVIRONMENT,
+    **_CELL,
+    **_RETURN,
+    **_cost('parameters', 0, 'parameters', round),
+    **_cost('non-zeros', 0, 'nonzero', round),
+    **_cost('inference kFLOPs', 1, 'inference_flops', lambda x: x / 1e3),
+    **_cost('train TFLOPs', 3, 'train_flops', lambda x: x / 1e12),
+    **_cost('env steps/s', 0, 'env_steps_per_sec'),
+    **_cost('peak MiB', 0, 'peak_memory_mib'),
+    **_cost('minutes', 1, 'wall_seconds', lambda x: x / 60),
+    **_VARIANT,
+  }
+  note = (
+    'Means over seeds. Non-zeros are active kernel entries at the end. FLOPs '
+    'leave zeros out, which a processor without sparse kernels still '
+    'multiplies: of one greedy action, and of all train steps. Peak memory is '
+    'that of the whole process.'
   )
+  return _table(
+    study, 'cost', 'Cost beside return', columns, study.results, note
+  )
+
+
+class _Pair(NamedTuple):
+  """One of our results and the paper's."""
+
+  cell: conditions.Cell
+  env_name: str
+  ours: aggregates.Estimate
+  paper: aggregates.Estimate
+  num_seeds: int
+
+  @property
+  def why_incomparable(self):
+    """A reason, or None."""
+    return scores.INCOMPARABLE.get(self.env_name)
+
+  @property
+  def difference(self):
+    """Ours minus the paper's, or None."""
+    if self.why_incomparable:
+      return None
+    return self.ours.value - self.paper.value
+
+  @property
+  def percent(self):
+    """The difference in per cent of the paper's value, or None."""
+    if self.why_incomparable:
+      return None
+    return 100 * self.difference / abs(self.paper.value)
+
+
+def beside_the_paper(study):
+  """Our final returns, the paper's, and the difference."""
+  pairs = [
+    _Pair(r.cell, r.env_name, r.final_return, paper, len(r.condition.finished))
+    for r in study.results
+    if (paper := _paper(r.cell, 'return', scores.base_name(r.env_name)))
+    and r.final_return is not None
+  ]
+  columns = {
+    **_ENVIRONMENT,
+    **_pair_columns(digits=1),
+    Column('note', long=True): lambda p: p.why_incomparable,
+  }
+  title = 'Returns beside the paper'
+  return _table(study, 'paper', title, columns, pairs, _paper_note(study))
+
+
+def iqm_beside_the_paper(study):
+  """Our IQMs and the paper's, where the environments are the same."""
+  names = tuple(sorted(map(scores.base_name, study.scored_env_names)))
+  if names != scores.PAPER_IQM_ENVS:
+    return None
+  pairs = [
+    _Pair(a.cell, 'all', a.estimates['iqm'], paper, len(a.matrix))
+    for a in study.aggregates
+    if (paper := _paper(a.cell, 'iqm', 'all'))
+  ]
+  title = 'Aggregate scores beside the paper'
+  columns = _pair_columns(digits=3)
+  return _table(study, 'paper_iqm', title, columns, pairs, _paper_note(study))
+
+
+def _paper(cell, metric, env):
+  """The paper's Estimate, or None if it has none."""
+  value = cell.is_plain and scores.paper_value(
+    metric, cell.agent, env, cell.method, cell.sparsity
+  )
+  return aggregates.Estimate(*value) if value else None
+
+
+def _pair_columns(digits):
+  return {
+    **_METHOD,
+    Column('ours', digits): lambda p: p.ours,
+    Column('paper', digits): lambda p: p.paper,
+    Column('difference', digits, signed=True): lambda p: p.difference,
+    Column('in %', 0, signed=True): lambda p: p.percent,
+    Column('our seeds', 0): lambda p: p.num_seeds,
+  }
+
+
+def _paper_note(study):
+  length = scores.PAPER_ENV_STEPS[study.agent.upper()]
+  ours = ' and '.join(f'{n:,}' for n in study.num_env_steps)
+  return (
+    f"Ours after {ours} env steps; the paper's after {length:,}, read off its "
+    'figures (bars to about 0.003, curves to 1 or 2 % of the axis), at least '
+    '10 seeds each, older versions of the environments.'
+  )
+
+
+def _table(study, name, title, columns, results, note):
+  """A table of one agent, without the columns that nothing stands in.
+
+  `columns` is `{Column: function of a result}`. One whose `missing` is not the
+  usual stays.
+  """
+  if not results:
+    return None
+  values = {c: [value(r) for r in results] for c, value in columns.items()}
+  kept = {
+    c: v
+    for c, v in values.items()
+    if c.missing != tables.MISSING or any(x is not None for x in v)
+  }
+  rows = list(zip(*kept.values()))
+  return tables.Table(f'{study.agent}_{name}', title, tuple(kept), rows, note)
+
+
+def _cost(title, digits, name, scale=lambda mean: mean):
+  """The column of one of study.COSTS."""
+
+  def value(result):
+    mean = result.costs[name]
+    return None if mean is None else scale(mean)
+
+  return {Column(title, digits, missing=tables.NOT_RECORDED): value}
 
 
 def _interval(study):
@@ -237,18 +246,3 @@ def _interval(study):
     f'{100 * aggregates.INTERVAL:.0f} % intervals of a stratified bootstrap '
     f'({study.num_resamples:,} resamples)'
   )
-
-
-def _seeds(study, result):
-  finished = len(result.condition.finished)
-  if finished == len(study.seeds):
-    return str(finished)
-  return f'{finished} of {len(study.seeds)}'
-
-
-def _whole(value):
-  return None if value is None else round(value)
-
-
-def _scaled(value, unit):
-  return None if value is None else value / unit

@@ -1,5 +1,6 @@
 """Tables of the runs themselves: directories, settings, versions."""
 
+import collections
 import os
 import pathlib
 
@@ -18,25 +19,28 @@ def runs(all_conditions, out_dir, unreadable=()):
   Returns:
     Table.
   """
-  rows = [(r.name, _status(r), *[None] * 8) for r in unreadable]
+  out_dir = pathlib.Path(out_dir).resolve()
+
+  def link(text, path):
+    target = os.path.relpath(path.resolve(), out_dir)
+    return Link(text, pathlib.Path(target).as_posix())
+
+  rows = [(run.name, _status(run), *[None] * 8) for run in unreadable]
   for condition in all_conditions:
     for run in condition.runs:
       started = bool(run.versions)
-      last = run.results[-1] if run.results else None
-      commit = run.versions.get('git_commit')
+      summary, commit = run.summary, run.versions.get('git_commit')
       rows.append(
         (
-          Link(run.name, _relative(run.path, out_dir)) if started else run.name,
+          link(run.name, run.path) if started else run.name,
           _status(run),
           condition.env_name,
           condition.cell.label,
           run.config.seed,
-          run.summary and run.summary.final_return,
-          run.summary and run.summary.best_return,
-          last.env_step if last else 0,
-          Link('config', _relative(run.path / 'config.json', out_dir))
-          if started
-          else None,
+          summary and summary.final_return,
+          summary and summary.best_return,
+          run.results[-1].env_step if run.results else 0,
+          link('config', run.path / 'config.json') if started else None,
           commit and commit[:10],
         )
       )
@@ -57,73 +61,45 @@ def runs(all_conditions, out_dir, unreadable=()):
 
 
 def settings(all_conditions):
-  """Fields that are not what the presets say, and in how many runs.
-
-  Args:
-    all_conditions: list of Condition.
-
-  Returns:
-    Table, or None if all runs are those of the presets.
-  """
-  counts = {}
-  for condition in all_conditions:
-    for run in condition.runs:
-      for name, value in conditions.overrides(run).items():
-        key = (condition.cell.agent, name, str(value))
-        counts[key] = counts.get(key, 0) + 1
-  rows = [(*key, count) for key, count in sorted(counts.items())]
+  """Table of the fields that differ from the presets, or None without any."""
+  rows = _count(
+    (condition.cell.agent, name, str(value))
+    for condition in all_conditions
+    for run in condition.runs
+    for name, value in conditions.overrides(run).items()
+  )
   columns = (
-    Column('agent'),
-    Column('field'),
-    Column('value'),
+    *(Column(title) for title in ('agent', 'field', 'value')),
     Column('runs', 0),
   )
   note = (
     "Everything else is as in the presets, whose values are the paper's; each "
     "run's config.json has all of it."
   )
-  table = tables.Table(
-    'settings', 'Other than the presets', columns, rows, note
-  )
-  return table if rows else None
+  title = 'Other than the presets'
+  return tables.Table('settings', title, columns, rows, note) if rows else None
 
 
 def versions(all_conditions):
-  """Packages and commits that the runs were made with.
-
-  Args:
-    all_conditions: list of Condition.
-
-  Returns:
-    Table.
-  """
-  counts = {}
-  for condition in all_conditions:
-    for run in condition.runs:
-      for package, version in run.versions.items():
-        key = (package, str(version))
-        counts[key] = counts.get(key, 0) + 1
-  rows = [(*key, count) for key, count in sorted(counts.items())]
+  """Table of the packages and commits that the runs were made with."""
+  rows = _count(
+    (package, str(version))
+    for condition in all_conditions
+    for run in condition.runs
+    for package, version in run.versions.items()
+  )
   columns = (Column('package'), Column('version'), Column('runs', 0))
   return tables.Table('versions', 'Versions', columns, rows)
 
 
 def references(studies):
-  """The scores that stand for 0 and 1, with their sources.
-
-  Args:
-    studies: list of AgentStudy.
-
-  Returns:
-    Table.
-  """
+  """Table of the scores that stand for 0 and 1, with their sources."""
   rows = []
   for name in sorted({n for study in studies for n in study.env_names}):
-    reference = scores.reference(name)
-    if reference is None:
-      rows.append((name, None, None, None, 'none: not in the aggregates'))
-    else:
-      rows.append((name, *reference[1:]))
+    reference = scores.reference(name) or scores.Reference(
+      name, None, None, None, 'none: not in the aggregates'
+    )
+    rows.append((name, *reference[1:]))
   columns = (
     Column('environment'),
     Column('0 is', 1),
@@ -134,10 +110,11 @@ def references(studies):
   return tables.Table('references', 'Reference scores', columns, rows)
 
 
+def _count(keys):
+  """Sorted rows: what keys hold, and how often each came."""
+  counts = collections.Counter(keys)
+  return [(*key, count) for key, count in sorted(counts.items())]
+
+
 def _status(run):
   return f'{run.status}: {run.damage}' if run.damage else run.status
-
-
-def _relative(path, out_dir):
-  path, out_dir = pathlib.Path(path).resolve(), pathlib.Path(out_dir).resolve()
-  return pathlib.Path(os.path.relpath(path, out_dir)).as_posix()

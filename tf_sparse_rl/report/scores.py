@@ -26,13 +26,7 @@ class Reference(NamedTuple):
   source: str
 
   def normalize(self, score):
-    """(score - random) / (reference - random).
-
-    Args:
-      score: a return, or an array of returns.
-
-    Returns:
-      The same, normalised.
+    """(score - random) / (reference - random), of a return or an array.
 
     Reference: the paper's normalised scores; fractions of a dense SAC agent
     on MuJoCo (random is 0 there), of a human on Atari.
@@ -49,45 +43,22 @@ class PaperValue(NamedTuple):
 
 
 def references():
-  """The reference scores.
-
-  Returns:
-    List of Reference.
-  """
+  """The reference scores, a list of Reference."""
+  numbers = ('random', 'reference')
   return [
-    Reference(
-      row['env'],
-      float(row['random']),
-      float(row['reference']),
-      row['reference_agent'],
-      row['source'],
-    )
+    Reference(**{**row, **{name: float(row[name]) for name in numbers}})
     for row in _read('reference_scores.csv')
   ]
 
 
 def reference(env_name):
-  """The reference scores of an environment.
-
-  Args:
-    env_name: a Gymnasium id.
-
-  Returns:
-    A Reference, or None if there is none.
-  """
+  """The Reference of an environment's Gymnasium id, or None."""
   by_name = {r.env: r for r in references()}
   return by_name.get(env_name) or by_name.get(base_name(env_name))
 
 
 def base_name(env_name):
-  """The name without namespace and version, as the paper's tables have it.
-
-  Args:
-    env_name: a Gymnasium id, such as 'ALE/Pong-v5'.
-
-  Returns:
-    str.
-  """
+  """The name of 'ALE/Pong-v5' as the paper's tables have it: 'Pong'."""
   return env_name.rpartition('/')[2].partition('-')[0]
 
 
@@ -109,12 +80,8 @@ def paper_value(metric, agent, env, method, sparsity):
     if key == (metric, agent.upper(), env, method) and math.isclose(
       float(row['sparsity']), sparsity, abs_tol=1e-9
     ):
-      return PaperValue(*(_float(row[k]) for k in PaperValue._fields))
+      return PaperValue(*(float(row[k] or 'nan') for k in PaperValue._fields))
   return None
-
-
-def _float(text):
-  return float(text) if text else math.nan
 
 
 def _read(name):

@@ -1,6 +1,7 @@
 """From conditions to results: returns, scores, aggregates and cost."""
 
 import dataclasses
+from typing import NamedTuple
 
 import numpy as np
 
@@ -10,13 +11,8 @@ from tf_sparse_rl.report import aggregates, conditions, scores
 
 # Fields of Summary that a condition has the mean of.
 COSTS = (
-  'parameters',
-  'nonzero',
-  'inference_flops',
-  'train_flops',
-  'env_steps_per_sec',
-  'peak_memory_mib',
-  'wall_seconds',
+  *('parameters', 'nonzero', 'inference_flops', 'train_flops'),
+  *('env_steps_per_sec', 'peak_memory_mib', 'wall_seconds'),
 )
 
 
@@ -39,6 +35,11 @@ class Result:
     return self.condition.env_name
 
   @property
+  def config(self):
+    """The Config of its first run; the others differ in their seed alone."""
+    return self.condition.runs[0].config
+
+  @property
   def normalized(self):
     """The final return on the scale of the reference agents, or None."""
     reference = scores.reference(self.env_name)
@@ -56,6 +57,14 @@ class Aggregate:
   estimates: dict  # {name in aggregates.AGGREGATES: Estimate}
 
 
+class Improvement(NamedTuple):
+  """How likely a run of a cell scores more than one of a dense baseline."""
+
+  cell: conditions.Cell
+  baseline: conditions.Cell
+  estimate: aggregates.Estimate
+
+
 @dataclasses.dataclass(frozen=True)
 class AgentStudy:
   """All results of one agent."""
@@ -64,7 +73,7 @@ class AgentStudy:
   seeds: tuple
   results: tuple  # of Result
   aggregates: tuple  # of Aggregate; cells that lack an environment are not in
-  improvements: tuple  # of (Cell, Cell of a dense baseline, Estimate)
+  improvements: tuple  # of Improvement
   num_resamples: int
 
   @property
@@ -80,17 +89,14 @@ class AgentStudy:
   @property
   def num_env_steps(self):
     """The lengths of the runs, sorted."""
-    lengths = {
-      run.config.num_env_steps for r in self.results for run in r.condition.runs
-    }
-    return tuple(sorted(lengths))
+    runs = (run for r in self.results for run in r.condition.runs)
+    return tuple(sorted({run.config.num_env_steps for run in runs}))
 
   def result(self, cell, env_name):
     """The Result of a cell in an environment, or None."""
-    for result in self.results:
-      if (result.cell, result.env_name) == (cell, env_name):
-        return result
-    return None
+    wanted = (cell, env_name)
+    found = (r for r in self.results if (r.cell, r.env_name) == wanted)
+    return next(found, None)
 
   def aggregate(self, method, sparsity=0.0):
     """The Aggregate of a plain dense or small dense cell, or None."""
@@ -110,37 +116,32 @@ def build(all_conditions, num_resamples):
   by_agent = {}
   for condition in all_conditions:
     by_agent.setdefault(condition.cell.agent, []).append(condition)
-  return [
-    _agent_study(agent, members, num_resamples)
-    for agent, members in sorted(by_agent.items())
-  ]
-
-
-def _agent_study(agent, members, num_resamples):
-  found = _aggregates(members, num_resamples)
-  return AgentStudy(
-    agent,
-    tuple(sorted({run.config.seed for c in members for run in c.runs})),
-    tuple(_result(c, num_resamples) for c in members),
-    found,
-    _improvements(found, num_resamples),
-    num_resamples,
-  )
+  studies = []
+  for agent, members in sorted(by_agent.items()):
+    found = _aggregates(members, num_resamples)
+    studies.append(
+      AgentStudy(
+        agent,
+        tuple(sorted({run.config.seed for c in members for run in c.runs})),
+        tuple(_result(c, num_resamples) for c in members),
+        found,
+        _improvements(found, num_resamples),
+        num_resamples,
+      )
+    )
+  return studies
 
 
 def _result(condition, num_resamples):
-  finished = condition.finished
-  returns = [run.summary.final_return for run in finished]
-  return Result(
-    condition,
-    aggregates.mean(returns, num_resamples) if returns else None,
-    {name: _mean_cost(finished, name) for name in COSTS},
-  )
-
-
-def _mean_cost(finished, name):
-  values = [getattr(run.summary, name) for run in finished]
-  return None if not values or None in values else sum(values) / len(values)
+  summaries = [run.summary for run in condition.finished]
+  returns = [summary.final_return for summary in summaries]
+  costs = {}
+  for name in COSTS:
+    values = [getattr(summary, name) for summary in summaries]
+    known = values and None not in values
+    costs[name] = sum(values) / len(values) if known else None
+  final_return = aggregates.mean(returns, num_resamples) if returns else None
+  return Result(condition, final_return, costs)
 
 
 def _aggregates(members, num_resamples):
@@ -150,10 +151,10 @@ def _aggregates(members, num_resamples):
   for condition in scored:
     by_cell.setdefault(condition.cell, {})[condition.env_name] = condition
   result = []
-  for cell, by_env in sorted(by_cell.items(), key=_cell_order):
+  for cell, by_env in sorted(by_cell.items(), key=lambda x: _order(x[0])):
     if sorted(by_env) != env_names:
       continue
-    matrix = score_matrix([by_env[name] for name in env_names])
+    matrix = _score_matrix([by_env[name] for name in env_names])
     if len(matrix):
       estimates = aggregates.aggregate(matrix, num_resamples)
       result.append(Aggregate(cell, matrix, estimates))
@@ -174,30 +175,23 @@ def _improvements(found, num_resamples):
         estimate = aggregates.probability_of_improvement(
           a.matrix, baseline.matrix, num_resamples
         )
-        result.append((a.cell, baseline.cell, estimate))
+        result.append(Improvement(a.cell, baseline.cell, estimate))
   return tuple(result)
 
 
 def _baseline(found, method, sparsity):
-  for a in found:
-    if a.cell[1:] == (method, sparsity, '', ''):
-      return a
-  return None
+  plain = (method, sparsity, '', '')
+  return next((a for a in found if a.cell[1:] == plain), None)
 
 
-def _cell_order(item):
-  cell = item[0]
+def _order(cell):
   return (methods.order(cell.method), *cell[2:])
 
 
-def score_matrix(members):
-  """Normalised final returns of one cell.
+def _score_matrix(members):
+  """Normalised final returns `[runs, environments]` of one cell's conditions.
 
-  Args:
-    members: list of Condition, one an environment with reference scores.
-
-  Returns:
-    `[runs, environments]`; the seeds that are finished in all of them.
+  A run is a seed that is finished in all environments.
   """
   seeds = sorted(set.intersection(*(set(c.seeds) for c in members)))
   columns = []
@@ -210,7 +204,7 @@ def score_matrix(members):
 
 
 def curves(condition, seeds=None):
-  """Returns of the runs of a condition over time.
+  """Returns of a Condition's runs, at the evaluations that all have made.
 
   Args:
     condition: a Condition.
@@ -218,28 +212,34 @@ def curves(condition, seeds=None):
       none is, all that have results.
 
   Returns:
-    (env steps `[points]`, returns `[runs, points]`): the evaluations that all
-    of these runs have made.
+    (env steps `[points]`, returns `[runs, points]`).
   """
   chosen = condition.finished or [r for r in condition.runs if r.results]
   if seeds is not None:
     chosen = [run for run in chosen if run.config.seed in seeds]
-  if not chosen:
+  return at_common_points(
+    {r.env_step: r.return_mean for r in run.results} for run in chosen
+  )
+
+
+def at_common_points(curves_of_runs):
+  """Values of several runs at the points that all of them have.
+
+  Args:
+    curves_of_runs: iterable of `{point: value}`, one a run.
+
+  Returns:
+    (points, ascending, `[points]`; values `[runs, points]`).
+  """
+  by_run = list(curves_of_runs)
+  if not by_run:
     return np.zeros(0), np.zeros((0, 0))
-  by_run = [{r.env_step: r.return_mean for r in run.results} for run in chosen]
-  env_steps = sorted(set.intersection(*map(set, by_run)))
-  returns = [[values[step] for step in env_steps] for values in by_run]
-  return np.array(env_steps), np.array(returns, float)
+  points = sorted(set.intersection(*map(set, by_run)))
+  values = [[curve[point] for point in points] for curve in by_run]
+  return np.array(points), np.array(values, float)
 
 
 def statuses(all_conditions):
-  """How many runs there are of each status.
-
-  Args:
-    all_conditions: list of Condition.
-
-  Returns:
-    `{status: number of runs}`.
-  """
+  """`{status: number of runs}` of a list of Condition."""
   every = [run.status for c in all_conditions for run in c.runs]
   return {status: every.count(status) for status in runs_lib.STATUSES}

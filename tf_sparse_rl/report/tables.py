@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 from tf_sparse_rl.report import aggregates
 
+# Stands for None, unless a column says otherwise.
+MISSING = '–'
 NOT_RECORDED = 'not recorded'
 
 
@@ -16,7 +18,7 @@ class Column(NamedTuple):
   title: str
   # After the point; None for text, 'g' for no more than it takes.
   digits: int | str | None = None
-  missing: str = '–'  # what stands for None
+  missing: str = MISSING
   signed: bool = False  # '+' before what is above 0
   long: bool = False  # text that may take several lines
 
@@ -39,16 +41,8 @@ class Table(NamedTuple):
 
 
 def text(value, column):
-  """A value as people read it.
-
-  Args:
-    value: number, str, Estimate, Link or None.
-    column: its Column.
-
-  Returns:
-    str.
-  """
-  if value is None or (isinstance(value, float) and math.isnan(value)):
+  """A number, str, Estimate, Link or None under a Column, as people read it."""
+  if _is_missing(value):
     return column.missing
   if isinstance(value, Link):
     return value.text
@@ -56,47 +50,32 @@ def text(value, column):
     point = _number(value.value, column)
     if math.isnan(value.low):
       return point
-    return f'{point} [{_number(value.low, column)}, ' + (
-      f'{_number(value.high, column)}]'
-    )
+    low, high = _number(value.low, column), _number(value.high, column)
+    return f'{point} [{low}, {high}]'
   return value if isinstance(value, str) else _number(value, column)
 
 
 def to_markdown(table):
-  """The table in Markdown, title and note included.
-
-  Args:
-    table: a Table.
-
-  Returns:
-    str.
-  """
-  lines = [f'### {table.title}', '']
-  lines.append('| ' + ' | '.join(c.title for c in table.columns) + ' |')
+  """The Table in Markdown, title and note included."""
+  titles = [c.title for c in table.columns]
   marks = ['---' if c.digits is None else '--:' for c in table.columns]
+  lines = [f'### {table.title}', '', f'| {" | ".join(titles)} |']
   lines.append('|' + '|'.join(marks) + '|')
   for row in table.rows:
     cells = [_markdown_cell(v, c) for v, c in zip(row, table.columns)]
-    lines.append('| ' + ' | '.join(cells) + ' |')
+    lines.append(f'| {" | ".join(cells)} |')
   if table.note:
     lines += ['', table.note]
   return '\n'.join(lines) + '\n'
 
 
 def to_csv(table):
-  """The table as CSV; an Estimate takes three columns.
-
-  Args:
-    table: a Table.
-
-  Returns:
-    str.
-  """
+  """The Table as CSV, in full precision; an Estimate takes three columns."""
   file = io.StringIO()
   writer = csv.writer(file, lineterminator='\n')
   wide = [
     any(isinstance(row[i], aggregates.Estimate) for row in table.rows)
-    for i in range(len(table.columns))
+    for i, _ in enumerate(table.columns)
   ]
   header = []
   for column, is_wide in zip(table.columns, wide):
@@ -106,7 +85,9 @@ def to_csv(table):
   for row in table.rows:
     cells = []
     for value, is_wide in zip(row, wide):
-      cells += _csv_cells(value, is_wide)
+      if not isinstance(value, aggregates.Estimate):
+        value = (value, None, None) if is_wide else (value,)
+      cells += map(_csv_cell, value)
     writer.writerow(cells)
   return file.getvalue()
 
@@ -133,15 +114,13 @@ def _escaped(words):
   return words.replace('|', '\\|').replace('\n', ' ')
 
 
-def _csv_cells(value, is_wide):
-  if isinstance(value, aggregates.Estimate):
-    return [_csv_cell(v) for v in value]
-  return [_csv_cell(value)] + [''] * (2 * is_wide)
-
-
 def _csv_cell(value):
-  if value is None or (isinstance(value, float) and math.isnan(value)):
+  if _is_missing(value):
     return ''
   if isinstance(value, Link):
     return value.target
   return f'{value:.10g}' if isinstance(value, float) else str(value)
+
+
+def _is_missing(value):
+  return value is None or (isinstance(value, float) and math.isnan(value))

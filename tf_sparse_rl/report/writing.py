@@ -10,15 +10,21 @@ from tf_sparse_rl.report import (
   headline,
   out_dir,
   page,
-  paper_tables,
   result_tables,
   run_tables,
   study,
   tables,
 )
 
-# What a report consists of besides index.html.
-_PARTS = ('figures', 'tables')
+# Of one agent, in this order.
+_TABLES = (
+  result_tables.aggregate_scores,
+  result_tables.iqm_beside_the_paper,
+  result_tables.beside_the_paper,
+  result_tables.returns,
+  result_tables.improvements,
+  result_tables.cost,
+)
 
 
 def write(every, out, num_resamples=2000, unreadable=()):
@@ -40,7 +46,7 @@ def write(every, out, num_resamples=2000, unreadable=()):
   out = pathlib.Path(out)
   out.mkdir(parents=True, exist_ok=True)  # Fails now, if it does.
   studies = study.build(every, num_resamples)
-  sections = [_section(s, out) for s in studies]
+  sections = [_section(s) for s in studies]
   about = [
     run_tables.runs(every, out, unreadable),
     run_tables.settings(every),
@@ -52,7 +58,7 @@ def write(every, out, num_resamples=2000, unreadable=()):
   index = out / 'index.html'
   summary = headline.build(every, studies, unreadable)
   files.write(index, page.render(summary, sections, about))
-  for part in _PARTS:
+  for part in ('figures', 'tables'):
     shutil.rmtree(out / part, ignore_errors=True)
     (out / part).mkdir(parents=True)
   for section in sections:
@@ -60,44 +66,25 @@ def write(every, out, num_resamples=2000, unreadable=()):
       for form, content in shown.files.items():
         (out / 'figures' / f'{shown.name}.{form}').write_bytes(content)
   for table in [*(t for s in sections for t in s.tables), *about]:
-    _write_table(table, out / 'tables')
+    for form, write_as in (('csv', tables.to_csv), ('md', tables.to_markdown)):
+      path = out / 'tables' / f'{table.name}.{form}'
+      path.write_text(write_as(table), 'utf-8')
   return index
 
 
-def _section(agent_study, out):
+def _section(agent_study):
   """The figures and tables of one agent."""
+  figures = []
   with drawing.settings():
-    drawn = [_draw(entry, agent_study) for entry in catalogue.FIGURES]
-  made = [
-    make(agent_study)
-    for make in (
-      result_tables.aggregate_scores,
-      paper_tables.iqm_beside_the_paper,
-      paper_tables.beside_the_paper,
-      result_tables.returns,
-      result_tables.improvements,
-      result_tables.cost,
-    )
-  ]
+    for entry in catalogue.FIGURES:
+      figure = entry.draw(agent_study)
+      if figure is not None:
+        name = f'{agent_study.agent}_{entry.name}'
+        forms = {f: drawing.to_bytes(figure, f) for f in ('svg', 'png')}
+        figures.append(
+          page.ShownFigure(name, entry.title, entry.caption, forms)
+        )
+  made = [make(agent_study) for make in _TABLES]
   return page.Section(
-    agent_study.agent,
-    [figure for figure in drawn if figure is not None],
-    [table for table in made if table is not None],
+    agent_study.agent, figures, [table for table in made if table is not None]
   )
-
-
-def _draw(entry, agent_study):
-  """A figure as it is shown, or None."""
-  figure = entry.draw(agent_study)
-  if figure is None:
-    return None
-  files = {form: drawing.to_bytes(figure, form) for form in ('svg', 'png')}
-  drawing.close(figure)
-  name = f'{agent_study.agent}_{entry.name}'
-  return page.ShownFigure(name, entry.title, entry.caption, files)
-
-
-def _write_table(table, directory):
-  (directory / f'{table.name}.csv').write_text(tables.to_csv(table), 'utf-8')
-  text = tables.to_markdown(table)
-  (directory / f'{table.name}.md').write_text(text, 'utf-8')

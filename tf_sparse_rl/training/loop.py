@@ -31,7 +31,7 @@ class StoppedError(Exception):
 
 
 class Outcome(NamedTuple):
-  """The agent and the totals of a run that has come to its end."""
+  """The agent and the Summary of a run that has come to its end."""
 
   agent: base.Agent
   summary: runs.Summary
