@@ -169,7 +169,6 @@ def test_code_that_fails_keeps_its_traceback(network, expected):
   [
     ({'match_sparsity': 0.9, 'method': 'dense'}, 'a network of our own with m'),
     ({'network': 'mpl'}, "'mpl'. Did you mean 'mlp'.* your own is named as in"),
-    ({'agent': 'sac', 'network': 'nature_cnn'}, 'network=mlp or module:fun'),
   ],
 )
 def test_fields_that_do_not_go_together(values, expected):

@@ -322,7 +322,30 @@ def test_an_episode_can_be_filmed(tmp_path):
   assert b'ftyp' in film.read_bytes()[:12]
 
 
-def test_agents_without_a_network_for_images_are_told():
+def test_other_agents_get_a_network_for_images():
   config = flags.make_config({'agent': 'ppo', 'env_name': 'Pong'})
-  with pytest.raises(ValueError, match='Expected agent=dqn for images'):
-    envs.make(config)
+  assert config.network == 'nature_cnn'
+  env = envs.make(config)
+  assert env.spec.observation_shape == (84, 84, 4)
+  env.close()
+
+
+def test_a_network_for_flat_observations_is_told():
+  values = {'agent': 'ppo', 'env_name': 'Pong', 'network': 'mlp'}
+  expected = r'network=mlp, observations of shape \[84, 84, 4\] from Pong'
+  with pytest.raises(ValueError, match=expected):
+    envs.make(flags.make_config(values))
+
+
+def test_a_game_takes_arguments():
+  env = envs.from_name('Pong', kwargs={'difficulty': 1})
+  assert env.gym.unwrapped.ale.getDifficulty() == 1
+  env.close()
+  with pytest.raises(ValueError, match='its protocol sets.*: frameskip'):
+    envs.from_name('Pong', kwargs={'frameskip': 2})
+
+
+def test_a_wrapper_must_leave_the_pixels():
+  wrappers = ('gymnasium.wrappers:FlattenObservation',)
+  with pytest.raises(ValueError, match='leave the 84 x 84 pixels'):
+    envs.from_name('Pong', wrappers=wrappers)

@@ -177,18 +177,12 @@ def q_network_layers(config, env_spec):
     ValueError: for a network that does not fit the observations.
   """
   shape = env_spec.observation_shape or (env_spec.observation_size,)
-  is_mlp = config.network == 'mlp' or config.has_own_network
-  if not config.has_own_network and is_mlp != (len(shape) == 1):
-    raise ValueError(
-      'Expected network=mlp with flat observations, and '
-      f'{" or ".join(_CONVOLUTIONAL)} with images. Received: '
-      f'network={config.network}, observations of shape {list(shape)}.'
-    )
+  config.check_observation(env_spec)
 
   def make_layers(width):
     units = sizes.hidden_sizes(config.hidden_units, width)
     end = env_spec.num_actions, config.weight_decay
-    if is_mlp:
+    if config.is_mlp or config.has_own_network:
       return dense.q_layers(units, *end)
     channels = sizes.hidden_sizes(conv.CHANNELS, width)
     return _CONVOLUTIONAL[config.network](channels, units, *end)

@@ -17,7 +17,7 @@ from tf_sparse_rl.agents import (
   steps,
 )
 from tf_sparse_rl.agents import rollouts as rollouts_lib
-from tf_sparse_rl.networks import dense, heads, stack
+from tf_sparse_rl.networks import conv, dense, heads, stack
 
 _ADAM_EPSILON = 1e-5  # Paper's code.
 
@@ -116,7 +116,7 @@ def _old_log_probs(head, batch):
 
 
 class Ppo(base.ActorAgent):
-  """PPO with a sparse actor and a sparse value network.
+  """PPO with a sparse actor and a sparse value network, which share nothing.
 
   One optimizer trains both, as TF-Agents has it; it clips the masked
   gradients of both together, where the paper's code clipped dense ones.
@@ -127,6 +127,7 @@ class Ppo(base.ActorAgent):
 
   def __init__(self, config, env_spec):
     """Builds the agent, for discrete or continuous actions."""
+    config.check_observation(env_spec)
     self._config, self.head = config, heads.of_policy(env_spec)
     actor_layers, value_layers = _layers(config, env_spec, self.head)
     flatten = tf.keras.layers.Lambda(lambda v: tf.squeeze(v, -1))
@@ -154,8 +155,8 @@ class Ppo(base.ActorAgent):
     self.rollouts = rollouts_lib.Rollouts(
       config, env_spec, actor_layers, self.head, value_layers
     )
-    self.scales = self.rollouts.normalizer, self.rollouts.reward_normalizer
-    self.policy_layers = [self.rollouts.normalizer, *actor_layers]
+    self.scales = (*self.rollouts.scaling, self.rollouts.reward_normalizer)
+    self.policy_layers = [*self.rollouts.scaling, *actor_layers]
 
   def _make_agent(self, observation_spec, optimizer, learning_rate):
     config = self._config
@@ -219,7 +220,7 @@ class Ppo(base.ActorAgent):
 
 def _layers(config, env_spec, head):
   """The built layers of the actor, without head, and of the value network."""
-  size = env_spec.observation_size
+  size, shape = env_spec.observation_size, env_spec.observation_shape
   actor_plan, value_plan = sizing.plan(
     config,
     ends=[(size, head.num_outputs), (size, 1)],
@@ -233,17 +234,19 @@ def _layers(config, env_spec, head):
     ('actor', actor_plan, 'tanh', initializers.VarianceScaling(0.1)),
     ('value', value_plan, 'relu', initializers.RandomUniform(-0.03, 0.03)),
   ]
+  widths = {'actor': config.actor_width, 'value': config.value_width}
+
+  def make(name, plan, *last):
+    layers = dense.orthogonal_layers(plan.units, plan.outputs, *last)
+    if config.is_mlp or config.has_own_network:
+      return layers
+    # Its L2 loss is `PpoAgent.l2_loss`.
+    return [*conv.torso(config.network, widths[name]), *layers]
+
   return [
     sparse.make_layers(
-      config,
-      env_spec,
-      functools.partial(
-        dense.orthogonal_layers, plan.units, plan.outputs, *last
-      ),
-      [size],
-      plan.sparsity,
-      name,
-      index,
+      *(config, env_spec, functools.partial(make, name, plan, *last)),
+      *(shape or [size], plan.sparsity, name, index),
     )
     for index, (name, plan, *last) in enumerate(kinds)
   ]

@@ -9,6 +9,7 @@ from tf_sparse_rl.networks import normalizer, stack
 from tf_sparse_rl.replay import rows as rows_lib
 
 _CLIP_OBSERVATION, _CLIP_REWARD = 5.0, 10.0  # Standard deviations; the paper's.
+_IMAGES_AT_ONCE = 256
 
 
 class Rollouts(tf.Module):
@@ -23,14 +24,16 @@ class Rollouts(tf.Module):
     self._config = config
     self._actor_layers, self._value_layers = actor_layers, value_layers
     self._head = head
-    self._is_discrete = env_spec.num_actions is not None
     self._collected = rows_lib.rollout(env_spec)
     self._prepared = rows_lib.prepared_rollout(env_spec, head.num_parameters)
-    size = env_spec.observation_size
-    self.normalizer = normalizer.Normalizer(
-      _CLIP_OBSERVATION, name='observations'
-    )
-    self.normalizer.build([None, size])
+    size, self._shape = env_spec.observation_size, env_spec.observation_shape
+    self.scaling = []  # Images are scaled by a layer of the networks.
+    if not self._shape:
+      self.normalizer = normalizer.Normalizer(
+        _CLIP_OBSERVATION, name='observations'
+      )
+      self.normalizer.build([None, size])
+      self.scaling.append(self.normalizer)
     self.reward_normalizer = normalizer.Normalizer(
       _CLIP_REWARD, center=False, name='rewards'
     )
@@ -43,9 +46,10 @@ class Rollouts(tf.Module):
     self._learn = tf.function(
       self._learn_scales, [observations, rewards], autograph=False
     )
+    scaled = tf.TensorSpec([None, *self._shape], tf.uint8)
     self._actor_outputs = tf.function(
       lambda scaled: stack.call(actor_layers, scaled),
-      [observations],
+      [scaled if self._shape else observations],
       autograph=False,
     )
 
@@ -65,13 +69,18 @@ class Rollouts(tf.Module):
       float32 `[env steps, row_size]`.
     """
     config, columns = self._config, self._collected.split(rows)
-    scaled, rewards, values, next_values, parameters = (
-      tensor.numpy()
-      for tensor in self._predict(
-        columns['observation'],
-        columns['next_observation'],
-        columns['reward'][:, 0],
+    # Convolutions of a whole rollout at once would not fit into memory.
+    block = _IMAGES_AT_ONCE if self._shape else len(rows)
+    predictions = [
+      self._predict(
+        columns['observation'][i : i + block],
+        columns['next_observation'][i : i + block],
+        columns['reward'][i : i + block, 0],
       )
+      for i in range(0, len(rows), block)
+    ]
+    scaled, rewards, values, next_values, parameters = (
+      np.concatenate(parts) for parts in zip(*predictions)
     )
     discounts, over = columns['discount'][:, 0], columns['over'][:, 0]
     errors = rewards + config.gamma * discounts * next_values - values
@@ -99,11 +108,14 @@ class Rollouts(tf.Module):
     Returns:
       Function of observations and noise to actions; see `Agent.act`.
     """
-    scale, act = self.normalizer.snapshot(), self._head.snapshot()
+    act = self._head.snapshot()
+    scales = [scale.snapshot() for scale in self.scaling]
     layers = [_snapshot(layer) for layer in self._actor_layers]
 
     def explore(observations, noise):
-      outputs = scale(observations)
+      outputs = observations
+      for scale in scales:
+        outputs = scale(outputs)
       if None in layers:
         return act(self._actor_outputs(tf.constant(outputs)).numpy(), noise)
       for kernel, bias, activation in layers:
@@ -134,20 +146,33 @@ class Rollouts(tf.Module):
       'return': columns['returns'][..., 0],
       'advantage': columns['advantage'][..., 0],
     }
+    observations = columns['observation']
+    if self._shape:
+      observations = tf.reshape(observations, [-1, 1, *self._shape])
+      observations = tf.cast(observations, tf.uint8)
     return trajectory.Trajectory(
-      middle, columns['observation'], action, info, middle, ones, ones
+      middle, observations, action, info, middle, ones, ones
     )
 
   def _predictions(self, observations, following, rewards):
-    scaled = self.normalizer(observations)
-    values = stack.call(self._value_layers, scaled)[:, 0]
-    next_values = stack.call(self._value_layers, self.normalizer(following))
-    parameters = self._head.parameters(stack.call(self._actor_layers, scaled))
+    scaled = stack.call(self.scaling, observations)
+    inputs = self._as_inputs(scaled)
+    values = stack.call(self._value_layers, inputs)[:, 0]
+    following = self._as_inputs(stack.call(self.scaling, following))
+    next_values = stack.call(self._value_layers, following)
+    parameters = self._head.parameters(stack.call(self._actor_layers, inputs))
     rewards = self.reward_normalizer(rewards)
     return scaled, rewards, values, next_values[:, 0], parameters
 
+  def _as_inputs(self, observations):
+    """Scaled observations `[batch, size]` as the networks take them."""
+    if not self._shape:
+      return observations
+    return tf.reshape(observations, [-1, *self._shape])
+
   def _learn_scales(self, observations, rewards):
-    self.normalizer.learn(observations)
+    for scale in self.scaling:
+      scale.learn(observations)
     self.reward_normalizer.learn(rewards)
 
 

@@ -17,7 +17,7 @@ from tf_sparse_rl.agents import (
   sparse,
   steps,
 )
-from tf_sparse_rl.networks import dense, heads, stack
+from tf_sparse_rl.networks import conv, dense, heads, residual, stack
 
 _CRITIC_LOSS_WEIGHT = 0.5  # Haarnoja et al. 2018b, equation 5.
 
@@ -197,6 +197,13 @@ class Sac(base.ActorAgent):
     Raises:
       ValueError: for an actor_parameter_share that the networks cannot meet.
     """
+    config.check_observation(env_spec)
+    if config.has_own_network and env_spec.observation_shape:
+      raise ValueError(
+        'Expected network=nature_cnn or impala_resnet for images with sac: a '
+        "critic takes an action too, which layers of one's own would have to "
+        f'take beside the image. Received: network={config.network}.'
+      )
     self._env_spec, self.head = env_spec, heads.TanhGaussian(env_spec)
     actor, *critics = self._make_networks(config)
     names = 'actor', 'critic_1', 'critic_2'
@@ -304,17 +311,38 @@ def plan_networks(config, env_spec):
 
 
 def _layers(config, env_spec, plan, index, network):
-  def make():
-    return dense.glorot_layers(plan.units, plan.outputs, config.weight_decay)
+  """The built layers of one network; of images each has its own encoder.
 
+  So masks and sparsities are of one network each, as in the paper. Others share
+  an encoder, which only the critics train (Yarats et al. 2021, arXiv
+  1910.01741), or keep one for the actor and one for the critics.
+  """
+  shape = env_spec.observation_shape
+  is_critic = network == 'critic'
+
+  def make():
+    layers = dense.glorot_layers(plan.units, plan.outputs, config.weight_decay)
+    if config.is_mlp or config.has_own_network:
+      return layers
+    width = config.critic_width if is_critic else config.actor_width
+    torso = conv.torso(config.network, width, config.weight_decay)
+    if is_critic:
+      torso = [residual.Encoder(torso, name='encoder')]
+    return [*torso, *layers]
+
+  input_shape = shape or [plan.inputs]
+  if shape and is_critic:
+    input_shape = [shape, [env_spec.action_size]]
   return sparse.make_layers(
-    *(config, env_spec, make, [plan.inputs]),
+    *(config, env_spec, make, input_shape),
     *(plan.sparsity, network, index),
   )
 
 
 def _critic(layers, input_spec, name):
   """A network from (observations, actions) to Q-values `[batch]`."""
-  join = tf.keras.layers.Lambda(lambda inputs: tf.concat(inputs, axis=-1))
+  if not isinstance(layers[0], residual.Encoder):
+    join = tf.keras.layers.Lambda(lambda inputs: tf.concat(inputs, axis=-1))
+    layers = [join, *layers]
   flatten = tf.keras.layers.Lambda(lambda q: tf.squeeze(q, axis=-1))
-  return stack.Network([join, *layers, flatten], input_spec, name=name)
+  return stack.Network([*layers, flatten], input_spec, name=name)

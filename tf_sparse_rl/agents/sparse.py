@@ -31,7 +31,8 @@ def make_layers(
     env_spec: an EnvSpec.
     make: function without arguments that returns plain layers, not built. Of
       these a network of the user's own has the last one only.
-    input_shape: of one input of the network.
+    input_shape: of one input of the network; of an image and an action, a list
+      of two.
     target_sparsity: fraction of zeros of this network.
     network: its name, as custom_sparsity may begin with.
     index: number of the network in its agent, of which its masks' seed is.
@@ -58,7 +59,11 @@ def make_layers(
     seed=seeds.derive(config.seed, seeds.Stream.NETWORK, index),
     custom=_custom(config, network),
   )
-  return sparsity.sparsify_as(spec, layers, [None, *input_shape])
+  if isinstance(input_shape[0], (list, tuple)):  # Of several inputs.
+    batch_shape = [[None, *shape] for shape in input_shape]
+  else:
+    batch_shape = [None, *input_shape]
+  return sparsity.sparsify_as(spec, layers, batch_shape)
 
 
 def _custom(config, network):

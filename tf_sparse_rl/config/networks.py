@@ -12,7 +12,7 @@ from tf_sparse_rl.config.rows import (
 )
 
 NETWORKS = ('mlp', 'nature_cnn', 'impala_resnet')
-_MLP = Value('mlp', 'tables 8 and 9')
+_MLP = ByFamily('mlp', 'nature_cnn', 'tables 8 and 9; ours on images')
 
 OWN_SPARSITY = Same('sparsity', 'section 3: each network by itself')
 OWN_WIDTH = Same('width', 'code: one width unless two are given')
@@ -27,7 +27,7 @@ class Network(Record):
   """
 
   network: str | None = row(
-    f'one of: {", ".join(NETWORKS)}, the last two for images and dqn; or '
+    f'one of: {", ".join(NETWORKS)}, the last two for images; or '
     'module:function, hidden layers of your own',
     OneOf(NETWORKS, own='my_module:my_layers'),
     dqn=ByFamily('mlp', 'nature_cnn', 'ours: of the two on Atari the smaller'),
@@ -70,22 +70,42 @@ class Network(Record):
   )
 
   @property
+  def is_mlp(self):
+    """Whether all hidden layers are Dense layers of ours."""
+    return self.network == 'mlp'
+
+  @property
   def has_own_network(self):
     """Whether a function of the user's makes the hidden layers."""
     return ':' in self.network
 
+  def check_observation(self, env_spec):
+    """Refuses a network that does not fit the observations of an EnvSpec."""
+    shape = env_spec.observation_shape
+    if self.has_own_network and self.agent == 'sac' and shape:
+      raise ValueError(
+        'Expected network=nature_cnn or impala_resnet with images and '
+        'agent=sac, whose critics take an image and an action. Received: '
+        f'network={self.network}, observations of shape {list(shape)} from '
+        f'{env_spec.name}.'
+      )
+    if self.has_own_network or self.is_mlp == (not shape):
+      return
+    images = [name for name in NETWORKS if name != 'mlp']
+    shape = list(shape) or [env_spec.observation_size]
+    raise ValueError(
+      f'Expected network=mlp with flat observations, and {" or ".join(images)} '
+      f'with images. Received: network={self.network}, observations of shape '
+      f'{shape} from {env_spec.name}.'
+    )
+
   def check(self):
     """Checks sizes, and what sets those of all networks."""
     self.require(
-      self.agent == 'dqn' or self.network == 'mlp' or self.has_own_network,
-      'network=mlp or module:function with agent=sac or ppo',
-      *('network', 'agent'),
-    )
-    self.require(
-      not self.has_own_network
-      or not (self.match_sparsity or self.actor_parameter_share),
-      'a network of our own with match_sparsity or actor_parameter_share, for '
-      'they set the sizes of its layers',
+      not (self.match_sparsity or self.actor_parameter_share)
+      or (not self.has_own_network if self.agent == 'dqn' else self.is_mlp),
+      'a network of our own, and network=mlp with agent=sac or ppo, where '
+      'match_sparsity or actor_parameter_share sets the sizes of its layers',
       *('network', 'match_sparsity', 'actor_parameter_share'),
     )
     self.require(

@@ -79,6 +79,9 @@ def _run(layers, value, calls):
   for layer in map(plain, layers):
     if isinstance(layer, residual.Residual):
       value = value + _run(layer.layers, value, calls)
+    elif isinstance(layer, residual.Encoder):
+      images, vectors = value
+      value = tf.concat([_run(layer.layers, images, calls), vectors], -1)
     elif _has_kernel(layer):
       is_dense = isinstance(layer, tf.keras.layers.Dense)
       multiply = tf.matmul if is_dense else layer.convolution_op

@@ -24,7 +24,7 @@ class NoisyEnvironment:
         flat observations an array `[observation_size]`, or a number for all.
     """
     self._env, self._std = env, std
-    self._is_image = bool(env.spec.observation_shape)
+    self._is_stack = env.spec.num_frames > 1
 
   def reset(self, seed):
     """Starts an episode; its seed is that of the noise too."""
@@ -42,10 +42,6 @@ class NoisyEnvironment:
 
   def random_action(self, rng):
     return self._env.random_action(rng)
-
-  @property
-  def _is_stack(self):
-    return self._env.spec.num_frames > 1
 
   def _see(self, stack):
     """The stack as it was seen before, and its newest frame with noise."""

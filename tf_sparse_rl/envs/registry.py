@@ -71,6 +71,11 @@ def make(config):
       f'{config.agent}. Received: {config.env_name} with '
       f'{env.gym.action_space}.'
     )
+  try:
+    config.check_observation(env.spec)
+  except ValueError:
+    env.close()
+    raise
   return env
 
 

@@ -1,8 +1,8 @@
 """Networks of convolutions, for images.
 
 The functions return lists of layers, not built, from images of 0 to 255,
-`[batch, height, width, channels]`, to Q-values; Glorot-uniform as Keras has it.
-Their arguments:
+`[batch, height, width, channels]`, to Q-values, or for a torso to features;
+Glorot-uniform as Keras has it. Their arguments:
 
   channels: of each of the three convolutions, or stacks of convolutions.
   units: units of each hidden Dense layer.
@@ -12,7 +12,7 @@ Their arguments:
 
 import tensorflow as tf
 
-from tf_sparse_rl.networks import dense, residual
+from tf_sparse_rl.networks import dense, residual, sizes
 
 # Of the three convolutions of one network, the three stacks of the other.
 CHANNELS = (32, 64, 64)
@@ -25,13 +25,21 @@ def nature_cnn(channels, units, num_actions, weight_decay=0.0):
 
   Reference: paper, table 7.
   """
+  return [
+    *nature_torso(channels, weight_decay),
+    *dense.glorot_layers(units, num_actions, weight_decay),
+  ]
+
+
+def nature_torso(channels, weight_decay=0.0):
+  """The convolutions of `nature_cnn`, flattened."""
   convolutions = [
     _conv(filters, size, weight_decay, f'conv_{i}', 'relu', strides=stride)
     for i, (filters, (size, stride)) in enumerate(
       zip(channels, _SIZES_AND_STRIDES, strict=True)
     )
   ]
-  return _network(convolutions, units, num_actions, weight_decay)
+  return _torso(convolutions)
 
 
 def impala_resnet(channels, units, num_actions, weight_decay=0.0):
@@ -39,21 +47,34 @@ def impala_resnet(channels, units, num_actions, weight_decay=0.0):
 
   Reference: paper, table 7: 512 units; its code has 256.
   """
+  return [
+    *impala_torso(channels, weight_decay),
+    *dense.glorot_layers(units, num_actions, weight_decay),
+  ]
+
+
+def impala_torso(channels, weight_decay=0.0):
+  """The stacks of convolutions of `impala_resnet`, flattened."""
   stacks = [
     layer
     for i, filters in enumerate(channels)
     for layer in _stack(filters, weight_decay, f'stack_{i}')
   ]
   relu = tf.keras.layers.ReLU(name='relu')
-  return _network([*stacks, relu], units, num_actions, weight_decay)
+  return _torso([*stacks, relu])
 
 
-def _network(convolutions, units, num_actions, weight_decay):
+def torso(name, width, weight_decay=0.0):
+  """The torso of 'nature_cnn' or 'impala_resnet', its channels by width."""
+  kinds = {'nature_cnn': nature_torso, 'impala_resnet': impala_torso}
+  return kinds[name](sizes.hidden_sizes(CHANNELS, width), weight_decay)
+
+
+def _torso(convolutions):
   return [
     tf.keras.layers.Rescaling(1 / 255, name='scale'),
     *convolutions,
     tf.keras.layers.Flatten(name='flatten'),
-    *dense.glorot_layers(units, num_actions, weight_decay),
   ]
 
 

@@ -1,14 +1,13 @@
-"""A layer around others, whose output it adds to their input."""
+"""Layers that consist of others: a residual block, an encoder of images.
+
+They have `layers` and `copy`, by which `sparsify` and `strip` reach inside.
+"""
 
 import tensorflow as tf
 
 
-@tf.keras.utils.register_keras_serializable('tf_sparse_rl')
-class Residual(tf.keras.layers.Layer):
-  """`x + layers(x)`; the layers follow one another and keep the shape.
-
-  It has `layers` and `copy`, by which `sparsify` and `strip` reach inside.
-  """
+class _Container(tf.keras.layers.Layer):
+  """Layers that follow one another, and something around them."""
 
   def __init__(self, layers, **kwargs):
     """Wraps a list of Keras layers."""
@@ -16,23 +15,19 @@ class Residual(tf.keras.layers.Layer):
     super().__init__(autocast=False, **kwargs)
     self.layers = layers
 
-  def build(self, input_shape):
-    shape = input_shape
+  def _build_in_turn(self, shape):
+    """Builds the layers that are not built; returns the last one's shape."""
     for layer in self.layers:
       if not layer.built:
         with tf.name_scope(layer.name):
           layer.build(shape)
       shape = layer.compute_output_shape(shape)
-    super().build(input_shape)
+    return shape
 
-  def call(self, inputs):
-    outputs = inputs
+  def _call_in_turn(self, inputs):
     for layer in self.layers:
-      outputs = layer(outputs)
-    return inputs + outputs
-
-  def compute_output_shape(self, input_shape):
-    return tf.TensorShape(input_shape)
+      inputs = layer(inputs)
+    return inputs
 
   def copy(self, layers):
     """The same around other layers, not built."""
@@ -50,3 +45,41 @@ class Residual(tf.keras.layers.Layer):
       for layer in config.pop('layers')
     ]
     return cls(layers, **config)
+
+
+@tf.keras.utils.register_keras_serializable('tf_sparse_rl')
+class Residual(_Container):
+  """`x + layers(x)`; the layers keep the shape."""
+
+  def build(self, input_shape):
+    self._build_in_turn(input_shape)
+    super().build(input_shape)
+
+  def call(self, inputs):
+    return inputs + self._call_in_turn(inputs)
+
+  def compute_output_shape(self, input_shape):
+    return tf.TensorShape(input_shape)
+
+
+@tf.keras.utils.register_keras_serializable('tf_sparse_rl')
+class Encoder(_Container):
+  """From (images, vectors) to the images' features with the vectors beside.
+
+  The layers make `[batch, features]` of `[batch, height, width, channels]`.
+  """
+
+  def build(self, input_shape):
+    self._build_in_turn(input_shape[0])
+    super().build(input_shape)
+
+  def call(self, inputs):
+    images, vectors = inputs
+    features = self._call_in_turn(images)
+    return tf.concat([features, tf.cast(vectors, features.dtype)], -1)
+
+  def compute_output_shape(self, input_shape):
+    shape, vector_shape = input_shape
+    for layer in self.layers:
+      shape = layer.compute_output_shape(shape)
+    return tf.TensorShape([shape[0], shape[-1] + vector_shape[-1]])

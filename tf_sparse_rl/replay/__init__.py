@@ -17,7 +17,10 @@ def make(config, env_spec):
     return Rollout(config.rollout_env_steps, env_spec, config.num_envs)
   returns = Returns(config.n_step, config.gamma, bool(config.clip_rewards))
   capacity, drawn = config.replay_capacity, (config.num_envs, returns)
-  shape = env_spec.observation_shape
+  shape, num_frames = env_spec.observation_shape, env_spec.num_frames
   if shape:
-    return FrameReplay(capacity, shape[:2], shape[2], *drawn)
+    # Of a stack of frames each is kept once, of other images all channels.
+    frame_shape = shape[:2] if num_frames > 1 else shape
+    action_size = 0 if env_spec.has_integer_actions else env_spec.action_size
+    return FrameReplay(capacity, frame_shape, num_frames, *drawn, action_size)
   return Replay(capacity, env_spec, *drawn)

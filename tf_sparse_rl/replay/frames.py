@@ -14,8 +14,8 @@ _BLOCK = 1024
 class Transitions(NamedTuple):
   """A batch of transitions over n env steps, see `n_step.Returns`."""
 
-  observation: np.ndarray  # uint8 [batch, *frame_shape, num_frames]
-  action: np.ndarray  # int32 [batch]
+  observation: np.ndarray  # uint8 [batch, height, width, channels]
+  action: np.ndarray  # int32 [batch], or float32 [batch, action_size]
   reward: np.ndarray  # float32 [batch]
   discount: np.ndarray  # float32 [batch]
   next_observation: np.ndarray  # as observation, up to n env steps later
@@ -24,9 +24,10 @@ class Transitions(NamedTuple):
 class FrameReplay(ring.Ring):
   """Transitions between stacks of frames, the newest frame last.
 
-  Of an observation the newest frame is kept. Frames from before the episode
-  are 0. Memory: 16 bytes and a frame a transition, taken as it fills; a frame
-  more an episode.
+  Of an observation the newest frame is kept, which is all of it where nothing
+  is stacked. Frames from before the episode are 0. Memory: 12 bytes, 4 for each
+  entry of an action and a frame a transition, taken as it fills; a frame more
+  an episode.
   """
 
   def __init__(
@@ -36,15 +37,17 @@ class FrameReplay(ring.Ring):
     num_frames=4,
     num_envs=1,
     returns=n_step.ONE_STEP,
+    action_size=0,
   ):
     """Allocates the ring.
 
     Args:
       capacity: transitions; the oldest is overwritten.
-      frame_shape: (height, width).
+      frame_shape: (height, width), or with channels of its own.
       num_frames: frames of an observation.
       num_envs: environments that add in turn.
       returns: see `ring.Ring`.
+      action_size: entries of a continuous action; 0 for discrete ones.
 
     Raises:
       ValueError: if no transition would ever be whole.
@@ -57,12 +60,15 @@ class FrameReplay(ring.Ring):
         f'num_envs={num_envs}. Received: {capacity}.'
       )
     frames = np.zeros((capacity, *frame_shape), np.uint8)
-    super().__init__(capacity, num_envs, rows_lib.step(0, 1), returns, frames)
-    self._num_frames = num_frames
+    layout = rows_lib.step(0, action_size or 1)
+    super().__init__(capacity, num_envs, layout, returns, frames)
+    self._num_frames, self._action_size = num_frames, action_size
     self._row = np.dtype(
       [
         ('frame', np.uint8, frame_shape),
-        ('action', np.int32),
+        ('action', np.float32, (action_size,))
+        if action_size
+        else ('action', np.int32),
         ('reward', np.float32),
         ('terminated', bool),
         ('truncated', bool),
@@ -91,11 +97,26 @@ class FrameReplay(ring.Ring):
     next_observation[..., -1] = self._led_to(
       last % self.capacity, self.column('end', last)
     )
-    action = self.column('action', numbers).astype(np.int32)
-    return Transitions(observation, action, reward, discount, next_observation)
+    # The channels of all frames side by side.
+    images = shape[:3] + (-1,)
+    return Transitions(
+      observation.reshape(images),
+      self._actions(numbers),
+      reward,
+      discount,
+      next_observation.reshape(images),
+    )
+
+  def _actions(self, numbers):
+    """Actions by number; see Transitions."""
+    if not self._action_size:
+      return self.column('action', numbers).astype(np.int32)
+    steps = self._steps.take(numbers % self.capacity, axis=0)
+    return steps[:, self._layout['action']]
 
   def _kept(self, observation):
-    return observation[..., -1]
+    frame_shape = self._observations.shape[1:]
+    return observation.reshape(*frame_shape, self._num_frames)[..., -1]
 
   def _stack(self, stacks, numbers):
     """Fills `[batch, *frame_shape, frames]` with the frames up to steps."""
@@ -118,16 +139,17 @@ class FrameReplay(ring.Ring):
     Returns:
       Array of rows with `frame`, `action`, `reward`, `terminated` and
       `truncated`, a copy. After those of the transitions comes one for each
-      among them that ended an episode, in their order: its frame, action -1.
+      among them that ended an episode, in their order: its frame, action -1, or
+      NaN for continuous actions.
     """
     numbers = np.arange(begin, end)
     places = numbers % self.capacity
     over = self.column('end', numbers) > 0
     terminated = self.column('discount', numbers) == 0
     rows = np.zeros(len(numbers) + np.count_nonzero(over), self._row)
-    rows['action'] = -1
+    rows['action'] = np.nan if self._action_size else -1
     transitions, last = np.split(rows, [len(numbers)])
-    transitions['action'] = self.column('action', numbers)
+    transitions['action'] = self._actions(numbers)
     transitions['reward'] = self.column('reward', numbers)
     transitions['terminated'] = terminated
     transitions['truncated'] = over & ~terminated
@@ -143,7 +165,9 @@ class FrameReplay(ring.Ring):
       raise ValueError(
         f'Expected rows of {self._row}. Received: {rows.dtype}, {rows.shape}.'
       )
-    size = np.count_nonzero(rows['action'] >= 0)
+    actions = rows['action'].reshape(len(rows), -1)
+    has_action = actions == actions if self._action_size else actions >= 0
+    size = np.count_nonzero(has_action.all(axis=1))
     transitions, last = np.split(rows, [size])
     over = transitions['terminated'] | transitions['truncated']
     if np.count_nonzero(over) != len(last):
@@ -154,9 +178,8 @@ class FrameReplay(ring.Ring):
     places = numbers % self.capacity
     self._observations[places] = transitions['frame']
     # What the newest led to is not needed: they are not drawn until it follows.
-    action, reward = transitions['action'], transitions['reward']
-    steps = action, reward, ~transitions['terminated'], over
-    self._steps[places] = np.stack(steps, axis=1)
+    outcome = transitions['reward'], ~transitions['terminated'], over
+    self._steps[places] = np.column_stack([actions[:size], *outcome])
     for place, row in zip(places[over].tolist(), last):
       self._beside[place] = row['frame'].copy()
     return numbers

@@ -138,6 +138,9 @@ class Rollout(Replay):
   def row_size(self):
     return self._rollout.size
 
+  def _kept(self, observation):
+    return observation.reshape(-1)  # Images too: as float32, 4 bytes an entry.
+
   def latest(self):
     """All of its rows, the oldest first; it must be full."""
     return self.rows(self.num_added - self.capacity, self.num_added)

@@ -179,18 +179,19 @@ def make(config, agent, buffer):
   if agent.rollouts is not None:
     return RolloutLearner(agent, config, observation)
   flat = observation.shape.rank == 1
-  row = tf.TensorSpec([buffer.row_size]) if flat else _row(observation)
+  if flat:
+    row = tf.TensorSpec([buffer.row_size])
+  else:
+    row = _row(observation, agent.tf_agent.action_spec)
   return ReplayLearner(
     agent, config.batch_size, row, observation, config.jit_compile
   )
 
 
-def _row(observation):
+def _row(observation, action):
   """Specs of a transition as a FrameReplay has it."""
   scalar = tf.TensorSpec([])
-  return replay.Transitions(
-    observation, tf.TensorSpec([], tf.int32), scalar, scalar, observation
-  )
+  return replay.Transitions(observation, action, scalar, scalar, observation)
 
 
 def _on_replicas(agent):

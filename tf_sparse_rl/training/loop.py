@@ -60,7 +60,6 @@ def train(
   Raises:
     TrainingError: if a loss is not finite.
     EnvError: if an environment fails; a checkpoint has been saved.
-    EnvError: if an environment fails; a checkpoint has been saved.
     FloatingPointError: if a weight is not finite.
     StoppedError: if `stop` said so.
     CheckpointError: if there are checkpoints and none can be used.
