@@ -43,6 +43,8 @@ ensure_environment
 "$python" -m tf_sparse_rl.sweep "$@" --list_only
 last=$(($(wc -l <"$sweep_dir/runs.jsonl") - 1))
 mkdir -p -- "$sweep_dir/logs"
+# Tasks start in the repository: modules of one's own are found all the same.
+export PYTHONPATH="$PWD${PYTHONPATH:+:$PYTHONPATH}"
 sbatch --array="0-$last${MAX_TASKS:+%$MAX_TASKS}" --chdir="$root" \
   --output="$sweep_dir/logs/slurm-%A_%a.log" "${BASH_SOURCE[0]}" "$sweep_dir"
 echo "How far it is: python -m tf_sparse_rl.sweep --sweep_dir=$sweep_dir" \

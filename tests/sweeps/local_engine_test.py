@@ -166,3 +166,13 @@ def test_a_server_that_does_not_start_says_why(
   with pytest.raises(local_engine.EngineError, match='it is broken.* log: '):
     engine.start(make_runs()[0])
   engine.close()
+
+
+def test_runs_find_the_modules_that_are_found_here(tmp_path, monkeypatch):
+  (tmp_path / 'lib').mkdir()
+  monkeypatch.chdir(tmp_path)
+  monkeypatch.setenv('PYTHONPATH', os.pathsep.join(['lib', '', '/elsewhere']))
+  expected = [str(tmp_path), str(tmp_path / 'lib'), '/elsewhere']
+  assert local_engine.python_path().split(os.pathsep) == expected
+  monkeypatch.delenv('PYTHONPATH')
+  assert local_engine.python_path() == str(tmp_path)

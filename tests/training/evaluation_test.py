@@ -73,6 +73,20 @@ def test_an_episode_ends_when_it_is_truncated():
   assert outcome == ([0.0] * 3, [8] * 3, 0)
 
 
+def test_an_episode_is_stopped_at_the_limit():
+  outcome = _evaluator(3, max_episode_env_steps=5).evaluate(_wait, _rng(0))
+  assert outcome == ([0.0] * 3, [5] * 3, 3)
+  # One that ends there by itself is none.
+  outcome = _evaluator(3, max_episode_env_steps=8).evaluate(_wait, _rng(0))
+  assert outcome == ([0.0] * 3, [8] * 3, 0)
+
+
+def test_a_stopped_episode_makes_way_for_the_next():
+  evaluator = _evaluator(2, num_env_steps=9, max_episode_env_steps=3)
+  outcome = evaluator.evaluate(_wait, _rng(0))
+  assert outcome == ([0.0] * 4, [3] * 4, 4)
+
+
 def test_epsilon_is_the_share_of_random_actions():
   seen = []
 

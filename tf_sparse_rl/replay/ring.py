@@ -97,13 +97,14 @@ class Ring(abc.ABC):
       numbers: int64 `[steps]`, counted from the first that was ever added.
 
     Returns:
-      `{name: array [steps, entries]}` of rewards and observations.
+      `{name: array [steps, entries]}` of the observations that actions were
+      taken on, and of rewards, in the order in which they came.
     """
     places = numbers % self.capacity
     observations = self._take(places).reshape(len(numbers), -1)
     return {
-      'the reward': self.column('reward', numbers)[:, np.newaxis],
       'the observation': observations,
+      'the reward': self.column('reward', numbers)[:, np.newaxis],
     }
 
   def restore(self, segments, num_added):

@@ -40,6 +40,13 @@ def available_cores():
   return sorted(os.sched_getaffinity(0))
 
 
+def python_path():
+  """A PYTHONPATH by which runs elsewhere find the modules found here."""
+  given = os.environ.get('PYTHONPATH', '').split(os.pathsep)
+  parts = [os.getcwd(), *map(os.path.abspath, filter(None, given))]
+  return os.pathsep.join(dict.fromkeys(parts))
+
+
 class LocalEngine:
   """Runs are forks of one run server, which has TensorFlow imported.
 
@@ -47,18 +54,20 @@ class LocalEngine:
   its runs save themselves, and the next start makes a new one.
   """
 
-  def __init__(self, sweep_dir, max_parallel=None, env=None):
+  def __init__(self, sweep_dir, max_parallel=None, env=None, path=None):
     """Starts nothing yet.
 
     Args:
       sweep_dir: a SweepDir.
       max_parallel: runs at a time; None for one a core.
       env: function that returns environment variables for a run.
+      path: where its runs find modules; None for `python_path` of here.
     """
     cores = available_cores()
     self._slots = share_out(cores, max_parallel or len(cores))
     self._sweep_dir = sweep_dir
     self._env = env or dict
+    self._path = path or python_path()
     self._server = None
     self._pending = b''
     self._running = {}  # {id: (Run, cores, size of its log before)}
@@ -154,7 +163,7 @@ class LocalEngine:
     logs = self._sweep_dir.path / 'logs'
     logs.mkdir(parents=True, exist_ok=True)
     name = f'run_server-{os.uname().nodename}-{os.getpid()}.log'
-    path = os.environ.get('PYTHONPATH')
+    path = os.pathsep.join([str(_PACKAGE_PARENT), self._path])
     with open(logs / name, 'ab') as log:
       self._server = subprocess.Popen(
         [sys.executable, '-m', f'{__package__}.run_server'],
@@ -164,12 +173,7 @@ class LocalEngine:
         bufsize=0,
         # Its runs are stopped by us, not by a Ctrl-C at the terminal.
         start_new_session=True,
-        env={
-          **os.environ,
-          'PYTHONPATH': os.pathsep.join(
-            [str(_PACKAGE_PARENT), *([path] if path else [])]
-          ),
-        },
+        env={**os.environ, 'PYTHONPATH': path},
       )
     if not self._server.stdout.readline():
       self._server.wait()

@@ -105,7 +105,9 @@ class RayEngine:
 
   def start(self, run):
     """See LocalEngine."""
-    self._running[self._task.remote(str(self._sweep_dir.path), run)] = run
+    path = local_engine.python_path()
+    task = self._task.remote(str(self._sweep_dir.path), run, path)
+    self._running[task] = run
 
   def wait(self, seconds):
     """See LocalEngine."""
@@ -144,13 +146,13 @@ def _check_answer(address):
     socket.create_connection((host, int(port)), timeout=10).close()
 
 
-def _attempt(sweep_path, run):
+def _attempt(sweep_path, run, path):
   """One attempt of a run, in a worker process of Ray; returns its Outcome."""
   engine = _local_engines.get(sweep_path)
   if engine is None:
     # Ray keeps count of the cores and says which GPU.
     engine = _local_engines[sweep_path] = local_engine.LocalEngine(
-      sweep_dir_lib.SweepDir(sweep_path), max_parallel=1, env=_gpus
+      sweep_dir_lib.SweepDir(sweep_path), max_parallel=1, env=_gpus, path=path
     )
   engine.start(run)
   end = math.inf
