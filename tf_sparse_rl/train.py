@@ -5,8 +5,8 @@ import sys
 
 from absl import flags
 
+from tf_sparse_rl import api, callbacks
 from tf_sparse_rl import flags as run_flags
-from tf_sparse_rl import quiet, signals
 from tf_sparse_rl import runs as runs_lib
 
 
@@ -19,65 +19,32 @@ def main(argv):
       'Expected --root_dir, the directory of the run. Received none.'
     )
   config = run_flags.config_from_flags()
-  # Imported late: a wrong name is told at once, before TensorFlow starts.
-  from tf_sparse_rl import envs
-
   try:
-    envs.check_name(config.env_name)
-    quiet.silence()
-    envs.make(config).close()
-    run_dir = runs_lib.RunDir(root_dir)
-    run_dir.check_config(config)
-    from tf_sparse_rl.training import machine
-
-    # Before anything is written: what it asks for may not be there.
-    strategy = machine.configure(config)
-    with run_dir.locked():
-      if run_dir.read_summary() is not None:
-        print(f'The run in {root_dir} is finished. Results: summary.json.')
-        return
-      _train(config, run_dir, strategy)
+    outcome = api.run_training(root_dir, config, [callbacks.ProgressBar()])
+  except callbacks.StoppedError as stopped:
+    config_path = shlex.quote(f'{root_dir}/config.json')
+    print(
+      f'{stopped}. To continue: python -m tf_sparse_rl.train '
+      f'--config={config_path} --root_dir={shlex.quote(root_dir)}',
+      file=sys.stderr,
+    )
+    sys.exit(128 + stopped.signal)
+  except FloatingPointError as error:
+    raise run_flags.UserError(
+      f'{error}. Nothing was saved after the last checkpoint.'
+    ) from error
   except (ValueError, runs_lib.RunsError) as error:
     raise run_flags.UserError(str(error)) from error
   except OSError as error:
     raise run_flags.UserError(
       f'Writing to {root_dir} failed: {error}. What was written before stays.'
     ) from error
+  if outcome is None:
+    print(f'The run in {root_dir} is finished. Results: summary.json.')
+    return
+  from tf_sparse_rl.training import terminal
 
-
-def _train(config, run_dir, strategy):
-  import tensorflow as tf
-
-  from tf_sparse_rl.exporting import policy
-  from tf_sparse_rl.training import checkpoints, loop, terminal
-
-  received = signals.note()
-  try:
-    with terminal.Progress(config) as progress, strategy.scope():
-      outcome = loop.train(
-        config, run_dir, progress.update, lambda: received, progress.log
-      )
-    policy.save(policy.of_agent(outcome.agent), run_dir.policy_path)
-  except loop.StoppedError as stopped:
-    config_path = shlex.quote(f'{run_dir.path}/config.json')
-    print(
-      f'{stopped}. To continue: python -m tf_sparse_rl.train '
-      f'--config={config_path} --root_dir={shlex.quote(str(run_dir.path))}',
-      file=sys.stderr,
-    )
-    sys.exit(128 + received[0])
-  except (loop.TrainingError, checkpoints.CheckpointError) as error:
-    raise run_flags.UserError(str(error)) from error
-  except FloatingPointError as error:
-    raise run_flags.UserError(
-      f'{error}. Nothing was saved after the last checkpoint.'
-    ) from error
-  except (tf.errors.ResourceExhaustedError, tf.errors.OutOfRangeError) as error:
-    # TensorFlow's names for a full disk and for a file over its limit.
-    raise OSError(error.message) from error
-  # Last: from here on the run counts as finished.
-  run_dir.finish(outcome.summary)
-  print(terminal.closing_table(run_dir, outcome.agent, outcome.summary))
+  print(terminal.closing_table(runs_lib.RunDir(root_dir), *outcome))
 
 
 def run():

@@ -1,5 +1,6 @@
 """One Gymnasium environment: checked spaces, plain arrays, seeded resets."""
 
+import contextlib
 import dataclasses
 import math
 from typing import NamedTuple
@@ -9,6 +10,10 @@ import numpy as np
 from absl import logging
 
 from tf_sparse_rl import names
+
+# Names of environments that Python functions make begin with it.
+_PYTHON = 'python/'
+_functions = {}  # {name: function that makes a Gymnasium environment}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,8 +60,11 @@ class Environment:
     # Environments that draw nothing need not know the argument.
     options = {'render_mode': render_mode} if render_mode else {}
     try:
-      _quiet_mujoco(env_name)
-      self.gym = gym.make(env_name, disable_env_checker=True, **options)
+      if env_name in _functions:
+        self.gym = _functions[env_name](**options)
+      else:
+        _quiet_mujoco(env_name)
+        self.gym = gym.make(env_name, disable_env_checker=True, **options)
     except (gym.error.Error, ImportError, TypeError) as error:
       raise ValueError(f'Cannot make {env_name!r}: {error}') from error
     self.spec = _checked_spec(env_name, self.gym)
@@ -128,12 +136,41 @@ class Environment:
     self.gym.close()
 
 
+@contextlib.contextmanager
+def made_by(function):
+  """Has a name stand for a function's environments within a block.
+
+  Args:
+    function: returns a new Gymnasium environment at each call.
+
+  Yields:
+    The name, of the function's own.
+  """
+  own = getattr(function, '__qualname__', type(function).__name__)
+  name = f'{_PYTHON}{getattr(function, "__module__", "")}.{own}'
+  before = dict(_functions)
+  _functions[name] = function
+  try:
+    yield name
+  finally:
+    _functions.clear()
+    _functions.update(before)
+
+
 def check_name(env_name, others=()):
   """Checks that Gymnasium knows an environment such as 'CartPole-v1'.
 
   Raises:
     ValueError: if not; it names the nearest, of Gymnasium's and `others`.
   """
+  if env_name in _functions:
+    return
+  if env_name.startswith(_PYTHON):
+    raise ValueError(
+      f'The environment {env_name} was made by a Python function. Give the '
+      'same function again: train(root_dir, env=...), open_run(root_dir, '
+      'env=...).'
+    )
   try:
     known = env_name in gym.registry or gym.spec(env_name) is not None
   except gym.error.Error:

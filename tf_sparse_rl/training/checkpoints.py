@@ -15,7 +15,7 @@ import shutil
 import numpy as np
 import tensorflow as tf
 
-from tf_sparse_rl import files
+from tf_sparse_rl import files, runs
 
 _FORMAT = 3
 # Format 2 had two objects inside the agent: {name in it: name now}.
@@ -23,7 +23,7 @@ _INSIDE_AGENT = {'rollouts': 'rollouts', 'mask_histories': 'mask_history'}
 _KEPT = 3
 
 
-class CheckpointError(Exception):
+class CheckpointError(runs.RunsError):
   """No checkpoint can be used; the message says why and what to do."""
 
 
@@ -183,7 +183,7 @@ class Checkpoints:
         ((s['begin'], _read_rows(self._path / s['name'])) for s in segments),
         num_added,
       )
-      for variables in self._layouts(manifest['format']):
+      for variables in _layouts(self._objects, manifest['format']):
         status = variables.read(str(path / 'agent'))
         status.assert_existing_objects_matched()
         status.expect_partial()  # Of a format before, it is read in pieces.
@@ -193,20 +193,6 @@ class Checkpoints:
       ) from error
     self._segments, self._best = segments, best
     return state
-
-  def _layouts(self, file_format):
-    """The objects as a file of a format has them, in one or more pieces."""
-    if file_format == _FORMAT:
-      return [self._variables]
-    inside = {
-      old: self._objects[new]
-      for old, new in _INSIDE_AGENT.items()
-      if new in self._objects
-    }
-    return [
-      tf.train.Checkpoint(agent=self._objects['agent']),
-      tf.train.Checkpoint(agent=tf.train.Checkpoint(**inside)),
-    ]
 
   def _remove_old(self):
     complete = self._complete()
@@ -235,6 +221,81 @@ class Checkpoints:
           shutil.rmtree(path)
       elif path.name not in needed:
         path.unlink()
+
+
+def load_networks(path, checkpoint, evaluations, objects):
+  """Reads the networks of a run, which may be training; writes nothing.
+
+  Args:
+    path: directory of the checkpoints.
+    checkpoint: 'last', an env step, or 'best': that with the best evaluation
+      of those that there are.
+    evaluations: list of Evaluation of the run.
+    objects: see Checkpoints; 'agent' at least.
+
+  Returns:
+    The env step of the checkpoint.
+
+  Raises:
+    CheckpointError: if there is no such checkpoint, or it is damaged.
+  """
+  path = pathlib.Path(path)
+  for is_last_try in (False, False, True):
+    env_step = _find(path, checkpoint, evaluations)
+    try:
+      _read_networks(path / _name(env_step), objects)
+      return env_step
+    except (_DamagedError, OSError) as error:
+      # A run that trains removes old ones.
+      if is_last_try:
+        raise CheckpointError(
+          f'{path / _name(env_step)} is damaged: {error}.'
+        ) from error
+  return None
+
+
+def _find(path, checkpoint, evaluations):
+  """The env step of a checkpoint that is there."""
+  there = sorted(
+    int(p.parent.name.removeprefix('env_step_'))
+    for p in path.glob('env_step_*/manifest.json')
+  )
+  evaluated = [e for e in evaluations if e.env_step in there]
+  if checkpoint == 'last' and there:
+    return there[-1]
+  if checkpoint == 'best' and evaluated:
+    return max(evaluated, key=lambda e: e.return_mean).env_step
+  if checkpoint in there and not isinstance(checkpoint, str):
+    return checkpoint
+  raise CheckpointError(
+    "Expected checkpoint='last', 'best' (of those with an evaluation) or one "
+    f'of the env steps {there} in {path}. Received: {checkpoint!r}.'
+  )
+
+
+def _read_networks(directory, objects):
+  manifest = _read_manifest(directory)
+  for name, expected in manifest['files'].items():
+    if _sha256(directory / name) != expected:
+      raise _DamagedError(f'{name} is not as it was written')
+  try:
+    for variables in _layouts(objects, manifest['format']):
+      variables.read(str(directory / 'agent')).expect_partial()
+  except (ValueError, tf.errors.OpError) as error:
+    raise _DamagedError(str(error).splitlines()[0]) from error
+
+
+def _layouts(objects, file_format):
+  """Objects as a file of a format has them, in one or more pieces."""
+  if file_format == _FORMAT:
+    return [tf.train.Checkpoint(**objects)]
+  inside = {
+    old: objects[new] for old, new in _INSIDE_AGENT.items() if new in objects
+  }
+  return [
+    tf.train.Checkpoint(agent=objects['agent']),
+    tf.train.Checkpoint(agent=tf.train.Checkpoint(**inside)),
+  ]
 
 
 class _DamagedError(Exception):

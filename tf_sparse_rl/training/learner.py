@@ -54,6 +54,11 @@ class Learner:
     """Train steps so far."""
     return self._train_step.count
 
+  def masks_changed(self):
+    """Whether masks may have changed since this was last asked."""
+    changed, self._train_step.masks_changed = self._train_step.masks_changed, 0
+    return bool(changed)
+
 
 class ReplayLearner(Learner):
   """Trains on batches of a replay.
@@ -224,6 +229,7 @@ class _TrainStep:
       for may in ((True, False) if optimizers else (False,))
     }
     self._count = None  # Known once it trains: until then it may change.
+    self.masks_changed = 0  # Train steps that may have changed masks.
 
   @property
   def count(self):
@@ -234,7 +240,8 @@ class _TrainStep:
 
   def __call__(self, *inputs):
     """One train step; FloatingPointError if the loss is not finite."""
-    train = self._compiled[self.count in self._due_train_steps]
+    may_change = self.count in self._due_train_steps
+    train = self._compiled[may_change]
     try:
       result = train(*map(_tensors, inputs))
     except tf.errors.InvalidArgumentError as error:
@@ -248,6 +255,7 @@ class _TrainStep:
     if not math.isfinite(total_loss):
       raise FloatingPointError(f'Loss is {total_loss}')
     self._count += 1
+    self.masks_changed += may_change
     return result
 
 
