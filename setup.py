@@ -80,6 +80,7 @@ setuptools.setup(
   python_requires='>=3.10,<3.14',
   packages=setuptools.find_packages(include=['tf_sparse_rl*']),
   package_data={
+    'tf_sparse_rl': ['py.typed'],
     'tf_sparse_rl.native': ['*.cc', '*.h'],
     'tf_sparse_rl.report': ['data/*'],
   },

@@ -1,6 +1,6 @@
 """Fields of a run that takes a second, and records made by hand."""
 
-from tf_sparse_rl import runs
+from tf_sparse_rl import callbacks, runs
 
 RUN = {
   'num_env_steps': 600,
@@ -42,3 +42,20 @@ def summary(evaluations=None, **changes):
     'env_steps_per_sec': 60.0,
   }
   return runs.Summary.of(evaluations or [evaluation()], **{**totals, **changes})
+
+
+class Recorder(callbacks.Callback):
+  """Notes what it is told."""
+
+  def __init__(self):
+    self.messages, self.env_steps, self.progress = [], [], []
+
+  def on_message(self, training, text):
+    self.messages.append(text)
+
+  def on_evaluation(self, training, evaluation):
+    self.progress.append((training.env_step, evaluation))
+
+  def on_env_step(self, training):
+    self.env_steps.append(training.env_step)
+    self.progress.append((training.env_step, None))

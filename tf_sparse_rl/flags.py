@@ -37,6 +37,23 @@ def define_run_flags():
   show_in_help(_CONFIG, *(field.name for field in config_lib.fields()))
 
 
+def define_checkpoint():
+  """Declares `--checkpoint`."""
+  flags.DEFINE_string(
+    'checkpoint',
+    'last',
+    "'last', 'best' (of the checkpoints that were evaluated), or an env step. "
+    'A run that trains, or was stopped, has them too.',
+  )
+  show_in_help('checkpoint')
+
+
+def checkpoint():
+  """The value of `--checkpoint`: a str, or an int for an env step."""
+  value = flags.FLAGS.checkpoint
+  return int(value) if value.isdecimal() else value
+
+
 def show_in_help(*names):
   """Lists declared flags in the command's `--help`."""
   for name in names:

@@ -41,6 +41,23 @@ def filter_warnings():
     warnings.simplefilter('ignore', DeprecationWarning)
 
 
+@contextlib.contextmanager
+def silenced(silence=silence):
+  """Is silent as `silence` within a block; then all is as the caller had it."""
+  variables = ('TF_CPP_MIN_LOG_LEVEL', 'PYGAME_HIDE_SUPPORT_PROMPT')
+  before = {name: os.environ.get(name) for name in variables}
+  verbosity = logging.get_verbosity()
+  try:
+    with warnings.catch_warnings():
+      silence()
+      yield
+  finally:
+    logging.set_verbosity(verbosity)
+    for name, value in before.items():
+      if value is None:
+        os.environ.pop(name, None)
+
+
 def _drop_gym_notice():
   """TF-Agents imports Gym, which tells people to use Gymnasium. We do."""
   try:

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from tests import tiny
-from tf_sparse_rl import envs, flags, sparsity
+from tf_sparse_rl import callbacks, envs, flags, sparsity
 from tf_sparse_rl.agents import registry
 from tf_sparse_rl.exporting import policy
 from tf_sparse_rl.runs import run_dir
@@ -104,7 +104,7 @@ def runs_fixture(tmp_path_factory):
       return len(asked) > 250
 
     with directory.locked():
-      with pytest.raises(loop.StoppedError):
+      with pytest.raises(callbacks.StoppedError):
         loop.train(config, directory, stop=stop)
       outcome = loop.train(config, directory)
     runs[case] = config, outcome

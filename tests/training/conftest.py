@@ -70,9 +70,9 @@ def tiny_ppo_run(tmp_path_factory, tiny_config):
 
 def _run(tmp_path_factory, config):
   directory = run_dir.RunDir(tmp_path_factory.mktemp('tiny') / 'run')
-  progress = []
+  recorder = tiny.Recorder()
   with directory.locked():
     directory.start(config)
-    outcome = loop.train(config, directory, lambda *told: progress.append(told))
+    outcome = loop.train(config, directory, [recorder])
     directory.finish(outcome.summary)
-  return TinyRun(config, directory, outcome, progress)
+  return TinyRun(config, directory, outcome, recorder.progress)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tf_sparse_rl import envs, flags, replay, sparsity
+from tf_sparse_rl import callbacks, envs, flags, replay, sparsity
 from tf_sparse_rl.agents import registry
 from tf_sparse_rl.native import backend
 from tf_sparse_rl.runs import run_dir
@@ -267,7 +267,7 @@ def test_a_run_on_replicas_is_resumed(two_replicas, tmp_path):
       return loop.train(config, directory, stop=stop)
 
   whole = train('whole')
-  with pytest.raises(loop.StoppedError):
+  with pytest.raises(callbacks.StoppedError):
     train('cut', lambda: next(asked) > 130)
   assert (tmp_path / 'cut' / 'checkpoints').exists()
   cut = train('cut')

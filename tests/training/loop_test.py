@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tf_sparse_rl import flags, replay, sparsity
+from tests import tiny
+from tf_sparse_rl import callbacks, flags, replay, sparsity
 from tf_sparse_rl.runs import run_dir
 from tf_sparse_rl.training import checkpoints, loop
 
@@ -93,17 +94,15 @@ def test_environments_side_by_side(
     checkpoint_period=120,
     method='static',
   )
-  buffers, progress = [], []
+  buffers, recorder = [], tiny.Recorder()
   make = replay.make
   monkeypatch.setattr(
     replay, 'make', lambda *args: buffers.append(make(*args)) or buffers[-1]
   )
   directory = run_dir.RunDir(tmp_path)
   directory.start(config)
-  summary = loop.train(
-    config, directory, lambda *told: progress.append(told)
-  ).summary
-  steps = [env_step for env_step, result in progress if result is None]
+  summary = loop.train(config, directory, [recorder]).summary
+  steps = recorder.env_steps
   assert steps == list(range(num_envs, 253, num_envs))
   results = directory.read_results()
   # The first at or after 100 and 200.
@@ -153,17 +152,18 @@ def test_a_diverging_run_stops_at_its_train_step(
   )
   directory = run_dir.RunDir(tmp_path)
   directory.start(config)
-  reached = []
+  recorder = tiny.Recorder()
   with pytest.raises(
     loop.TrainingError, match='not finite at train step .*--learning_rate'
   ) as error:
-    loop.train(config, directory, lambda step, _: reached.append(step))
+    loop.train(config, directory, [recorder])
   # The env step that was not completed, the 100 before training left out.
-  train_step = reached[-1] + 1 - 100
+  reached = recorder.env_steps[-1]
+  train_step = reached + 1 - 100
   assert 2 <= train_step < 100
   assert f'at train step {train_step} (env step' in str(error.value)
   # The checkpoints are those of before it, whole.
-  last = reached[-1] // 20 * 20
+  last = reached // 20 * 20
   names = [f'env_step_{step:012d}' for step in (last - 40, last - 20, last)]
   assert sorted(p.name for p in directory.checkpoints.glob('*/')) == names
   for name in names:
@@ -187,19 +187,15 @@ def test_a_stopped_run_ends_like_one_left_alone(
   acted = []
 
   def train(stop=lambda reached: False):
-    lines, reached = [], [None]
-
-    def progress(env_step, result):
-      del result
-      reached[0] = env_step
-
+    recorder = tiny.Recorder()
+    steps = recorder.env_steps
     outcome = loop.train(
-      config, directory, progress, lambda: stop(reached[0]), lines.append
+      config, directory, [recorder], lambda: stop(steps[-1] if steps else None)
     )
-    return outcome, lines
+    return outcome, recorder.messages
 
   # Before it has done anything.
-  with pytest.raises(loop.StoppedError, match='Stopped at env step 0$'):
+  with pytest.raises(callbacks.StoppedError, match='Stopped at env step 0$'):
     train(lambda reached: True)
   assert not directory.checkpoints.exists()
   assert directory.read_results() == []
@@ -210,7 +206,7 @@ def test_a_stopped_run_ends_like_one_left_alone(
       acted.append(reached)
     return len(acted) > 3
 
-  with pytest.raises(loop.StoppedError, match='Stopped at env step 400$'):
+  with pytest.raises(callbacks.StoppedError, match='Stopped at env step 400$'):
     train(in_evaluation)
   assert [r.env_step for r in directory.read_results()] == [0, 200]
   assert [p.name for p in directory.checkpoints.glob('env_step_*')] == [
@@ -231,6 +227,7 @@ def test_a_stopped_run_ends_like_one_left_alone(
 
   outcome, lines = train()
   assert [line.split(':')[0] for line in lines] == [
+    'dqn CartPole-v1 rigl 0.9, seed 0',
     'Backends',
     'Continuing at env step 400.',
   ]
@@ -266,13 +263,13 @@ def _stopped_run(path, config, stops):
   directory.path.mkdir()
   directory.start(config)
   for env_step in stops:
-    told = [0]
-    with pytest.raises(loop.StoppedError, match=f'env step {env_step}$'):
+    recorder = tiny.Recorder()
+    with pytest.raises(callbacks.StoppedError, match=f'env step {env_step}$'):
       loop.train(
         config,
         directory,
-        lambda now, _, told=told: told.append(now),
-        lambda told=told, env_step=env_step: told[-1] == env_step,
+        [recorder],
+        lambda steps=recorder.env_steps, n=env_step: steps[-1:] == [n],
       )
   return directory
 
@@ -403,11 +400,12 @@ def test_checkpoints_come_at_their_period_and_at_the_end(tmp_path, tiny_config):
   directory = run_dir.RunDir(tmp_path)
   directory.start(config)
   seen = set()
-  loop.train(
-    config,
-    directory,
-    lambda *_: seen.update(directory.checkpoints.glob('env_step_*')),
-  )
+
+  class Look(callbacks.Callback):
+    def on_env_step(self, training):
+      seen.update(directory.checkpoints.glob('env_step_*'))
+
+  loop.train(config, directory, [Look()])
   steps = sorted(int(path.name.rpartition('_')[2]) for path in seen)
   assert steps == [40, 80, 120, 160, 200, 240, 250]
   # Of these, 200 and 250 were evaluated; the other one of the last three has

@@ -12,6 +12,7 @@ import gymnasium
 import numpy as np
 import pytest
 
+from tests import tiny
 from tf_sparse_rl.runs import run_dir
 from tf_sparse_rl.training import loop
 
@@ -69,12 +70,12 @@ def test_a_stopped_run_comes_to_its_end(
     0,
     100,
   ]
-  told = []
+  recorder = tiny.Recorder()
   with directory.locked():
     config = directory.read_config()
-    summary = loop.train(config, directory, log=told.append).summary
+    summary = loop.train(config, directory, [recorder]).summary
     directory.finish(summary)
-  assert told[1:] == ['Continuing at env step 200.']
+  assert recorder.messages[2:] == ['Continuing at env step 200.']
   after = (path / 'results.jsonl').read_text('utf-8')
   assert after.startswith(before)
   results = directory.read_results()

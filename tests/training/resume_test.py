@@ -21,6 +21,7 @@ import pytest
 import tensorflow as tf
 from tensorboard.backend.event_processing import plugin_event_accumulator
 
+from tests import tiny
 from tf_sparse_rl.runs import run_dir
 from tf_sparse_rl.training import loop
 
@@ -453,9 +454,9 @@ def test_a_full_disk_ends_it_with_all_checkpoints_intact(histories):
 
   # With more space it goes on from there.
   config = directory.read_config()
-  told = []
-  loop.train(config, directory, log=told.append)
-  assert told[1:] == [f'Continuing at env step {newest}.']
+  recorder = tiny.Recorder()
+  loop.train(config, directory, [recorder])
+  assert recorder.messages[2:] == [f'Continuing at env step {newest}.']
   assert _lines(directory.path) == _lines(histories['dqn'].result().untouched)
 
 

@@ -1,30 +1,8 @@
-"""What is shown where there is no terminal, and the table at the end."""
+"""The table at the end of a run."""
 
 import dataclasses
 
-from tests import tiny
 from tf_sparse_rl.training import terminal
-
-
-def test_without_a_terminal_a_line_for_each_evaluation(tiny_config, capsys):
-  result = tiny.evaluation(1200, 12.34, sparsity=0.8972, env_steps_per_sec=56.7)
-  with terminal.Progress(tiny_config()) as progress:
-    progress.update(1, None)
-    progress.update(2, None)
-    progress.update(1200, result)
-  shown = capsys.readouterr()
-  first, second = shown.out.splitlines()
-  assert first == 'dqn CartPole-v1 rigl 0.9, seed 0: 600 env steps'
-  for part in ('1,200', '12.3', '0.897', '57 env steps/s'):
-    assert part in second
-  assert shown.err == ''
-
-
-def test_dense_names_no_sparsity(tiny_config, capsys):
-  with terminal.Progress(tiny_config(method='dense', seed=4)):
-    pass
-  line = capsys.readouterr().out
-  assert line == 'dqn CartPole-v1 dense, seed 4: 600 env steps\n'
 
 
 def test_the_closing_table(tiny_run):

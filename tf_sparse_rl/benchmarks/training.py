@@ -7,8 +7,8 @@ import time
 
 import numpy as np
 
+from tf_sparse_rl import callbacks, envs, replay, seeds
 from tf_sparse_rl import config as config_lib
-from tf_sparse_rl import envs, replay, seeds
 from tf_sparse_rl.agents import registry
 from tf_sparse_rl.benchmarks import operations
 from tf_sparse_rl.runs import RunDir
@@ -53,14 +53,15 @@ def env_steps_per_sec(config, warmup_env_steps):
   """Speed of the real loop; see `measure`."""
   marks = []  # (env step, time): the first and the latest
 
-  def on_progress(env_step, result):
-    # The last step's evaluation comes before its call, so it is left out.
-    if result is None and warmup_env_steps <= env_step < config.num_env_steps:
-      marks[1:] = [(env_step, time.perf_counter())]
+  class Marks(callbacks.Callback):
+    def on_env_step(self, training):
+      # The last step's evaluation comes before its call, so it is left out.
+      if warmup_env_steps <= training.env_step < config.num_env_steps:
+        marks[1:] = [(training.env_step, time.perf_counter())]
 
   with tempfile.TemporaryDirectory() as path:
     directory = RunDir(path)
-    loop.train(config, directory, on_progress)
+    loop.train(config, directory, [Marks()])
   (first, begin), (last, end) = marks
   return (last - first) / (end - begin)
 

@@ -3,7 +3,7 @@
 from tf_sparse_rl.envs.atari import AtariEnvironment
 from tf_sparse_rl.envs.errors import EnvError
 from tf_sparse_rl.envs.gymnasium_env import Environment
-from tf_sparse_rl.envs.making import is_callable, name_callable
+from tf_sparse_rl.envs.making import is_callable, made_by, name_callable
 from tf_sparse_rl.envs.registry import (
   check_name,
   from_name,
@@ -20,6 +20,7 @@ __all__ = [
   'check_name',
   'from_name',
   'is_callable',
+  'made_by',
   'make',
   'name_callable',
   'try_out',

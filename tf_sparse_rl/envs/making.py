@@ -1,5 +1,6 @@
 """From a name, arguments and wrappers to a Gymnasium environment."""
 
+import contextlib
 import inspect
 
 import gymnasium as gym
@@ -27,6 +28,17 @@ def name_callable(function):
   name = f'{env_names.CALLABLE}:{of.__module__}.{of.__qualname__}'
   _callables[name] = function
   return name
+
+
+@contextlib.contextmanager
+def made_by(function):
+  """Has `name_callable` hold within a block; yields the env_name."""
+  before = dict(_callables)
+  try:
+    yield name_callable(function)
+  finally:
+    _callables.clear()
+    _callables.update(before)
 
 
 def is_callable(env_name):

@@ -86,6 +86,16 @@ def of_run(config, path):
   return policy
 
 
+def compiled(policy):
+  """A GreedyPolicy as a function of NumPy arrays; see `load`."""
+  call = tf.function(
+    lambda observation: policy(observation)['action'],
+    input_signature=[policy.observation_spec],
+    autograph=False,
+  )
+  return lambda observations: call(tf.constant(observations)).numpy()
+
+
 class _Module(tf.Module):
   """Owns plain variables only: no Keras or TF-Agents object is saved."""
 

@@ -32,6 +32,23 @@ class Row(NamedTuple):
   difference: float  # from Keras, the largest
 
 
+class Report(NamedTuple):
+  """The outcome of an export; as text a table and a sentence a format."""
+
+  rows: list  # of Row
+  num_observations: int  # on which each format agrees with Keras
+
+  def __str__(self):
+    return '\n'.join(
+      [
+        f'Agrees with Keras on {self.num_observations} observations.\n',
+        table(self.rows),
+        '',
+        *map(conclusion, self.rows),
+      ]
+    )
+
+
 def num_bytes(path, compress=False):
   """Bytes of a file or of a directory's files; if `compress`, of their gzip."""
   files = [path] if path.is_file() else sorted(path.rglob('*'))

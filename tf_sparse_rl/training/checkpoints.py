@@ -15,7 +15,7 @@ import shutil
 import numpy as np
 import tensorflow as tf
 
-from tf_sparse_rl import files
+from tf_sparse_rl import files, runs
 
 _FORMAT = 3
 # Format 2 had two objects inside the agent: {name in it: name now}.
@@ -23,7 +23,7 @@ _INSIDE_AGENT = {'rollouts': 'rollouts', 'mask_histories': 'mask_history'}
 _KEPT = 3
 
 
-class CheckpointError(Exception):
+class CheckpointError(runs.RunsError):
   """No checkpoint can be used; the message says why and what to do."""
 
 
@@ -122,37 +122,6 @@ class Checkpoints:
       )
     return None
 
-  def load_objects(self, which):
-    """Loads the objects alone, without replay and state; changes no file.
-
-    Args:
-      which: 'best', 'last' or an env step.
-
-    Returns:
-      The env step of the checkpoint.
-
-    Raises:
-      CheckpointError: if there is no such checkpoint, or it is damaged.
-    """
-    complete = {_env_step(path): path for path in self._complete()}
-    try:
-      env_step = max(complete, default=None) if which == 'last' else which
-      if which == 'best':
-        best = _read_manifest(complete[max(complete)])['best']
-        env_step = best and best['env_step']
-      path = complete[env_step]
-      manifest = _read_manifest(path)
-      _check_hashes({path / n: h for n, h in manifest['files'].items()})
-      self._read_objects(path, manifest['format'])
-    except (_DamagedError, KeyError, ValueError) as error:
-      reason = str(error) if isinstance(error, _DamagedError) else 'it has none'
-      there = ', '.join(map(str, sorted(complete))) or 'none'
-      raise CheckpointError(
-        f'Expected a checkpoint {which!r} in {self._path}: {reason}. There are '
-        f'those of env steps: {there}.'
-      ) from error
-    return env_step
-
   def evaluated(self, env_step, return_mean):
     """Keeps the checkpoint of this env step if it is the best so far."""
     if not (self._path / _name(env_step) / 'manifest.json').exists():
@@ -203,42 +172,27 @@ class Checkpoints:
       num_added, best = manifest['num_added'], manifest['best']
     except (KeyError, TypeError, AttributeError) as error:
       raise _DamagedError(f'manifest.json is not one: {error!r}') from error
-    _check_hashes(hashes)
+    for file, expected in hashes.items():
+      if not file.exists():
+        raise _DamagedError(f'{file.name} is missing')
+      if _sha256(file) != expected:
+        raise _DamagedError(f'{file.name} is not as it was written')
     state = _read_json(path / 'state.json')
     try:
       self._buffer.restore(
         ((s['begin'], _read_rows(self._path / s['name'])) for s in segments),
         num_added,
       )
-    except ValueError as error:
-      raise _misfit(error) from error
-    self._read_objects(path, manifest['format'])
-    self._segments, self._best = segments, best
-    return state
-
-  def _read_objects(self, path, file_format):
-    """Reads the variables of a checkpoint."""
-    try:
-      for variables in self._layouts(file_format):
+      for variables in _layouts(self._objects, manifest['format']):
         status = variables.read(str(path / 'agent'))
         status.assert_existing_objects_matched()
         status.expect_partial()  # Of a format before, it is read in pieces.
     except (ValueError, AssertionError, tf.errors.OpError) as error:
-      raise _misfit(error) from error
-
-  def _layouts(self, file_format):
-    """The objects as a file of a format has them, in one or more pieces."""
-    if file_format == _FORMAT:
-      return [self._variables]
-    inside = {
-      old: self._objects[new]
-      for old, new in _INSIDE_AGENT.items()
-      if new in self._objects
-    }
-    return [
-      tf.train.Checkpoint(agent=self._objects['agent']),
-      tf.train.Checkpoint(agent=tf.train.Checkpoint(**inside)),
-    ]
+      raise _DamagedError(
+        f'it does not fit this run ({str(error).splitlines()[0]})'
+      ) from error
+    self._segments, self._best = segments, best
+    return state
 
   def _remove_old(self):
     complete = self._complete()
@@ -269,31 +223,87 @@ class Checkpoints:
         path.unlink()
 
 
+def load_networks(path, checkpoint, evaluations, objects):
+  """Reads the networks of a run, which may be training; writes nothing.
+
+  Args:
+    path: directory of the checkpoints.
+    checkpoint: 'last', an env step, or 'best': that with the best evaluation
+      of those that there are.
+    evaluations: list of Evaluation of the run.
+    objects: see Checkpoints; 'agent' at least.
+
+  Returns:
+    The env step of the checkpoint.
+
+  Raises:
+    CheckpointError: if there is no such checkpoint, or it is damaged.
+  """
+  path = pathlib.Path(path)
+  for is_last_try in (False, False, True):
+    env_step = _find(path, checkpoint, evaluations)
+    try:
+      _read_networks(path / _name(env_step), objects)
+      return env_step
+    except (_DamagedError, OSError) as error:
+      # A run that trains removes old ones.
+      if is_last_try:
+        raise CheckpointError(
+          f'{path / _name(env_step)} is damaged: {error}.'
+        ) from error
+  return None
+
+
+def _find(path, checkpoint, evaluations):
+  """The env step of a checkpoint that is there."""
+  there = sorted(
+    int(p.parent.name.removeprefix('env_step_'))
+    for p in path.glob('env_step_*/manifest.json')
+  )
+  evaluated = [e for e in evaluations if e.env_step in there]
+  if checkpoint == 'last' and there:
+    return there[-1]
+  if checkpoint == 'best' and evaluated:
+    return max(evaluated, key=lambda e: e.return_mean).env_step
+  if checkpoint in there and not isinstance(checkpoint, str):
+    return checkpoint
+  raise CheckpointError(
+    "Expected checkpoint='last', 'best' (of those with an evaluation) or one "
+    f'of the env steps {there} in {path}. Received: {checkpoint!r}.'
+  )
+
+
+def _read_networks(directory, objects):
+  manifest = _read_manifest(directory)
+  for name, expected in manifest['files'].items():
+    if _sha256(directory / name) != expected:
+      raise _DamagedError(f'{name} is not as it was written')
+  try:
+    for variables in _layouts(objects, manifest['format']):
+      variables.read(str(directory / 'agent')).expect_partial()
+  except (ValueError, tf.errors.OpError) as error:
+    raise _DamagedError(str(error).splitlines()[0]) from error
+
+
+def _layouts(objects, file_format):
+  """Objects as a file of a format has them, in one or more pieces."""
+  if file_format == _FORMAT:
+    return [tf.train.Checkpoint(**objects)]
+  inside = {
+    old: objects[new] for old, new in _INSIDE_AGENT.items() if new in objects
+  }
+  return [
+    tf.train.Checkpoint(agent=objects['agent']),
+    tf.train.Checkpoint(agent=tf.train.Checkpoint(**inside)),
+  ]
+
+
 class _DamagedError(Exception):
   """A checkpoint cannot be used."""
 
 
-def _misfit(error):
-  return _DamagedError(
-    f'it does not fit this run ({str(error).splitlines()[0]})'
-  )
-
-
-def _check_hashes(hashes):
-  """Raises _DamagedError if a file, a key of `hashes`, is not as written."""
-  for file, expected in hashes.items():
-    if not file.exists():
-      raise _DamagedError(f'{file.name} is missing')
-    if _sha256(file) != expected:
-      raise _DamagedError(f'{file.name} is not as it was written')
-
-
 def _name(env_step):
   return f'env_step_{env_step:012d}'
-
-
-def _env_step(path):
-  return int(path.name.removeprefix('env_step_'))
 
 
 def _read_json(path):

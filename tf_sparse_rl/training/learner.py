@@ -60,6 +60,11 @@ class Learner:
     """(train step, value) of the first loss above 1e15, or None."""
     return self._train_step.first_huge_loss
 
+  def masks_changed(self):
+    """Whether masks may have changed since this was last asked."""
+    changed, self._train_step.masks_changed = self._train_step.masks_changed, 0
+    return bool(changed)
+
 
 class ReplayLearner(Learner):
   """Trains on batches of a replay.
@@ -232,6 +237,7 @@ class _TrainStep:
     }
     self._count = None  # Known once it trains: until then it may change.
     self.first_huge_loss = None  # (train step, loss), see `divergence`
+    self.masks_changed = 0  # Train steps that may have changed masks.
 
   @property
   def count(self):
@@ -242,7 +248,8 @@ class _TrainStep:
 
   def __call__(self, *inputs):
     """One train step; FloatingPointError if the loss is not finite."""
-    train = self._compiled[self.count in self._due_train_steps]
+    may_change = self.count in self._due_train_steps
+    train = self._compiled[may_change]
     try:
       result = train(*map(_tensors, inputs))
     except tf.errors.InvalidArgumentError as error:
@@ -258,6 +265,7 @@ class _TrainStep:
     self._count += 1
     if abs(total_loss) > divergence.HUGE and not self.first_huge_loss:
       self.first_huge_loss = self._count, total_loss
+    self.masks_changed += may_change
     return result
 
 

@@ -5,6 +5,7 @@ Sparsity is not seen here: masks move inside the agent's optimizer.
 
 from typing import NamedTuple
 
+from tf_sparse_rl import callbacks as callbacks_lib
 from tf_sparse_rl import envs, replay, runs, seeds
 from tf_sparse_rl.agents import base, registry
 from tf_sparse_rl.diagnostics import diagnoser
@@ -22,12 +23,8 @@ from tf_sparse_rl.training import (
 )
 
 
-class TrainingError(Exception):
+class TrainingError(runs.RunsError):
   """Training cannot go on."""
-
-
-class StoppedError(Exception):
-  """Training was asked to stop, and can be continued."""
 
 
 class Outcome(NamedTuple):
@@ -37,22 +34,14 @@ class Outcome(NamedTuple):
   summary: runs.Summary
 
 
-def train(
-  config,
-  run_dir,
-  on_progress=lambda env_step, result: None,
-  stop=lambda: False,
-  log=lambda text: None,
-):
-  """Trains one agent, from the last checkpoint if there is one.
+def train(config, run_dir, callbacks=(), stop=lambda: False):
+  """Trains one agent, from the last checkpoint if there is one; see Training.
 
   Args:
     config: a resolved Config.
     run_dir: a RunDir that this process holds.
-    on_progress: called after each env step with its number and, after an
-      evaluation, its Evaluation, else None.
+    callbacks: list of Callback.
     stop: asked at every env step whether to stop, after a checkpoint.
-    log: called with a line for a person.
 
   Returns:
     Outcome.
@@ -61,46 +50,43 @@ def train(
     TrainingError: if a loss is not finite.
     EnvError: if an environment fails; a checkpoint has been saved.
     FloatingPointError: if a weight is not finite.
-    StoppedError: if `stop` said so.
+    StoppedError: if `stop` said so, or a callback.
     CheckpointError: if there are checkpoints and none can be used.
   """
-  run = _Run(config, run_dir, log)
-  while True:
-    run.evaluate(on_progress, stop)
-    if stop():
-      run.stop()
-    if run.is_over:
-      return run.finish()
-    run.collect()
-    run.diagnose()
-    run.train_and_act()
-    run.write()
-    on_progress(run.now.env_step, None)
+  return Training(config, run_dir, callbacks).run(stop)
 
 
-class _Run:
+class Training:
   """All parts of a run, and the steps of its loop in their order."""
 
-  def __init__(self, config, run_dir, log):
+  def __init__(self, config, run_dir, callbacks=()):
     """Makes all parts, and goes to where the last checkpoint was."""
+    self._hooks = {
+      event: callbacks_lib.methods(callbacks, event)
+      for event in vars(callbacks_lib.Callback)
+      if event.startswith('on_')
+    }
+    self._stopping = False
+    length = f'{config.num_env_steps:,} env steps'
     self.config, self.run_dir = config, run_dir
+    self.message(f'{config.label}, seed {config.seed}: {length}')
     self.envs = [envs.make(config) for _ in range(config.num_envs)]
     if text := collector.no_time_limit(config, self.envs[0].spec):
-      log(text)
+      self.message(text)
     self.agent = registry.build(config, self.envs[0].spec)
     origin = None
     if config.init_from and run_dir.checkpoint_env_step() is None:
       origin = warm_start.start(config, self.agent, self.envs[0].spec)
-      log(warm_start.sentence(origin))
+      self.message(warm_start.sentence(origin))
     # Not before: what cannot be built leaves no config.
     if changed := run_dir.start(config):
-      log(changed)
+      self.message(changed)
     self.buffer = replay.make(config, self.envs[0].spec)
     self.learner = learner.make(config, self.agent, self.buffer)
     self.machine = machine.describe(self.agent)
     run_dir.note_machine(self.machine)
     if self.machine['backends']:
-      log(machine.sentence(self.machine))
+      self.message(machine.sentence(self.machine))
     self.evaluator = evaluation.Evaluator(
       [envs.make(config) for _ in range(config.num_eval_episodes)],
       config.eval_epsilon or 0.0,
@@ -112,7 +98,7 @@ class _Run:
     self.checkpoints = checkpoints.Checkpoints(
       run_dir.checkpoints, objects, self.buffer
     )
-    saved = self.checkpoints.restore(log)
+    saved = self.checkpoints.restore(self.message)
     begin, go_on = state.State.begin, state.State.from_json
     self.now = now = go_on(saved) if saved else begin(config)
     self._keep_evaluation()
@@ -120,7 +106,7 @@ class _Run:
     self.summaries = summaries.Summaries(run_dir.path, config, self.agent, now)
     self.collector = collector.Collector(config, self.envs, now.positions)
     if saved:
-      log(f'Continuing at env step {now.env_step:,}.')
+      self.message(f'Continuing at env step {now.env_step:,}.')
     else:
       self.train_and_act()
     now.clock.start(now.env_step)
@@ -128,12 +114,51 @@ class _Run:
       run_dir.note_origin(origin)
       self.checkpoints.save(now.env_step, now.to_json(self.envs))
 
+  def run(self, stop=lambda: False):
+    """Trains to the end; see `train`."""
+    every_env_step = self._hooks['on_env_step']
+    while True:
+      self.evaluate(stop)
+      if stop() or (self._stopping and not self.is_over):
+        self.save_and_stop()
+      if self.is_over:
+        return self.finish()
+      self.collect()
+      self.diagnose()
+      self.train_and_act()
+      self.write()
+      for call in every_env_step:
+        call(self)
+
+  @property
+  def env_step(self):
+    """Env steps so far."""
+    return self.now.env_step
+
+  @property
+  def train_step(self):
+    """Train steps so far."""
+    return self.learner.train_step
+
+  def stop(self):
+    """Has training end after a checkpoint; for callbacks."""
+    self._stopping = True
+
+  def tell(self, event, *arguments):
+    """Calls the callbacks that define an event."""
+    for call in self._hooks[event]:
+      call(self, *arguments)
+
+  def message(self, text):
+    """Tells the callbacks a line for a person."""
+    self.tell('on_message', text)
+
   @property
   def is_over(self):
     """Whether this is the last env step."""
     return self.now.env_step == self.config.num_env_steps
 
-  def evaluate(self, on_progress, stop):
+  def evaluate(self, stop):
     """Plays greedy episodes, if that is due and not done, and keeps returns."""
     config, now = self.config, self.now
     if now.results and now.results[-1].env_step == now.env_step:
@@ -153,7 +178,7 @@ class _Run:
       now.results.append(results.evaluation(config, now, self.agent, outcome))
       self.run_dir.append_result(now.results[-1])
       self.checkpoints.evaluated(now.env_step, now.results[-1].return_mean)
-      on_progress(now.env_step, now.results[-1])
+      self.tell('on_evaluation', now.results[-1])
     now.clock.start(now.env_step)
 
   def collect(self):
@@ -197,6 +222,8 @@ class _Run:
         f'The loss is not finite at train step {self.learner.train_step + 1} '
         f'(env step {now.env_step}): {error}. {why}'
       ) from error
+    if self._hooks['on_mask_update'] and self.learner.masks_changed():
+      self.tell('on_mask_update')
 
   def write(self):
     """Writes summaries and a checkpoint, where they are due."""
@@ -208,10 +235,10 @@ class _Run:
       self.summaries.flush()
       self.checkpoints.save(now.env_step, now.to_json(self.envs))
 
-  def stop(self):
+  def save_and_stop(self):
     """Saves what there is; raises StoppedError."""
     self._save_early()
-    raise StoppedError(f'Stopped at env step {self.now.env_step:,}')
+    raise callbacks_lib.StoppedError(self.env_step)
 
   def _save_early(self):
     """A checkpoint of what there is; the run ends here."""

@@ -1,5 +1,7 @@
 """Sets TensorFlow up for this machine, and says what it runs on."""
 
+import contextlib
+
 import tensorflow as tf
 
 from tf_sparse_rl import sparsity
@@ -20,18 +22,17 @@ def configure(config):
     ValueError: if it wants native kernels, GPUs or a TPU that are not there,
       or more cores of a TPU are there than divide a batch.
   """
-  if config.intra_op_threads:
-    tf.config.threading.set_intra_op_parallelism_threads(
-      config.intra_op_threads
-    )
-  if config.inter_op_threads:
-    tf.config.threading.set_inter_op_parallelism_threads(
-      config.inter_op_threads
-    )
   gpus = _gpus(config.num_gpus)
-  for gpu in gpus:
-    # Several runs share a GPU in a sweep.
-    tf.config.experimental.set_memory_growth(gpu, True)
+  # Where TensorFlow runs in this process already, it stays as it was set up.
+  with contextlib.suppress(RuntimeError):
+    threading = tf.config.threading
+    if config.intra_op_threads:
+      threading.set_intra_op_parallelism_threads(config.intra_op_threads)
+    if config.inter_op_threads:
+      threading.set_inter_op_parallelism_threads(config.inter_op_threads)
+    for gpu in gpus:
+      # Several runs share a GPU in a sweep.
+      tf.config.experimental.set_memory_growth(gpu, True)
   # XLA cannot compile native kernels, and they compute in float32.
   is_masked = config.jit_compile or config.precision != 'float32'
   backend.set_backend('masked' if is_masked else config.backend)

@@ -1,66 +1,6 @@
-"""The terminal: progress of a run, and a table at its end."""
-
-import sys
-
-import tqdm
+"""The table at the end of a run."""
 
 from tf_sparse_rl import sparsity
-
-
-class Progress:
-  """A bar on a terminal; elsewhere a line for each evaluation."""
-
-  def __init__(self, config):
-    """Says what is trained, and starts the bar."""
-    print(
-      f'{config.label}, seed {config.seed}: {config.num_env_steps:,} env steps'
-    )
-    self._max_env_steps = config.max_eval_episode_env_steps
-    self._bar = None
-    if sys.stderr.isatty():
-      self._bar = tqdm.tqdm(
-        total=config.num_env_steps, unit='step', dynamic_ncols=True
-      )
-
-  def __enter__(self):
-    return self
-
-  def __exit__(self, *args):
-    if self._bar is not None:
-      self._bar.close()
-
-  def log(self, text):
-    """Prints a line; to be given to the loop, as `log`."""
-    tqdm.tqdm.write(text)
-
-  def update(self, env_step, result):
-    """Moves on; to be given to the loop, as `on_progress`."""
-    if self._bar is None:
-      if result is not None:
-        speed = result.env_steps_per_sec
-        print(
-          f'env_step {env_step:>9,}  return {result.return_mean:8.1f}  '
-          f'sparsity {result.sparsity:.3f}'
-          + (f'  {speed:.0f} env steps/s' if speed else '')
-          + self._stopped(result),
-          flush=True,
-        )
-    elif result is not None:
-      self._bar.set_postfix_str(
-        f'return {result.return_mean:.1f}{self._stopped(result)}'
-      )
-    else:
-      self._bar.update(env_step - self._bar.n)
-
-  def _stopped(self, result):
-    """Says how many episodes of an evaluation did not end by themselves."""
-    count = result.num_stopped_episodes
-    if not count:
-      return ''
-    return (
-      f'  ({count} of {len(result.returns)} episodes stopped at '
-      f'{self._max_env_steps:,} env steps)'
-    )
 
 
 def closing_table(run_dir, agent, summary):

@@ -39,8 +39,9 @@ def start(config, agent, env_spec):
       f'{config.agent}. Received: {config.init_from}, {found}.'
     )
   source = registry.build(other, env_spec)
-  keeper = checkpoints.Checkpoints(run_dir.checkpoints, source.saved, None)
-  env_step = keeper.load_objects(which)
+  env_step = checkpoints.load_networks(
+    run_dir.checkpoints, which, run_dir.read_results(), source.saved
+  )
   _check_shapes(source, agent, path)
   masks = [
     name

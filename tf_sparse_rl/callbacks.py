@@ -1,0 +1,135 @@
+"""Callbacks: code of yours that is called while a run trains."""
+
+import sys
+from typing import Any
+
+import tqdm
+
+from tf_sparse_rl.runs import Evaluation
+
+
+class StoppedError(Exception):
+  """Training was stopped and can be continued; its state has been saved."""
+
+  def __init__(self, env_step: int):
+    """Names the env step; whoever caught a signal says which one."""
+    super().__init__(f'Stopped at env step {env_step:,}')
+    self.signal: int | None = None
+
+
+class Callback:
+  """Is called while a run trains; see `tf_sparse_rl.train`.
+
+  Override the methods that you need: one that is not overridden is never
+  called and costs nothing. `training` is the run as it is at that moment:
+
+    training.config       the resolved config
+    training.run_dir      the RunDir; its `path` is the directory
+    training.agent        the agent: `agent.networks`, `agent.tf_agent`
+    training.env_step     env steps so far
+    training.train_step   train steps so far
+    training.stop()       ends training after a checkpoint, to be continued
+
+  What a callback changes in the agent is part of the run; a run that is
+  continued is exact only if its callbacks are functions of `training`.
+  """
+
+  def on_message(self, training: Any, text: str) -> None:
+    """Is told a line for a person, such as where a run continues."""
+
+  def on_evaluation(self, training: Any, evaluation: Evaluation) -> None:
+    """Is called after an evaluation, with its line of results.jsonl."""
+
+  def on_env_step(self, training: Any) -> None:
+    """Is called after an env step of each environment, and its training."""
+
+  def on_mask_update(self, training: Any) -> None:
+    """Is called after training in which masks may have changed."""
+
+  def on_end(self, training: Any) -> None:
+    """Is called once at the end, whether training is finished or stopped."""
+
+
+def methods(callbacks, event):
+  """The methods for an event of those callbacks that define it.
+
+  Args:
+    callbacks: Callbacks, or objects with some methods of Callback.
+    event: name of a method of Callback.
+
+  Returns:
+    List of bound methods, in order.
+  """
+  unused = getattr(Callback, event)
+  found = (getattr(callback, event, None) for callback in callbacks)
+  return [
+    method
+    for method in found
+    if method is not None and getattr(method, '__func__', None) is not unused
+  ]
+
+
+class EarlyStopping(Callback):
+  """Stops training once an evaluation reaches a return."""
+
+  def __init__(self, return_mean: float):
+    """Takes the mean return of an evaluation that is enough."""
+    self._return_mean = return_mean
+
+  def on_evaluation(self, training: Any, evaluation: Evaluation) -> None:
+    """Stops if the return is reached."""
+    if evaluation.return_mean >= self._return_mean:
+      training.stop()
+
+
+class ProgressBar(Callback):
+  """Shows a bar on a terminal; elsewhere prints a line for each evaluation."""
+
+  def __init__(self):
+    """The bar begins with training."""
+    self._bar = None
+
+  def on_message(self, training: Any, text: str) -> None:
+    """Prints the line; starts the bar at the first one."""
+    tqdm.tqdm.write(text)
+    if self._bar is None and sys.stderr.isatty():
+      self._bar = tqdm.tqdm(
+        total=training.config.num_env_steps, unit='step', dynamic_ncols=True
+      )
+
+  def on_evaluation(self, training: Any, evaluation: Evaluation) -> None:
+    """Shows the return."""
+    stopped = _stopped(training.config, evaluation)
+    if self._bar is not None:
+      self._bar.set_postfix_str(f'return {evaluation.return_mean:.1f}{stopped}')
+      return
+    speed = evaluation.env_steps_per_sec
+    print(
+      f'env_step {evaluation.env_step:>9,}  '
+      f'return {evaluation.return_mean:8.1f}  '
+      f'sparsity {evaluation.sparsity:.3f}'
+      + (f'  {speed:.0f} env steps/s' if speed else '')
+      + stopped,
+      flush=True,
+    )
+
+  def on_env_step(self, training: Any) -> None:
+    """Moves the bar."""
+    if self._bar is not None:
+      self._bar.update(training.env_step - self._bar.n)
+
+  def on_end(self, training: Any) -> None:
+    """Ends the bar."""
+    if self._bar is not None:
+      self._bar.close()
+
+
+def _stopped(config, evaluation):
+  """Says how many episodes of an evaluation did not end by themselves."""
+  count = evaluation.num_stopped_episodes
+  if not count:
+    return ''
+  return (
+    f'  ({count} of {len(evaluation.returns)} episodes stopped at '
+    f'{config.max_eval_episode_env_steps:,} env steps)'
+  )

@@ -1,0 +1,79 @@
+"""Writes a policy in several formats, each accepted only if it is equal."""
+
+import pathlib
+import tempfile
+
+import numpy as np
+
+from tf_sparse_rl import files
+from tf_sparse_rl.exporting import acceptance, formats, report
+from tf_sparse_rl.sparsity import layers
+
+_NUM_OBSERVATIONS = 500
+_NUM_IMAGES = 100
+
+
+def export(greedy, config, names, out):
+  """Exports all formats or none.
+
+  Args:
+    greedy: a GreedyPolicy.
+    config: a Config, for the environment whose observations it is compared
+      on.
+    names: keys of `formats.FORMATS`.
+    out: directory of the files, made if needed.
+
+  Returns:
+    A Report.
+
+  Raises:
+    ValueError: if a format does not agree with Keras.
+  """
+  out = pathlib.Path(out)
+  is_image = greedy.observation_spec.shape.rank > 2
+  count = _NUM_IMAGES if is_image else _NUM_OBSERVATIONS
+  observations = acceptance.play(config, greedy, count, seed=0)
+  out.mkdir(parents=True, exist_ok=True)
+  # Beside the files that it is to become: renamed, never half there.
+  with tempfile.TemporaryDirectory(dir=out, prefix='.') as staging:
+    rows = [
+      _export_one(name, greedy, observations, pathlib.Path(staging))
+      for name in dict.fromkeys(names)
+    ]
+    for row in rows:
+      name = formats.FORMATS[row.name].file_name
+      files.move_over(pathlib.Path(staging) / name, out / name)
+  return report.Report(rows, len(observations))
+
+
+def _export_one(name, policy, observations, staging):
+  """Writes, compares and measures one format; a report.Row."""
+  kind = formats.FORMATS[name]
+  path = staging / kind.file_name
+  kind.save(policy, path)
+  try:
+    off = acceptance.difference(policy, kind.load(path), observations)
+  except ValueError as error:
+    raise ValueError(f'{name}: {error}') from error
+  calls, size = [kind.call(path, observations[:1])], report.num_bytes(path)
+  dense_size = None
+  if kind.save_dense:
+    dense_path = staging / f'dense_{kind.file_name}'
+    kind.save_dense(policy, dense_path)
+    dense_size = report.num_bytes(dense_path)
+    calls.append(kind.call(dense_path, observations[:1]))
+  microseconds = report.latencies(calls)
+  return report.Row(
+    name=name,
+    dense_bytes=dense_size or size,
+    sparse_bytes=size if kind.save_dense else None,
+    gzip_bytes=report.num_bytes(path, compress=True),
+    nonzero=sum(
+      int(np.count_nonzero(layer.kernel))
+      for layer in layers.leaf_layers(policy.layers)
+      if hasattr(layer, 'kernel')
+    ),
+    dense_microseconds=microseconds[-1],
+    sparse_microseconds=microseconds[0] if kind.save_dense else None,
+    difference=off,
+  )
