@@ -135,7 +135,8 @@ def test_a_run_that_is_made_longer_says_what_changes(lab, longer):
   results = [json.loads(line) for line in lines]
   assert [r['env_step'] for r in results] == [0, 100, 200, 300, 400]
   assert {round(r['sparsity'], 2) for r in results} == {0.89}
-  assert results[-1]['diagnosis']['Churn/q_network/changed'] > 0
+  churn = [r['diagnosis'].get('Churn/q_network/changed') for r in results]
+  assert max(filter(None, churn)) > 0
   summary = json.loads((lab.path / 'run/summary.json').read_text('utf-8'))
   assert summary['env_steps'] == 400
 

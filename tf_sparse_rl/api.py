@@ -155,7 +155,7 @@ class Run:
     with self._opened() as env:
       from tf_sparse_rl.envs import spaces
 
-      act = _compiled(self._greedy(checkpoint))
+      act = self._act(checkpoint)
       space = env.gym.observation_space
       to_array = spaces.observer(space)
       to_action = spaces.action_taker(env.gym.action_space)
@@ -209,7 +209,7 @@ class Run:
       from tf_sparse_rl import envs, seeds
       from tf_sparse_rl.training import evaluation
 
-      act = _compiled(self._greedy(checkpoint))
+      act = self._act(checkpoint)
       environments = [envs.make(self.config) for _ in range(num_episodes)]
       limit = self.config.max_eval_episode_env_steps
       # As while it trained; agents without the field act greedily.
@@ -305,6 +305,18 @@ class Run:
         yield env
       finally:
         env.close()
+
+  def _act(self, checkpoint):
+    """A checkpoint's policy as a function of NumPy arrays.
+
+    That of a finished run is its SavedModel: code of the user's that made its
+    network is not needed.
+    """
+    from tf_sparse_rl.exporting import policy
+
+    if checkpoint == 'last' and self.is_finished:
+      return policy.load(self._run_dir.policy_path)
+    return policy.compiled(self._greedy(checkpoint))
 
   def _greedy(self, checkpoint):
     """The GreedyPolicy of a checkpoint."""
@@ -431,15 +443,6 @@ def _values(config, fields):
   if config is None:
     return given
   return {**config_lib.without_copies(vars(config), given), **given}
-
-
-def _compiled(greedy):
-  """A GreedyPolicy as a function of NumPy arrays of any dtype."""
-  from tf_sparse_rl.exporting import policy
-
-  act = policy.compiled(greedy)
-  dtype = greedy.observation_spec.dtype.as_numpy_dtype
-  return lambda observations: act(np.asarray(observations, dtype))
 
 
 def _statistics(outcome):
