@@ -7,9 +7,6 @@ ATARI_GAMES = (
   *('SpaceInvaders', 'Tutankham', 'VideoPinball'),
 )
 
-# Instead of a module: a callable of the program makes the environment.
-CALLABLE = 'callable'
-
 
 def is_atari(env_name):
   """Whether a name, known or not, is to be looked for among games of Atari."""
@@ -20,8 +17,7 @@ def is_atari(env_name):
 
 def module_of(name):
   """The module in 'module:name'; '' if there is none to import."""
-  module = name.rpartition(':')[0]
-  return '' if module == CALLABLE else module
+  return name.rpartition(':')[0]
 
 
 def gym_id(env_name):
