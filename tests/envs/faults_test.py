@@ -1,6 +1,5 @@
 """Faulty environments: the sentence that each of them gets."""
 
-import contextlib
 import os
 
 import gymnasium as gym
@@ -10,16 +9,8 @@ import pytest
 from tf_sparse_rl import config as config_lib
 from tf_sparse_rl import envs
 
-_STACK = contextlib.ExitStack()  # Names of functions, for all tests.
 _Box = gym.spaces.Box
 _NAN, _INF = float('nan'), float('inf')
-
-
-@pytest.fixture(autouse=True, scope='module')
-def stack():
-  """Forgets the functions' names at the end."""
-  with _STACK:
-    yield
 
 
 class _Env(gym.Env):
@@ -266,7 +257,7 @@ _SPACES = {
 
 
 def _name(replaced, kind=_Env):
-  return _STACK.enter_context(envs.made_by(_make(replaced, kind)))
+  return envs.name_callable(_make(replaced, kind))
 
 
 def _make(replaced, kind=_Env):
@@ -300,7 +291,7 @@ def test_a_fault_gets_its_sentence(fault, limited):
     made = lambda: gym.wrappers.TimeLimit(  # noqa: E731
       gym.wrappers.OrderEnforcing(_make(replaced)()), 9
     )
-  name = _STACK.enter_context(envs.made_by(made))
+  name = envs.name_callable(made)
   is_image = replaced.get('observation_space') is _IMAGE
   with pytest.raises(envs.EnvError) as error:
     envs.try_out(_config(name, 'nature_cnn' if is_image else 'mlp'))

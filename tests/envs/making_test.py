@@ -205,19 +205,23 @@ def _own_cart_pole(length=5):
   return gym.wrappers.TimeLimit(gym.make('CartPole-v1'), length)
 
 
-def test_a_function_stands_for_an_environment():
-  with envs.made_by(_own_cart_pole) as name:
-    assert name == f'python/{__name__}._own_cart_pole'
-    config = _config(env_name=name, env_kwargs='{"length": 7}')
-    assert config.imported_modules == ()
-    assert envs.make(config).spec.max_episode_steps == 7
-    with pytest.raises(ValueError, match="argument of python/.* 'lenth'"):
-      envs.make(_config(env_name=name, env_kwargs='{"lenth": 7}'))
-  with pytest.raises(ValueError, match='Give the same function again'):
-    envs.make(config)
+def test_a_callable_stands_for_an_environment():
+  name = envs.name_callable(_own_cart_pole)
+  assert name == f'callable:{__name__}._own_cart_pole'
+  config = _config(env_name=name, env_kwargs='{"length": 7}')
+  assert config.imported_modules == ()
+  assert envs.make(config).spec.max_episode_steps == 7
+  with pytest.raises(ValueError, match="argument of callable:.* 'lenth'"):
+    envs.make(_config(env_name=name, env_kwargs='{"lenth": 7}'))
 
 
-def test_what_a_function_returns_is_looked_at():
-  with envs.made_by(lambda: 3) as name:
-    with pytest.raises(ValueError, match='a gymnasium.Env from python/.*: 3'):
-      envs.make(_config(env_name=name))
+def test_a_callable_of_another_process_is_asked_for():
+  with pytest.raises(ValueError) as error:
+    envs.make(_config(env_name='callable:__main__.make'))
+  assert 'tf_sparse_rl.train(root_dir, env=...)' in str(error.value)
+
+
+def test_what_a_callable_returns_is_looked_at():
+  name = envs.name_callable(lambda: 3)
+  with pytest.raises(ValueError, match='a gymnasium.Env from callable:.*: 3'):
+    envs.make(_config(env_name=name))

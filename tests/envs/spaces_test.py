@@ -1,7 +1,5 @@
 """Spaces: what is an image, what is flattened, what an action becomes."""
 
-import contextlib
-
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -10,7 +8,6 @@ from tf_sparse_rl import config as config_lib
 from tf_sparse_rl import envs
 from tf_sparse_rl.envs import spaces
 
-_STACK = contextlib.ExitStack()  # Names of functions, for all tests.
 _S = gym.spaces
 _SPACES = {
   'discrete': _S.Discrete(4, start=2),
@@ -23,13 +20,6 @@ _SPACES = {
   'tuple': _S.Tuple([_S.Discrete(3), _S.Box(-1, 1, (2, 2))]),
   'dict': _S.Dict(b=_S.MultiBinary(2), a=_S.Dict(c=_S.Discrete(2))),
 }
-
-
-@pytest.fixture(autouse=True, scope='module')
-def stack():
-  """Forgets the functions' names at the end."""
-  with _STACK:
-    yield
 
 
 class _Showing(gym.Env):
@@ -56,7 +46,7 @@ gym.register('Showing-v0', _Showing)
 
 
 def _make(agent='ppo', network='mlp', **spaces_):
-  name = _STACK.enter_context(envs.made_by(lambda: _Showing(**spaces_)))
+  name = envs.name_callable(lambda: _Showing(**spaces_))
   values = {'agent': agent, 'env_name': name, 'network': network}
   return envs.make(config_lib.make_config(values))
 

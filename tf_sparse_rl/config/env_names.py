@@ -7,6 +7,9 @@ ATARI_GAMES = (
   *('SpaceInvaders', 'Tutankham', 'VideoPinball'),
 )
 
+# Instead of a module: a callable of the program makes the environment.
+CALLABLE = 'callable'
+
 
 def is_atari(env_name):
   """Whether a name, known or not, is to be looked for among games of Atari."""
@@ -17,7 +20,8 @@ def is_atari(env_name):
 
 def module_of(name):
   """The module in 'module:name'; '' if there is none to import."""
-  return name.rpartition(':')[0]
+  module = name.rpartition(':')[0]
+  return '' if module == CALLABLE else module
 
 
 def gym_id(env_name):

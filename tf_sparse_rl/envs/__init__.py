@@ -3,7 +3,7 @@
 from tf_sparse_rl.envs.atari import AtariEnvironment
 from tf_sparse_rl.envs.errors import EnvError
 from tf_sparse_rl.envs.gymnasium_env import Environment
-from tf_sparse_rl.envs.making import is_made_by_function, made_by
+from tf_sparse_rl.envs.making import is_callable, name_callable
 from tf_sparse_rl.envs.registry import (
   check_name,
   from_name,
@@ -19,8 +19,8 @@ __all__ = [
   'Environment',
   'check_name',
   'from_name',
-  'is_made_by_function',
-  'made_by',
+  'is_callable',
   'make',
+  'name_callable',
   'try_out',
 ]

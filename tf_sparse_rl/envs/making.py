@@ -1,6 +1,5 @@
 """From a name, arguments and wrappers to a Gymnasium environment."""
 
-import contextlib
 import inspect
 
 import gymnasium as gym
@@ -10,43 +9,36 @@ from gymnasium.envs import registration
 from tf_sparse_rl import modules, names
 from tf_sparse_rl.config import env_names
 
-# Names of environments that Python functions make begin with it.
-_PYTHON = 'python/'
-_functions = {}  # {name: function that makes a Gymnasium environment}
+_callables = {}  # {name: callable}
 
 
-@contextlib.contextmanager
-def made_by(function):
-  """Has a name stand for a function's environments within a block.
+def name_callable(function):
+  """Lets a callable of this process be used as an environment.
 
   Args:
-    function: returns a new Gymnasium environment at each call; `env_kwargs` are
-      its arguments.
+    function: makes a Gymnasium environment; `env_kwargs` are its arguments.
 
-  Yields:
-    The env_name for a config, of the function's own: 'python/module.function'.
+  Returns:
+    The env_name to put into a config: 'callable:module.function'. In another
+    process it stands for nothing until this is called there too; two callables
+    of one name, such as two lambdas, replace each other.
   """
-  own = getattr(function, '__qualname__', type(function).__name__)
-  name = f'{_PYTHON}{getattr(function, "__module__", "")}.{own}'
-  before = dict(_functions)
-  _functions[name] = function
-  try:
-    yield name
-  finally:
-    _functions.clear()
-    _functions.update(before)
+  of = function if hasattr(function, '__qualname__') else type(function)
+  name = f'{env_names.CALLABLE}:{of.__module__}.{of.__qualname__}'
+  _callables[name] = function
+  return name
 
 
-def is_made_by_function(env_name):
-  """Whether a name is one of `made_by`, of now or of earlier."""
-  return env_name.startswith(_PYTHON)
+def is_callable(env_name):
+  """Whether a name is one that `name_callable` made."""
+  return env_name.startswith(f'{env_names.CALLABLE}:')
 
 
 def check(env_name, kwargs=None, wrappers=(), others=()):
   """Checks an environment by its name; imports what the name says.
 
   Args:
-    env_name: id such as 'CartPole-v1', 'module:Id', or a name of `made_by`.
+    env_name: id such as 'CartPole-v1', 'module:Id', or 'callable:name'.
     kwargs: dict, arguments of the environment.
     wrappers: tuple of 'module:function'.
     others: names that may have been meant, besides Gymnasium's.
@@ -83,8 +75,8 @@ def make(env_name, kwargs=None, wrappers=(), render_mode=None, others=()):
   kwargs = dict(kwargs or {})
   if render_mode:  # Environments that draw nothing need not know it.
     kwargs['render_mode'] = render_mode
-  if is_made_by_function(env_name):
-    env = _called(env_name, _functions[env_name], **kwargs)
+  if is_callable(env_name):
+    env = _called(env_name, _callables[env_name], **kwargs)
   else:
     env = _made(env_name, kwargs)
   return wrap(env, wrappers)
@@ -131,14 +123,14 @@ def _called(name, function, *args, **kwargs):
 
 def _creator(env_name, others):
   """What makes an environment, and the arguments that its id stands for."""
-  if is_made_by_function(env_name):
-    if env_name not in _functions:
+  if is_callable(env_name):
+    if env_name not in _callables:
       raise ValueError(
-        f'The environment {env_name} was made by a Python function. Give the '
-        'same function again: train(root_dir, env=...), open_run(root_dir, '
-        'env=...). Commands take an id, or module:Id.'
+        f'Expected {env_name!r} from the Python program that made the run: '
+        'call tf_sparse_rl.train(root_dir, env=...) with the same callable. '
+        'Commands take an id, or module:Id.'
       )
-    return _functions[env_name], {}
+    return _callables[env_name], {}
   module, gym_id = env_names.module_of(env_name), env_names.gym_id(env_name)
   if module:
     modules.load_module(module, '--env_name')

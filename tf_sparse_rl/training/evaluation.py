@@ -148,10 +148,10 @@ def film(config, act, video_dir, seed):
     ValueError: if the environment cannot be drawn here.
   """
   env_name = config.env_name
-  if envs.is_made_by_function(env_name):
+  if envs.is_callable(env_name):
     raise ValueError(
       f'Cannot film {env_name}: an environment is filmed in a process of its '
-      'own, which does not have the function. Register the environment, and '
+      'own, which does not have the callable. Register the environment, and '
       'name it as module:Id.'
     )
   env = envs.make(config)
