@@ -239,6 +239,7 @@ def test_a_preset_fills_exactly_what_has_no_default(agent, network):
 def test_every_preset_value_of_dqn_and_sac_is_tested():
   sac = {'env_name', 'actor_sparsity', 'critic_sparsity', *_PAPER_SAC}
   sac |= {'initial_collect_env_steps', *_PAPER_SAC_METHODS['set']}
+  sac |= {'network'}
   assert set(making.rules('sac')) == sac
   dqn = {'env_name', *_PAPER_DQN_CLASSIC}
   assert set(making.rules('dqn')) == dqn

@@ -130,7 +130,7 @@ def test_none_is_refused_where_there_is_a_default(agent, name, value):
 def _valid(field):
   if isinstance(field.allowed, rows.OneOf):
     return field.allowed.choices[-1]
-  return {bool: True, int: 2, float: 0.5}[field.kind]
+  return {bool: True, int: 2, float: 0.5, tuple: (1, 2)}[field.kind]
 
 
 @pytest.mark.parametrize(

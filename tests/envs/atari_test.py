@@ -339,7 +339,7 @@ def test_a_network_for_flat_observations_is_told():
 
 def test_a_game_takes_arguments():
   env = envs.from_name('Pong', kwargs={'difficulty': 1})
-  assert env.gym.unwrapped.ale.getDifficulty() == 1
+  assert env.gym.unwrapped.spec.kwargs['difficulty'] == 1
   env.close()
   with pytest.raises(ValueError, match='its protocol sets.*: frameskip'):
     envs.from_name('Pong', kwargs={'frameskip': 2})

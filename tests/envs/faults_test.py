@@ -267,8 +267,9 @@ def _make(replaced, kind=_Env):
   return faulty
 
 
-def _config(name):
-  return config_lib.make_config({'agent': 'ppo', 'env_name': name})
+def _config(name, network='mlp'):
+  values = {'agent': 'ppo', 'env_name': name, 'network': network}
+  return config_lib.make_config(values)
 
 
 def test_there_are_enough():
@@ -291,8 +292,9 @@ def test_a_fault_gets_its_sentence(fault, limited):
       gym.wrappers.OrderEnforcing(_make(replaced)()), 9
     )
   name = envs.name_callable(made)
+  is_image = replaced.get('observation_space') is _IMAGE
   with pytest.raises(envs.EnvError) as error:
-    envs.try_out(_config(name))
+    envs.try_out(_config(name, 'nature_cnn' if is_image else 'mlp'))
   assert expected in str(error.value)
   assert str(error.value).startswith((f'{name}: reset ', f'{name}: step '))
   assert len(str(error.value).splitlines()) == 1

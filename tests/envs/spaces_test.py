@@ -45,9 +45,10 @@ class _Showing(gym.Env):
 gym.register('Showing-v0', _Showing)
 
 
-def _make(agent='ppo', **spaces_):
+def _make(agent='ppo', network='mlp', **spaces_):
   name = envs.name_callable(lambda: _Showing(**spaces_))
-  return envs.make(config_lib.make_config({'agent': agent, 'env_name': name}))
+  values = {'agent': agent, 'env_name': name, 'network': network}
+  return envs.make(config_lib.make_config(values))
 
 
 @pytest.mark.parametrize('name', _SPACES)
@@ -103,7 +104,8 @@ def test_what_is_no_image(space):
 
 @pytest.mark.parametrize('shape', [(9, 10), (9, 10, 3), (4, 9, 10)])
 def test_an_image_comes_as_the_networks_take_it(shape):
-  env = _make('dqn', observation_space=_S.Box(0, 255, shape, np.uint8))
+  space = _S.Box(0, 255, shape, np.uint8)
+  env = _make('dqn', 'nature_cnn', observation_space=space)
   image = env.reset(0)
   assert image.dtype == np.uint8
   assert image.shape == env.spec.observation_shape

@@ -12,7 +12,7 @@ from tf_sparse_rl.config.rows import (
 )
 
 NETWORKS = ('mlp', 'nature_cnn', 'impala_resnet')
-_MLP = ByFamily('mlp', 'nature_cnn', 'tables 8 and 9; ours on images')
+_MLP = ByFamily('mlp', 'nature_cnn', 'table 8, table 9; ours on images')
 
 OWN_SPARSITY = Same('sparsity', 'section 3: each network by itself')
 OWN_WIDTH = Same('width', 'code: one width unless two are given')

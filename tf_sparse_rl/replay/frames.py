@@ -98,7 +98,7 @@ class FrameReplay(ring.Ring):
       last % self.capacity, self.column('end', last)
     )
     # The channels of all frames side by side.
-    images = shape[:3] + (-1,)
+    images = *shape[:3], int(np.prod(shape[3:]))
     return Transitions(
       observation.reshape(images),
       self._actions(numbers),
@@ -165,7 +165,7 @@ class FrameReplay(ring.Ring):
       raise ValueError(
         f'Expected rows of {self._row}. Received: {rows.dtype}, {rows.shape}.'
       )
-    actions = rows['action'].reshape(len(rows), -1)
+    actions = rows['action'].reshape(len(rows), self._action_size or 1)
     has_action = actions == actions if self._action_size else actions >= 0
     size = np.count_nonzero(has_action.all(axis=1))
     transitions, last = np.split(rows, [size])
