@@ -92,7 +92,7 @@ def compiled(policy):
     lambda observation: policy(observation)['action'],
     input_signature=[policy.observation_spec],
     autograph=False,
-  )
+  ).get_concrete_function()
   return lambda observations: call(tf.constant(observations)).numpy()
 
 
