@@ -1,5 +1,7 @@
 """SAC and PPO on images: encoders that are sparse like all layers."""
 
+import functools
+
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -75,7 +77,9 @@ def _collect(env, buffer, choose, num_steps):
   return observation
 
 
+@functools.cache  # A graph takes seconds.
 def _trained(config, num_trainings=6):
+  """(agent, learner, buffer, scalars of each training)."""
   env = envs.make(config)
   agent = registry.build(config, env.spec)
   buffer = replay.make(config, env.spec)
@@ -95,7 +99,7 @@ def _trained(config, num_trainings=6):
   return agent, learn, buffer, scalars
 
 
-@pytest.mark.parametrize('method', ['dense', 'rigl', 'prune'])
+@pytest.mark.parametrize('method', ['rigl', 'prune'])
 @pytest.mark.parametrize('agent', ['sac', 'ppo'])
 def test_encoders_are_trained_and_sparse(agent, method):
   config = _config(agent, method=method)
@@ -105,12 +109,11 @@ def test_encoders_are_trained_and_sparse(agent, method):
   for network in built.networks.values():
     layers = sparsity.sparse_layers(network)
     # Three convolutions, a hidden layer, the output.
-    assert len(layers) == (0 if method == 'dense' else 5)
+    assert len(layers) == 5
     for layer in layers:
       assert not layer.kernel.numpy()[layer.mask.numpy() == 0].any()
-    if layers:
-      total = counting.total(counting.count([network]))
-      assert total.sparsity == pytest.approx(0.8, abs=0.02)
+    total = counting.total(counting.count([network]))
+    assert total.sparsity == pytest.approx(0.8, abs=0.02)
   # No network has a layer of another's.
   variables = [
     variable.ref()
@@ -122,7 +125,7 @@ def test_encoders_are_trained_and_sparse(agent, method):
 
 @pytest.mark.parametrize('agent', ['sac', 'ppo'])
 def test_the_convolutions_learn(agent):
-  config = _config(agent, method='static')
+  config = _config(agent, method='rigl')
   env = envs.make(config)
   before = registry.build(config, env.spec)
   after, _, _, _ = _trained(config)
@@ -130,8 +133,8 @@ def test_the_convolutions_learn(agent):
     old = sparsity.sparse_layers(before.networks[name])[0].kernel.numpy()
     new = sparsity.sparse_layers(network)[0].kernel.numpy()
     assert new.shape[:2] == (8, 8)
-    np.testing.assert_array_equal(new == 0, old == 0)
-    assert np.abs(new - old).max() > 0
+    both = (new != 0) & (old != 0)
+    assert both.any() and np.abs(new - old)[both].max() > 0
 
 
 def test_a_critic_joins_features_and_actions():
@@ -162,12 +165,10 @@ def test_diagnoses_trace_encoders(agent):
     network = built.networks[name]
     found = trace.trace(network, probe.inputs, probe.losses)
     assert len(found.layers) == 5
-    inputs = (probe.inputs,) if agent == 'ppo' or name == 'actor' else ()
-    if inputs:
-      expected = probe.inputs
-      for layer in built.networks[name].layers[:-1]:
-        expected = layer(expected)
-      np.testing.assert_allclose(found.outputs, expected, rtol=1e-3, atol=1e-4)
+    expected = probe.inputs
+    for layer in network.layers[:-1]:
+      expected = layer(expected)
+    np.testing.assert_allclose(found.outputs, expected, rtol=1e-3, atol=1e-4)
 
 
 def test_actions_of_several_integers_on_images():
