@@ -21,8 +21,8 @@ _INSTANCES = {
     tf.keras.optimizers.SGD(0.5, momentum=0.9), sparsity.SET(0.2, 30)
   ),
 }
-# The base class of the updaters, and a record; Keras' callbacks have no config.
-_WITHOUT_CONFIG = {'MaskUpdater', 'SparsityCallback', 'SparsitySpec'}
+# The base class of the updaters, and records; Keras' callbacks have no config.
+_WITHOUT_CONFIG = {'MaskUpdater', 'SparsityCallback', 'SparsitySpec', 'Weight'}
 
 
 def test_every_public_class_has_a_line():

@@ -15,7 +15,13 @@ from tf_sparse_rl.sparsity import (
 )
 from tf_sparse_rl.sparsity.callback import SparsityCallback
 from tf_sparse_rl.sparsity.counting import summary
-from tf_sparse_rl.sparsity.layers import SparseLayer, mask_of, sparse_layers
+from tf_sparse_rl.sparsity.kinds import Weight, register_layer
+from tf_sparse_rl.sparsity.layers import (
+  SparseLayer,
+  sparse_layers,
+  sparse_weights,
+)
+from tf_sparse_rl.sparsity.masked import assign_exact, mask_of
 from tf_sparse_rl.sparsity.optimizer import SparseOptimizer
 from tf_sparse_rl.sparsity.sparsify import sparsify, sparsify_as, strip
 from tf_sparse_rl.sparsity.spec import SparsitySpec
@@ -38,13 +44,17 @@ __all__ = [
   'SparsityCallback',
   'SparsitySpec',
   'Static',
+  'Weight',
+  'assign_exact',
   'counting',
   'distributions',
   'mask_of',
   'mask_ops',
+  'register_layer',
   'schedules',
   'set_backend',
   'sparse_layers',
+  'sparse_weights',
   'sparsify',
   'sparsify_as',
   'strip',

@@ -15,7 +15,7 @@ _serializable = tf.keras.utils.register_keras_serializable('tf_sparse_rl')
 
 
 class KernelState(NamedTuple):
-  """What an updater may look at; float32 tensors of the kernel's shape."""
+  """What an updater may look at; float32 tensors `[..., inputs, units]`."""
 
   weight: tf.Tensor
   mask: tf.Tensor
@@ -30,6 +30,11 @@ class MaskUpdater:
   """
 
   drop_fraction = None
+  # Whether it takes masks of ones, to prune them, or such as have their zeros,
+  # whose number it keeps; None: either.
+  starts_dense = None
+  # The train step at which targets are met; None: from the start.
+  target_train_step = None
 
   def is_due(self, train_step):
     """Whether masks change before the update of `train_step`, or never.
@@ -71,6 +76,8 @@ class MaskUpdater:
 class Static(MaskUpdater):
   """The mask drawn at the start stays."""
 
+  starts_dense = False
+
 
 @_serializable
 class SET(MaskUpdater):
@@ -78,6 +85,8 @@ class SET(MaskUpdater):
 
   Reference: Mocanu et al. 2018.
   """
+
+  starts_dense = False
 
   def __init__(
     self,
@@ -209,6 +218,8 @@ class MagnitudePruning(MaskUpdater):
   Reference: Zhu & Gupta 2017; paper section 2.
   """
 
+  starts_dense = True
+
   def __init__(
     self,
     prune_begin_train_step,
@@ -236,6 +247,11 @@ class MagnitudePruning(MaskUpdater):
       'prune_end_train_step': self.prune_end_train_step,
       'mask_update_period': self.mask_update_period,
     }
+
+  @property
+  def target_train_step(self):
+    """Train step of the last update."""
+    return self.prune_end_train_step
 
   def _ramp(self, target_sparsity):
     return schedules.CubicSparsity(
