@@ -14,6 +14,8 @@ _INSTANCES = {
     sparsity.schedules.ConstantDropFraction(0.4), 30
   ),
   'MagnitudePruning': lambda: sparsity.MagnitudePruning(10, 50, 20),
+  'SaliencyPruning': lambda: sparsity.SaliencyPruning(10, 50, 20),
+  'GlobalMagnitudePruning': lambda: sparsity.GlobalMagnitudePruning(0, 9),
   'SparseLayer': lambda: sparsity.SparseLayer(
     tf.keras.layers.Conv2D(8, 3, name='inner'), 0.5, 7, n_of_m=(2, 4)
   ),

@@ -22,23 +22,28 @@ from tf_sparse_rl.sparsity.layers import (
   sparse_weights,
 )
 from tf_sparse_rl.sparsity.masked import assign_exact, mask_of
+from tf_sparse_rl.sparsity.one_shot import grasp, load_dense, snip
 from tf_sparse_rl.sparsity.optimizer import SparseOptimizer
 from tf_sparse_rl.sparsity.sparsify import sparsify, sparsify_as, strip
 from tf_sparse_rl.sparsity.spec import SparsitySpec
 from tf_sparse_rl.sparsity.tfmot_models import take_over
 from tf_sparse_rl.sparsity.updaters import (
   SET,
+  GlobalMagnitudePruning,
   MagnitudePruning,
   MaskUpdater,
   RigL,
+  SaliencyPruning,
   Static,
 )
 
 __all__ = [
+  'GlobalMagnitudePruning',
   'MagnitudePruning',
   'MaskUpdater',
   'RigL',
   'SET',
+  'SaliencyPruning',
   'SparseLayer',
   'SparseOptimizer',
   'SparsityCallback',
@@ -48,10 +53,13 @@ __all__ = [
   'assign_exact',
   'counting',
   'distributions',
+  'grasp',
+  'load_dense',
   'mask_of',
   'mask_ops',
   'register_layer',
   'schedules',
+  'snip',
   'set_backend',
   'sparse_layers',
   'sparse_weights',

@@ -104,6 +104,25 @@ def kept(mask, drop_scores, drop_fraction):
   return top_k_mask(drop_scores, num_active - num_dropped, eligible=active)
 
 
+def zeros_of_each(masks, scores, num_zeros):
+  """How the zeros of several masks are shared out by one threshold.
+
+  Args:
+    masks: list of float32 tensors of 0 and 1.
+    scores: list of float32 tensors of the same shapes; the lowest go.
+    num_zeros: int scalar, zeros that the masks are to have together.
+
+  Returns:
+    List of int32 scalars, the zeros of each mask.
+  """
+  flat = tf.concat([tf.reshape(score, [-1]) for score in scores], 0)
+  active = tf.concat([tf.reshape(mask, [-1]) for mask in masks], 0) > 0
+  kept = top_k_mask(flat, flat.shape[0] - num_zeros, eligible=active)
+  sizes = [score.shape.num_elements() for score in scores]
+  parts = tf.split(tf.cast(kept, tf.int32), sizes)
+  return [size - tf.reduce_sum(part) for size, part in zip(sizes, parts)]
+
+
 def top_of_group(scores, k, eligible):
   """Marks the highest scores of each group; of equals the lowest index wins.
 

@@ -229,12 +229,15 @@ class SparseOptimizer(tf.keras.optimizers.Optimizer):
 
     def update():
       step = tf.cast(self.iterations, tf.int64)
-      packed = []
+      packed, all_dense = [], []
       for kernel in kernels:
         key = self._var_key(kernel.kernel)
         dense = gradients[key]
         if key in parts:
           dense = tf.add_n([part.dense() for part in parts[key]])
+        all_dense.append(dense)
+      shares = self._shares(kernels, all_dense, step)
+      for kernel, dense, share in zip(kernels, all_dense, shares):
         self._update_mask(
           kernel.kernel,
           kernel.mask,
@@ -242,6 +245,7 @@ class SparseOptimizer(tf.keras.optimizers.Optimizer):
           step,
           *kernel.slots,
           constraint=kernel.constraint,
+          share=share,
         )
         packed.append((native_updates.pack(dense, kernel.mask), tf.zeros([])))
       return packed
@@ -300,12 +304,13 @@ class SparseOptimizer(tf.keras.optimizers.Optimizer):
 
     def update_all(strategy, gradients):
       def update():
-        for kernel, gradient in zip(kernels, gradients):
+        shares = self._shares(kernels, gradients, train_step)
+        for kernel, gradient, share in zip(kernels, gradients, shares):
           strategy.extended.update(
             kernel.kernel,
             self._update_mask,
             args=(kernel.mask, gradient, train_step, *kernel.slots),
-            kwargs={'constraint': kernel.constraint},
+            kwargs={'constraint': kernel.constraint, 'share': share},
             group=False,
           )
         return tf.constant(True)
@@ -318,6 +323,17 @@ class SparseOptimizer(tf.keras.optimizers.Optimizer):
       update_all, tf.distribute.get_strategy(), gradients
     )
 
+  def _shares(self, kernels, gradients, train_step):
+    """What the updater lets each kernel know of all; see `MaskUpdater`."""
+    local = tf.distribute.get_strategy().experimental_local_results
+    states = [
+      _state(k.constraint, *(local(x)[0] for x in (k.kernel, k.mask, gradient)))
+      for k, gradient in zip(kernels, gradients)
+    ]
+    targets = [k.constraint.target_sparsity for k in kernels]
+    shares = self.updater.shares(states, targets, train_step)
+    return [None] * len(kernels) if shares is None else shares
+
   def _update_mask(
     self,
     kernel,
@@ -326,16 +342,11 @@ class SparseOptimizer(tf.keras.optimizers.Optimizer):
     train_step,
     *slots,
     constraint,
+    share,
   ):
     """Gives one kernel its new mask; what goes inactive is set to 0."""
     axes, shape = constraint.axes, kernel.shape
-    state = updaters.KernelState(
-      *(
-        axes.to_matrix(tf.cast(tf.convert_to_tensor(value), tf.float32))
-        for value in (kernel, mask, gradient)
-      ),
-      constraint.structure,
-    )
+    state = _state(constraint, kernel, mask, gradient)._replace(share=share)
     new_mask = self.updater.new_mask(
       state, constraint.target_sparsity, train_step, constraint.seed
     )
@@ -389,6 +400,17 @@ _NO_SPARSE_LAYER = (
 )
 
 
+def _state(constraint, kernel, mask, gradient):
+  """What an updater may look at."""
+  values = (
+    tf.cast(tf.convert_to_tensor(x), tf.float32)
+    for x in (kernel, mask, gradient)
+  )
+  return updaters.KernelState(
+    *map(constraint.axes.to_matrix, values), constraint.structure
+  )
+
+
 def _is_sparse(variable):
   return isinstance(variable.constraint, masked.MaskConstraint)
 
@@ -409,16 +431,12 @@ def _check_updater(updater, weights):
   """Refuses masks that an updater cannot bring to their targets."""
   name = type(updater).__name__
   if updater.starts_dense is False:
-    ones = [
-      w.variable.name
-      for w in weights
-      if w.missing_zeros and w.missing_zeros == w.num_zeros_of_target
-    ]
-    if ones:
+    if all(w.missing_zeros == w.num_zeros_of_target for w in weights):
       raise ValueError(
         f'Expected masks that have their zeros, whose number {name} keeps: '
         "make the model by sparsify() with another method than 'prune', or use "
-        f'MagnitudePruning. Received: masks of ones, for {ones}.'
+        'MagnitudePruning. Received: masks of ones, for '
+        f'{[w.variable.name for w in weights]}.'
       )
     missed = masked.missed(weights)
     if missed:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from tf_sparse_rl import methods, seeds
-from tf_sparse_rl.sparsity import schedules, structures
+from tf_sparse_rl.sparsity import mask_ops, schedules, structures
 
 _serializable = tf.keras.utils.register_keras_serializable('tf_sparse_rl')
 
@@ -21,6 +21,8 @@ class KernelState(NamedTuple):
   mask: tf.Tensor
   gradient: tf.Tensor  # Dense: also where the mask is 0.
   structure: structures.Blocks | structures.NOfM = structures.ANY
+  # What `MaskUpdater.shares` gave this layer.
+  share: tf.Tensor | None = None
 
 
 class MaskUpdater:
@@ -56,6 +58,20 @@ class MaskUpdater:
   def from_config(cls, config):
     """Makes an updater from what `get_config` returned."""
     return cls(**config)
+
+  def shares(self, kernels, targets, train_step):
+    """What each layer gets to know of all of them, before `new_mask`.
+
+    Args:
+      kernels: list of `KernelState`, of all sparse layers.
+      targets: list of floats, their target sparsities.
+      train_step: int64 scalar.
+
+    Returns:
+      List of scalar tensors, or None: layers are updated each by itself.
+    """
+    del kernels, targets, train_step
+    return None
 
   def new_mask(self, kernel, target_sparsity, train_step, seed):
     """The mask of one layer after an update.
@@ -267,21 +283,76 @@ class MagnitudePruning(MaskUpdater):
     due = self._ramp(0.5).is_due(train_step)
     return due | (tf.cast(train_step, tf.int64) == self.prune_end_train_step)
 
-  def new_mask(self, kernel, target_sparsity, train_step, seed):
-    """See base class."""
-    del seed
+  def scores(self, kernel):
+    """Magnitude: the smallest weights are pruned. `[...]` as the kernel."""
+    return tf.abs(kernel.weight)
+
+  def _num_zeros(self, kernel, target_sparsity, train_step):
+    """Zeros of a layer after the update, an int32 scalar."""
     shape = kernel.mask.shape
-    size = shape.num_elements()
     budget = kernel.structure.num_zeros(shape, target_sparsity)
     # Rounded as in TFMOT on the way, but never past the layer's budget, which
     # float32 would miss at the end in a layer of many millions.
     ramp = self._ramp(target_sparsity)(train_step)
-    zeros = tf.where(
+    ramp = tf.cast(tf.round(ramp * shape.num_elements()), tf.int32)
+    return tf.where(
       tf.cast(train_step, tf.int64) < self.prune_end_train_step,
-      tf.minimum(tf.cast(tf.round(ramp * size), tf.int32), budget),
+      tf.minimum(ramp, budget),
       budget,
     )
-    return kernel.structure.prune(kernel.mask, tf.abs(kernel.weight), zeros)
+
+  def new_mask(self, kernel, target_sparsity, train_step, seed):
+    """See base class."""
+    del seed
+    zeros = kernel.share
+    if zeros is None:
+      zeros = self._num_zeros(kernel, target_sparsity, train_step)
+    return kernel.structure.prune(kernel.mask, self.scores(kernel), zeros)
+
+
+@_serializable
+class SaliencyPruning(MagnitudePruning):
+  """Gradual pruning of the weights that change the loss least: `|w * g|`.
+
+  `g` is the gradient of the train step's batch.
+
+  Reference: Molchanov et al. 2017; JaxPruner's SaliencyPruning.
+  """
+
+  def scores(self, kernel):
+    """First-order change of the loss if the weight were 0."""
+    return tf.abs(kernel.weight * kernel.gradient)
+
+
+@_serializable
+class GlobalMagnitudePruning(MagnitudePruning):
+  """Gradual magnitude pruning with one threshold for all layers.
+
+  A layer's magnitudes are divided by their norm, so that layers of small
+  weights are not pruned away. The zeros of all layers together are those of
+  their targets; those of a single layer are what the threshold says.
+
+  Reference: JaxPruner's GlobalMagnitudePruning.
+  """
+
+  def scores(self, kernel):
+    """Magnitude over the norm of the layer's weights."""
+    norm = tf.sqrt(tf.reduce_sum(tf.square(kernel.weight)))
+    return tf.abs(kernel.weight) / (norm + 1e-8)
+
+  def shares(self, kernels, targets, train_step):
+    """The zeros of each layer."""
+    zeros = tf.add_n(
+      [
+        self._num_zeros(kernel, target, train_step)
+        for kernel, target in zip(kernels, targets)
+      ]
+    )
+    return mask_ops.zeros_of_each(
+      [kernel.mask for kernel in kernels],
+      [self.scores(kernel) for kernel in kernels],
+      zeros,
+    )
 
 
 def make(method, settings):
