@@ -14,6 +14,7 @@ _INSTANCES = {
     sparsity.schedules.ConstantDropFraction(0.4), 30
   ),
   'MagnitudePruning': lambda: sparsity.MagnitudePruning(10, 50, 20),
+  'SRigL': lambda: sparsity.SRigL(0.2, 30, salient_fraction=0.5),
   'SaliencyPruning': lambda: sparsity.SaliencyPruning(10, 50, 20),
   'GlobalMagnitudePruning': lambda: sparsity.GlobalMagnitudePruning(0, 9),
   'SparseLayer': lambda: sparsity.SparseLayer(

@@ -346,3 +346,85 @@ def test_global_pruning_on_replicas(two_replicas):
     )
   ):
     np.testing.assert_array_equal(kernel, mask)
+
+
+def _srigl(mask, weight, gradient, target, **options):
+  state = updaters.KernelState(
+    *(tf.constant(x, tf.float32) for x in (weight, mask, gradient))
+  )
+  updater = sparsity.SRigL(0.5, 1, **options)
+  step = tf.constant(0, tf.int64)
+  return updater.new_mask(state, target, step, 0).numpy()
+
+
+def test_srigl_by_hand():
+  """Inputs x units = 4 x 2, four connections, two of which are dropped.
+
+  Kept are 9 of the first unit and 8 of the second; each grows one by gradient.
+  """
+  mask = [[1, 0], [1, 1], [0, 0], [0, 1]]
+  weight = [[9, 0], [1, 8], [0, 0], [0, 2]]
+  gradient = [[0, 0], [0, 0], [5, 1], [6, 3]]
+  new = _srigl(mask, weight, gradient, 0.5, salient_fraction=0.0)
+  np.testing.assert_array_equal(new, [[1, 0], [0, 1], [0, 0], [1, 1]])
+
+
+def test_srigl_removes_units_without_salient_weights():
+  """Four connections of four units; the two of the last two are dropped.
+
+  Salient are also the two largest gradients, both of the first unit.
+  """
+  mask = np.eye(4)
+  weight = np.diag([9.0, 8, 1, 2])
+  gradient = np.zeros((4, 4))
+  gradient[2:, 0] = [5, 6]
+  new = _srigl(mask, weight, gradient, 0.75, salient_fraction=1.0)
+  assert new.sum(axis=0).tolist() == [2, 2, 0, 0]
+  assert new[0, 0] == 1 and new[3, 0] == 1 and new[1, 1] == 1
+
+
+@pytest.mark.parametrize('mode', ['eager', 'graph', 'compiled'])
+@pytest.mark.parametrize('network', networks.NETWORKS)
+def test_srigl_has_a_constant_fan_in(network, mode):
+  model = sparsity.sparsify(networks.NETWORKS[network](), 'rigl', 0.7)
+  optimizer = sparsity.SparseOptimizer(
+    tf.keras.optimizers.Adam(0.02), sparsity.SRigL(0.5, 2), model
+  )
+  step = networks.train_step(model, optimizer)
+  if mode != 'eager':
+    step = tf.function(step, jit_compile=mode == 'compiled')
+  weights = sparsity.sparse_weights(model)
+  for seed in range(4):
+    step(*networks.batch(model, seed=seed))
+    for weight in weights:
+      mask = weight.mask.numpy()
+      fan_in = mask.reshape(-1, mask.shape[-1]).sum(axis=0)
+      assert len(set(fan_in) - {0}) == 1
+      ones = mask.size - weight.num_zeros_of_target
+      active = np.count_nonzero(fan_in)
+      assert max(fan_in) == min(ones // active, mask.size // mask.shape[-1])
+      assert weight.missing_zeros == 0
+      assert not weight.variable.numpy()[mask == 0].any()
+
+
+@pytest.mark.parametrize(
+  ('salient_fraction', 'units'),
+  # Two units are salient: the two kept ones, one of which has the gradient.
+  [(0.0, 3), (0.3, 2)],
+)
+def test_srigl_with_fewer_connections_than_units(salient_fraction, units):
+  mask = np.zeros((4, 8))
+  mask[0, :3] = 1
+  new = _srigl(
+    mask, mask, np.ones((4, 8)), 29 / 32, salient_fraction=salient_fraction
+  )
+  assert sorted(new.sum(axis=0)) == [0] * (8 - units) + [1] * units
+
+
+def test_srigl_refuses_other_structures():
+  model = sparsity.sparsify(
+    networks.dense_network(), 'rigl', 0.5, block_shape=(2, 1)
+  )
+  optimizer = sparsity.SparseOptimizer('adam', sparsity.SRigL(), model)
+  with pytest.raises(ValueError, match='SRigL has a structure of its own'):
+    networks.train_step(model, optimizer)(*networks.batch(model))

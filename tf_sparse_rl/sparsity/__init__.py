@@ -34,6 +34,7 @@ from tf_sparse_rl.sparsity.updaters import (
   MaskUpdater,
   RigL,
   SaliencyPruning,
+  SRigL,
   Static,
 )
 
@@ -43,6 +44,7 @@ __all__ = [
   'MaskUpdater',
   'RigL',
   'SET',
+  'SRigL',
   'SaliencyPruning',
   'SparseLayer',
   'SparseOptimizer',

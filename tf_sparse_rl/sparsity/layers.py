@@ -69,7 +69,8 @@ class SparseLayer(pruning_wrapper.PruneLowMagnitude):
         meets variables can change from process to process (TF-Agents'
         SacAgent).
       block_shape: (inputs, units) of the blocks that are active or not as
-        one, as in (4, 1); None for single entries.
+        one, as in (4, 1); 'unit' for whole units or channels; None for single
+        entries.
       n_of_m: (n, m), as in (2, 4): of each m consecutive inputs of a unit n
         are active. Then target_sparsity is 1 - n / m, or 0.
       starts_dense: whether masks start as ones, to be pruned, instead of at
@@ -93,7 +94,9 @@ class SparseLayer(pruning_wrapper.PruneLowMagnitude):
     targets = target_sparsity
     if not isinstance(targets, dict):
       targets = {None: float(targets)}
-    self.block_shape = tuple(block_shape) if block_shape else None
+    if block_shape and not isinstance(block_shape, str):
+      block_shape = tuple(block_shape)
+    self.block_shape = block_shape or None
     self.n_of_m = tuple(n_of_m) if n_of_m else None
     structures.make(self.block_shape, self.n_of_m)  # Checks the numbers.
     for value in targets.values():

@@ -3,16 +3,17 @@
 import math
 import warnings
 
-from tf_sparse_rl.sparsity import cloning, kinds, masked
+from tf_sparse_rl.sparsity import cloning, kinds, masked, structures
 
 
-def check(network, spec, sharing, shapes):
+def check(network, spec, sparsities, shapes):
   """Refuses a network that cannot meet its target; tells what stays dense.
 
   Args:
     network: a plain network, built.
     spec: a SparsitySpec.
-    sharing: names of the weights that meet the target among themselves.
+    sparsities: `{name: sparsity}` of the weights that meet the target among
+      themselves.
     shapes: `{name: shape}` of all weights that can be sparse.
 
   Raises:
@@ -25,10 +26,10 @@ def check(network, spec, sharing, shapes):
     if path not in spec.ignore and layer.built
     for variable in kinds.others(layer)
   ]
-  if not left:
-    return
+  sparse = sum(math.prod(shapes[name]) for name in sparsities)
   dense = sum(math.prod(variable.shape) for variable, _ in left)
-  sparse = sum(math.prod(shapes[name]) for name in sharing)
+  if not sparse:
+    return
   reached = spec.target_sparsity * sparse / (sparse + dense)
   told = ', '.join(
     f'{tuple(variable.shape)} of {where}' for variable, where in left
@@ -41,4 +42,22 @@ def check(network, spec, sharing, shapes):
       '(sparsity.register_layer), or that they do not count (ignore=[...] with '
       'the names of their layers).'
     )
-  warnings.warn(f'Left dense: {told}.', stacklevel=4)
+  if left:
+    warnings.warn(f'Left dense: {told}.', stacklevel=5)
+  _tell_rounding(spec, sparsities, shapes, sparse)
+
+
+def _tell_rounding(spec, sparsities, shapes, size):
+  """Small weights have a number of zeros that is rounded down, by much."""
+  structure = structures.make(spec.block_shape, spec.n_of_m)
+  zeros = sum(
+    structure.num_zeros(shapes[name], value)
+    for name, value in sparsities.items()
+    if value
+  )
+  if spec.target_sparsity - zeros / size > masked.TOLERANCE:
+    warnings.warn(
+      f'Rounded down to whole zeros in each weight, the network has sparsity '
+      f'{zeros / size:.3f} instead of {spec.target_sparsity:g}.',
+      stacklevel=5,
+    )

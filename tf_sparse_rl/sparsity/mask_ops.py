@@ -142,6 +142,26 @@ def top_of_group(scores, k, eligible):
   return eligible & (rank < k)
 
 
+def top_of_row(scores, k, eligible):
+  """Marks the highest scores of each row; of equals the lowest index wins.
+
+  As `top_of_group`, by sorting: for rows that are long.
+
+  Args:
+    scores: float32 tensor `[rows, size]`; NaN counts as the lowest.
+    k: int32 scalar, or tensor `[rows, 1]`: how many of a row.
+    eligible: bool tensor `[rows, size]`, which entries may be marked.
+
+  Returns:
+    bool tensor `[rows, size]`.
+  """
+  keys = tf.where(eligible, _ordered_int32(scores), _INT32_MIN)
+  # The best first: no key is the lowest int32 but those not eligible.
+  order = tf.argsort(-tf.maximum(keys, _INT32_MIN + 1), axis=-1, stable=True)
+  rank = tf.argsort(order, axis=-1, stable=True)
+  return eligible & (rank < k)
+
+
 def _count(condition):
   return tf.reduce_sum(tf.cast(condition, tf.int32))
 

@@ -51,7 +51,8 @@ def sparsify(
     sparsity_aware_init: whether the weights that stay are scaled up to the
       fan-in that is left. Nothing to do for 'prune'.
     block_shape: (inputs, units) of the blocks that are dropped and grown as
-      one, as in (4, 1); budgets are rounded to whole blocks.
+      one, as in (4, 1); 'unit' for whole units or channels. Budgets are rounded
+      to whole blocks.
     n_of_m: (n, m), as in (2, 4): of each m consecutive inputs of a unit n are
       active. Then target_sparsity is 1 - n / m and the distribution uniform.
     input_shape: with a list of layers that are not built: shape of the input,
@@ -111,7 +112,8 @@ def _wrapper(spec, network):
     spec.erk_power,
     custom,
   )
-  leftovers.check(network, spec, [k for k in shapes if k not in custom], shapes)
+  shared = {k: value for k, value in sparsities.items() if k not in custom}
+  leftovers.check(network, spec, shared, shapes)
   layer_seeds = {
     key: seeds.derive(spec.seed, seeds.Stream.LAYER, index)
     for index, key in enumerate(sparsities)

@@ -1,4 +1,4 @@
-"""Which masks a kernel may have: any, whole blocks, or N of M inputs.
+"""Which masks a kernel may have: any, whole blocks or units, N of M inputs.
 
 A kernel is `[..., inputs, units]` here, whatever the order of its layer's axes
 (`kinds.Axes`). Mask updates and random masks keep the structure; where it is
@@ -30,6 +30,11 @@ class Blocks:
     """
     self._rows, self._columns = inputs, units
     self._size = inputs * units
+
+  @property
+  def has_pattern(self):
+    """Whether not any mask will do."""
+    return self._size > 1
 
   def check(self, name, shape):
     """Refuses a kernel that does not divide into blocks.
@@ -136,6 +141,8 @@ class NOfM:
     """
     self._n, self._m = n, m
 
+  has_pattern = True
+
   def check(self, name, shape):
     """Refuses a kernel that does not divide; see `Blocks.check`."""
     if shape[-2] % self._m:
@@ -190,6 +197,56 @@ class NOfM:
     )
 
 
+class Units:
+  """All connections of a unit, or of a convolution's channel, go together.
+
+  Its score is the sum of theirs.
+  """
+
+  has_pattern = True
+
+  def check(self, name, shape):
+    """Refuses no kernel; see `Blocks.check`."""
+
+  def num_zeros(self, shape, layer_sparsity):
+    """Zeros of a layer: its budget, rounded down to whole units."""
+    size = math.prod(shape) // shape[-1]
+    return distributions.num_zeros(shape, layer_sparsity) // size * size
+
+  def random_mask(self, shape, layer_sparsity, seed):
+    """A mask with `num_zeros` zeros; see `mask_ops.random_mask`."""
+    size = math.prod(shape) // shape[-1]
+    zeros = self.num_zeros(shape, layer_sparsity) // size
+    units = mask_ops.random_mask(shape[-1:], zeros, seed)
+    return np.broadcast_to(units, shape).copy()
+
+  def drop_and_grow(self, mask, drop_scores, grow_scores, drop_fraction):
+    """See `mask_ops.drop_and_grow`."""
+    units = mask_ops.drop_and_grow(
+      self._first(mask),
+      self._sum(drop_scores),
+      self._sum(grow_scores),
+      drop_fraction,
+    )
+    return tf.broadcast_to(units, mask.shape)
+
+  def prune(self, mask, scores, num_zeros):
+    """See `Blocks.prune`."""
+    size = mask.shape.num_elements() // mask.shape[-1]
+    kept = mask_ops.top_k_mask(
+      self._sum(scores),
+      mask.shape[-1] - num_zeros // size,
+      eligible=self._first(mask) > 0,
+    )
+    return tf.broadcast_to(tf.cast(kept, tf.float32), mask.shape)
+
+  def _first(self, mask):
+    return tf.reshape(mask, [-1, mask.shape[-1]])[0]
+
+  def _sum(self, scores):
+    return tf.reduce_sum(tf.reshape(scores, [-1, scores.shape[-1]]), 0)
+
+
 ANY = Blocks()
 
 
@@ -197,11 +254,12 @@ def make(block_shape=None, n_of_m=None):
   """The structure that a user asks for.
 
   Args:
-    block_shape: (inputs, units) of a block, or None.
+    block_shape: (inputs, units) of a block; 'unit' for all inputs of a unit or
+      channel; or None.
     n_of_m: (n, m), or None.
 
   Returns:
-    Blocks or NOfM.
+    Blocks, Units or NOfM.
 
   Raises:
     ValueError: for both, or numbers out of range.
@@ -218,17 +276,21 @@ def make(block_shape=None, n_of_m=None):
         f'n_of_m={n_of_m}.'
       )
     return NOfM(*n_of_m)
+  if block_shape == 'unit':
+    return Units()
   if block_shape and not _are_two_counts(block_shape):
     raise ValueError(
-      'Expected block_shape as in (4, 1), four inputs of one unit. Received: '
-      f'block_shape={block_shape}.'
+      "Expected block_shape as in (4, 1), four inputs of one unit, or 'unit'. "
+      f'Received: block_shape={block_shape}.'
     )
   return Blocks(*(block_shape or (1, 1)))
 
 
 def _are_two_counts(values):
-  return len(values) == 2 and all(
-    isinstance(value, int) and value >= 1 for value in values
+  return (
+    isinstance(values, tuple)
+    and len(values) == 2
+    and all(isinstance(value, int) and value >= 1 for value in values)
   )
 
 
