@@ -39,14 +39,6 @@ def test_fan_in_counts_the_window_of_a_convolution():
   np.testing.assert_array_equal(found[..., 1], 1)
 
 
-def test_unit_axis_of_a_transposed_convolution():
-  kernel = np.ones((1, 1, 2, 4), np.float32)  # [..., units, inputs]
-  mask = np.ones_like(kernel)
-  mask[0, 0, 0, 1:] = 0
-  found = initializers.rescale_for_fan_in(kernel, mask, unit_axis=-2)
-  np.testing.assert_allclose(found[0, 0], [[2, 0, 0, 0], [1, 1, 1, 1]])
-
-
 def test_variance_of_the_output_is_that_of_the_dense_layer():
   rng = np.random.default_rng(0)
   kernel = rng.normal(size=(400, 100)).astype(np.float32)

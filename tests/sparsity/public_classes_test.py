@@ -14,6 +14,9 @@ _INSTANCES = {
     sparsity.schedules.ConstantDropFraction(0.4), 30
   ),
   'MagnitudePruning': lambda: sparsity.MagnitudePruning(10, 50, 20),
+  'SRigL': lambda: sparsity.SRigL(0.2, 30, salient_fraction=0.5),
+  'SaliencyPruning': lambda: sparsity.SaliencyPruning(10, 50, 20),
+  'GlobalMagnitudePruning': lambda: sparsity.GlobalMagnitudePruning(0, 9),
   'SparseLayer': lambda: sparsity.SparseLayer(
     tf.keras.layers.Conv2D(8, 3, name='inner'), 0.5, 7, n_of_m=(2, 4)
   ),
@@ -21,8 +24,8 @@ _INSTANCES = {
     tf.keras.optimizers.SGD(0.5, momentum=0.9), sparsity.SET(0.2, 30)
   ),
 }
-# The base class of the updaters, and a record; Keras' callbacks have no config.
-_WITHOUT_CONFIG = {'MaskUpdater', 'SparsityCallback', 'SparsitySpec'}
+# The base class of the updaters, and records; Keras' callbacks have no config.
+_WITHOUT_CONFIG = {'MaskUpdater', 'SparsityCallback', 'SparsitySpec', 'Weight'}
 
 
 def test_every_public_class_has_a_line():

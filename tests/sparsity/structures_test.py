@@ -45,7 +45,7 @@ def _setup(method, structure):
 def _groups(layer, name):
   """Active entries of each block `[blocks, size]`, or group of inputs."""
   mask = layer.mask.numpy()
-  if layer.unit_axis == -2:
+  if isinstance(layer.layer, tf.keras.layers.Conv2DTranspose):
     mask = mask.swapaxes(-1, -2)
   inputs, units = {'4x1': (4, 1), '2x2': (2, 2)}.get(name, (4, 1))
   tiles = mask.reshape(
@@ -70,7 +70,6 @@ def test_structure_holds_after_every_step(method, structure):
   model, optimizer = _setup(method, structure)
   step = tf.function(networks.train_step(model, optimizer))
   layers = sparsity.sparse_layers(model)
-  assert [layer.unit_axis for layer in layers] == [-1, -2, -1, -1]
   changed = 0
   for train_step in range(7):
     before = networks.masks(model)
@@ -137,7 +136,7 @@ def test_pruning_to_n_of_m_spares_the_best_of_each_group():
 
 @pytest.mark.parametrize(
   'structure',
-  [structures.Blocks(4, 2), structures.NOfM(2, 4), structures.NOfM(2, 4, -2)],
+  [structures.Blocks(4, 2), structures.NOfM(2, 4), structures.Units()],
 )
 def test_same_masks_eager_in_a_graph_and_compiled(structure):
   rng = np.random.default_rng(0)
@@ -147,7 +146,7 @@ def test_same_masks_eager_in_a_graph_and_compiled(structure):
   ]
 
   def update():
-    grown = structure.drop_and_grow(mask, *scores, 0.4)
+    grown = structure.drop_and_grow(mask, *scores, 0.75)
     return grown, structure.prune(tf.ones_like(mask), scores[0], 100)
 
   expected = update()
@@ -166,6 +165,38 @@ def test_random_blocks_are_as_many_and_as_random_as_asked():
   # floor(0.4 * 48) = 19 zeros make four whole blocks.
   assert set((masks == 0).sum(axis=(1, 2))) == {16}
   np.testing.assert_allclose(masks.mean(axis=0), 8 / 12, atol=0.12)
+
+
+@pytest.mark.parametrize('method', _METHODS)
+def test_whole_units_go_and_come(method):
+  model = sparsity.sparsify(
+    _network(), method, 0.5, 'uniform', block_shape='unit'
+  )
+  optimizer = sparsity.SparseOptimizer(
+    tf.keras.optimizers.Adam(0.02), networks.updater(method), model
+  )
+  step = tf.function(networks.train_step(model, optimizer))
+  before = networks.masks(model)
+  for seed in range(7):
+    step(*networks.batch(model, seed=seed))
+  assert method == 'static' or any(
+    np.any(new != old) for new, old in zip(networks.masks(model), before)
+  )
+  for layer, mask in zip(sparsity.sparse_layers(model), networks.masks(model)):
+    if isinstance(layer.layer, tf.keras.layers.Conv2DTranspose):
+      mask = mask.swapaxes(-1, -2)
+    units = mask.reshape(-1, mask.shape[-1])
+    assert (units == units[0]).all()
+    assert units[0].sum() == mask.shape[-1] / 2
+
+
+def test_units_go_by_summed_score():
+  structure = structures.Units()
+  scores = tf.constant([[1.0, 4, 2], [5, 3, 2]])
+  pruned = structure.prune(tf.ones([2, 3]), scores, 2)
+  np.testing.assert_array_equal(pruned, [[1, 1, 0]] * 2)
+  new = structure.drop_and_grow(pruned, scores, -scores, 0.5)
+  np.testing.assert_array_equal(new, [[0, 1, 1]] * 2)
 
 
 def test_structure_is_saved_with_the_layer(tmp_path):

@@ -254,3 +254,177 @@ def test_an_algorithm_overrides_a_score():
 def test_errors_say_what_was_received(make, message):
   with pytest.raises(ValueError, match=message):
     make()
+
+
+_TWO_LAYERS = [[3.0, 4.0], [0.1, 0.2, 0.2]]  # Over norms: .6 .8 | .33 .67 .67
+
+
+@pytest.mark.parametrize(
+  ('zeros', 'expected'),
+  [
+    (1, [[1, 1], [0, 1, 1]]),
+    (2, [[0, 1], [0, 1, 1]]),
+    # Of equal scores the lowest index stays.
+    (3, [[0, 1], [0, 1, 0]]),
+  ],
+)
+def test_global_pruning_by_hand(zeros, expected):
+  updater = sparsity.GlobalMagnitudePruning(0, 10)
+  states = [
+    updaters.KernelState(*(tf.constant([x]) for x in (w, np.ones_like(w), w)))
+    for w in np.array(_TWO_LAYERS, object).tolist()
+  ]
+  states = [s._replace(mask=tf.cast(s.mask, tf.float32)) for s in states]
+  scores = [updater.scores(state) for state in states]
+  counts = sparsity.mask_ops.zeros_of_each(
+    [state.mask for state in states], scores, zeros
+  )
+  for state, count, mask in zip(states, counts, expected):
+    state = state._replace(share=count)
+    step = tf.constant(10, tf.int64)
+    new = updater.new_mask(state, 0.5, step, 0)
+    np.testing.assert_array_equal(new[0], mask)
+
+
+def test_saliency_by_hand():
+  """|w g| = 3, 2, 4, 0: two go."""
+  weight, gradient = [[3.0, -1, 2, 9]], [[1.0, 2, -2, 0]]
+  state = updaters.KernelState(
+    tf.constant(weight), tf.ones([1, 4]), tf.constant(gradient)
+  )
+  updater = sparsity.SaliencyPruning(0, 10)
+  new = updater.new_mask(state, 0.5, tf.constant(10, tf.int64), 0)
+  np.testing.assert_array_equal(new[0], [1, 0, 1, 0])
+
+
+@pytest.mark.parametrize('mode', ['eager', 'graph', 'compiled'])
+@pytest.mark.parametrize(
+  'updater', [sparsity.SaliencyPruning, sparsity.GlobalMagnitudePruning]
+)
+def test_other_prunings_meet_the_budget(updater, mode):
+  model = sparsity.sparsify(networks.dense_network(), 'prune', 0.7)
+  optimizer = sparsity.SparseOptimizer(
+    tf.keras.optimizers.Adam(0.02), updater(1, 5, 2), model
+  )
+  step = networks.train_step(model, optimizer)
+  if mode != 'eager':
+    step = tf.function(step, jit_compile=mode == 'compiled')
+  for seed in range(7):
+    before = networks.masks(model)
+    step(*networks.batch(model, seed=seed))
+    for new, old, kernel in zip(
+      networks.masks(model), before, networks.kernels(model)
+    ):
+      assert np.all(new <= old)
+      assert not kernel[new == 0].any()
+  weights = sparsity.sparse_weights(model)
+  assert sum(w.num_zeros for w in weights) == sum(
+    w.num_zeros_of_target for w in weights
+  )
+
+
+def test_global_pruning_on_replicas(two_replicas):
+  with two_replicas.scope():
+    model = sparsity.sparsify(networks.dense_network(), 'prune', 0.7)
+    updater = sparsity.GlobalMagnitudePruning(0, 2, 1)
+    optimizer = sparsity.SparseOptimizer('adam', updater, model)
+    model.compile(optimizer, 'mse')
+  model.fit(*networks.batch(model), epochs=4, verbose=0)
+  weights = sparsity.sparse_weights(model)
+  assert sum(w.num_zeros for w in weights) == sum(
+    w.num_zeros_of_target for w in weights
+  )
+  for weight in weights:
+    first, second = two_replicas.experimental_local_results(weight.mask)
+    np.testing.assert_array_equal(first, second)
+  # What is written from now on is masked as ever.
+  weights[0].variable.assign(tf.ones(weights[0].variable.shape))
+  for kernel, mask in zip(
+    *map(
+      two_replicas.experimental_local_results,
+      (weights[0].variable, weights[0].mask),
+    )
+  ):
+    np.testing.assert_array_equal(kernel, mask)
+
+
+def _srigl(mask, weight, gradient, target, **options):
+  state = updaters.KernelState(
+    *(tf.constant(x, tf.float32) for x in (weight, mask, gradient))
+  )
+  updater = sparsity.SRigL(0.5, 1, **options)
+  step = tf.constant(0, tf.int64)
+  return updater.new_mask(state, target, step, 0).numpy()
+
+
+def test_srigl_by_hand():
+  """Inputs x units = 4 x 2, four connections, two of which are dropped.
+
+  Kept are 9 of the first unit and 8 of the second; each grows one by gradient.
+  """
+  mask = [[1, 0], [1, 1], [0, 0], [0, 1]]
+  weight = [[9, 0], [1, 8], [0, 0], [0, 2]]
+  gradient = [[0, 0], [0, 0], [5, 1], [6, 3]]
+  new = _srigl(mask, weight, gradient, 0.5, salient_fraction=0.0)
+  np.testing.assert_array_equal(new, [[1, 0], [0, 1], [0, 0], [1, 1]])
+
+
+def test_srigl_removes_units_without_salient_weights():
+  """Four connections of four units; the two of the last two are dropped.
+
+  Salient are also the two largest gradients, both of the first unit.
+  """
+  mask = np.eye(4)
+  weight = np.diag([9.0, 8, 1, 2])
+  gradient = np.zeros((4, 4))
+  gradient[2:, 0] = [5, 6]
+  new = _srigl(mask, weight, gradient, 0.75, salient_fraction=1.0)
+  assert new.sum(axis=0).tolist() == [2, 2, 0, 0]
+  assert new[0, 0] == 1 and new[3, 0] == 1 and new[1, 1] == 1
+
+
+@pytest.mark.parametrize('mode', ['eager', 'graph', 'compiled'])
+@pytest.mark.parametrize('network', networks.NETWORKS)
+def test_srigl_has_a_constant_fan_in(network, mode):
+  model = sparsity.sparsify(networks.NETWORKS[network](), 'rigl', 0.7)
+  optimizer = sparsity.SparseOptimizer(
+    tf.keras.optimizers.Adam(0.02), sparsity.SRigL(0.5, 2), model
+  )
+  step = networks.train_step(model, optimizer)
+  if mode != 'eager':
+    step = tf.function(step, jit_compile=mode == 'compiled')
+  weights = sparsity.sparse_weights(model)
+  for seed in range(4):
+    step(*networks.batch(model, seed=seed))
+    for weight in weights:
+      mask = weight.mask.numpy()
+      fan_in = mask.reshape(-1, mask.shape[-1]).sum(axis=0)
+      assert len(set(fan_in) - {0}) == 1
+      ones = mask.size - weight.num_zeros_of_target
+      active = np.count_nonzero(fan_in)
+      assert max(fan_in) == min(ones // active, mask.size // mask.shape[-1])
+      assert weight.missing_zeros == 0
+      assert not weight.variable.numpy()[mask == 0].any()
+
+
+@pytest.mark.parametrize(
+  ('salient_fraction', 'units'),
+  # Two units are salient: the two kept ones, one of which has the gradient.
+  [(0.0, 3), (0.3, 2)],
+)
+def test_srigl_with_fewer_connections_than_units(salient_fraction, units):
+  mask = np.zeros((4, 8))
+  mask[0, :3] = 1
+  new = _srigl(
+    mask, mask, np.ones((4, 8)), 29 / 32, salient_fraction=salient_fraction
+  )
+  assert sorted(new.sum(axis=0)) == [0] * (8 - units) + [1] * units
+
+
+def test_srigl_refuses_other_structures():
+  model = sparsity.sparsify(
+    networks.dense_network(), 'rigl', 0.5, block_shape=(2, 1)
+  )
+  optimizer = sparsity.SparseOptimizer('adam', sparsity.SRigL(), model)
+  with pytest.raises(ValueError, match='SRigL has a structure of its own'):
+    networks.train_step(model, optimizer)(*networks.batch(model))

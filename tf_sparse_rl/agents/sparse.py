@@ -148,4 +148,4 @@ def update_target(online, target, tau, masks_may_differ):
 def _move(target, source, mask, tau):
   """Moves a variable by the share tau of the way to another, masked."""
   moved = source if tau == 1 else (1 - tau) * target + tau * source
-  return target.assign(moved if mask is None else moved * mask)
+  return sparsity.assign_exact(target, moved if mask is None else moved * mask)

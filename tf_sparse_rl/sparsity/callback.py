@@ -1,13 +1,19 @@
 """`SparsityCallback`: what `model.fit` tells about masks."""
 
+import warnings
+
 import tensorflow as tf
 
-from tf_sparse_rl.sparsity import counting
+from tf_sparse_rl.sparsity import counting, masked
 from tf_sparse_rl.sparsity import layers as layers_lib
+from tf_sparse_rl.sparsity.optimizer import SparseOptimizer
 
 
 class SparsityCallback(tf.keras.callbacks.Callback):
   """Writes sparsities to TensorBoard each epoch, and prints the summary.
+
+  It warns if pruning would end after training, and in the end of weights that
+  have missed their target by more than 0.01.
 
   The tags are `Sparsity/<model>/<layer>`, the fraction of zeros;
   `Params/<model>/nonzero`, active kernel entries; and
@@ -32,7 +38,8 @@ class SparsityCallback(tf.keras.callbacks.Callback):
     self._masks = None
 
   def on_train_begin(self, logs=None):
-    """Opens the event file; prints the table."""
+    """Opens the event file; prints the table; compares the schedule."""
+    self._check_schedule()
     self._writer = tf.summary.create_file_writer(self._log_dir)
     self._masks = self._read_masks()
     self._print_fn(counting.summary(self.model))
@@ -50,9 +57,34 @@ class SparsityCallback(tf.keras.callbacks.Callback):
       tf.summary.scalar(f'MaskUpdate/{name}/changed_fraction', changed)
 
   def on_train_end(self, logs=None):
-    """Closes the event file; prints the table."""
+    """Closes the event file; prints the table; tells missed targets."""
     self._writer.close()
     self._print_fn(counting.summary(self.model))
+    missed = masked.missed(layers_lib.sparse_weights(self.model))
+    if missed:
+      warnings.warn(f'Targets of sparsity missed: {missed}.', stacklevel=2)
+
+  def _check_schedule(self):
+    optimizer = self.model.optimizer
+    while isinstance(optimizer, tf.keras.mixed_precision.LossScaleOptimizer):
+      optimizer = optimizer.inner_optimizer
+    if not isinstance(optimizer, SparseOptimizer) or not self.params.get(
+      'steps'
+    ):
+      return
+    last = int(optimizer.iterations.numpy()) - 1
+    last += self.params['steps'] * self.params['epochs']
+    end = optimizer.updater.target_train_step
+    if end is not None and end > last:
+      warnings.warn(
+        'Targets of sparsity will be missed: they are met at train step '
+        f'{end}, and training ends with train step {last}.',
+        stacklevel=2,
+      )
 
   def _read_masks(self):
-    return [x.mask.numpy() for x in layers_lib.sparse_layers(self.model)]
+    return [
+      mask.numpy()
+      for layer in layers_lib.sparse_layers(self.model)
+      for _, mask, _ in layer.pruning_vars
+    ]

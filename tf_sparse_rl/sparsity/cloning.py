@@ -2,6 +2,7 @@
 
 import tensorflow as tf
 
+from tf_sparse_rl.sparsity import kinds
 from tf_sparse_rl.sparsity import layers as layers_lib
 
 
@@ -16,6 +17,64 @@ def plain_copy(layer, path):
 def holds_layers(layer):
   """Whether a layer consists of others: it has `layers` and `copy`."""
   return hasattr(layer, 'layers') and hasattr(layer, 'copy')
+
+
+def is_graph(model):
+  """Whether a model is a graph of layers: Sequential or functional."""
+  # pylint: disable-next=protected-access
+  return isinstance(model, tf.keras.Sequential) or model._is_graph_network
+
+
+def leaves(network, prefix=''):
+  """Yields (path, layer) of the layers that `clone` hands to `convert`.
+
+  Args:
+    network: a Keras model or a list of layers.
+    prefix: of the paths.
+  """
+  if isinstance(network, tf.keras.Model):
+    check_model(network)
+    if not is_graph(network):
+      for name, value in _attributes(network).items():
+        yield from _leaves_of(value, prefix, name)
+      return
+  for layer in getattr(network, 'layers', network):
+    yield from _leaves_of(layer, prefix, layer.name)
+
+
+def _leaves_of(value, prefix, name):
+  """As `leaves`, of a layer or of a list or dict of them."""
+  if isinstance(value, tf.keras.Model):
+    yield from leaves(value, f'{prefix}{name}/')
+  elif isinstance(value, tf.keras.layers.Layer) and holds_layers(value):
+    yield from leaves(value.layers, prefix)
+  elif isinstance(value, tf.keras.layers.Layer):
+    yield prefix + name, value
+  else:
+    for key, item in _items(value):
+      yield from _leaves_of(item, prefix, f'{name}/{key}')
+
+
+def _items(value):
+  if isinstance(value, dict):
+    return list(value.items())
+  return list(enumerate(value)) if isinstance(value, (list, tuple)) else []
+
+
+def _attributes(model):
+  """{attribute: layer, or list or dict with layers in it} of a model."""
+  # pylint: disable-next=protected-access
+  names = model._trackable_children()
+  found = {name: getattr(model, name, None) for name in names}
+  return {name: value for name, value in found.items() if _has_layers(value)}
+
+
+def _has_layers(value):
+  if isinstance(value, tf.keras.metrics.Metric):
+    return False
+  return isinstance(value, tf.keras.layers.Layer) or any(
+    _has_layers(item) for _, item in _items(value)
+  )
 
 
 def clone(network, convert, input_shape=None):
@@ -33,11 +92,11 @@ def clone(network, convert, input_shape=None):
   """
   pairs = []
 
-  def convert_layer(layer, prefix=''):
+  def convert_layer(layer, prefix='', name=None):
     if holds_layers(layer):
       inner = [convert_layer(part, prefix) for part in layer.layers]
       return layer.copy(layers=inner)
-    copy = convert(layer, prefix + layer.name)
+    copy = convert(layer, prefix + (name or layer.name))
     pairs.append((layer, copy))
     return copy
 
@@ -47,29 +106,25 @@ def clone(network, convert, input_shape=None):
     copied = _clone_list(network, convert_layer, input_shape)
   for layer, copy in pairs:
     if layer.built and layer.weights:
-      # get_weights() of a SparseLayer leaves out the mask.
+      # get_weights() of a SparseLayer leaves out the masks.
       copy.set_weights(layer.get_weights())
   return copied
 
 
 def check_model(model):
-  """Only these can be cloned, and only once they are built."""
-  # pylint: disable-next=protected-access
-  if not (isinstance(model, tf.keras.Sequential) or model._is_graph_network):
-    raise ValueError(
-      'Expected a Sequential or functional model. Received: '
-      f'{type(model).__name__}; give it as a list of layers, or put '
-      'SparseLayers into it yourself.'
-    )
-  if not model.built or not model.inputs:
+  """Refuses a model whose weights do not exist yet."""
+  if not model.built or (is_graph(model) and not model.inputs):
     raise ValueError(
       'Expected a built model: kernel shapes decide the sparsities. Give its '
-      f'first layer an input_shape. Received: {model.name!r}, not built.'
+      'first layer an input_shape, or call the model once. Received: '
+      f'{model.name!r}, not built.'
     )
 
 
 def _clone_model(model, convert_layer, prefix=''):
   check_model(model)
+  if not is_graph(model):
+    return _clone_subclassed(model, convert_layer, prefix)
 
   def clone_layer(layer):
     if isinstance(layer, tf.keras.Model):
@@ -77,6 +132,41 @@ def _clone_model(model, convert_layer, prefix=''):
     return convert_layer(layer, prefix)
 
   return tf.keras.models.clone_model(model, clone_function=clone_layer)
+
+
+def _clone_subclassed(model, convert_layer, prefix):
+  """Makes the model anew, and puts other layers into its attributes."""
+  copy = type(model).from_config(model.get_config())
+  copies = {}
+
+  def converted(value, name):
+    if isinstance(value, dict):
+      return {k: converted(v, f'{name}/{k}') for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+      items = [converted(v, f'{name}/{i}') for i, v in enumerate(value)]
+      return tuple(items) if isinstance(value, tuple) else items
+    if not _has_layers(value):
+      return value
+    if id(value) not in copies:
+      copies[id(value)] = (
+        _clone_model(value, convert_layer, f'{prefix}{name}/')
+        if isinstance(value, tf.keras.Model)
+        else convert_layer(value, prefix, name)
+      )
+    return copies[id(value)]
+
+  for name, value in _attributes(model).items():
+    setattr(copy, name, converted(value, name))
+  called_with = model.save_spec()
+  if called_with is None:
+    copy.build(model.get_build_config()['input_shape'])
+  else:
+    kinds.build_by_call(copy, *called_with[0], **called_with[1])
+  own = '_trainable_weights', '_non_trainable_weights'
+  for names in own:  # Of the model itself, not of its layers.
+    for new, old in zip(getattr(copy, names), getattr(model, names)):
+      new.assign(old)
+  return copy
 
 
 def _clone_list(layers, convert_layer, input_shape):
@@ -97,7 +187,7 @@ def _clone_list(layers, convert_layer, input_shape):
       )
     copy = convert_layer(layer)
     with tf.name_scope(layer.name):  # As where Keras builds it in a call.
-      copy.build(shape)
+      kinds.build(copy, shape)
     shape = copy.compute_output_shape(shape)
     clones.append(copy)
   return clones

@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_sparse_rl import text_table
+from tf_sparse_rl.sparsity import kinds
 from tf_sparse_rl.sparsity import layers as layers_lib
 
 _CONVOLUTIONS = (
@@ -23,31 +24,31 @@ _TRANSPOSED = (
 
 @dataclasses.dataclass(frozen=True)
 class LayerCount:
-  """What is counted of one layer that has weights."""
+  """What is counted of a layer, or of one of several weight matrices of it."""
 
   name: str
-  shape: tuple  # of the kernel, or of the only weight
-  size: int  # entries of the kernel
-  nonzero: int  # active entries of the kernel
-  other: int  # biases and the like, always dense
+  shape: tuple  # of the weight matrix, or of the first weight
+  size: int  # entries of the weight matrix
+  nonzero: int  # active entries of the weight matrix
+  other: int  # biases and the like, always dense; all of them at the first
   flops: int  # of one forward pass of one example; 0 where not known
 
   @property
   def sparsity(self):
-    """Fraction of inactive kernel entries."""
+    """Fraction of inactive entries."""
     return 1 - self.nonzero / self.size if self.size else 0.0
 
   @property
   def parameters(self):
-    """Active kernel entries and biases, as the paper counts them."""
+    """Active entries and biases, as the paper counts them."""
     return self.nonzero + self.other
 
 
 def count(network):
-  """Counts the layers of a network.
+  """Counts the layers of a network, every weight matrix of them.
 
   An entry is active where its mask is 1, even while its value passes through
-  0; a kernel without a mask is active throughout, so that a stripped network
+  0; a matrix without a mask is active throughout, so that a stripped network
   is counted by its non-zeros only where it is wrapped.
 
   Args:
@@ -57,7 +58,7 @@ def count(network):
     List of `LayerCount`, in the order of the network.
   """
   leaves = layers_lib.leaf_layers(network)
-  return [_count_layer(layer) for layer in leaves if layer.weights]
+  return [c for layer in leaves if layer.weights for c in _count_layer(layer)]
 
 
 def total(counts):
@@ -125,18 +126,37 @@ def summary(network):
 def _count_layer(layer):
   sparse = isinstance(layer, layers_lib.SparseLayer)
   plain = layer.layer if sparse else layer
-  kernel = getattr(plain, 'kernel', plain.weights[0])
-  # A vector is a bias or a scale, whatever it is called.
-  size = math.prod(kernel.shape) if kernel.shape.rank > 1 else 0
-  nonzero = int(np.count_nonzero(layer.mask.numpy())) if sparse else size
-  return LayerCount(
-    name=plain.name,
-    shape=tuple(kernel.shape),
-    size=size,
-    nonzero=nonzero,
-    other=sum(math.prod(w.shape) for w in plain.weights) - size,
-    flops=2 * nonzero * _positions(layer, plain),
-  )
+  masks = {}
+  if sparse:
+    masks = {id(w.variable): w.mask for w in layer.sparse_weights}
+  found = [(weight.name, weight.variable) for weight in kinds.find(plain)]
+  found += [
+    (_last_name(variable), variable) for variable in kinds.others(plain)
+  ]
+  sizes = [math.prod(variable.shape) for _, variable in found]
+  other = sum(math.prod(w.shape) for w in plain.weights) - sum(sizes)
+  if not found:
+    shape = tuple(plain.weights[0].shape)
+    return [LayerCount(plain.name, shape, 0, 0, other, 0)]
+  counts = []
+  for (name, variable), size in zip(found, sizes):
+    mask = masks.get(id(variable))
+    nonzero = size if mask is None else int(np.count_nonzero(mask.numpy()))
+    counts.append(
+      LayerCount(
+        name=plain.name if len(found) == 1 else f'{plain.name}/{name}',
+        shape=tuple(variable.shape),
+        size=size,
+        nonzero=nonzero,
+        other=0 if counts else other,
+        flops=2 * nonzero * _positions(layer, plain),
+      )
+    )
+  return counts
+
+
+def _last_name(variable):
+  return variable.name.split('/')[-1].split(':')[0]
 
 
 def _positions(layer, plain):

@@ -30,7 +30,7 @@ def layer_sparsities(
   """Sparsity of each layer such that the network meets the target.
 
   Args:
-    shapes: `{name: kernel shape}` of the layers to sparsify.
+    shapes: `{name: shape}` of the weight matrices, `[..., inputs, units]`.
     target_sparsity: fraction of zeros of the whole network, in [0, 1).
     distribution: 'uniform', 'er' or 'erk'.
     erk_power: exponent of the Erdos-Renyi-Kernel density; 'erk' only.
@@ -87,7 +87,7 @@ def _erdos_renyi(shapes, target_sparsity, raw_density):
 def _validate(shapes, target_sparsity, distribution, erk_power, custom):
   if not shapes:
     raise ValueError(
-      'Expected at least one layer to sparsify (Dense or Conv). '
+      'Expected at least one layer with weight matrices to make sparse. '
       'Received: shapes={}.'
     )
   if distribution not in DISTRIBUTIONS:

@@ -3,7 +3,7 @@
 import numpy as np
 
 
-def rescale_for_fan_in(kernel, mask, unit_axis=-1):
+def rescale_for_fan_in(kernel, mask):
   """Scales a dense initialisation up to the fan-in that is left.
 
   The incoming weights of a unit are multiplied by
@@ -15,15 +15,12 @@ def rescale_for_fan_in(kernel, mask, unit_axis=-1):
   Args:
     kernel: array `[..., inputs, units]`.
     mask: array of 0 and 1 of the same shape.
-    unit_axis: axis of the output units.
 
   Returns:
     The kernel times the mask, rescaled; a unit without inputs is all zero.
 
   Reference: Evci et al. 2022, "Gradient Flow in Sparse Neural Networks".
   """
-  axis = unit_axis % kernel.ndim
-  others = tuple(i for i in range(kernel.ndim) if i != axis)
-  active = mask.sum(axis=others, keepdims=True)
-  dense = kernel.size / kernel.shape[axis]
+  active = mask.sum(axis=tuple(range(kernel.ndim - 1)))
+  dense = kernel.size / kernel.shape[-1]
   return kernel * mask * np.sqrt(dense / np.maximum(active, 1))

@@ -1,6 +1,8 @@
-"""`SparseLayer`: a Keras layer whose kernel is masked."""
+"""`SparseLayer`: a Keras layer whose weight matrices are masked."""
 
 import contextlib
+import functools
+import inspect
 import itertools
 import math
 
@@ -10,59 +12,9 @@ from tensorflow_model_optimization.python.core.sparsity.keras import (
   pruning_wrapper,
 )
 
+from tf_sparse_rl import seeds
 from tf_sparse_rl.native import stacks
-from tf_sparse_rl.sparsity import structures
-
-_keras_layers = tf.keras.layers
-
-# The layers that TFMOT prunes by their `kernel` alone. TFMOT takes exact
-# classes, not subclasses. LocallyConnected is left out, whose kernel has no
-# shape that ERK could read.
-KERNEL_LAYERS = (
-  _keras_layers.Dense,
-  _keras_layers.Conv1D,
-  _keras_layers.Conv2D,
-  _keras_layers.Conv2DTranspose,
-  _keras_layers.Conv3D,
-  _keras_layers.Conv3DTranspose,
-)
-
-
-def can_be_sparse(layer):
-  """Whether `SparseLayer` can wrap this layer."""
-  return type(layer) in KERNEL_LAYERS
-
-
-class MaskConstraint(tf.keras.constraints.Constraint):
-  """Keeps a kernel at exactly 0 outside its mask, under any optimizer.
-
-  Keras applies a constraint after every update of its variable. It is also
-  how `SparseOptimizer` finds the mask that belongs to a kernel.
-  """
-
-  def __init__(self, target_sparsity, seed, structure, inner=None):
-    """Keeps the layer's own constraint, if any, to be applied first."""
-    self.target_sparsity = target_sparsity
-    self.seed = seed
-    self.structure = structure
-    self.mask = None  # Set by SparseLayer.build, once the mask exists.
-    self.inner = inner
-    self._redundant = False
-
-  def __call__(self, kernel):
-    """Returns the kernel times its mask."""
-    if self.inner is not None:
-      kernel = self.inner(kernel)
-    return kernel if self._redundant else kernel * self.mask
-
-  @contextlib.contextmanager
-  def redundant(self):
-    """Spares the product while the caller itself keeps the zeros."""
-    self._redundant = True
-    try:
-      yield
-    finally:
-      self._redundant = False
+from tf_sparse_rl.sparsity import kinds, masked, structures
 
 
 class _L2(tf.keras.regularizers.Regularizer):
@@ -80,18 +32,15 @@ class _L2(tf.keras.regularizers.Regularizer):
 
 @tf.keras.utils.register_keras_serializable('tf_sparse_rl')
 class SparseLayer(pruning_wrapper.PruneLowMagnitude):
-  """Wraps a Dense or Conv layer and masks its kernel.
+  """Wraps a layer and masks its weight matrices.
 
-  The kernel variable itself is exactly 0 wherever the mask is: the
-  constraint sees to it after every optimizer step. So `call` is just the
-  wrapped layer's: it costs nothing more, changes no state, and the gradient
-  of the kernel is the dense one that RigL grows by.
+  The weights themselves are exactly 0 wherever their masks are, whoever writes
+  to them: see `masked`. So `call` is just the wrapped layer's: it costs nothing
+  more, changes no state, and the gradient of a weight is the dense one that
+  RigL grows by.
 
-  In a graph on a CPU, native kernels can skip the zeros (`set_backend`). They
-  take the kernel to be 0 outside the mask. Who averages weights softly into a
-  target network therefore masks them there, as our agents do: TF-Agents by
-  itself copies masks at once and lets weights outside them fade. Layers that
-  are called by `call_in_turn` become one operation.
+  In a graph on a CPU, native kernels can skip the zeros (`set_backend`). Layers
+  that are called by `call_in_turn` become one operation.
 
   It is a `PruneLowMagnitude`, so TFMOT's `strip_pruning` works; TFMOT's own
   schedule, threshold and step counter are there and unused.
@@ -104,126 +53,236 @@ class SparseLayer(pruning_wrapper.PruneLowMagnitude):
     seed=0,
     block_shape=None,
     n_of_m=None,
+    starts_dense=False,
+    name=None,
     **kwargs,
   ):
-    """Wraps an unbuilt layer.
+    """Wraps a layer that is not built.
 
     Args:
-      layer: a layer for which `can_be_sparse`.
-      target_sparsity: fraction of zeros this kernel has, or is pruned to, in
-        [0, 1). At 0 the kernel is dense and never masked.
-      seed: int, of what is random in updates of the mask. It goes with the
-        layer, for the order in which an optimizer meets variables can change
-        from process to process (TF-Agents' SacAgent).
+      layer: a layer whose weights, or those of layers in it, `kinds` knows.
+      target_sparsity: fraction of zeros that the weight matrices have, or are
+        pruned to, in [0, 1); or `{name: fraction}` if there are several. At 0
+        a weight is dense and never masked.
+      seed: int, of the masks drawn at build and of what is random in their
+        updates. It goes with the layer, for the order in which an optimizer
+        meets variables can change from process to process (TF-Agents'
+        SacAgent).
       block_shape: (inputs, units) of the blocks that are active or not as
-        one, as in (4, 1); None for single entries.
+        one, as in (4, 1); 'unit' for whole units or channels; None for single
+        entries.
       n_of_m: (n, m), as in (2, 4): of each m consecutive inputs of a unit n
         are active. Then target_sparsity is 1 - n / m, or 0.
-      **kwargs: of `tf.keras.layers.Layer`, without `name`.
+      starts_dense: whether masks start as ones, to be pruned, instead of at
+        random with the target sparsity.
+      name: of this layer; that of the wrapped layer by default.
+      **kwargs: of `tf.keras.layers.Layer`.
 
     Raises:
-      ValueError: for a layer of another kind or one that is built already,
-        a sparsity out of range, or a structure that contradicts it.
+      ValueError: for a layer without such weights or one that is built
+        already, a sparsity out of range, or a structure that contradicts it.
     """
-    if not can_be_sparse(layer):
-      names = ', '.join(kind.__name__ for kind in KERNEL_LAYERS)
-      raise ValueError(
-        f'Expected one of the layers {names}: only their kernels can be '
-        f'sparse. Received: {type(layer).__name__}.'
-      )
+    if type(layer).build is tf.keras.layers.Layer.build and (
+      len(list(kinds.parts(layer))) == 1
+    ):
+      raise ValueError(_no_weights(layer))
     if layer.built:
       raise ValueError(
-        f'Expected a layer that is not built yet; use sparsify(), which '
+        'Expected a layer that is not built yet; use sparsify(), which '
         f'clones. Received: {layer.name!r}, built.'
       )
-    if not 0 <= target_sparsity < 1:
-      raise ValueError(
-        'Expected target_sparsity in [0, 1). Received: '
-        f'target_sparsity={target_sparsity}.'
-      )
-    self.target_sparsity = float(target_sparsity)
-    self.seed = int(seed)
-    self.block_shape = tuple(block_shape) if block_shape else None
+    targets = target_sparsity
+    if not isinstance(targets, dict):
+      targets = {None: float(targets)}
+    if block_shape and not isinstance(block_shape, str):
+      block_shape = tuple(block_shape)
+    self.block_shape = block_shape or None
     self.n_of_m = tuple(n_of_m) if n_of_m else None
     structures.make(self.block_shape, self.n_of_m)  # Checks the numbers.
-    _check_pattern(self.n_of_m, self.target_sparsity)
+    for value in targets.values():
+      if not 0 <= value < 1:
+        raise ValueError(
+          'Expected target_sparsity in [0, 1). Received: '
+          f'target_sparsity={value}.'
+        )
+      _check_pattern(self.n_of_m, value)
+    self.target_sparsity = max(targets.values())
+    self.seed = int(seed)
+    self.starts_dense = bool(starts_dense)
+    self.sparse_weights = ()
+    # For TFMOT, which asks a layer that it does not know by this.
+    layer.get_prunable_weights = lambda: [w for w, _, _ in self.pruning_vars]
     kwargs.setdefault('dtype', layer.dtype_policy)
     schedule = pruning_schedule.ConstantSparsity(self.target_sparsity, 0)
     super().__init__(layer, pruning_schedule=schedule, **kwargs)
+    self._name = name or layer.name
+    self._targets = self._no_dependency(targets)
+    self.supports_masking = layer.supports_masking
+
+  def __call__(self, *args, **kwargs):
+    """Calls the layer, building first what is built by a call."""
+    if not self.built and kinds.registered(self.layer) is None:
+      kinds.build_by_call(self.layer, *args, **kwargs)
+    return super().__call__(*args, **kwargs)
 
   def build(self, input_shape):
-    """Builds the wrapped layer, then the mask, all ones."""
-    if self.target_sparsity == 0:
-      super().build(input_shape)
-      return
-    constraint = MaskConstraint(
-      self.target_sparsity,
-      self.seed,
-      self.structure,
-      self.layer.kernel_constraint,
+    """Builds the wrapped layer, then draws the masks."""
+    l2 = None
+    if type(getattr(self.layer, 'kernel_regularizer', None)) is (
+      tf.keras.regularizers.L2
+    ):
+      l2 = _L2(self.layer.kernel_regularizer)
+    with _replaced(self.layer, {'kernel_regularizer': l2} if l2 else {}):
+      if not self.layer.built:
+        kinds.build(self.layer, input_shape)
+      # Past TFMOT's, which gives several masks one name.
+      super(pruning_wrapper.PruneLowMagnitude, self).build(input_shape)
+    found = kinds.find(self.layer)
+    if not found:
+      raise ValueError(_no_weights(self.layer))
+    self._check_names([weight.name for weight in found])
+    self.pruning_vars = [
+      self._masked(index, weight, len(found))
+      for index, weight in enumerate(found)
+    ]
+    self.pruning_step = self.add_weight(
+      'pruning_step',
+      shape=[],
+      initializer=tf.keras.initializers.Constant(-1),
+      dtype=tf.int64,
+      trainable=False,
     )
-    own = {'kernel_constraint': constraint}
-    if type(self.layer.kernel_regularizer) is tf.keras.regularizers.L2:
-      own['kernel_regularizer'] = _L2(self.layer.kernel_regularizer)
-    with _replaced(self.layer, own):
-      super().build(input_shape)
-    self.structure.check(self.layer.name, self.kernel.shape)
-    for replacement in own.values():
-      replacement.mask = self.mask
+    if l2 and self.sparse_weights:
+      l2.mask = self.mask
+
+  def _check_names(self, names):
+    unknown = sorted(set(self._targets) - {None, *names})
+    if unknown:
+      raise ValueError(
+        f'Expected the names of target_sparsity to be among {names}. '
+        f'Received: {unknown}.'
+      )
+
+  def _masked(self, index, weight, count):
+    """Gives a weight its mask; returns TFMOT's record of it."""
+    targets, (name, variable, axes) = self._targets, weight
+    target_sparsity = targets.get(name, targets.get(None, 0.0))
+    # The first as it always was: results depend on it.
+    seed = self.seed
+    if index:
+      seed = seeds.derive(seed, seeds.Stream.LAYER, index)
+    structure = structures.make(self.block_shape, self.n_of_m)
+    prefix = '' if count == 1 else name.replace('/', '_') + '_'
+
+    def draw(shape, dtype=None, **unused_kwargs):
+      if not target_sparsity or self.starts_dense:
+        return tf.ones(shape, dtype)
+      structure.check(self.layer.name, axes.matrix_shape(shape))
+      return masked.random_mask(
+        shape,
+        target_sparsity,
+        axes,
+        structure,
+        seeds.sequence(seed, seeds.Stream.MASK),
+      )
+
+    mask, threshold = (
+      self.add_weight(
+        prefix + kind,
+        shape=shape,
+        initializer=initializer,
+        # Under a mixed precision policy a variable's `dtype` is another one.
+        dtype=getattr(variable, 'true_dtype', variable.dtype),
+        trainable=False,
+        aggregation=tf.VariableAggregation.MEAN,
+      )
+      for kind, shape, initializer in (
+        ('mask', variable.shape, draw),
+        ('threshold', [], 'zeros'),
+      )
+    )
+    if target_sparsity:
+      structure.check(self.layer.name, axes.matrix_shape(variable.shape))
+      constraint = masked.MaskConstraint(
+        name=name,
+        variable=variable,
+        mask=mask,
+        target_sparsity=target_sparsity,
+        seed=seed,
+        axes=axes,
+        structure=structure,
+        starts_dense=self.starts_dense,
+      )
+      self.sparse_weights = (*self.sparse_weights, constraint)
+    return variable, mask, threshold
 
   def call(self, inputs, *args, **kwargs):
     """Calls the wrapped layer; changes no state."""
     if stacks.fits(self.operand):  # Of Dense, which takes no other arguments.
       return stacks.call([self.operand], inputs)
+    if 'mask' in kwargs and not self._takes_mask:
+      kwargs.pop('mask')
     return self.layer(inputs, *args, **kwargs)
+
+  @functools.cached_property
+  def _takes_mask(self):
+    return 'mask' in inspect.signature(self.layer.call).parameters
+
+  def compute_mask(self, inputs, mask=None):
+    """Keras' mask of time steps, as of the wrapped layer."""
+    return self.layer.compute_mask(inputs, mask)
 
   @property
   def operand(self):
     """The layer as native kernels take it."""
-    mask = self.mask if self.target_sparsity else None
+    mask = self.pruning_vars[0][1] if self.target_sparsity else None
     return stacks.Layer(self.layer, mask, self.target_sparsity)
 
   @property
   def kernel(self):
-    """The kernel variable, exactly 0 outside the mask."""
-    return self.layer.kernel
+    """The weight matrix of a layer that has one, exactly 0 outside the mask."""
+    return self._only_weight[0]
 
   @property
   def mask(self):
-    """The mask variable: float32 of 0 and 1, shape of the kernel."""
-    return self.pruning_vars[0][1]
+    """The mask of a layer with one weight matrix: float32 of 0 and 1."""
+    return self._only_weight[1]
 
   @property
-  def unit_axis(self):
-    """Axis of the kernel that runs over the layer's output units."""
-    transposed = (_keras_layers.Conv2DTranspose, _keras_layers.Conv3DTranspose)
-    return -2 if isinstance(self.layer, transposed) else -1
-
-  @property
-  def structure(self):
-    """Which masks the kernel may have, out of `structures`."""
-    return structures.make(self.block_shape, self.n_of_m, self.unit_axis)
+  def _only_weight(self):
+    if len(self.pruning_vars) != 1:
+      raise AttributeError(
+        'Expected a built layer with one weight matrix. Received: '
+        f'{self.name!r} with {len(self.pruning_vars)}; see sparse_weights.'
+      )
+    return self.pruning_vars[0]
 
   def get_config(self):
     """Returns the config: the wrapped layer, and what its mask is to be."""
     # Past TFMOT's, whose entries are constants here.
     config = super(pruning_wrapper.PruneLowMagnitude, self).get_config()
-    config.pop('name')
+    targets = self._targets
     return {
       **config,
-      'target_sparsity': self.target_sparsity,
+      'target_sparsity': targets.get(None)
+      if None in targets
+      else dict(targets),
       'seed': self.seed,
       'block_shape': self.block_shape,
       'n_of_m': self.n_of_m,
+      'starts_dense': self.starts_dense,
     }
 
   @classmethod
   def from_config(cls, config, custom_objects=None):
     """Makes a layer from what `get_config` returned."""
     # Past TFMOT's again, to the one of Keras' Wrapper.
-    return super(pruning_wrapper.PruneLowMagnitude, cls).from_config.__func__(
+    layer = super(pruning_wrapper.PruneLowMagnitude, cls).from_config.__func__(
       cls, config, custom_objects
     )
+    if 'name' not in config:  # A file of before a layer kept its name.
+      layer._name = f'sparse_layer_{layer.layer.name}'
+    return layer
 
   def __deepcopy__(self, memo):
     """An independent copy: Keras' own would share the mask's constraint."""
@@ -234,6 +293,14 @@ class SparseLayer(pruning_wrapper.PruneLowMagnitude):
         new.assign(old)
     memo[id(self)] = copy
     return copy
+
+
+def _no_weights(layer):
+  return (
+    'Expected a layer with weight matrices that can be sparse, itself or in '
+    'layers that it holds; for a layer of your own see '
+    f'sparsity.register_layer(). Received: {type(layer).__name__}.'
+  )
 
 
 def _check_pattern(n_of_m, target_sparsity):
@@ -287,12 +354,6 @@ def _is_built_sparse_layer(layer):
   return isinstance(layer, SparseLayer) and layer.built
 
 
-def mask_of(variable):
-  """The mask variable of a kernel, or None if it is not sparse."""
-  constraint = variable.constraint
-  return constraint.mask if isinstance(constraint, MaskConstraint) else None
-
-
 def leaf_layers(network):
   """The innermost layers of a network; a SparseLayer counts as one.
 
@@ -327,3 +388,16 @@ def sparse_layers(network):
     List of SparseLayers, each once, in the order of the network.
   """
   return [x for x in leaf_layers(network) if isinstance(x, SparseLayer)]
+
+
+def sparse_weights(network):
+  """Every sparse weight of a network, with its mask.
+
+  Args:
+    network: see `leaf_layers`.
+
+  Returns:
+    List of `masked.MaskConstraint`, in the order of the network.
+  """
+  layers = sparse_layers(network)
+  return [weight for layer in layers for weight in layer.sparse_weights]

@@ -104,6 +104,25 @@ def kept(mask, drop_scores, drop_fraction):
   return top_k_mask(drop_scores, num_active - num_dropped, eligible=active)
 
 
+def zeros_of_each(masks, scores, num_zeros):
+  """How the zeros of several masks are shared out by one threshold.
+
+  Args:
+    masks: list of float32 tensors of 0 and 1.
+    scores: list of float32 tensors of the same shapes; the lowest go.
+    num_zeros: int scalar, zeros that the masks are to have together.
+
+  Returns:
+    List of int32 scalars, the zeros of each mask.
+  """
+  flat = tf.concat([tf.reshape(score, [-1]) for score in scores], 0)
+  active = tf.concat([tf.reshape(mask, [-1]) for mask in masks], 0) > 0
+  kept = top_k_mask(flat, flat.shape[0] - num_zeros, eligible=active)
+  sizes = [score.shape.num_elements() for score in scores]
+  parts = tf.split(tf.cast(kept, tf.int32), sizes)
+  return [size - tf.reduce_sum(part) for size, part in zip(sizes, parts)]
+
+
 def top_of_group(scores, k, eligible):
   """Marks the highest scores of each group; of equals the lowest index wins.
 
@@ -120,6 +139,26 @@ def top_of_group(scores, k, eligible):
   one, other = keys[:, :, tf.newaxis], keys[:, tf.newaxis, :]
   is_before = (other > one) | ((other == one) & (index < index[:, np.newaxis]))
   rank = tf.reduce_sum(tf.cast(is_before, tf.int32), -1)
+  return eligible & (rank < k)
+
+
+def top_of_row(scores, k, eligible):
+  """Marks the highest scores of each row; of equals the lowest index wins.
+
+  As `top_of_group`, by sorting: for rows that are long.
+
+  Args:
+    scores: float32 tensor `[rows, size]`; NaN counts as the lowest.
+    k: int32 scalar, or tensor `[rows, 1]`: how many of a row.
+    eligible: bool tensor `[rows, size]`, which entries may be marked.
+
+  Returns:
+    bool tensor `[rows, size]`.
+  """
+  keys = tf.where(eligible, _ordered_int32(scores), _INT32_MIN)
+  # The best first: no key is the lowest int32 but those not eligible.
+  order = tf.argsort(-tf.maximum(keys, _INT32_MIN + 1), axis=-1, stable=True)
+  rank = tf.argsort(order, axis=-1, stable=True)
   return eligible & (rank < k)
 
 

@@ -1,13 +1,14 @@
 """`SparseOptimizer`: wraps any Keras optimizer and moves the masks."""
 
 import contextlib
+import warnings
 
 import tensorflow as tf
 
 from tf_sparse_rl.native import stacks
 from tf_sparse_rl.native import updates as native_updates
 from tf_sparse_rl.sparsity import layers as layers_lib
-from tf_sparse_rl.sparsity import optimizer_slots, updaters
+from tf_sparse_rl.sparsity import masked, optimizer_slots, updaters
 
 
 class _SparseKernel:
@@ -42,22 +43,26 @@ class SparseOptimizer(tf.keras.optimizers.Optimizer):
 
     Args:
       optimizer: any `tf.keras` optimizer, of the current or the legacy
-        generation, whose slots have the shape of their variables.
+        generation, whose slots have the shape of their variables; or its name.
       updater: a `MaskUpdater`.
-      model: what will be trained; only looked at to complain early if there
-        is no SparseLayer in it. Masks are found through the variables.
+      model: what will be trained, to complain early of what does not fit.
+        Masks are found through the variables.
       name: name of the optimizer.
 
     Raises:
-      ValueError: if `model` has no SparseLayer, or `optimizer` is a
-        LossScaleOptimizer (which goes outside).
+      ValueError: if `model` has no SparseLayer, or masks that the updater
+        cannot bring to their targets; if `optimizer` is a LossScaleOptimizer
+        (which goes outside).
       TypeError: if `optimizer` or `updater` is something else.
     """
+    if isinstance(optimizer, str):
+      optimizer = tf.keras.optimizers.get(optimizer)
     _check_arguments(optimizer, updater, model)
     super().__init__(name, jit_compile=False)
     self._optimizer = optimizer
     self.updater = updater
     self.iterations = optimizer.iterations
+    self._model = self._no_dependency(model)
     self._sparse_kernels = None
     self._slots = None  # Of all variables, if they may be updated natively.
 
@@ -100,6 +105,7 @@ class SparseOptimizer(tf.keras.optimizers.Optimizer):
     if self._sparse_kernels is not None:
       return
     var_list = list(var_list)
+    self._check_masks([v.constraint for v in var_list if _is_sparse(v)])
     optimizer_slots.build(self._optimizer, var_list)
     found = optimizer_slots.find(self._optimizer, var_list)
     if native_updates.is_plain_adam(self._optimizer) and not any(
@@ -109,18 +115,34 @@ class SparseOptimizer(tf.keras.optimizers.Optimizer):
       self._slots = self._no_dependency(slots)
     sparse = []
     for variable, slots in zip(var_list, found):
-      if isinstance(variable.constraint, layers_lib.MaskConstraint):
+      if _is_sparse(variable):
         slots = [
           s for s in slots if optimizer_slots.may_be_zero(self._optimizer, s)
         ]
         sparse.append(_SparseKernel(variable, slots))
-    if not sparse:
-      raise ValueError(_NO_SPARSE_LAYER + ' Received: none in var_list.')
     for kernel in sparse:
       # Adagrad's accumulator starts above 0, for masked entries too.
       for slot in kernel.slots:
         slot.assign(slot * kernel.mask)
     self._sparse_kernels = self._no_dependency(sparse)
+
+  def _check_masks(self, weights):
+    """Refuses weights that are not the model's, or not for this updater."""
+    if self._model is not None:
+      own = layers_lib.sparse_weights(self._model)
+      if own and not weights and _is_frozen(self._model):
+        return
+      if own and not {id(w) for w in own} & {id(w) for w in weights}:
+        raise ValueError(
+          'Expected gradients of the model that this SparseOptimizer was made '
+          f'for, {self._model!r}. Received: those of another one.'
+        )
+    if not weights:
+      raise ValueError(
+        f'{_NO_SPARSE_LAYER} With layers that are all frozen, give the model '
+        'to SparseOptimizer. Received: none among the variables.'
+      )
+    _check_updater(self.updater, weights)
 
   @tf.autograph.experimental.do_not_convert
   def apply_gradients(
@@ -166,13 +188,13 @@ class SparseOptimizer(tf.keras.optimizers.Optimizer):
     dense = [
       tf.convert_to_tensor(gradients[self._var_key(k.kernel)]) for k in present
     ]
-    if masks_may_change:
+    if masks_may_change and present:
       self._update_masks(present, dense)
     for kernel, gradient in zip(present, dense):
       gradients[self._var_key(kernel.kernel)] = gradient * kernel.mask
     with contextlib.ExitStack() as stack:
       for kernel in present:
-        stack.enter_context(kernel.constraint.redundant())
+        stack.enter_context(kernel.constraint.trusted())
       return self._apply_inner(
         [(gradients[self._var_key(v)], v) for _, v in grads_and_vars], name
       )
@@ -187,7 +209,7 @@ class SparseOptimizer(tf.keras.optimizers.Optimizer):
     parts = {
       self._var_key(variable): stacks.parts_of(gradient)
       for gradient, variable in grads_and_vars
-      if layers_lib.mask_of(variable) is not None
+      if masked.mask_of(variable) is not None
     }
     return {key: found for key, found in parts.items() if found}
 
@@ -207,12 +229,15 @@ class SparseOptimizer(tf.keras.optimizers.Optimizer):
 
     def update():
       step = tf.cast(self.iterations, tf.int64)
-      packed = []
+      packed, all_dense = [], []
       for kernel in kernels:
         key = self._var_key(kernel.kernel)
         dense = gradients[key]
         if key in parts:
           dense = tf.add_n([part.dense() for part in parts[key]])
+        all_dense.append(dense)
+      shares = self._shares(kernels, all_dense, step)
+      for kernel, dense, share in zip(kernels, all_dense, shares):
         self._update_mask(
           kernel.kernel,
           kernel.mask,
@@ -220,6 +245,7 @@ class SparseOptimizer(tf.keras.optimizers.Optimizer):
           step,
           *kernel.slots,
           constraint=kernel.constraint,
+          share=share,
         )
         packed.append((native_updates.pack(dense, kernel.mask), tf.zeros([])))
       return packed
@@ -232,7 +258,7 @@ class SparseOptimizer(tf.keras.optimizers.Optimizer):
     packed = {self._var_key(k.kernel): p for k, p in zip(kernels, packed)}
     all_updates = []
     for gradient, variable in grads_and_vars:
-      key, mask = self._var_key(variable), layers_lib.mask_of(variable)
+      key, mask = self._var_key(variable), masked.mask_of(variable)
       entries, decay = packed.get(key, (gradient, 0.0))
       all_updates.append(
         native_updates.Update(variable, self._slots[key], entries, mask, decay)
@@ -256,8 +282,7 @@ class SparseOptimizer(tf.keras.optimizers.Optimizer):
     late = [
       v.name
       for v in variables
-      if isinstance(v.constraint, layers_lib.MaskConstraint)
-      and self._var_key(v) not in known
+      if _is_sparse(v) and self._var_key(v) not in known
     ]
     if late:
       raise ValueError(
@@ -279,12 +304,13 @@ class SparseOptimizer(tf.keras.optimizers.Optimizer):
 
     def update_all(strategy, gradients):
       def update():
-        for kernel, gradient in zip(kernels, gradients):
+        shares = self._shares(kernels, gradients, train_step)
+        for kernel, gradient, share in zip(kernels, gradients, shares):
           strategy.extended.update(
             kernel.kernel,
             self._update_mask,
             args=(kernel.mask, gradient, train_step, *kernel.slots),
-            kwargs={'constraint': kernel.constraint},
+            kwargs={'constraint': kernel.constraint, 'share': share},
             group=False,
           )
         return tf.constant(True)
@@ -297,6 +323,17 @@ class SparseOptimizer(tf.keras.optimizers.Optimizer):
       update_all, tf.distribute.get_strategy(), gradients
     )
 
+  def _shares(self, kernels, gradients, train_step):
+    """What the updater lets each kernel know of all; see `MaskUpdater`."""
+    local = tf.distribute.get_strategy().experimental_local_results
+    states = [
+      _state(k.constraint, *(local(x)[0] for x in (k.kernel, k.mask, gradient)))
+      for k, gradient in zip(kernels, gradients)
+    ]
+    targets = [k.constraint.target_sparsity for k in kernels]
+    shares = self.updater.shares(states, targets, train_step)
+    return [None] * len(kernels) if shares is None else shares
+
   def _update_mask(
     self,
     kernel,
@@ -305,22 +342,20 @@ class SparseOptimizer(tf.keras.optimizers.Optimizer):
     train_step,
     *slots,
     constraint,
+    share,
   ):
     """Gives one kernel its new mask; what goes inactive is set to 0."""
-    state = updaters.KernelState(
-      *(
-        tf.cast(tf.convert_to_tensor(value), tf.float32)
-        for value in (kernel, mask, gradient)
-      ),
-      constraint.structure,
-    )
+    axes, shape = constraint.axes, kernel.shape
+    state = _state(constraint, kernel, mask, gradient)._replace(share=share)
     new_mask = self.updater.new_mask(
       state, constraint.target_sparsity, train_step, constraint.seed
     )
-    stays = tf.cast(state.mask * new_mask, kernel.dtype)
-    for variable in (kernel, *slots):
-      variable.assign(variable * stays)
-    mask.assign(tf.cast(new_mask, mask.dtype))
+    stays = axes.from_matrix(state.mask * new_mask, shape)
+    new_mask = axes.from_matrix(new_mask, shape)
+    with constraint.trusted():
+      for variable in (kernel, *slots):
+        variable.assign(variable * tf.cast(stays, kernel.dtype))
+      mask.assign(tf.cast(new_mask, mask.dtype))
 
   def update_step(self, gradient, variable):
     """Not used: the inner optimizer has its own."""
@@ -365,12 +400,57 @@ _NO_SPARSE_LAYER = (
 )
 
 
+def _state(constraint, kernel, mask, gradient):
+  """What an updater may look at."""
+  values = (
+    tf.cast(tf.convert_to_tensor(x), tf.float32)
+    for x in (kernel, mask, gradient)
+  )
+  return updaters.KernelState(
+    *map(constraint.axes.to_matrix, values), constraint.structure
+  )
+
+
+def _is_sparse(variable):
+  return isinstance(variable.constraint, masked.MaskConstraint)
+
+
 def _has_own_constraint(variable):
   """Whether a variable has a constraint other than its mask."""
-  constraint = variable.constraint
-  if isinstance(constraint, layers_lib.MaskConstraint):
-    return constraint.inner is not None
-  return constraint is not None
+  if _is_sparse(variable):
+    return variable.constraint.inner is not None
+  return variable.constraint is not None
+
+
+def _is_frozen(network):
+  """Whether no sparse layer of a network is trainable."""
+  return not any(layer.trainable for layer in layers_lib.sparse_layers(network))
+
+
+def _check_updater(updater, weights):
+  """Refuses masks that an updater cannot bring to their targets."""
+  name = type(updater).__name__
+  if updater.starts_dense is False:
+    if all(w.missing_zeros == w.num_zeros_of_target for w in weights):
+      raise ValueError(
+        f'Expected masks that have their zeros, whose number {name} keeps: '
+        "make the model by sparsify() with another method than 'prune', or use "
+        'MagnitudePruning. Received: masks of ones, for '
+        f'{[w.variable.name for w in weights]}.'
+      )
+    missed = masked.missed(weights)
+    if missed:
+      warnings.warn(
+        f'{name} keeps the number of zeros. Below target: {missed}.',
+        stacklevel=3,
+      )
+  if updater.starts_dense and not any(w.missing_zeros for w in weights):
+    if not any(w.starts_dense for w in weights):
+      raise ValueError(
+        f"Expected masks of ones, that {name} prunes: sparsify(method='prune')"
+        ' makes them. Received: masks that all have their zeros already; '
+        'Static, SET and RigL keep their number.'
+      )
 
 
 def _check_arguments(optimizer, updater, model):
@@ -388,3 +468,6 @@ def _check_arguments(optimizer, updater, model):
     return
   if not any(x.target_sparsity > 0 for x in layers_lib.sparse_layers(model)):
     raise ValueError(f'{_NO_SPARSE_LAYER} Received: {model!r}.')
+  weights = layers_lib.sparse_weights(model)
+  if weights and not _is_frozen(model):
+    _check_updater(updater, weights)

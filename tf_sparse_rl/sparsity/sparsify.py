@@ -1,12 +1,16 @@
 """`sparsify` and `strip`: from a plain network to a sparse one and back."""
 
+import warnings
+
 import tensorflow as tf
 
 from tf_sparse_rl import methods, seeds
 from tf_sparse_rl.sparsity import (
   cloning,
   distributions,
-  initializers,
+  kinds,
+  leftovers,
+  masked,
   updaters,
 )
 from tf_sparse_rl.sparsity import layers as layers_lib
@@ -22,18 +26,19 @@ def sparsify(
   *,
   erk_power=1.0,
   custom=None,
+  ignore=(),
   sparsity_aware_init=True,
   block_shape=None,
   n_of_m=None,
   input_shape=None,
 ):
-  """A copy of a network whose Dense and Conv kernels are sparse.
+  """A copy of a network whose weight matrices are sparse.
 
   Args:
-    model_or_layers: a built Keras Sequential or functional model, nested ones
-      included, or a list of plain layers that follow one another. It is
-      cloned with its weights and left alone. A layer may consist of others,
-      if it has `layers` and `copy(layers=...)`.
+    model_or_layers: a built Keras model, nested ones included, or a list of
+      plain layers that follow one another. It is cloned with its weights and
+      left alone; a subclassed model by `get_config` and its attributes. A layer
+      may consist of others, if it has `layers` and `copy(layers=...)`.
     method: a name of `methods.METHODS`, or 'module:Class' of a MaskUpdater.
       'static', 'set' or 'rigl': masks are drawn at random; 'prune': they start
       as ones; 'dense': a mere copy.
@@ -42,11 +47,14 @@ def sparsify(
     seed: of the random masks; int.
     erk_power: exponent of 'erk'.
     custom: `{layer name: sparsity}` of layers that are kept as given. A layer
-      in a nested model is named 'model/layer'.
+      in a nested model is named 'model/layer'; one weight of a layer that has
+      several 'layer/weight', as in 'lstm/cell/recurrent_kernel'.
+    ignore: names of layers that stay dense and do not count.
     sparsity_aware_init: whether the weights that stay are scaled up to the
       fan-in that is left. Nothing to do for 'prune'.
     block_shape: (inputs, units) of the blocks that are dropped and grown as
-      one, as in (4, 1); budgets are rounded to whole blocks.
+      one, as in (4, 1); 'unit' for whole units or channels. Budgets are rounded
+      to whole blocks.
     n_of_m: (n, m), as in (2, 4): of each m consecutive inputs of a unit n are
       active. Then target_sparsity is 1 - n / m and the distribution uniform.
     input_shape: with a list of layers that are not built: shape of the input,
@@ -57,12 +65,13 @@ def sparsify(
 
   Raises:
     ValueError: for a model that cannot be cloned or is not built, one without
-      layers that can be sparse, kernels that do not divide into blocks, or
-      numbers out of range.
+      layers that can be sparse, or with so many weights in other layers that
+      it misses the target by more than 0.01, kernels that do not divide into
+      blocks, or numbers out of range.
   """
   spec = SparsitySpec(
     *(method, target_sparsity, distribution, seed, erk_power, custom),
-    *(sparsity_aware_init, block_shape, n_of_m),
+    *(sparsity_aware_init, block_shape, n_of_m, tuple(ignore)),
   )
   return sparsify_as(spec, model_or_layers, input_shape)
 
@@ -86,103 +95,110 @@ def sparsify_as(spec, model_or_layers, input_shape=None):
   built = model_or_layers
   if not isinstance(built, tf.keras.Model):
     built = cloning.clone(built, cloning.plain_copy, input_shape)
-  clone = cloning.clone(built, _wrapper(spec, _kernel_shapes(built)))
-  if not updaters.starts_dense(spec.method):
+  starts_dense = updaters.starts_dense(spec.method)
+  clone = cloning.clone(built, _wrapper(spec, built, starts_dense))
+  if not starts_dense:
     _draw_masks(clone, spec.seed, spec.sparsity_aware_init)
   return clone
 
 
-def _wrapper(spec, shapes):
-  """(layer, path) -> its copy, wrapped if the path is one of `shapes`."""
+def _wrapper(spec, network, starts_dense):
+  """(layer, path) -> its copy, wrapped if it has weights that can be sparse."""
+  weights = _weights_by_layer(network, spec.ignore)
+  shapes = {k: shape for keys in weights.values() for k, shape in keys.items()}
+  custom = _of_weights(spec.custom or {}, weights)
   sparsities = distributions.layer_sparsities(
     shapes,
     spec.target_sparsity,
     spec.distribution,
     spec.erk_power,
-    spec.custom,
+    custom,
   )
+  shared = {k: value for k, value in sparsities.items() if k not in custom}
+  leftovers.check(network, spec, shared, shapes)
   layer_seeds = {
-    path: seeds.derive(spec.seed, seeds.Stream.LAYER, index)
-    for index, path in enumerate(sparsities)
+    key: seeds.derive(spec.seed, seeds.Stream.LAYER, index)
+    for index, key in enumerate(sparsities)
   }
 
   def wrap(layer, path):
     copy = cloning.plain_copy(layer, path)
-    if path not in sparsities:
+    if path not in weights:
       return copy
+    keys = list(weights[path])
+    targets = sparsities[keys[0]]
+    if len(keys) > 1:
+      targets = {key[len(path) + 1 :]: sparsities[key] for key in keys}
     return layers_lib.SparseLayer(
       copy,
-      sparsities[path],
-      layer_seeds[path],
+      targets,
+      layer_seeds[keys[0]],
       spec.block_shape,
       spec.n_of_m,
+      starts_dense,
     )
 
   return wrap
+
+
+def _of_weights(custom, weights):
+  """`custom`, in which a layer stands for each of its weights."""
+  found = {}
+  for name, value in custom.items():
+    found |= {key: value for key in weights.get(name, {name: None})}
+  return found
 
 
 def strip(network):
   """The same network with plain layers, zeros baked into their kernels.
 
   Args:
-    network: a Keras Sequential or functional model, a list of layers, or a
-      network with `layers` and `copy(layers=...)` such as TF-Agents'
-      Sequential.
+    network: a Keras model, a list of layers, or a network with `layers` and
+      `copy(layers=...)` such as TF-Agents' Sequential.
 
   Returns:
-    An independent copy without any SparseLayer.
+    An independent copy without any SparseLayer. A warning tells of weights that
+    have missed their target by more than 0.01.
   """
+  missed = masked.missed(layers_lib.sparse_weights(network))
+  if missed:
+    warnings.warn(f'Targets of sparsity missed: {missed}.', stacklevel=2)
   if isinstance(network, (tf.keras.Model, list, tuple)):
     return cloning.clone(network, cloning.plain_copy)
   return network.copy(layers=cloning.clone(network.layers, cloning.plain_copy))
 
 
-def _kernel_shapes(network):
-  """{path: kernel shape} of the layers that can be sparse."""
-  shapes = {}
-  for path, layer in _paths(network):
+def _weights_by_layer(network, ignore):
+  """{path of a layer: {name of a weight: its shape as a matrix}}."""
+  found = {}
+  for path, layer in cloning.leaves(network):
     if isinstance(layer, layers_lib.SparseLayer):
       raise ValueError(
         f'Expected a plain network. Received: {path!r} is sparse already; '
         'strip() it first.'
       )
-    if not layers_lib.can_be_sparse(layer):
+    if path in ignore or not layer.built:
       continue
-    if path in shapes:
+    weights = kinds.find(layer)
+    if not weights:
+      continue
+    if path in found:
       raise ValueError(f'Expected distinct layer names. Received: {path!r}.')
-    if not layer.built:
-      raise ValueError(f'Expected built layers. Received: {path!r}.')
-    shapes[path] = tuple(layer.kernel.shape)
-  return shapes
-
-
-def _paths(network, prefix=''):
-  """Yields (path, layer) of the innermost layers."""
-  if isinstance(network, tf.keras.Model):
-    cloning.check_model(network)
-  for layer in getattr(network, 'layers', network):
-    path = prefix + layer.name
-    if isinstance(layer, tf.keras.Model):
-      yield from _paths(layer, path + '/')
-    elif cloning.holds_layers(layer):
-      yield from _paths(layer, prefix)
-    else:
-      yield path, layer
+    one = len(weights) == 1
+    found[path] = {
+      path if one else f'{path}/{w.name}': w.axes.matrix_shape(w.variable.shape)
+      for w in weights
+    }
+  return found
 
 
 def _draw_masks(network, seed, sparsity_aware_init):
-  """Gives every sparse layer a random mask and the weights to match."""
-  for index, layer in enumerate(layers_lib.sparse_layers(network)):
-    if layer.target_sparsity == 0:
-      continue
-    shape = tuple(layer.kernel.shape)
-    mask = layer.structure.random_mask(
-      shape,
-      layer.target_sparsity,
-      seeds.sequence(seed, seeds.Stream.MASK, index),
-    )
-    kernel = layer.kernel.numpy()
-    if sparsity_aware_init:
-      kernel = initializers.rescale_for_fan_in(kernel, mask, layer.unit_axis)
-    layer.mask.assign(mask)
-    layer.kernel.assign(kernel * mask)
+  """Gives every sparse weight a random mask and the values to match."""
+  index = 0
+  for layer in layers_lib.sparse_layers(network):
+    sparse = {id(weight.variable): weight for weight in layer.sparse_weights}
+    for variable, _, _ in layer.pruning_vars:
+      if id(variable) in sparse:
+        stream = seeds.sequence(seed, seeds.Stream.MASK, index)
+        sparse[id(variable)].draw(stream, sparsity_aware_init)
+      index += 1

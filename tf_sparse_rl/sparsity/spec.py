@@ -18,6 +18,7 @@ class SparsitySpec:
   sparsity_aware_init: bool = True
   block_shape: tuple[int, int] | None = None
   n_of_m: tuple[int, int] | None = None
+  ignore: tuple[str, ...] = ()
 
   def __post_init__(self):
     """Refuses an unknown method."""

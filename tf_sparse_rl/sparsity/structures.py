@@ -1,8 +1,8 @@
-"""Which masks a kernel may have: any, whole blocks, or N of M inputs.
+"""Which masks a kernel may have: any, whole blocks or units, N of M inputs.
 
-A kernel is `[..., inputs, units]`, or `[..., units, inputs]` where its layer
-says so. Mask updates and random masks keep the structure; where it is any,
-they are plainly those of `mask_ops`.
+A kernel is `[..., inputs, units]` here, whatever the order of its layer's axes
+(`kinds.Axes`). Mask updates and random masks keep the structure; where it is
+any, they are plainly those of `mask_ops`.
 """
 
 import functools
@@ -21,16 +21,20 @@ class Blocks:
   A block's score is the sum of its entries' scores.
   """
 
-  def __init__(self, inputs=1, units=1, unit_axis=-1):
+  def __init__(self, inputs=1, units=1):
     """Keeps the size of a block.
 
     Args:
       inputs: consecutive inputs of a block.
       units: consecutive units of a block.
-      unit_axis: axis of the kernel that runs over units, -1 or -2.
     """
-    self._rows, self._columns = (inputs, units)[:: 1 if unit_axis == -1 else -1]
+    self._rows, self._columns = inputs, units
     self._size = inputs * units
+
+  @property
+  def has_pattern(self):
+    """Whether not any mask will do."""
+    return self._size > 1
 
   def check(self, name, shape):
     """Refuses a kernel that does not divide into blocks.
@@ -128,20 +132,20 @@ class NOfM:
   dropped, so that every group keeps its N.
   """
 
-  def __init__(self, n, m, unit_axis=-1):
+  def __init__(self, n, m):
     """Keeps the pattern.
 
     Args:
       n: active entries of a group.
       m: entries of a group.
-      unit_axis: axis of the kernel that runs over units, -1 or -2.
     """
     self._n, self._m = n, m
-    self._input_axis = -3 - unit_axis
+
+  has_pattern = True
 
   def check(self, name, shape):
     """Refuses a kernel that does not divide; see `Blocks.check`."""
-    if shape[self._input_axis] % self._m:
+    if shape[-2] % self._m:
       raise _does_not_divide(name, shape, f'groups of {self._m} inputs')
 
   def num_zeros(self, shape, layer_sparsity):
@@ -155,8 +159,8 @@ class NOfM:
     pattern = np.arange(self._m) < self._n
     groups = np.tile(pattern, (math.prod(shape) // self._m, 1))
     mask = np.random.default_rng(seed).permuted(groups, axis=1)
-    swapped = np.swapaxes(np.empty(shape), self._input_axis, -1).shape
-    mask = mask.reshape(swapped).swapaxes(self._input_axis, -1)
+    *lead, inputs, units = shape
+    mask = mask.reshape([*lead, units, inputs]).swapaxes(-2, -1)
     return mask.astype(np.float32)
 
   def drop_and_grow(self, mask, drop_scores, grow_scores, drop_fraction):
@@ -184,34 +188,78 @@ class NOfM:
 
   def _groups(self, values):
     """`[groups, m]`."""
-    return tf.reshape(self._inputs_last(values), [-1, self._m])
+    return tf.reshape(tf.linalg.matrix_transpose(values), [-1, self._m])
 
   def _ungroup(self, groups, shape):
-    swapped = np.swapaxes(np.empty(shape), self._input_axis, -1).shape
-    return self._inputs_last(tf.reshape(groups, swapped))
+    *lead, inputs, units = shape
+    return tf.linalg.matrix_transpose(
+      tf.reshape(groups, [*lead, units, inputs])
+    )
 
-  def _inputs_last(self, values):
-    """Swaps the last axis and that of the inputs; its own inverse."""
-    if self._input_axis == -1:
-      return values
-    order = list(range(values.shape.rank))
-    order[-1], order[-2] = order[-2], order[-1]
-    return tf.transpose(values, order)
+
+class Units:
+  """All connections of a unit, or of a convolution's channel, go together.
+
+  Its score is the sum of theirs.
+  """
+
+  has_pattern = True
+
+  def check(self, name, shape):
+    """Refuses no kernel; see `Blocks.check`."""
+
+  def num_zeros(self, shape, layer_sparsity):
+    """Zeros of a layer: its budget, rounded down to whole units."""
+    size = math.prod(shape) // shape[-1]
+    return distributions.num_zeros(shape, layer_sparsity) // size * size
+
+  def random_mask(self, shape, layer_sparsity, seed):
+    """A mask with `num_zeros` zeros; see `mask_ops.random_mask`."""
+    size = math.prod(shape) // shape[-1]
+    zeros = self.num_zeros(shape, layer_sparsity) // size
+    units = mask_ops.random_mask(shape[-1:], zeros, seed)
+    return np.broadcast_to(units, shape).copy()
+
+  def drop_and_grow(self, mask, drop_scores, grow_scores, drop_fraction):
+    """See `mask_ops.drop_and_grow`."""
+    units = mask_ops.drop_and_grow(
+      self._first(mask),
+      self._sum(drop_scores),
+      self._sum(grow_scores),
+      drop_fraction,
+    )
+    return tf.broadcast_to(units, mask.shape)
+
+  def prune(self, mask, scores, num_zeros):
+    """See `Blocks.prune`."""
+    size = mask.shape.num_elements() // mask.shape[-1]
+    kept = mask_ops.top_k_mask(
+      self._sum(scores),
+      mask.shape[-1] - num_zeros // size,
+      eligible=self._first(mask) > 0,
+    )
+    return tf.broadcast_to(tf.cast(kept, tf.float32), mask.shape)
+
+  def _first(self, mask):
+    return tf.reshape(mask, [-1, mask.shape[-1]])[0]
+
+  def _sum(self, scores):
+    return tf.reduce_sum(tf.reshape(scores, [-1, scores.shape[-1]]), 0)
 
 
 ANY = Blocks()
 
 
-def make(block_shape=None, n_of_m=None, unit_axis=-1):
+def make(block_shape=None, n_of_m=None):
   """The structure that a user asks for.
 
   Args:
-    block_shape: (inputs, units) of a block, or None.
+    block_shape: (inputs, units) of a block; 'unit' for all inputs of a unit or
+      channel; or None.
     n_of_m: (n, m), or None.
-    unit_axis: axis of the kernel that runs over units, -1 or -2.
 
   Returns:
-    Blocks or NOfM.
+    Blocks, Units or NOfM.
 
   Raises:
     ValueError: for both, or numbers out of range.
@@ -227,18 +275,22 @@ def make(block_shape=None, n_of_m=None, unit_axis=-1):
         'Expected n_of_m as in (2, 4), two of four inputs active. Received: '
         f'n_of_m={n_of_m}.'
       )
-    return NOfM(*n_of_m, unit_axis)
+    return NOfM(*n_of_m)
+  if block_shape == 'unit':
+    return Units()
   if block_shape and not _are_two_counts(block_shape):
     raise ValueError(
-      'Expected block_shape as in (4, 1), four inputs of one unit. Received: '
-      f'block_shape={block_shape}.'
+      "Expected block_shape as in (4, 1), four inputs of one unit, or 'unit'. "
+      f'Received: block_shape={block_shape}.'
     )
-  return Blocks(*(block_shape or (1, 1)), unit_axis)
+  return Blocks(*(block_shape or (1, 1)))
 
 
 def _are_two_counts(values):
-  return len(values) == 2 and all(
-    isinstance(value, int) and value >= 1 for value in values
+  return (
+    isinstance(values, tuple)
+    and len(values) == 2
+    and all(isinstance(value, int) and value >= 1 for value in values)
   )
 
 

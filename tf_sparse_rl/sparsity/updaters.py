@@ -10,18 +10,20 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from tf_sparse_rl import methods, modules, names, seeds
-from tf_sparse_rl.sparsity import schedules, structures
+from tf_sparse_rl.sparsity import mask_ops, schedules, structures
 
 _serializable = tf.keras.utils.register_keras_serializable('tf_sparse_rl')
 
 
 class KernelState(NamedTuple):
-  """What an updater may look at; float32 tensors of the kernel's shape."""
+  """What an updater may look at; float32 tensors `[..., inputs, units]`."""
 
   weight: tf.Tensor
   mask: tf.Tensor
   gradient: tf.Tensor  # Dense: also where the mask is 0.
   structure: structures.Blocks | structures.NOfM = structures.ANY
+  # What `MaskUpdater.shares` gave this layer.
+  share: tf.Tensor | None = None
 
 
 class MaskUpdater:
@@ -31,8 +33,11 @@ class MaskUpdater:
   """
 
   drop_fraction = None
-  # Of a method of the user's own: masks start as ones, else at random.
-  starts_dense = False
+  # Whether it takes masks of ones, to prune them, or such as have their zeros,
+  # whose number it keeps; None: either, and `sparsify` draws them at random.
+  starts_dense = None
+  # The train step at which targets are met; None: from the start.
+  target_train_step = None
 
   def is_due(self, train_step):
     """Whether masks change before the update of `train_step`, or never.
@@ -55,6 +60,20 @@ class MaskUpdater:
     """Makes an updater from what `get_config` returned."""
     return cls(**config)
 
+  def shares(self, kernels, targets, train_step):
+    """What each layer gets to know of all of them, before `new_mask`.
+
+    Args:
+      kernels: list of `KernelState`, of all sparse layers.
+      targets: list of floats, their target sparsities.
+      train_step: int64 scalar.
+
+    Returns:
+      List of scalar tensors, or None: layers are updated each by itself.
+    """
+    del kernels, targets, train_step
+    return None
+
   def new_mask(self, kernel, target_sparsity, train_step, seed):
     """The mask of one layer after an update.
 
@@ -74,6 +93,8 @@ class MaskUpdater:
 class Static(MaskUpdater):
   """The mask drawn at the start stays."""
 
+  starts_dense = False
+
 
 @_serializable
 class SET(MaskUpdater):
@@ -81,6 +102,8 @@ class SET(MaskUpdater):
 
   Reference: Mocanu et al. 2018.
   """
+
+  starts_dense = False
 
   def __init__(
     self,
@@ -202,6 +225,100 @@ class RigL(SET):
 
 
 @_serializable
+class SRigL(RigL):
+  """RigL with a constant fan-in, that removes units of few salient weights.
+
+  Every unit that is left has as many inputs as any other; how many follows from
+  the layer's target and the units that are left, rounded down. So the layer has
+  at most as many connections as its target says, from the first update on. A
+  unit that is removed may return at a later update.
+
+  Reference: Lasby et al. 2023, "Dynamic Sparse Training with Structured
+  Sparsity". Their code trims a unit by the order of its mask; this one by
+  magnitude.
+  """
+
+  def __init__(
+    self,
+    drop_fraction=0.3,
+    mask_update_period=100,
+    mask_update_end_train_step=None,
+    seed=0,
+    salient_fraction=0.3,
+  ):
+    """Keeps the schedule.
+
+    Args:
+      drop_fraction: see `SET`.
+      mask_update_period: see `SET`.
+      mask_update_end_train_step: see `SET`.
+      seed: see `SET`.
+      salient_fraction: a unit stays if it has this share of the fan-in in
+        salient weights, those that are kept or among the largest gradients; 0
+        to keep all units. In [0, 1].
+
+    Raises:
+      ValueError: for numbers out of range.
+    """
+    super().__init__(
+      drop_fraction, mask_update_period, mask_update_end_train_step, seed
+    )
+    if not 0 <= salient_fraction <= 1:
+      raise ValueError(
+        'Expected salient_fraction in [0, 1]. Received: '
+        f'salient_fraction={salient_fraction}.'
+      )
+    self.salient_fraction = float(salient_fraction)
+
+  def get_config(self):
+    """Returns the arguments of the constructor."""
+    return {**super().get_config(), 'salient_fraction': self.salient_fraction}
+
+  def new_mask(self, kernel, target_sparsity, train_step, seed):
+    """The mask of one layer after an update; see `MaskUpdater`."""
+    if kernel.structure.has_pattern:
+      raise ValueError(
+        'Expected a layer without block_shape and n_of_m: SRigL has a '
+        'structure of its own. Received: one with.'
+      )
+    shape = kernel.mask.shape
+    size, units = shape.num_elements(), shape[-1]
+    budget = size - kernel.structure.num_zeros(shape, target_sparsity)
+
+    def rows(values):
+      return tf.transpose(tf.reshape(values, [-1, units]))
+
+    weights = rows(self.drop_scores(kernel))
+    gradients = rows(self.grow_scores(kernel, train_step, seed))
+    kept = mask_ops.kept(
+      rows(kernel.mask), weights, self.drop_fraction(train_step)
+    )
+    active = tf.reduce_sum(tf.cast(kernel.mask, tf.int32))
+    dropped = active - tf.reduce_sum(tf.cast(kept, tf.int32))
+    salient = kept | mask_ops.top_k_mask(gradients, dropped)
+    stays = self._units_that_stay(salient, budget)
+    num_units = tf.reduce_sum(tf.cast(stays, tf.int32))
+    fan_in = tf.minimum(budget // num_units, size // units)
+    kept = mask_ops.top_of_row(weights, fan_in, kept & stays[:, tf.newaxis])
+    room = fan_in - tf.reduce_sum(tf.cast(kept, tf.int32), -1, keepdims=True)
+    grown = mask_ops.top_of_row(gradients, room, ~kept & stays[:, tf.newaxis])
+    new_mask = tf.cast(kept | grown, tf.float32)
+    return tf.reshape(tf.transpose(new_mask), shape)
+
+  def _units_that_stay(self, salient, budget):
+    """bool `[units]`: those with enough salient weights."""
+    units, inputs = salient.shape
+    counts = tf.reduce_sum(tf.cast(salient, tf.int32), -1)
+    enough = max(1, int(self.salient_fraction * (budget // units)))
+    if not self.salient_fraction:
+      enough = 0
+    number = tf.reduce_sum(tf.cast(counts >= enough, tf.int32))
+    # No fewer than can hold all connections, no more than there are of these.
+    number = tf.clip_by_value(number, -(-budget // inputs), min(units, budget))
+    return mask_ops.top_k_mask(tf.cast(counts, tf.float32), number)
+
+
+@_serializable
 class MagnitudePruning(MaskUpdater):
   """Gradual pruning: drops the smallest weights, along a cubic ramp.
 
@@ -211,6 +328,8 @@ class MagnitudePruning(MaskUpdater):
 
   Reference: Zhu & Gupta 2017; paper section 2.
   """
+
+  starts_dense = True
 
   def __init__(
     self,
@@ -240,6 +359,11 @@ class MagnitudePruning(MaskUpdater):
       'mask_update_period': self.mask_update_period,
     }
 
+  @property
+  def target_train_step(self):
+    """Train step of the last update."""
+    return self.prune_end_train_step
+
   def _ramp(self, target_sparsity):
     return schedules.CubicSparsity(
       0.0,
@@ -254,21 +378,76 @@ class MagnitudePruning(MaskUpdater):
     due = self._ramp(0.5).is_due(train_step)
     return due | (tf.cast(train_step, tf.int64) == self.prune_end_train_step)
 
-  def new_mask(self, kernel, target_sparsity, train_step, seed):
-    """See base class."""
-    del seed
+  def scores(self, kernel):
+    """Magnitude: the smallest weights are pruned. `[...]` as the kernel."""
+    return tf.abs(kernel.weight)
+
+  def _num_zeros(self, kernel, target_sparsity, train_step):
+    """Zeros of a layer after the update, an int32 scalar."""
     shape = kernel.mask.shape
-    size = shape.num_elements()
     budget = kernel.structure.num_zeros(shape, target_sparsity)
     # Rounded as in TFMOT on the way, but never past the layer's budget, which
     # float32 would miss at the end in a layer of many millions.
     ramp = self._ramp(target_sparsity)(train_step)
-    zeros = tf.where(
+    ramp = tf.cast(tf.round(ramp * shape.num_elements()), tf.int32)
+    return tf.where(
       tf.cast(train_step, tf.int64) < self.prune_end_train_step,
-      tf.minimum(tf.cast(tf.round(ramp * size), tf.int32), budget),
+      tf.minimum(ramp, budget),
       budget,
     )
-    return kernel.structure.prune(kernel.mask, tf.abs(kernel.weight), zeros)
+
+  def new_mask(self, kernel, target_sparsity, train_step, seed):
+    """See base class."""
+    del seed
+    zeros = kernel.share
+    if zeros is None:
+      zeros = self._num_zeros(kernel, target_sparsity, train_step)
+    return kernel.structure.prune(kernel.mask, self.scores(kernel), zeros)
+
+
+@_serializable
+class SaliencyPruning(MagnitudePruning):
+  """Gradual pruning of the weights that change the loss least: `|w * g|`.
+
+  `g` is the gradient of the train step's batch.
+
+  Reference: Molchanov et al. 2017; JaxPruner's SaliencyPruning.
+  """
+
+  def scores(self, kernel):
+    """First-order change of the loss if the weight were 0."""
+    return tf.abs(kernel.weight * kernel.gradient)
+
+
+@_serializable
+class GlobalMagnitudePruning(MagnitudePruning):
+  """Gradual magnitude pruning with one threshold for all layers.
+
+  A layer's magnitudes are divided by their norm, so that layers of small
+  weights are not pruned away. The zeros of all layers together are those of
+  their targets; those of a single layer are what the threshold says.
+
+  Reference: JaxPruner's GlobalMagnitudePruning.
+  """
+
+  def scores(self, kernel):
+    """Magnitude over the norm of the layer's weights."""
+    norm = tf.sqrt(tf.reduce_sum(tf.square(kernel.weight)))
+    return tf.abs(kernel.weight) / (norm + 1e-8)
+
+  def shares(self, kernels, targets, train_step):
+    """The zeros of each layer."""
+    zeros = tf.add_n(
+      [
+        self._num_zeros(kernel, target, train_step)
+        for kernel, target in zip(kernels, targets)
+      ]
+    )
+    return mask_ops.zeros_of_each(
+      [kernel.mask for kernel in kernels],
+      [self.scores(kernel) for kernel in kernels],
+      zeros,
+    )
 
 
 def make(method, settings):
@@ -300,7 +479,7 @@ def make(method, settings):
 def starts_dense(method):
   """Whether the masks of a method start as ones; see `make`."""
   row = methods.get(method)
-  return own_class(method).starts_dense if row.is_own else row.starts_dense
+  return bool((own_class(method) if row.is_own else row).starts_dense)
 
 
 def own_class(method):

@@ -1,0 +1,240 @@
+"""The table of layer kinds in docs/keras.md, and random models."""
+
+import itertools
+import pathlib
+import re
+import warnings
+
+import hypothesis
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import strategies as st
+
+from tests.sparsity import kinds_test, networks
+from tf_sparse_rl import sparsity
+
+_L = tf.keras.layers
+_METHODS = ['static', 'set', 'rigl', 'prune']
+_OPTIMIZERS = {
+  'current': lambda: tf.keras.optimizers.Adam(0.02),
+  'legacy': lambda: tf.keras.optimizers.legacy.Adam(0.02),
+}
+
+
+def _table():
+  """{kind: {column: cell}} of the table in the docs."""
+  lines = iter(pathlib.Path('docs/keras.md').read_text('utf-8').splitlines())
+  head = next(line for line in lines if line.startswith('| layer |'))
+  rows = itertools.takewhile(lambda line: line.startswith('|'), lines)
+  head, _, *rows = [_cells(head), *map(_cells, rows)]
+  return {row[0]: dict(zip(head, row)) for row in rows}
+
+
+def _cells(line):
+  return [cell.strip().strip('`') for cell in line.strip('|').split('|')]
+
+
+_FORMATS = ['.keras', '.h5', 'SavedModel', 'weights']
+
+
+def test_the_table_has_every_kind():
+  table = _table()
+  assert list(table) == list(kinds_test.MODELS)
+  for kind, row in table.items():
+    assert int(row['masks']) == kinds_test.MODELS[kind][1]
+    assert [row[name] for name in _FORMATS] == ['yes'] * len(_FORMATS)
+
+
+def _trained(kind, method, optimizer):
+  tf.keras.utils.set_random_seed(0)
+  model = sparsity.sparsify(kinds_test.MODELS[kind][0](), method, 0.6)
+  sparse_optimizer = sparsity.SparseOptimizer(
+    _OPTIMIZERS[optimizer](), networks.updater(method), model
+  )
+  model.compile(sparse_optimizer, 'mse')
+  inputs, targets = kinds_test.data(model)
+  model.fit(inputs, targets, epochs=6, verbose=0)
+  return model, inputs, targets
+
+
+def _assert_met(model):
+  for weight in sparsity.sparse_weights(model):
+    assert weight.missing_zeros == 0
+    assert not weight.variable.numpy()[weight.mask.numpy() == 0].any()
+
+
+def _saved_and_loaded(model, kind, file_format, tmp_path):
+  if file_format == 'weights':
+    other = sparsity.sparsify(
+      kinds_test.MODELS[kind][0](), target_sparsity=0.6, seed=9
+    )
+    model.save_weights(str(tmp_path / 'weights'))
+    other.load_weights(str(tmp_path / 'weights'))
+    return other
+  suffix = '' if file_format == 'SavedModel' else file_format
+  path = str(tmp_path / f'model{suffix}')
+  model.save(path)
+  custom = {'MyDense': kinds_test.MyDense}
+  return tf.keras.models.load_model(path, custom)
+
+
+def _walk(kind, method, optimizer, file_format, tmp_path):
+  """Trained, sparse, saved, loaded, trained on, stripped, exported."""
+  model, inputs, targets = _trained(kind, method, optimizer)
+  _assert_met(model)
+  expected = model(inputs).numpy()
+  loaded = _saved_and_loaded(model, kind, file_format, tmp_path)
+  np.testing.assert_allclose(loaded(inputs), expected, atol=1e-5)
+  for ours, theirs in zip(
+    sparsity.sparse_weights(loaded), sparsity.sparse_weights(model)
+  ):
+    np.testing.assert_array_equal(ours.mask, theirs.mask)
+    np.testing.assert_array_equal(ours.variable, theirs.variable)
+  if file_format != 'weights':
+    loaded.fit(inputs, targets, verbose=0)
+    _assert_met(loaded)
+  stripped = sparsity.strip(model)
+  assert not sparsity.sparse_layers(stripped)
+  np.testing.assert_allclose(stripped(inputs), expected, atol=1e-5)
+  path = str(tmp_path / 'exported')
+  tf.saved_model.save(stripped, path)
+  signature = tf.saved_model.load(path).signatures['serving_default']
+  [found] = signature(tf.constant(inputs)).values()
+  np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+# Each kind once, with methods, optimizers and formats in turn.
+_ONCE = [
+  (
+    kind,
+    _METHODS[i % len(_METHODS)],
+    list(_OPTIMIZERS)[i // 2 % 2],
+    _FORMATS[(i + i // 4) % len(_FORMATS)],
+  )
+  for i, kind in enumerate(kinds_test.MODELS)
+]
+
+
+def test_every_pair_of_method_and_format_is_walked():
+  pairs = {(method, name) for _, method, _, name in _ONCE}
+  assert len(pairs) == len(_METHODS) * len(_FORMATS)
+
+
+@pytest.mark.filterwarnings('ignore:You are saving your model as an HDF5')
+@pytest.mark.parametrize(('kind', 'method', 'optimizer', 'name'), _ONCE)
+def test_walks_the_table(kind, method, optimizer, name, tmp_path):
+  _walk(kind, method, optimizer, name, tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings('ignore:You are saving your model as an HDF5')
+@pytest.mark.parametrize('name', _FORMATS)
+@pytest.mark.parametrize('optimizer', _OPTIMIZERS)
+@pytest.mark.parametrize('method', _METHODS)
+@pytest.mark.parametrize('kind', kinds_test.MODELS)
+def test_walks_the_whole_table(kind, method, optimizer, name, tmp_path):
+  _walk(kind, method, optimizer, name, tmp_path)
+
+
+# Layers `[batch, 6, 4] -> [batch, 6, 4]`, of which models are drawn.
+_LAYERS = {
+  'dense': lambda: _L.Dense(4),
+  'subclass': lambda: kinds_test.MyDense(4),
+  'conv': lambda: _L.Conv1D(4, 3, padding='same'),
+  'transposed': lambda: _L.Conv1DTranspose(4, 3, padding='same'),
+  'separable': lambda: _L.SeparableConv1D(4, 3, padding='same'),
+  'depthwise': lambda: _L.DepthwiseConv1D(3, padding='same'),
+  'lstm': lambda: _L.LSTM(4, return_sequences=True),
+  'both_ways': lambda: _L.Bidirectional(
+    _L.GRU(2, return_sequences=True), merge_mode='concat'
+  ),
+  'block': lambda: kinds_test.Block(4),
+  'own': lambda: _Own(),
+  'norm': lambda: _L.LayerNormalization(),
+}
+
+
+@tf.keras.utils.register_keras_serializable('tests')
+class _Own(_L.Layer):
+  """Nobody knows the axes of its weight."""
+
+  def build(self, input_shape):
+    self.w = self.add_weight('w', (4, 4))
+    super().build(input_shape)
+
+  def call(self, inputs):
+    return inputs @ self.w
+
+
+@st.composite
+def _models(draw, depth=2):
+  """A model of up to five layers: in a row, shared, beside one another."""
+  inputs = outputs = tf.keras.Input((6, 4))
+  for _ in range(draw(st.integers(1, 5))):
+    choices = [*_LAYERS, 'nested'] if depth else list(_LAYERS)
+    name = draw(st.sampled_from(choices))
+    layer = draw(_models(depth - 1)) if name == 'nested' else _LAYERS[name]()
+    shape = draw(st.sampled_from(['row', 'shared', 'residual']))
+    before, outputs = outputs, layer(outputs)
+    if shape == 'shared':
+      outputs = layer(outputs)
+    elif shape == 'residual':
+      outputs = outputs + before
+  return tf.keras.Model(inputs, outputs)
+
+
+def _check_random_model(model, method, target, distribution, seed):
+  with warnings.catch_warnings(record=True) as told:
+    warnings.simplefilter('always')
+    try:
+      sparse = sparsity.sparsify(model, method, target, distribution, seed)
+    except ValueError as error:
+      # Never without a remedy, or the network has no weight matrices.
+      assert re.search('ignore|with weight matrices', str(error))
+      return
+  inputs = tf.random.stateless_normal((2, 6, 4), [seed, 0])
+  if method != 'prune':
+    total = sparsity.counting.total(sparsity.counting.count(sparse))
+    told = [str(w.message) for w in told if w.category is UserWarning]
+    missed = target - total.sparsity > 0.01
+    assert not missed or any('instead of' in x for x in told), told
+    for weight in sparsity.sparse_weights(sparse):
+      assert weight.missing_zeros == 0
+      assert not weight.variable.numpy()[weight.mask.numpy() == 0].any()
+  np.testing.assert_allclose(
+    sparsity.strip(sparse)(inputs), sparse(inputs), atol=1e-4
+  )
+
+
+_ARGUMENTS = {
+  'model': _models(),
+  'method': st.sampled_from(_METHODS),
+  'target': st.sampled_from([0.5, 0.8, 0.9, 0.95]),
+  'distribution': st.sampled_from(['uniform', 'er', 'erk']),
+  'seed': st.integers(0, 99),
+}
+
+
+def _over(num_models):
+  settings = hypothesis.settings(
+    max_examples=num_models,
+    deadline=None,
+    database=None,
+    derandomize=True,
+    suppress_health_check=list(hypothesis.HealthCheck),
+  )
+  return lambda function: settings(hypothesis.given(**_ARGUMENTS)(function))
+
+
+@pytest.mark.filterwarnings('ignore:Targets of sparsity missed')
+@_over(25)
+def test_random_models_meet_their_target_or_tell(**arguments):
+  _check_random_model(**arguments)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings('ignore:Targets of sparsity missed')
+@_over(500)
+def test_many_random_models_meet_their_target_or_tell(**arguments):
+  _check_random_model(**arguments)

@@ -1,0 +1,277 @@
+"""Which weights of a layer can be sparse, and which of their axes are what.
+
+A layer that is not registered is searched for layers that are. So LSTM, which
+holds a cell, and a block of your own, which holds Dense layers, need no line
+here, nor does a subclass that gives the weights of its base another use of the
+same axes.
+"""
+
+import math
+import re
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+_L = tf.keras.layers
+
+
+class Weight(NamedTuple):
+  """A weight of a layer kind.
+
+  The other axes run over positions, as those of a convolution's window do.
+  """
+
+  name: str  # attribute of the layer
+  inputs: tuple[int, ...] = (-2,)  # axes that run over inputs, from the end
+  units: tuple[int, ...] = (-1,)  # axes that run over units, from the end
+
+
+class Axes(NamedTuple):
+  """A weight as `[..., inputs, units]` and back; NumPy arrays and tensors."""
+
+  inputs: tuple[int, ...] = (-2,)
+  units: tuple[int, ...] = (-1,)
+
+  def matrix_shape(self, shape):
+    """Shape of the weight as `to_matrix` returns it.
+
+    Args:
+      shape: of the weight.
+
+    Returns:
+      Tuple of ints, positions first, then inputs and units.
+    """
+    axes = self._order(len(shape))
+    sizes = [int(shape[axis]) for axis in axes]
+    positions = len(shape) - len(self.inputs) - len(self.units)
+    inputs = math.prod(sizes[positions : positions + len(self.inputs)])
+    units = math.prod(sizes[positions + len(self.inputs) :])
+    return (*sizes[:positions], inputs, units)
+
+  def to_matrix(self, values):
+    """Moves the axes of inputs and units to the end, and joins them."""
+    if self == _LAST_TWO:
+      return values
+    order = self._order(len(values.shape))
+    xp = np if isinstance(values, np.ndarray) else tf
+    return xp.reshape(
+      xp.transpose(values, order), self.matrix_shape(values.shape)
+    )
+
+  def from_matrix(self, values, shape):
+    """Undoes `to_matrix` for a weight of a shape."""
+    if self == _LAST_TWO:
+      return values
+    order = self._order(len(shape))
+    xp = np if isinstance(values, np.ndarray) else tf
+    apart = xp.reshape(values, [int(shape[axis]) for axis in order])
+    return xp.transpose(apart, np.argsort(order))
+
+  def _order(self, rank):
+    ends = [axis % rank for axis in (*self.inputs, *self.units)]
+    return [axis for axis in range(rank) if axis not in ends] + ends
+
+
+_LAST_TWO = Axes()
+
+
+class Found(NamedTuple):
+  """A weight of a layer that can be sparse."""
+
+  name: str  # path of attributes in the layer, as in 'cell/recurrent_kernel'
+  variable: tf.Variable
+  axes: Axes
+
+
+def register_layer(layer_class, weights):
+  """Says which weights of a layer class, and of its subclasses, can be sparse.
+
+  Args:
+    layer_class: subclass of `tf.keras.layers.Layer`.
+    weights: list of `Weight`, or a function of a layer that returns one.
+
+  Raises:
+    ValueError: for a class of something else, or axes that are not negative
+      and distinct.
+  """
+  if not (isinstance(layer_class, type) and issubclass(layer_class, _L.Layer)):
+    raise ValueError(
+      'Expected a subclass of tf.keras.layers.Layer. '
+      f'Received: {layer_class!r}.'
+    )
+  for weight in () if callable(weights) else weights:
+    axes = (*weight.inputs, *weight.units)
+    if not axes or max(axes) >= 0 or len(set(axes)) < len(axes):
+      raise ValueError(
+        'Expected axes counted from the end, each once, such as inputs=(-2,), '
+        f'units=(-1,). Received: {weight}.'
+      )
+  _KINDS[layer_class] = weights
+
+
+def registered(layer):
+  """The weights of a layer by the line of its class, or of a base class.
+
+  Args:
+    layer: a Keras layer.
+
+  Returns:
+    List of `Weight`, or None if there is no line.
+  """
+  for kind in type(layer).__mro__:
+    if kind in _KINDS:
+      weights = _KINDS[kind]
+      return list(weights(layer) if callable(weights) else weights)
+  return None
+
+
+def find(layer):
+  """The weights of a layer, and of layers in it, that can be sparse.
+
+  Args:
+    layer: a Keras layer, built.
+
+  Returns:
+    List of `Found`, each variable once.
+  """
+  found = {}
+  for path, part in parts(layer):
+    for weight in registered(part) or ():
+      variable = getattr(part, weight.name)
+      name = '/'.join([*path, weight.name])
+      axes = Axes(weight.inputs, weight.units)
+      found.setdefault(id(variable), Found(name, variable, axes))
+  return list(found.values())
+
+
+def others(layer):
+  """The weight matrices that cannot be sparse, for nobody knows their axes.
+
+  Args:
+    layer: a Keras layer.
+
+  Returns:
+    List of variables of two axes or more.
+  """
+  known = {
+    id(variable)
+    for _, part in parts(layer)
+    if registered(part) is not None
+    for variable in part.weights
+  }
+  weights = layer.trainable_weights if layer.trainable else layer.weights
+  return [
+    variable
+    for variable in weights
+    if id(variable) not in known and variable.shape.rank > 1
+  ]
+
+
+def build(layer, input_shape):
+  """Builds a layer, and the layers that it would build when first called.
+
+  Args:
+    layer: a Keras layer.
+    input_shape: of one input or a structure of them, batch included.
+  """
+  layer.build(input_shape)
+  if any(not part.built for _, part in parts(layer) if registered(part)):
+    shapes = tf.nest.map_structure(tf.TensorShape, input_shape)
+    build_by_call(layer, tf.nest.map_structure(tf.TensorSpec, shapes))
+
+
+def build_by_call(layer, *args, **kwargs):
+  """Calls a layer in a graph that is thrown away.
+
+  Args:
+    layer: a Keras layer.
+    *args: of its call; of tensors only shape and dtype matter.
+    **kwargs: of its call.
+  """
+
+  def placeholder(value):
+    if hasattr(value, 'dtype') and hasattr(value, 'shape'):
+      return tf.compat.v1.placeholder(value.dtype, value.shape)
+    return value
+
+  # A graph of this name is taken for what it is: nothing runs in it.
+  with tf.__internal__.FuncGraph('keras_graph').as_default():
+    args, kwargs = tf.nest.map_structure(placeholder, (args, kwargs))
+    layer(*args, **kwargs)
+
+
+def parts(layer, path=()):
+  """Yields (path of attributes, layer) of a layer and those that it holds.
+
+  Those of a registered kind are not searched.
+
+  Args:
+    layer: a Keras layer.
+    path: tuple of str, of the layer itself.
+  """
+  yield path, layer
+  if registered(layer) is None:
+    yield from _held(layer, path)
+
+
+def _held(holder, path):
+  """As `parts`, of what a layer, or a list or dict in it, holds."""
+  if isinstance(holder, tf.keras.Model):
+    children = {layer.name: layer for layer in holder.layers}
+  else:
+    children = holder._trackable_children()  # pylint: disable=protected-access
+  for name, child in children.items():
+    below = (*path, name.lstrip('_'))
+    if isinstance(child, _L.Layer):
+      yield from parts(child, below)
+    elif isinstance(child, (list, tuple, dict)):
+      yield from _held(child, below)
+
+
+def _einsum_kernel(layer):
+  """The kernel's axes by the letters of the equation, as in 'abc,cd->abd'."""
+  _, kernel, outputs = re.split(',|->', layer.equation.replace(' ', ''))
+  axes = range(-len(kernel), 0)
+  return [
+    Weight(
+      'kernel',
+      tuple(i for i in axes if kernel[i] not in outputs),
+      tuple(i for i in axes if kernel[i] in outputs),
+    )
+  ]
+
+
+_KERNEL = [Weight('kernel')]
+_TRANSPOSED = [Weight('kernel', inputs=(-1,), units=(-2,))]
+_RECURRENT = [Weight('kernel'), Weight('recurrent_kernel')]
+
+
+def _depthwise(rank):
+  """Each unit has the window alone as its inputs."""
+  window = tuple(range(-2 - rank, -2))
+  return Weight('depthwise_kernel', inputs=window, units=(-2, -1))
+
+
+_KINDS = {
+  _L.Dense: _KERNEL,
+  _L.EinsumDense: _einsum_kernel,
+  _L.Conv1D: _KERNEL,
+  _L.Conv2D: _KERNEL,
+  _L.Conv3D: _KERNEL,
+  _L.Conv1DTranspose: _TRANSPOSED,
+  _L.Conv2DTranspose: _TRANSPOSED,
+  _L.Conv3DTranspose: _TRANSPOSED,
+  _L.DepthwiseConv1D: [_depthwise(1)],
+  _L.DepthwiseConv2D: [_depthwise(2)],
+  _L.SeparableConv1D: [_depthwise(1), Weight('pointwise_kernel')],
+  _L.SeparableConv2D: [_depthwise(2), Weight('pointwise_kernel')],
+  _L.Embedding: [Weight('embeddings')],
+  # Of more than one axis perhaps, but no matrices.
+  _L.BatchNormalization: [],
+  _L.LayerNormalization: [],
+  _L.PReLU: [],
+  _L.SimpleRNNCell: _RECURRENT,
+  _L.GRUCell: _RECURRENT,
+  _L.LSTMCell: _RECURRENT,
+}

@@ -1,0 +1,63 @@
+"""Weight matrices that `sparsify` leaves dense, and the target they cost."""
+
+import math
+import warnings
+
+from tf_sparse_rl.sparsity import cloning, kinds, masked, structures
+
+
+def check(network, spec, sparsities, shapes):
+  """Refuses a network that cannot meet its target; tells what stays dense.
+
+  Args:
+    network: a plain network, built.
+    spec: a SparsitySpec.
+    sparsities: `{name: sparsity}` of the weights that meet the target among
+      themselves.
+    shapes: `{name: shape}` of all weights that can be sparse.
+
+  Raises:
+    ValueError: if the matrices that cannot be sparse make the network miss the
+      target by more than 0.01.
+  """
+  left = [
+    (variable, f'{path}/{type(layer).__name__}')
+    for path, layer in cloning.leaves(network)
+    if path not in spec.ignore and layer.built
+    for variable in kinds.others(layer)
+  ]
+  sparse = sum(math.prod(shapes[name]) for name in sparsities)
+  dense = sum(math.prod(variable.shape) for variable, _ in left)
+  if not sparse:
+    return
+  reached = spec.target_sparsity * sparse / (sparse + dense)
+  told = ', '.join(
+    f'{tuple(variable.shape)} of {where}' for variable, where in left
+  )
+  if spec.target_sparsity - reached > masked.TOLERANCE:
+    raise ValueError(
+      f'Expected a network that reaches sparsity {spec.target_sparsity:g}. '
+      f'Received: weights that cannot be sparse, so that {reached:.3f} is the '
+      f'most: {told}. Say which axes of them are inputs and units '
+      '(sparsity.register_layer), or that they do not count (ignore=[...] with '
+      'the names of their layers).'
+    )
+  if left:
+    warnings.warn(f'Left dense: {told}.', stacklevel=5)
+  _tell_rounding(spec, sparsities, shapes, sparse)
+
+
+def _tell_rounding(spec, sparsities, shapes, size):
+  """Small weights have a number of zeros that is rounded down, by much."""
+  structure = structures.make(spec.block_shape, spec.n_of_m)
+  zeros = sum(
+    structure.num_zeros(shapes[name], value)
+    for name, value in sparsities.items()
+    if value
+  )
+  if spec.target_sparsity - zeros / size > masked.TOLERANCE:
+    warnings.warn(
+      f'Rounded down to whole zeros in each weight, the network has sparsity '
+      f'{zeros / size:.3f} instead of {spec.target_sparsity:g}.',
+      stacklevel=5,
+    )

@@ -1,0 +1,336 @@
+"""Weights that are exactly 0 outside their masks, whoever writes to them.
+
+A sparse weight and its mask stay the Keras variables that they are, of a class
+with other methods for writing: a value that is assigned, restored or averaged
+in is multiplied by the mask on its way. Reading costs nothing. A caller whose
+value is 0 outside the mask by construction says so with `trusted`.
+
+Keras and TensorFlow restore weights and masks in any order. So the value
+written last is remembered until its mask is written too: both orders give the
+new value times the new mask.
+"""
+
+import contextlib
+import functools
+import math
+import weakref
+
+import numpy as np
+import tensorflow as tf
+
+from tf_sparse_rl.sparsity import initializers
+
+# What a sparsity may fall short of its target by without a word.
+TOLERANCE = 0.01
+
+
+class MaskConstraint(tf.keras.constraints.Constraint):
+  """One sparse weight: the variable, its mask, and which mask it may have.
+
+  It is the Keras constraint of the weight: Keras applies it after an update,
+  also after those of legacy optimizers, which do not call `assign`. It is also
+  how `SparseOptimizer` finds the mask that belongs to a weight.
+  """
+
+  def __init__(
+    self,
+    *,
+    name,
+    variable,
+    mask,
+    target_sparsity,
+    seed,
+    axes,
+    structure,
+    starts_dense,
+  ):
+    """Takes over a variable, whose own constraint is applied first.
+
+    Args:
+      name: of the weight within its layer, such as 'cell/recurrent_kernel'.
+      variable: of the weight.
+      mask: variable of 0 and 1 of its shape.
+      target_sparsity: fraction of zeros that it has or is pruned to.
+      seed: int, of what is random in updates of the mask.
+      axes: `kinds.Axes`, its inputs and units.
+      structure: which masks it may have, out of `structures`.
+      starts_dense: whether the mask starts as ones, to be pruned.
+    """
+    self.name = name
+    self.variable = variable
+    self.mask = mask
+    self.target_sparsity = target_sparsity
+    self.seed = seed
+    self.axes = axes
+    self.structure = structure
+    self.starts_dense = starts_dense
+    self.inner = variable.constraint
+    self._num_trusting = 0
+    for kernel, its_mask in zip(_parts(variable), _parts(mask)):
+      _become(kernel, _Weight)
+      _become(its_mask, _Mask)
+      kernel.constrain(self, its_mask)
+      its_mask.constrain(self, kernel)
+      with tf.init_scope():
+        kernel.assign(kernel)
+
+  def __call__(self, kernel):
+    """Applies the weight's own constraint; `assign` then masks it.
+
+    Raises:
+      ValueError: if a weight that is yet to be pruned is updated by another
+        optimizer than a SparseOptimizer: it would stay dense.
+    """
+    if self.starts_dense and not self._num_trusting and not self.num_zeros:
+      raise ValueError(
+        'Expected a SparseOptimizer for a model to be pruned, such as '
+        "SparseOptimizer('adam', MagnitudePruning(...), model): others do not "
+        f'move masks. Received: another one, for {self.variable.name!r}, which '
+        'has no zeros.'
+      )
+    return kernel if self.inner is None else self.inner(kernel)
+
+  @property
+  def num_zeros_of_target(self):
+    """Zeros of a mask that meets the target; an int."""
+    matrix = self.axes.matrix_shape(self.mask.shape)
+    return self.structure.num_zeros(matrix, self.target_sparsity)
+
+  @property
+  def num_zeros(self):
+    """Zeros that the mask has; an int."""
+    with tf.init_scope():
+      return int(np.sum(_parts(self.mask)[0].numpy() == 0))
+
+  @property
+  def missing_zeros(self):
+    """Zeros that the mask lacks of its target; an int."""
+    return max(0, self.num_zeros_of_target - self.num_zeros)
+
+  @property
+  def is_trusted(self):
+    """Whether what is written is 0 outside the mask by construction."""
+    # The weight's own constraint may make something else of a 0.
+    return self._num_trusting > 0 and self.inner is None
+
+  def draw(self, seed, rescales):
+    """Draws another random mask; the weight's last dense value is masked by it.
+
+    Args:
+      seed: int or `numpy.random.SeedSequence`.
+      rescales: whether weights are scaled up to the fan-in that is left.
+    """
+    shape = self.variable.shape
+    mask = random_mask(
+      shape, self.target_sparsity, self.axes, self.structure, seed
+    )
+    self.mask.assign(mask)
+    if rescales:
+      matrices = (self.axes.to_matrix(x) for x in (self.variable.numpy(), mask))
+      rescaled = initializers.rescale_for_fan_in(*matrices)
+      self.variable.assign(self.axes.from_matrix(rescaled, shape))
+
+  @contextlib.contextmanager
+  def trusted(self):
+    """Spares the product while the caller itself keeps the zeros."""
+    # A number: threads of replicas enter and leave in turn.
+    self._num_trusting += 1
+    try:
+      yield
+    finally:
+      self._num_trusting -= 1
+
+
+def missed(weights):
+  """Which weights have fewer zeros than they should.
+
+  Args:
+    weights: list of MaskConstraint.
+
+  Returns:
+    What to tell of them, a string; empty if all together have their zeros, but
+    for 0.01 of the entries.
+  """
+  sizes = [math.prod(weight.mask.shape) for weight in weights]
+  zeros = sum(weight.num_zeros for weight in weights)
+  wanted = sum(weight.num_zeros_of_target for weight in weights)
+  if wanted - zeros <= TOLERANCE * sum(sizes):
+    return ''
+  return ', '.join(
+    f'{weight.variable.name!r} at {weight.num_zeros / size:.3f} of '
+    f'{weight.target_sparsity:.3f}'
+    for weight, size in zip(weights, sizes)
+    if weight.missing_zeros
+  )
+
+
+def random_mask(shape, target_sparsity, axes, structure, seed):
+  """A random mask of a weight.
+
+  Args:
+    shape: of the weight.
+    target_sparsity: fraction of zeros.
+    axes: `kinds.Axes` of the weight.
+    structure: which masks it may have, out of `structures`.
+    seed: int or `numpy.random.SeedSequence`.
+
+  Returns:
+    NumPy array, float32 of 0 and 1.
+  """
+  mask = structure.random_mask(axes.matrix_shape(shape), target_sparsity, seed)
+  return axes.from_matrix(mask, shape)
+
+
+def mask_of(variable):
+  """The mask variable of a kernel, or None if it is not sparse."""
+  constraint = variable.constraint
+  return constraint.mask if isinstance(constraint, MaskConstraint) else None
+
+
+def assign_exact(variable, value):
+  """Assigns a value that is 0 outside the mask already, without a product.
+
+  Args:
+    variable: of any weight, sparse or not.
+    value: tensor of its shape.
+
+  Returns:
+    What `variable.assign` returns.
+  """
+  constraint = variable.constraint
+  if not isinstance(constraint, MaskConstraint):
+    return variable.assign(value)
+  with constraint.trusted():
+    return variable.assign(value)
+
+
+class _Constrained:
+  """A variable whose writes go through `_write`, unless they are trusted."""
+
+  _constraint_of_mask = None
+
+  def assign(self, value, use_locking=None, name=None, read_value=True):
+    """As in `tf.Variable`, through `_write`."""
+    write = super().assign
+    if not self._constraint_of_mask.is_trusted:
+      value = tf.convert_to_tensor(value, self.dtype)
+      # TensorFlow refuses another shape; a product would spread it.
+      if value.shape.is_compatible_with(self.shape):
+        return self._write(write, value, use_locking, name, read_value)
+    return write(value, use_locking, name, read_value)
+
+  def assign_add(self, delta, use_locking=None, name=None, read_value=True):
+    """As in `tf.Variable`, through `assign`."""
+    if self._constraint_of_mask.is_trusted:
+      return super().assign_add(delta, use_locking, name, read_value)
+    return self.assign(self + delta, use_locking, name, read_value)
+
+  def assign_sub(self, delta, use_locking=None, name=None, read_value=True):
+    """As in `tf.Variable`, through `assign`."""
+    if self._constraint_of_mask.is_trusted:
+      return super().assign_sub(delta, use_locking, name, read_value)
+    return self.assign(self - delta, use_locking, name, read_value)
+
+  def _restore_from_tensors(self, restored_tensors):
+    """Restores a checkpoint, in which TensorFlow does not call `assign`."""
+    [value] = restored_tensors.values()
+    if not value.shape.is_compatible_with(self.shape):
+      return super()._restore_from_tensors(restored_tensors)
+    return self.assign(value, read_value=False)
+
+
+class _Weight(_Constrained):
+  """A weight; of what is written only the active entries arrive."""
+
+  def constrain(self, constraint, mask):
+    """Ties the weight to its mask, on one device."""
+    self._constraint_of_mask = constraint
+    self._mask = mask
+    self._written = None
+
+  @property
+  def constraint(self):
+    """The MaskConstraint."""
+    return self._constraint_of_mask
+
+  def _write(self, write, value, *options):
+    self._written = _reference(value)
+    return write(value * self._mask.read_value(), *options)
+
+  def follow(self, before, now):
+    """Takes the new mask.
+
+    Args:
+      before: the mask till now, a tensor.
+      now: the mask from now on.
+    """
+    value = self.read_value()
+    written = self._written and self._written()
+    if written is not None:
+      # Weights that were trained since are not those that were written.
+      is_fresh = tf.reduce_all(value == written * before)
+      value = tf.where(is_fresh, written, value)
+    self._written = None
+    with self._constraint_of_mask.trusted():
+      self.assign(value * now)
+
+
+def _scattering(name):
+  def method(self, *args, **kwargs):
+    getattr(super(_Weight, self), name)(*args, **kwargs)
+    return self.assign(self.read_value())
+
+  method.__name__ = name
+  method.__doc__ = 'As in `tf.Variable`, to active entries only.'
+  return method
+
+
+for _name in dir(tf.Variable):
+  if 'scatter' in _name:
+    setattr(_Weight, _name, _scattering(_name))
+
+
+class _Mask(_Constrained):
+  """A mask; its weight follows when it is written."""
+
+  def constrain(self, constraint, kernel):
+    """Ties the mask to its weight, on one device."""
+    self._constraint_of_mask = constraint
+    self._kernel = kernel
+
+  def _write(self, write, value, *options):
+    before = self.read_value()
+    written = write(value, *options)
+    self._kernel.follow(before, value)
+    return written
+
+
+def _reference(tensor):
+  """A function that returns the tensor wherever it can still be used."""
+  if isinstance(tensor, tf.__internal__.EagerTensor):
+    return lambda: tensor if tf.executing_eagerly() else None
+  symbolic = weakref.ref(tensor)
+
+  def get():
+    found = symbolic()
+    if tf.executing_eagerly() or found is None:
+      return None
+    is_here = found.graph is tf.compat.v1.get_default_graph()
+    return found if is_here else None
+
+  return get
+
+
+def _parts(variable):
+  """The variables of the single devices, without Keras' casts around them."""
+  variable = getattr(variable, '_variable', variable)
+  return getattr(variable, 'values', (variable,))
+
+
+def _become(variable, mixin):
+  variable.__class__ = _class_of(mixin, type(variable))
+
+
+@functools.cache
+def _class_of(mixin, base):
+  return type(f'{mixin.__name__[1:]}{base.__name__}', (mixin, base), {})
