@@ -21,12 +21,14 @@ class _L2(tf.keras.regularizers.Regularizer):
   """L2 of a sparse kernel, that of its active entries where this is faster."""
 
   def __init__(self, inner):
-    self.mask = None  # Set by SparseLayer.build, once the mask exists.
+    self.mask = None  # Set by SparseLayer.build for a kernel with zeros.
     self._inner = inner
 
   def __call__(self, kernel):
     """Returns the loss."""
-    loss = stacks.l2(kernel, self.mask, float(self._inner.l2))
+    loss = None
+    if self.mask is not None:
+      loss = stacks.l2(kernel, self.mask, float(self._inner.l2))
     return self._inner(kernel) if loss is None else loss
 
 
