@@ -35,6 +35,8 @@ def make_layers(config, make, input_shape, target_sparsity, network, index):
     List of built layers; plain ones if the method is 'dense' or the sparsity
     of the network is 0.
   """
+  if config.method != 'dense':
+    backend.prepare()
   policies = tf.keras.mixed_precision
   before = policies.global_policy()
   policies.set_global_policy(config.precision)

@@ -86,7 +86,7 @@ class _Run:
     run_dir.start(config)  # Not before: what cannot be built leaves no config.
     self.buffer = replay.make(config, self.envs[0].spec)
     self.learner = learner.make(config, self.agent, self.buffer)
-    self.machine = machine.describe(self.agent)
+    self.machine = machine.describe(self.agent, self.learner.is_fused)
     run_dir.note_machine(self.machine)
     if self.machine['backends']:
       log(machine.sentence(self.machine))
