@@ -233,6 +233,23 @@ void TestAdam(int64_t size) {
   }
 }
 
+void TestSquash(int64_t size) {
+  std::vector<float> mean = Normals(size), log_std = Normals(size);
+  const std::vector<float> noise = Normals(size);
+  for (int64_t i = 0; i < size; ++i) mean[i] *= i % 7;  // Far out, too.
+  std::vector<float> tanh(size), std(size), log_pi(size, 3.0f);
+  kernels.squash(size, mean.data(), log_std.data(), noise.data(), tanh.data(),
+                 std.data(), log_pi.data());
+  for (int64_t i = 0; i < size; ++i) {
+    const double z = noise[i], x = mean[i] + std::exp(double(log_std[i])) * z;
+    const double slope = 2 * (std::log(2.0) - x - std::log1p(std::exp(-2 * x)));
+    Close(std[i], std::exp(double(log_std[i])), std[i], "squash, deviation");
+    Close(tanh[i], std::tanh(x), 0, "squash, tanh");
+    Close(log_pi[i], 3 - (0.5 * z * z + log_std[i] + slope), std::abs(x),
+          "squash, log pi");
+  }
+}
+
 void TestUnpack(int inputs, int outputs, double sparsity) {
   const Layer layer = MakeLayer(inputs, outputs, sparsity);
   const Structure& s = layer.s;
@@ -310,6 +327,7 @@ int main() {
     }
   }
   for (const int64_t size : {0, 1, 15, 16, 17, 335, 5240}) TestAdam(size);
+  for (const int64_t size : {16, 64, 4096}) TestSquash(size);
   for (const double sparsity : {0.0, 0.5, 0.9, 0.99, 1.0}) {
     TestUnpack(1, 1, sparsity);
     TestUnpack(5, 67, sparsity);

@@ -67,6 +67,8 @@ def test_networks_are_described_by_how_they_are_computed(monkeypatch):
     'Backends: actor native (native measured 2.00 x as fast as masked), '
     f'critic masked; {library.cpu()}, {library.instruction_set()}.'
   )
+  fused = machine.describe(agent, is_fused=True)['backends']
+  assert [each['backend'] for each in fused.values()] == ['fused', 'masked']
   backend.set_backend('masked')
   assert machine.describe(agent) == {
     'cpu': library.cpu(),

@@ -94,6 +94,21 @@ class Agent(abc.ABC):
     info = self.tf_agent.train(batch, masks_may_change=masks_may_change)
     return {'Losses/total_loss': info.loss, **info.extra}
 
+  def fused_step(self, batch_size):
+    """`train`, then `act`, as one native operation.
+
+    For train steps without updates of masks. Same weights as `train` to
+    rounding.
+
+    Args:
+      batch_size: transitions of a batch.
+
+    Returns:
+      A `native.fused.TrainStep`; None where `train` has to do it.
+    """
+    del batch_size
+    return None
+
   @property
   def train_step(self):
     """Train steps so far, an int."""

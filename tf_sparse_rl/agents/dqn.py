@@ -10,6 +10,7 @@ from tf_agents.utils import common
 from tf_sparse_rl.agents import (
   base,
   experience,
+  fused,
   losses,
   replicas,
   sizing,
@@ -108,7 +109,7 @@ class Dqn(base.Agent):
     Raises:
       ValueError: for a network that does not fit the observations.
     """
-    self._env_spec = env_spec
+    self._env_spec, self._config = env_spec, config
     self._td_loss = _TD_LOSSES[config.td_loss]
     self.policy_layers = q_network_layers(config, env_spec)
     spec = experience.observation_spec(env_spec)
@@ -155,6 +156,14 @@ class Dqn(base.Agent):
   def noise(self, rng, num_envs):
     # TF-Agents' random policy has a state that no checkpoint holds.
     return rng.random((num_envs, self.noise_size), 'float32')
+
+  def fused_step(self, batch_size):
+    config = self._config
+    if type(self.tf_agent) is not DqnAgent or config.network != 'mlp':
+      return None  # Its train step is another, or convolutions are in it.
+    decay = config.epsilon_decay_env_steps / config.train_period
+    is_huber = config.td_loss == 'huber'
+    return fused.dqn(self.tf_agent, is_huber, config.epsilon, decay, batch_size)
 
   def probes(self, rows):
     transition = self.experience(rows)

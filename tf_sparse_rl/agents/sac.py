@@ -11,6 +11,7 @@ from tf_sparse_rl import seeds
 from tf_sparse_rl.agents import (
   base,
   experience,
+  fused,
   losses,
   replicas,
   sizing,
@@ -265,6 +266,11 @@ class Sac(base.ActorAgent):
       train_step_counter=replicas.train_step_counter(),
       seed=config.seed,
     )
+
+  def fused_step(self, batch_size):
+    if type(self.tf_agent) is not SacAgent:
+      return None  # Its train step is another.
+    return fused.sac(self.tf_agent, self.head, batch_size)
 
   def probes(self, rows):
     """The actions are those that the next train step will draw.

@@ -41,6 +41,8 @@ def make_layers(
     List of built layers; plain ones if the method is 'dense' or the sparsity
     of the network is 0.
   """
+  if config.method != 'dense':
+    backend.prepare()
   policies = tf.keras.mixed_precision
   before = policies.global_policy()
   policies.set_global_policy(config.precision)

@@ -93,7 +93,12 @@ def _stages(config, calls=300):
   if agent.rollouts is None:
     result['train'] = result[trained] - result['act']
   kinds = operations.milliseconds(stages[trained], calls)
-  return result, kinds, buffer.num_bytes, machine.describe(agent)
+  return (
+    result,
+    kinds,
+    buffer.num_bytes,
+    machine.describe(agent, learn.is_fused),
+  )
 
 
 def _mean_ms(function, calls):

@@ -2,7 +2,7 @@
 
 from tf_sparse_rl.config.rows import OneOf, Range, Record, record, row
 
-_BACKENDS = ('auto', 'masked', 'native')
+_BACKENDS = ('auto', 'masked', 'native', 'fused')
 _PRECISIONS = ('float32', 'mixed_bfloat16')
 _TPUS = ('', 'local')
 _THREADS = Range(0, 1024, 'from 0 to 1024 threads')
@@ -47,8 +47,9 @@ class Machine(Record):
     learned=False,
   )
   backend: str = row(
-    'sparse layers on a CPU: masked dense matrices, native C++ kernels, or '
-    'auto for the faster',
+    'sparse layers on a CPU: masked dense matrices; native C++ kernels; fused: '
+    'native, and whole train steps of SAC and of DQN (MLP) in C++; or auto for '
+    'the faster of masked and fused',
     OneOf(_BACKENDS),
     default='auto',
     learned=False,
@@ -56,7 +57,7 @@ class Machine(Record):
 
   def check(self):
     """Checks what native kernels and several devices can do."""
-    is_native = self.backend == 'native'
+    is_native = self.backend in ('native', 'fused')
     self.require(
       not (self.jit_compile and is_native),
       'backend=auto or masked with jit_compile: XLA cannot compile native '

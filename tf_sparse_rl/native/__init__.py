@@ -1,1 +1,1 @@
-"""C++ kernels for sparse dense layers on the CPU, and who decides on them."""
+"""C++ kernels and fused train steps on the CPU; the choice of the backend."""

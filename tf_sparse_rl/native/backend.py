@@ -16,7 +16,7 @@ from tensorflow.python.saved_model import save_context
 from tf_sparse_rl import files, locks
 from tf_sparse_rl.native import library, measure
 
-BACKENDS = ('auto', 'masked', 'native')
+BACKENDS = ('auto', 'masked', 'native', 'fused')
 
 _backend = 'masked'
 
@@ -39,19 +39,22 @@ def set_backend(name):
 
   Args:
     name: 'masked': dense matrices with zeros in them. 'native': C++ kernels
-      that skip the zeros, wherever there are some. 'auto': whichever was
-      faster on this machine for layers of these sizes and sparsities.
+      that skip the zeros, wherever there are some. 'fused': the same, and
+      whole train steps of our agents as one operation, see `fused`. 'auto':
+      'fused' or 'masked', whichever was faster on this machine for layers of
+      these sizes and sparsities.
 
   Raises:
-    ValueError: for another name, or 'native' where that cannot be had.
+    ValueError: for another name, or 'native' or 'fused' where that cannot be
+      had.
   """
   if name not in BACKENDS:
     raise ValueError(
       f'Expected one of {", ".join(BACKENDS)}. Received: {name!r}.'
     )
-  if name == 'native' and library.load() is None:
+  if name in ('native', 'fused') and library.load() is None:
     raise ValueError(
-      f"{library.problem()} Received: 'native'; 'auto' goes without."
+      f"{library.problem()} Received: {name!r}; 'auto' goes without."
     )
   global _backend
   _backend = name
@@ -73,6 +76,26 @@ def may_be_native():
     and not tf.distribute.has_strategy()  # Variables of it have no handle.
     and not save_context.in_save_context()
     and not control_flow_util.GraphOrParentsInXlaContext(graph)
+    and not _accelerators()
+    and library.load() is not None
+  )
+
+
+def prepare():
+  """Loads the kernels if they may be used; before variables are created.
+
+  TensorFlow's functions read variables by the kernels that there are when they
+  run first.
+  """
+  if _backend != 'masked':
+    library.load()
+
+
+def may_be_fused():
+  """Whether a train step that is made now may be one native operation."""
+  return (
+    _backend in ('auto', 'fused')
+    and not tf.distribute.has_strategy()
     and not _accelerators()
     and library.load() is not None
   )

@@ -88,6 +88,24 @@ INLINE Vec Exp(Vec x) {
   return p * reinterpret_cast<const Vec&>(bits);
 }
 
+// log(1 + x) for x in [0, 1], to about 1e-7 (Cephes' coefficients).
+INLINE Vec Log1p(Vec x) {
+  // The logarithm of half of it, plus that of 2, where it is beyond sqrt(2).
+  const auto far = x > 0.41421356f;
+  const Vec z = far ? 0.5f * x - 0.5f : x;
+  Vec p = z * 7.0376836292e-2f - 1.1514610310e-1f;
+  p = p * z + 1.1676998740e-1f;
+  p = p * z - 1.2420140846e-1f;
+  p = p * z + 1.4249322787e-1f;
+  p = p * z - 1.6668057665e-1f;
+  p = p * z + 2.0000714765e-1f;
+  p = p * z - 2.4999993993e-1f;
+  p = p * z + 3.3333331174e-1f;
+  const Vec s = z * z;
+  const Vec log = z * s * p - 0.5f * s + z;
+  return far ? log + 0.69314718f : log;
+}
+
 INLINE Vec Tanh(Vec x) {
   const Vec size = x < 0.0f ? -x : x;
   const Vec far = 1.0f - 2.0f / (Exp(2.0f * size) + 1.0f);
@@ -425,6 +443,24 @@ void Adam(const AdamStep& step, float decay, int64_t size,
   }
 }
 
+// TanhGaussian.sample of networks/heads.py.
+void Squash(int64_t size, const float* mean, const float* log_std,
+            const float* noise, float* tanh, float* std, float* log_pi) {
+  for (int64_t i = 0; i < size; i += kLanes) {
+    const Vec z = Load(noise + i), logarithm = Load(log_std + i);
+    const Vec deviation = Exp(logarithm);
+    const Vec x = Load(mean + i) + deviation * z;
+    Store(std + i, deviation);
+    Store(tanh + i, x == x ? Tanh(x) : x);
+    // log(1 - tanh(x)^2) = 2 (log 2 - x - log(1 + e^-2x)), without overflow.
+    const Vec far = x < 0.0f ? -x : x;
+    const Vec log_slope =
+        2.0f * (0.69314718f - far - Log1p(Exp(-2.0f * far)));
+    Store(log_pi + i,
+          Load(log_pi + i) - (0.5f * z * z + logarithm + log_slope));
+  }
+}
+
 #ifdef __AVX512F__
 // Sixteen outputs at a time: the CPU foresees stores in the order of memory.
 template <typename Put>
@@ -488,6 +524,7 @@ const Kernels kKernels = {
     BiasGradient,
     DenseGradient,
     Adam,
+    Squash,
     Unpack,
 };
 

@@ -76,6 +76,13 @@ struct Kernels {
   // `decay` times the variable.
   void (*adam)(const AdamStep& step, float decay, int64_t size,
                const float* gradient, float* variable, float* m, float* v);
+  // Actions in (-1, 1) of a Gaussian squashed by tanh, for `size` examples, a
+  // multiple of 16: from the mean and the logarithm of the standard deviation
+  // to the tanh of what was drawn and to the standard deviation. Takes the
+  // logarithm of their probability density away from `log_pi`, without its
+  // constants.
+  void (*squash)(int64_t size, const float* mean, const float* log_std,
+                 const float* noise, float* tanh, float* std, float* log_pi);
   // Writes packed entries to where they belong in a kernel [inputs, outputs]
   // that is 0 elsewhere, or becomes so. `active` has for each 16 outputs of an
   // input the bits of the mask, too. `past_cache`: nobody will read it soon.

@@ -12,6 +12,7 @@ import sys
 import tempfile
 
 import tensorflow as tf
+from tensorflow.python.eager import context
 
 from tf_sparse_rl import locks
 
@@ -60,7 +61,10 @@ def problem():
 @functools.cache
 def _load():
   try:
-    return tf.load_op_library(str(_cached())), None
+    operations = tf.load_op_library(str(_cached()))
+    # Variables are read by kernels of ours from now on, see resting.cc.
+    context.context().clear_kernel_cache()
+    return operations, None
   except (BuildError, tf.errors.NotFoundError) as error:
     line = f'No native kernels, so sparse is as slow as dense: {error}'
     print(line, file=sys.stderr)
@@ -150,7 +154,10 @@ def _build(path):
   sets = SETS if platform.machine() == 'x86_64' else SETS[:1]
   tensorflow_flags = [*tf.sysconfig.get_compile_flags(), '-O2', '-w']
   commands = {
-    'ops': [*common, *tensorflow_flags, 'ops.cc'],
+    **{
+      name: [*common, *tensorflow_flags, f'{name}.cc']
+      for name in ('ops', 'resting', 'fused')
+    },
     'cpu': [*common, '-O2', 'cpu.cc'],
   }
   for name, lanes, flags in sets:

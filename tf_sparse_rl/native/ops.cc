@@ -6,235 +6,25 @@
 // explained in kernels.h; a "packed" tensor has one entry a connection, in the
 // order of the mask's ones.
 
-#include <algorithm>
-#include <atomic>
-#include <cmath>
-#include <cstring>
-#include <functional>
 #include <memory>
-#include <mutex>
 #include <string>
-#include <thread>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
 #include "kernels.h"
+#include "packed.h"
+#include "passes.h"
 #include "structure.h"
 #include "tensorflow/core/framework/common_shape_fns.h"
 #include "tensorflow/core/framework/op.h"
 #include "tensorflow/core/framework/op_kernel.h"
-#include "tensorflow/core/framework/resource_mgr.h"
-#include "tensorflow/core/framework/resource_var.h"
 #include "tensorflow/core/framework/shape_inference.h"
 
 namespace tf_sparse_rl {
 namespace {
 
-using tensorflow::OpInputList;
-using tensorflow::OpKernel;
-using tensorflow::OpKernelConstruction;
-using tensorflow::OpKernelContext;
-using tensorflow::OpOutputList;
-using tensorflow::Tensor;
-using tensorflow::TensorShape;
-using tensorflow::errors::InvalidArgument;
 using tensorflow::shape_inference::InferenceContext;
 using tensorflow::shape_inference::ShapeHandle;
-
-const float* Data(const Tensor& t) { return t.flat<float>().data(); }
-float* Data(Tensor* t) { return t->flat<float>().data(); }
-
-// Structures of the masks in use. A mask is known by its buffer: the entry
-// shares it, so that TensorFlow must give a changed mask a buffer of its own.
-class Structures {
- public:
-  static std::shared_ptr<const Structure> Of(const Tensor& mask,
-                                             int64_t inputs, int64_t outputs) {
-    static Structures* all = new Structures;
-    return mask.NumElements() ? all->OfMask(mask, inputs, outputs)
-                              : all->OfOnes(inputs, outputs);
-  }
-
- private:
-  struct Entry {
-    Tensor mask;
-    std::shared_ptr<const Structure> structure;
-  };
-
-  std::shared_ptr<const Structure> OfMask(const Tensor& mask, int64_t inputs,
-                                          int64_t outputs) {
-    const float* key = Data(mask);
-    {
-      std::lock_guard<std::mutex> lock(mutex_);
-      const auto found = of_masks_.find(key);
-      if (found != of_masks_.end() &&
-          found->second.structure->inputs == inputs &&
-          found->second.structure->outputs == outputs) {
-        return found->second.structure;
-      }
-    }
-    auto made = std::make_shared<const Structure>(
-        MakeStructure(key, inputs, outputs));
-    std::lock_guard<std::mutex> lock(mutex_);
-    for (auto it = of_masks_.begin(); it != of_masks_.end();) {
-      // Nobody but this entry has the buffer: the mask is no more.
-      it = it->second.mask.RefCountIsOne() ? of_masks_.erase(it) : ++it;
-    }
-    of_masks_[key] = Entry{mask, made};
-    return made;
-  }
-
-  std::shared_ptr<const Structure> OfOnes(int64_t inputs, int64_t outputs) {
-    std::lock_guard<std::mutex> lock(mutex_);
-    auto& found = of_ones_[inputs << 32 | outputs];
-    if (!found) {
-      found = std::make_shared<const Structure>(
-          MakeStructure(nullptr, inputs, outputs));
-    }
-    return found;
-  }
-
-  std::mutex mutex_;
-  std::unordered_map<const float*, Entry> of_masks_;
-  std::unordered_map<int64_t, std::shared_ptr<const Structure>> of_ones_;
-};
-
-// The structure of a variable's mask. Of a convolution's kernel all dimensions
-// but the last count as inputs: entry by entry it is a matrix like any other.
-tensorflow::Status StructureOf(const Tensor& mask, const Tensor& variable,
-                               std::shared_ptr<const Structure>* structure) {
-  if (variable.dims() == 0 || mask.shape() != variable.shape()) {
-    return InvalidArgument("Expected a mask of shape ",
-                           variable.shape().DebugString(), ". Received: ",
-                           mask.shape().DebugString());
-  }
-  const int64_t outputs = variable.dim_size(variable.dims() - 1);
-  const int64_t inputs =
-      variable.NumElements() / std::max<int64_t>(outputs, 1);
-  *structure = Structures::Of(mask, inputs, outputs);
-  return tensorflow::OkStatus();
-}
-
-// The active weights of a kernel, by input and by output.
-struct Packed {
-  std::shared_ptr<const Structure> structure;
-  Tensor by_input;
-  Tensor by_output;
-};
-
-tensorflow::Status Allocate(OpKernelContext* ctx,
-                            std::shared_ptr<const Structure> structure,
-                            Packed* packed) {
-  const TensorShape shape({structure->nonzero()});
-  packed->structure = std::move(structure);
-  TF_RETURN_IF_ERROR(ctx->allocate_temp(tensorflow::DT_FLOAT, shape,
-                                        &packed->by_input));
-  return ctx->allocate_temp(tensorflow::DT_FLOAT, shape, &packed->by_output);
-}
-
-void FillByOutput(Packed* packed) {
-  const std::vector<int32_t>& place = packed->structure->place;
-  const float* from = Data(packed->by_input);
-  float* to = Data(&packed->by_output);
-  for (size_t k = 0; k < place.size(); ++k) to[place[k]] = from[k];
-}
-
-void PackFrom(const float* dense, const Structure& s, float* by_input) {
-  for (int64_t i = 0; i < s.inputs; ++i) {
-    const float* row = dense + i * s.outputs;
-    for (int64_t k = s.input_begin[i]; k < s.input_begin[i + 1]; ++k) {
-      by_input[k] = row[s.output[k]];
-    }
-  }
-}
-
-// Packed weights of kernels, and moments of Adam, that only our own operations
-// write to in place. They are known by their buffer, as masks are. Who is about
-// to write to it calls Forget first, or would be given a copy.
-class PackedKernels {
- public:
-  static PackedKernels& All() {
-    static PackedKernels* all = new PackedKernels;
-    return *all;
-  }
-
-  // Whether there are packed weights of this kernel at this structure.
-  bool Find(const Tensor& kernel, const Structure* structure, Packed* packed) {
-    std::lock_guard<std::mutex> lock(mutex_);
-    const auto found = entries_.find(Data(kernel));
-    if (found == entries_.end() ||
-        found->second.packed.structure.get() != structure) {
-      return false;
-    }
-    *packed = found->second.packed;
-    return true;
-  }
-
-  void Keep(const Tensor& kernel, Packed packed) {
-    std::lock_guard<std::mutex> lock(mutex_);
-    for (auto it = entries_.begin(); it != entries_.end();) {
-      it = it->second.kernel.RefCountIsOne() ? entries_.erase(it) : ++it;
-    }
-    entries_[Data(kernel)] = Entry{kernel, std::move(packed)};
-  }
-
-  void Forget(const Tensor& kernel) {
-    std::lock_guard<std::mutex> lock(mutex_);
-    entries_.erase(Data(kernel));
-  }
-
- private:
-  struct Entry {
-    Tensor kernel;
-    Packed packed;
-  };
-
-  std::mutex mutex_;
-  std::unordered_map<const float*, Entry> entries_;
-};
-
-// Calls `work(begin, end)` on parts of 0 to `total`, on a second thread too if
-// there is one to spare. This thread takes whatever part nobody has taken, so
-// it never waits for a thread that is not at work already.
-void InParts(OpKernelContext* ctx, int64_t total, int64_t parts,
-             const std::function<void(int64_t, int64_t)>& work) {
-  struct Shared {
-    std::atomic<int64_t> next{0}, done{0};
-  };
-  if (parts < 2 || total < 2) return work(0, total);
-  const auto shared = std::make_shared<Shared>();
-  const auto take = [shared, total, parts](const auto& work) {
-    for (;;) {
-      const int64_t part = shared->next++;
-      if (part >= parts) return;
-      work(part * total / parts, (part + 1) * total / parts);
-      ++shared->done;
-    }
-  };
-  // By reference: whoever comes after all parts are taken does not call it.
-  (*ctx->runner())([take, &work] { take(work); });
-  take(work);
-  while (shared->done < parts) std::this_thread::yield();
-}
-
-// Parts of so much work that a second thread is worth waking.
-int64_t NumParts(int64_t multiplications) {
-  return multiplications < (1 << 20) ? 1 : 4;
-}
-
-Activation ActivationNamed(const std::string& name, bool* known) {
-  const std::pair<const char*, Activation> all[] = {
-      {"linear", Activation::kLinear},   {"relu", Activation::kRelu},
-      {"tanh", Activation::kTanh},       {"sigmoid", Activation::kSigmoid},
-      {"elu", Activation::kElu},
-  };
-  for (const auto& each : all) {
-    if (name == each.first) return each.second;
-  }
-  *known = false;
-  return Activation::kLinear;
-}
 
 // What the operations on a stack have in common.
 class RunKernel : public OpKernel {
@@ -275,49 +65,6 @@ class RunKernel : public OpKernel {
   std::vector<int64_t> sizes_;
   std::vector<Activation> activations_;
 };
-
-int64_t PaddedBatch(int64_t batch) {
-  return NumBlocks(batch) * BlockWidth(batch);
-}
-
-Connections ToOutputs(const Structure& s, const float* weight) {
-  return {s.outputs, s.inputs, s.output_begin.data(), s.input.data(), weight};
-}
-
-Connections ToInputs(const Structure& s, const float* weight) {
-  return {s.inputs, s.outputs, s.input_begin.data(), s.output.data(), weight};
-}
-
-// A part of a layer's work: some examples of the batch, or some of its units.
-struct Part {
-  int64_t example, examples;  // the first, and how many
-  int64_t unit, units;
-};
-
-// Calls `work(part)` on parts of one pass through a layer.
-void OverLayer(OpKernelContext* ctx, int64_t batch, int64_t units,
-               int64_t connections, const std::function<void(Part)>& work) {
-  const int64_t width = BlockWidth(batch), blocks = NumBlocks(batch);
-  const int64_t parts = NumParts(connections * blocks * width);
-  if (parts < 2 || blocks < 1) return work({0, batch, 0, units});
-  if (blocks == 1) {
-    return InParts(ctx, units, 2, [&](int64_t begin, int64_t end) {
-      work({0, batch, begin, end - begin});
-    });
-  }
-  // Whole blocks of full width, so that a part is a batch of its own.
-  InParts(ctx, blocks, std::min(blocks, parts),
-          [&](int64_t begin, int64_t end) {
-            work({begin * width, (end - begin) * width, 0, units});
-          });
-}
-
-// The connections of some units.
-Connections Of(Connections all, int64_t unit, int64_t units) {
-  all.begin += unit;
-  all.units = static_cast<int32_t>(units);
-  return all;
-}
 
 class RunOp : public RunKernel {
  public:
@@ -367,14 +114,8 @@ class RunOp : public RunKernel {
       } else {
         OP_REQUIRES_OK(ctx, ctx->allocate_output("last", shape, &next));
       }
-      const Connections all = ToOutputs(*s, Data(weight.by_output));
-      OverLayer(ctx, batch, s->outputs, s->nonzero(), [&](Part p) {
-        kernels.forward(Of(all, p.unit, p.units), Data(biases[l]) + p.unit,
-                        activation(l), p.examples,
-                        Data(*state) + p.example * s->inputs,
-                        Data(next) + p.example * s->outputs +
-                            p.unit * BlockWidth(batch));
-      });
+      ForwardLayer(ctx, *s, Data(weight.by_output), Data(biases[l]),
+                   activation(l), batch, Data(*state), Data(next));
       state = next;
     }
     Tensor* output;
@@ -417,14 +158,8 @@ class DeltasOp : public RunKernel {
       const auto s = structure(masks[l], l);
       OP_REQUIRES_OK(ctx,
                      deltas.allocate(l - 1, {padded * sizes()[l]}, &below));
-      const Connections all = ToInputs(*s, Data(packed[l]));
-      OverLayer(ctx, batch, s->inputs, s->nonzero(), [&](Part p) {
-        const int64_t at =
-            p.example * s->inputs + p.unit * BlockWidth(batch);
-        kernels.backward(Of(all, p.unit, p.units), activation(l - 1),
-                         p.examples, Data(*delta) + p.example * s->outputs,
-                         Data(states[l]) + at, Data(below) + at);
-      });
+      BackwardLayer(ctx, *s, Data(packed[l]), activation(l - 1), batch,
+                    Data(*delta), Data(states[l]), 0, s->inputs, Data(below));
       delta = below;
     }
   }
@@ -445,14 +180,8 @@ class InputGradientOp : public RunKernel {
         ctx, ctx->allocate_temp(tensorflow::DT_FLOAT,
                                 {PaddedBatch(batch) * s->inputs}, &blocks));
     OP_REQUIRES_OK(ctx, ctx->allocate_output(0, {batch, s->inputs}, &gradient));
-    const Connections all = ToInputs(*s, Data(ctx->input(1)));
-    OverLayer(ctx, batch, s->inputs, s->nonzero(), [&](Part p) {
-      kernels.backward(Of(all, p.unit, p.units), Activation::kLinear,
-                       p.examples, Data(delta) + p.example * s->outputs,
-                       nullptr,
-                       Data(&blocks) + p.example * s->inputs +
-                           p.unit * BlockWidth(batch));
-    });
+    BackwardLayer(ctx, *s, Data(ctx->input(1)), Activation::kLinear, batch,
+                  Data(delta), nullptr, 0, s->inputs, Data(&blocks));
     kernels.from_blocks(Data(&blocks), batch, s->inputs, Data(gradient));
   }
 };
@@ -477,13 +206,8 @@ class WeightGradientsOp : public RunKernel {
       Tensor *weights, *biases;
       OP_REQUIRES_OK(ctx, of_weights.allocate(l, {s->nonzero()}, &weights));
       OP_REQUIRES_OK(ctx, of_biases.allocate(l, {s->outputs}, &biases));
-      InParts(ctx, s->inputs, NumParts(s->nonzero() * padded),
-              [&](int64_t first, int64_t last) {
-                kernels.weight_gradient(
-                    s->input_begin.data(), s->output.data(), padded, s->inputs,
-                    s->outputs, first, last, Data(states[l]), Data(deltas[l]),
-                    Data(weights));
-              });
+      WeightGradient(ctx, *s, padded, Data(states[l]), Data(deltas[l]),
+                     Data(weights));
       kernels.bias_gradient(padded, s->outputs, Data(deltas[l]), Data(biases));
     }
   }
@@ -544,67 +268,6 @@ class SumOfSquaresOp : public OpKernel {
   }
 };
 
-// The entries of a tensor, which becomes a copy if somebody else has it too.
-tensorflow::Status ForWriting(OpKernelContext* ctx, Tensor* tensor,
-                              float** data) {
-  if (!tensor->RefCountIsOne()) {
-    Tensor copy;
-    TF_RETURN_IF_ERROR(
-        ctx->allocate_temp(tensor->dtype(), tensor->shape(), &copy));
-    std::memcpy(Data(&copy), Data(*tensor), tensor->TotalBytes());
-    *tensor = copy;
-  }
-  *data = Data(tensor);
-  return tensorflow::OkStatus();
-}
-
-// Locked variables of an operation, each with a buffer that it may write to.
-class Variables {
- public:
-  // Opens the variables whose handles are the inputs from `first` on.
-  tensorflow::Status Open(OpKernelContext* ctx, int first, int count) {
-    for (int i = first; i < first + count; ++i) {
-      tensorflow::core::RefCountPtr<tensorflow::Var> variable;
-      TF_RETURN_IF_ERROR(tensorflow::LookupResource(
-          ctx, tensorflow::HandleFromInput(ctx, i), &variable));
-      locks_.emplace_back(*variable->mu());
-      opened_.push_back(std::move(variable));
-    }
-    return tensorflow::OkStatus();
-  }
-
-  const Tensor& operator[](size_t i) const { return *opened_[i]->tensor(); }
-
-  // What a variable holds, for writing: a copy if somebody else reads it.
-  tensorflow::Status Write(OpKernelContext* ctx, size_t i, float** data) {
-    return ForWriting(ctx, opened_[i]->tensor(), data);
-  }
-
-  // Keeps what a variable holds packed. Not after single entries have been
-  // assigned: from then on TensorFlow writes to the buffer as it is.
-  void KeepPacked(size_t i, Packed packed) {
-    if (opened_[i]->copy_on_read_mode.load()) return;
-    PackedKernels::All().Keep(*opened_[i]->tensor(), std::move(packed));
-  }
-
- private:
-  std::vector<tensorflow::core::RefCountPtr<tensorflow::Var>> opened_;
-  std::vector<tensorflow::mutex_lock> locks_;
-};
-
-// The active entries of a tensor that is about to be written to: those at hand,
-// at hand no more, or else packed now.
-tensorflow::Status TakePacked(OpKernelContext* ctx, const Tensor& dense,
-                              const std::shared_ptr<const Structure>& structure,
-                              Packed* packed) {
-  const bool found = PackedKernels::All().Find(dense, structure.get(), packed);
-  PackedKernels::All().Forget(dense);
-  if (found) return tensorflow::OkStatus();
-  TF_RETURN_IF_ERROR(Allocate(ctx, structure, packed));
-  PackFrom(Data(dense), *structure, Data(&packed->by_input));
-  return tensorflow::OkStatus();
-}
-
 // One Adam step of several variables. Where there is a mask, the gradient is
 // packed and only the active entries count: the others are 0. They are read from
 // where they lie packed, since a load from all over memory has to be waited for,
@@ -628,14 +291,9 @@ class AdamOp : public OpKernel {
     };
     const Tensor* train_step;
     OP_REQUIRES_OK(ctx, ctx->input("train_step", &train_step));
-    const float t = train_step->scalar<int64_t>()() + 1;
-    AdamStep step;
-    step.beta_1 = scalar("beta_1");
-    step.beta_2 = scalar("beta_2");
-    step.epsilon = scalar("epsilon");
-    step.rate = scalar("learning_rate") *
-                std::sqrt(1.0f - std::pow(step.beta_2, t)) /
-                (1.0f - std::pow(step.beta_1, t));
+    const AdamStep step = AdamStepOf(
+        scalar("learning_rate"), scalar("beta_1"), scalar("beta_2"),
+        scalar("epsilon"), train_step->scalar<int64_t>()());
 
     for (int i = 0; i < count; ++i) {
       const int of_m = count + i, of_v = 2 * count + i;
@@ -672,25 +330,17 @@ class AdamOp : public OpKernel {
       // Its moments and itself would leave no room in a cache for others.
       const bool is_big = value.TotalBytes() >= (8 << 20);
       const int64_t words = s->active.size() / s->inputs;
-      // Parts so small that the cache has them still when they are written.
-      InParts(ctx, s->inputs, s->nonzero() / (1 << 13),
-              [&](int64_t first, int64_t last) {
-                const int64_t begin = s->input_begin[first];
-                const int64_t size = s->input_begin[last] - begin;
-                BestKernels().adam(step, decay, size, gradient + begin,
-                                   entry + begin, entry_m + begin,
-                                   entry_v + begin);
-                for (const auto& [from, kernel] :
-                     {std::pair(entry, to), {entry_m, to_m}, {entry_v, to_v}}) {
-                  BestKernels().unpack(
-                      last - first, s->outputs, s->input_begin.data() + first,
-                      s->output.data(), s->active.data() + first * words, from,
-                      is_big, kernel + first * s->outputs);
-                }
-                for (int64_t k = begin; k < begin + size; ++k) {
-                  by_output[s->place[k]] = entry[k];
-                }
-              });
+      const auto unpack = [&](int64_t first, int64_t last) {
+        for (const auto& [from, kernel] :
+             {std::pair(entry, to), {entry_m, to_m}, {entry_v, to_v}}) {
+          BestKernels().unpack(
+              last - first, s->outputs, s->input_begin.data() + first,
+              s->output.data(), s->active.data() + first * words, from, is_big,
+              kernel + first * s->outputs);
+        }
+      };
+      AdamPacked(ctx, step, decay, *s, gradient, entry, by_output, entry_m,
+                 entry_v, unpack);
       variables.KeepPacked(i, std::move(packed));
       variables.KeepPacked(of_m, std::move(m));
       variables.KeepPacked(of_v, std::move(v));
@@ -776,7 +426,7 @@ class SoftUpdateOp : public OpKernel {
   float keep_, take_;
 };
 
-tensorflow::Status RunShape(InferenceContext* c) {
+Status RunShape(InferenceContext* c) {
   std::vector<int64_t> sizes;
   TF_RETURN_IF_ERROR(c->GetAttr("sizes", &sizes));
   ShapeHandle input;
@@ -785,17 +435,17 @@ tensorflow::Status RunShape(InferenceContext* c) {
     c->set_output(i, c->UnknownShapeOfRank(1));
   }
   c->set_output(0, c->Matrix(c->Dim(input, 0), sizes.back()));
-  return tensorflow::OkStatus();
+  return OkStatus();
 }
 
-tensorflow::Status InputGradientShape(InferenceContext* c) {
+Status InputGradientShape(InferenceContext* c) {
   std::vector<int64_t> sizes;
   TF_RETURN_IF_ERROR(c->GetAttr("sizes", &sizes));
   c->set_output(0, c->Matrix(c->Dim(c->input(3), 0), sizes[0]));
-  return tensorflow::OkStatus();
+  return OkStatus();
 }
 
-tensorflow::Status WeightGradientsShape(InferenceContext* c) {
+Status WeightGradientsShape(InferenceContext* c) {
   std::vector<int64_t> sizes;
   TF_RETURN_IF_ERROR(c->GetAttr("sizes", &sizes));
   const int layers = static_cast<int>(sizes.size()) - 1;
@@ -803,21 +453,21 @@ tensorflow::Status WeightGradientsShape(InferenceContext* c) {
     c->set_output(l, c->UnknownShapeOfRank(1));
     c->set_output(layers + l, c->Vector(sizes[l + 1]));
   }
-  return tensorflow::OkStatus();
+  return OkStatus();
 }
 
-tensorflow::Status DenseGradientShape(InferenceContext* c) {
+Status DenseGradientShape(InferenceContext* c) {
   std::vector<int64_t> sizes;
   TF_RETURN_IF_ERROR(c->GetAttr("sizes", &sizes));
   c->set_output(0, c->Matrix(sizes[0], sizes[1]));
-  return tensorflow::OkStatus();
+  return OkStatus();
 }
 
-tensorflow::Status BlocksShape(InferenceContext* c) {
+Status BlocksShape(InferenceContext* c) {
   for (int i = 0; i < c->num_outputs(); ++i) {
     c->set_output(i, c->UnknownShapeOfRank(1));
   }
-  return tensorflow::OkStatus();
+  return OkStatus();
 }
 
 REGISTER_OP("TfSparseRlStack")

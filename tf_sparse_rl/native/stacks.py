@@ -130,6 +130,11 @@ def _is_native(stack, inputs):
   return backend.is_native(inputs.shape[0], sizes_of(stack), sparsities)
 
 
+def activation_of(layer):
+  """The kernels' name of a Layer's activation, or None if they have none."""
+  return _ACTIVATIONS.get(layer.dense.activation)
+
+
 def _is_fused(layer):
   """Whether the kernels have the layer's activation."""
   return layer.dense.activation in _ACTIVATIONS

@@ -42,13 +42,18 @@ class Head(tf.keras.layers.Layer, abc.ABC):
 
 
 class _Bounded(Head):
-  """Base class of Gaussians between the bounds of continuous actions."""
+  """Base class of Gaussians between the bounds of continuous actions.
+
+  Attributes:
+    middle: of the bounds, `[action_size]`.
+    scale: half their distance, `[action_size]`.
+  """
 
   def __init__(self, env_spec, name):
     super().__init__(name=name)
     self.noise_size = env_spec.action_size
     low, high = np.array([env_spec.action_low, env_spec.action_high], 'float32')
-    self._middle, self._scale = (high + low) / 2, (high - low) / 2
+    self.middle, self.scale = (high + low) / 2, (high - low) / 2
     self.action_spec = tensor_spec.BoundedTensorSpec(
       [self.noise_size], tf.float32, low, high, 'action'
     )
@@ -57,7 +62,7 @@ class _Bounded(Head):
     return rng.standard_normal((num_envs, self.noise_size), 'float32')
 
   def _bound(self, squashed):
-    return self._middle + self._scale * squashed
+    return self.middle + self.scale * squashed
 
 
 class TanhGaussian(_Bounded):
@@ -94,7 +99,7 @@ class TanhGaussian(_Bounded):
     before = mean + tf.exp(log_std) * noise
     # log(1 - tanh(x)^2) without cancellation.
     log_slope = 2 * (math.log(2) - before - tf.nn.softplus(-2 * before))
-    constants = np.log(self._scale) + 0.5 * math.log(2 * math.pi)
+    constants = np.log(self.scale) + 0.5 * math.log(2 * math.pi)
     log_pi = -tf.reduce_sum(
       0.5 * noise**2 + log_std + log_slope + constants, axis=-1
     )

@@ -60,6 +60,11 @@ class Learner:
     """(train step, value) of the first loss above 1e15, or None."""
     return self._train_step.first_huge_loss
 
+  @property
+  def is_fused(self):
+    """Whether train steps without updates of masks are one operation."""
+    return self._train_step.is_fused
+
   def masks_changed(self):
     """Whether masks may have changed since this was last asked."""
     changed, self._train_step.masks_changed = self._train_step.masks_changed, 0
@@ -96,7 +101,8 @@ class ReplayLearner(Learner):
 
     rows = tf.nest.map_structure(lambda spec: _many(batch_size, spec), row)
     specs = rows, self._observations, self._noise
-    self._train_step = _TrainStep(agent, train_and_act, specs, jit)
+    fused = None if jit else agent.fused_step(batch_size)
+    self._train_step = _TrainStep(agent, train_and_act, specs, jit, fused)
 
   def draw(self, buffer, rng):
     """A batch as the next train step gets one, by a NumPy generator."""
@@ -224,20 +230,29 @@ def _on_replicas(agent):
 
 
 class _TrainStep:
-  """A compiled train step, traced with and without updates of masks."""
+  """A compiled train step, traced with and without updates of masks.
 
-  def __init__(self, agent, function, specs, jit):
+  Where there is a fused train step, the second is that.
+  """
+
+  def __init__(self, agent, function, specs, jit, fused=None):
     """Compiles `function(masks_may_change)`, which returns scalars last."""
-    self._agent = agent
+    self._agent, self._fused = agent, fused
     optimizers = [o for o in agent.optimizers.values() if o.updates_masks]
     self._due_train_steps = _DueTrainSteps(optimizers)
     self._compiled = {
       may: _compile(function(may), *specs, jit=jit)
-      for may in ((True, False) if optimizers else (False,))
+      for may in (True, False)
+      if (optimizers if may else fused is None)
     }
     self._count = None  # Known once it trains: until then it may change.
     self.first_huge_loss = None  # (train step, loss), see `divergence`
     self.masks_changed = 0  # Train steps that may have changed masks.
+
+  @property
+  def is_fused(self):
+    """Whether there is a fused train step."""
+    return self._fused is not None
 
   @property
   def count(self):
@@ -249,9 +264,11 @@ class _TrainStep:
   def __call__(self, *inputs):
     """One train step; FloatingPointError if the loss is not finite."""
     may_change = self.count in self._due_train_steps
-    train = self._compiled[may_change]
     try:
-      result = train(*map(_tensors, inputs))
+      if self._fused is None or may_change:
+        result = self._compiled[may_change](*map(_tensors, inputs))
+      else:
+        result = self._fused(*inputs)
     except tf.errors.InvalidArgumentError as error:
       # The agent's own check; weights may have changed. XLA leaves it out.
       found = re.search(r'(\w+ l|L)oss is inf or nan', error.message)

@@ -83,7 +83,7 @@ class Training:
       self.message(changed)
     self.buffer = replay.make(config, self.envs[0].spec)
     self.learner = learner.make(config, self.agent, self.buffer)
-    self.machine = machine.describe(self.agent)
+    self.machine = machine.describe(self.agent, self.learner.is_fused)
     run_dir.note_machine(self.machine)
     if self.machine['backends']:
       self.message(machine.sentence(self.machine))

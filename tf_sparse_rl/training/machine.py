@@ -81,11 +81,12 @@ def _gpus(num_gpus):
   return found[:num_gpus]
 
 
-def describe(agent):
+def describe(agent, is_fused=False):
   """The CPU, and how the networks of an agent are computed on it.
 
   Args:
     agent: a `base.Agent` whose train step has been traced.
+    is_fused: `Learner.is_fused`.
 
   Returns:
     dict of JSON types: `cpu`; `instruction_set` of the native kernels, if they
@@ -93,7 +94,7 @@ def describe(agent):
     all was measured masked_ms and native_ms}}` of those with sparse layers.
   """
   backends = {
-    name: _backend(layers)
+    name: _backend(layers, is_fused)
     for name, network in agent.networks.items()
     if (layers := sparsity.sparse_layers(network))
   }
@@ -107,14 +108,15 @@ def kernels():
   return {'cpu': library.cpu(), 'instruction_set': library.instruction_set()}
 
 
-def _backend(layers):
+def _backend(layers, is_fused):
   """How the sparse layers of a network are computed; see `describe`."""
   choices = [
     backend.choice(stacks.sizes_of(stack), [layer.sparsity for layer in stack])
     for stack in stacks.divide([layer.operand for layer in layers])
     if stacks.fits(stack[0])
   ]
-  names = {'native' if choice.is_native else 'masked' for choice in choices}
+  native = 'fused' if is_fused else 'native'
+  names = {native if choice.is_native else 'masked' for choice in choices}
   found = {'backend': ' and '.join(sorted(names)) or 'masked'}
   if choices and all(choice.masked_ms is not None for choice in choices):
     found['masked_ms'] = round(sum(choice.masked_ms for choice in choices), 4)

@@ -1,0 +1,382 @@
+"""Fused train steps against the agents' `_train` on the masked path."""
+
+import functools
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tf_sparse_rl import envs, flags, sparsity
+from tf_sparse_rl.agents import registry
+from tf_sparse_rl.native import backend, library
+from tf_sparse_rl.training import learner
+
+_SPECS = {
+  'dqn': envs.EnvSpec('CartPole-v1', 5, 3, 500),
+  'sac': envs.EnvSpec(
+    'HalfCheetah-v5', 5, None, 1000, (-1.0, -2.0), (1.0, 0.5)
+  ),
+}
+_ENVS = 2
+
+
+@pytest.fixture(autouse=True)
+def native_kernels():
+  if library.load() is None:
+    pytest.skip(library.problem())
+
+
+class _Run:
+  """An agent that is trained on random batches, the same for each backend."""
+
+  def __init__(self, backend_name, agent, batch_size=24, **changes):
+    tf.keras.utils.set_random_seed(0)
+    self.backend_name = backend_name
+    backend.set_backend(backend_name)
+    values = {
+      'agent': agent,
+      'method': 'rigl',
+      'num_env_steps': 400,
+      'initial_collect_env_steps': 100,
+      'hidden_units': (24, 16),
+      'batch_size': batch_size,
+      'mask_update_period': 5,
+      'mask_update_end_train_step': 900,
+      'prune_begin_train_step': 2,
+      'prune_end_train_step': 20,
+      'sparsity': 0.8,
+      'weight_decay': 1e-3,
+    }
+    self.spec = _SPECS[agent]
+    self.agent = registry.build(
+      flags.make_config({**values, **changes}), self.spec
+    )
+    self.rng = np.random.default_rng(0)
+    self.batch_size = batch_size
+    self.row_size = 2 * self.spec.observation_size + self.spec.action_size + 2
+    self.outcomes = []  # (actions, scalars) of each train step
+
+  @functools.cached_property
+  def learn(self):
+    backend.set_backend(self.backend_name)
+    return learner.ReplayLearner(
+      self.agent,
+      self.batch_size,
+      tf.TensorSpec([self.row_size]),
+      tf.TensorSpec([self.spec.observation_size]),
+    )
+
+  def train(self, num_train_steps=1):
+    size = self.spec.observation_size
+    assert self.learn.is_fused == (self.backend_name == 'fused')
+    for _ in range(num_train_steps):
+      rows = self.rng.normal(size=(self.batch_size, self.row_size))
+      if self.spec.num_actions:
+        rows[:, size] = self.rng.integers(
+          self.spec.num_actions, size=self.batch_size
+        )
+      discounts = self.rng.random(self.batch_size) < 0.8
+      rows[:, size + self.spec.action_size + 1] = discounts
+      observations = self.rng.normal(size=(_ENVS, size))
+      noise = self.agent.noise(self.rng, _ENVS)
+      actions, scalars = self.learn.train_on(
+        np.float32(rows), np.float32(observations), noise
+      )
+      self.outcomes.append((actions, {t: float(s) for t, s in scalars.items()}))
+    return self
+
+  @property
+  def variables(self):
+    """All of the agent, slots and counters too."""
+    variables = list(self.agent.tf_agent.variables)
+    for optimizer in self.agent.optimizers.values():
+      variables += optimizer.variables
+    return list({id(v): v for v in variables}.values())
+
+  def values(self):
+    return [v.numpy() for v in self.variables]
+
+
+def _assert_close(ours, theirs, rtol=1e-4, atol=1e-6):
+  for (actions, scalars), (others, other_scalars) in zip(
+    ours.outcomes, theirs.outcomes, strict=True
+  ):
+    np.testing.assert_allclose(actions, others, rtol=1e-3, atol=10 * atol)
+    assert scalars == pytest.approx(other_scalars, rel=1e-3, abs=10 * atol)
+  for variable, a, b in zip(
+    ours.variables, ours.values(), theirs.values(), strict=True
+  ):
+    np.testing.assert_allclose(
+      a, b, rtol=rtol, atol=atol, err_msg=variable.name
+    )
+
+
+_CASES = {
+  'sac_rigl': ('sac', {'reward_scale': 3.0, 'gamma': 0.9}),
+  'sac_prune': (
+    'sac',
+    {'method': 'prune', 'batch_size': 70, 'weight_decay': 0.0},
+  ),
+  'sac_late_targets': (
+    'sac',
+    {'method': 'set', 'target_update_period': 3, 'target_update_tau': 0.3},
+  ),
+  'dqn_double': ('dqn', {'double_dqn': True, 'td_loss': 'huber'}),
+  'dqn_soft': (
+    'dqn',
+    {'target_update_tau': 0.2, 'target_update_period': 2, 'batch_size': 7},
+  ),
+  'dqn_epsilon': (
+    'dqn',
+    {
+      'method': 'prune',
+      'td_loss': 'huber',
+      'epsilon_decay_env_steps': 20,
+      'epsilon': 0.3,
+      'reward_scale': 5.0,
+    },
+  ),
+}
+
+
+@pytest.mark.parametrize('case', _CASES)
+def test_one_step_and_twelve_are_those_of_the_agent(case):
+  agent, changes = _CASES[case]
+  ours, theirs = (_Run(b, agent, **changes) for b in ('fused', 'masked'))
+  for num_train_steps in (2, 10):  # The first of all moves masks.
+    _assert_close(ours.train(num_train_steps), theirs.train(num_train_steps))
+  for network in ours.agent.networks.values():
+    for layer in sparsity.sparse_layers(network):
+      if layer.target_sparsity:
+        assert not layer.kernel.numpy()[layer.mask.numpy() == 0].any()
+
+
+@pytest.mark.parametrize('agent', _SPECS)
+def test_a_thousand_steps_are_those_of_the_agent(agent):
+  changes = {'mask_update_period': 100, 'mask_update_end_train_step': 500}
+  ours, theirs = (_Run(b, agent, **changes) for b in ('fused', 'masked'))
+  ours.train(1000), theirs.train(1000)
+  # Rounding of one step is carried on by all that follow.
+  _assert_close(ours, theirs, rtol=1e-2, atol=1e-3)
+
+
+def test_the_temperature_may_be_trained_by_itself_not_its_logarithm():
+  runs = [_Run(b, 'sac', method='static') for b in ('fused', 'masked')]
+  for run in runs:
+    run.agent.tf_agent._use_log_alpha_in_alpha_loss = False
+    run.train(5)
+  _assert_close(*runs)
+  assert runs[0].outcomes[-1][1]['Losses/alpha_loss'] != 0
+
+
+def _read_in_a_graph(variable):
+  return tf.function(lambda: tf.identity(variable), autograph=False)().numpy()
+
+
+def _read_from_a_checkpoint(variable, path):
+  saved = tf.train.Checkpoint(variable=variable).write(str(path / 'one'))
+  name = 'variable/.ATTRIBUTES/VARIABLE_VALUE'
+  return tf.train.load_checkpoint(saved).get_tensor(name)
+
+
+@pytest.mark.parametrize('agent', _SPECS)
+def test_every_variable_can_be_read_at_any_moment(agent, tmp_path):
+  watched, alone, theirs = (
+    _Run(b, agent, target_update_period=2) for b in ('fused', 'fused', 'masked')
+  )
+  # From before the first train step, when all tensors are there.
+  variable = watched.agent.networks[next(iter(watched.agent.networks))]
+  early = functools.partial(_read_in_a_graph, variable.trainable_variables[0])
+  early()
+  ways = [
+    lambda v: v.numpy(),
+    lambda v: tf.convert_to_tensor(v).numpy(),
+    lambda v: (v * 1).numpy(),
+    _read_in_a_graph,
+    functools.partial(_read_from_a_checkpoint, path=tmp_path),
+  ]
+  rng, num_train_steps = np.random.default_rng(1), 16
+  for _ in range(num_train_steps):
+    for run in (watched, theirs):
+      run.train()
+    reference = theirs.values()
+    # Each once and again.
+    share = 2 * len(reference) // num_train_steps + 1
+    for i in rng.permutation(len(reference))[:share]:
+      value = ways[rng.integers(len(ways))](watched.variables[i])
+      np.testing.assert_allclose(
+        value,
+        reference[i],
+        rtol=1e-3,
+        atol=1e-5,
+        err_msg=watched.variables[i].name,
+      )
+  alone.train(num_train_steps)
+  for a, b in zip(watched.values(), alone.values(), strict=True):
+    np.testing.assert_array_equal(a, b)  # To look changes nothing.
+
+
+def _resting(run):
+  """Ids of variables that have no tensor now."""
+  return {
+    id(v)
+    for v in run.variables
+    if v.shape.rank and tf.raw_ops.VariableShape(input=v.handle)[0] == 0
+  }
+
+
+def test_what_rests_has_no_tensor_until_it_is_read():
+  run = _Run('fused', 'dqn').train(3)
+  kernels = run.agent.networks['q_network'].trainable_variables[::2]
+  adam = run.agent.optimizers['q_network'].inner_optimizer
+  moments = [adam.get_slot(kernel, name) for kernel in kernels for name in 'mv']
+  resting = _resting(run)
+  assert {id(v) for v in (*kernels, *moments)} <= resting
+  assert len(resting) == 4 * len(kernels)  # And the target's.
+  assert kernels[0].numpy().any()
+  assert _resting(run) == resting - {id(kernels[0])}
+  run.train()
+  assert _resting(run) == resting
+
+
+def test_what_does_not_ask_for_the_tensor_is_told_so():
+  run = _Run('fused', 'dqn').train(3)
+  kernel = run.agent.networks['q_network'].trainable_variables[0]
+  compiled = tf.function(lambda: tf.reduce_sum(kernel), jit_compile=True)
+  with pytest.raises(tf.errors.OpError):
+    compiled()
+  one = tf.ones([])
+  with pytest.raises(tf.errors.OpError):
+    tf.raw_ops.ResourceApplyGradientDescent(
+      var=kernel.handle, alpha=one, delta=tf.ones(kernel.shape)
+    )
+  assert kernel.numpy().any()
+  assert np.isfinite(compiled())
+
+
+def test_foreign_writes_count_at_the_next_step():
+  runs = [_Run(b, 'sac') for b in ('fused', 'masked')]
+  for run in runs:
+    run.train(3)
+    actor, critic, _ = run.agent.networks.values()
+    kernel, bias = actor.trainable_variables[:2]
+    kernel.assign(kernel * 0.5)
+    bias.assign(bias + 1.0)
+    critic.trainable_variables[0].assign_add(
+      tf.ones(critic.trainable_variables[0].shape)
+      * sparsity.sparse_layers(critic)[0].mask
+    )
+    target = run.agent.tf_agent._target_critic_network_1
+    target.set_weights([0.9 * w for w in target.get_weights()])
+    critic.trainable_variables[2].assign_sub(critic.trainable_variables[2])
+    optimizer = run.agent.optimizers['actor'].inner_optimizer
+    optimizer.get_slot(kernel, 'm').assign(tf.zeros(kernel.shape))
+    optimizer.learning_rate = 1e-2
+    run.train(3)
+  _assert_close(*runs)
+
+
+@pytest.mark.parametrize('agent', _SPECS)
+def test_what_a_checkpoint_holds_goes_on_bit_by_bit(agent, tmp_path):
+  whole, first, second = (
+    _Run('fused', agent, target_update_period=3) for _ in range(3)
+  )
+  whole.train(16)
+  path = tf.train.Checkpoint(agent=first.train(9).agent.tf_agent).write(
+    str(tmp_path / 'agent')
+  )
+  assert second.learn.is_fused  # With slots, for what is read.
+  tf.train.Checkpoint(agent=second.agent.tf_agent).read(
+    path
+  ).assert_existing_objects_matched()
+  second.rng = first.rng
+  second.train(7)
+  for a, b in zip(whole.values(), second.values(), strict=True):
+    np.testing.assert_array_equal(a, b)
+  np.testing.assert_array_equal(whole.outcomes[-1][0], second.outcomes[-1][0])
+
+
+@pytest.mark.parametrize(
+  ('agent', 'name'),
+  [('sac', 'Critic loss'), ('dqn', 'Loss')],
+)
+def test_a_loss_that_is_not_finite_is_named(agent, name):
+  run = _Run('fused', agent, method='static').train(2)
+  before = run.values()
+  rows = np.full((run.batch_size, run.row_size), np.nan, np.float32)
+  if agent == 'dqn':
+    rows[:, run.spec.observation_size] = 0
+  observations = np.zeros((_ENVS, run.spec.observation_size), np.float32)
+  with pytest.raises(FloatingPointError, match=f'{name} is inf or nan'):
+    run.learn.train_on(rows, observations, run.agent.noise(run.rng, _ENVS))
+  for a, b in zip(run.values(), before, strict=True):
+    np.testing.assert_array_equal(a, b)
+
+
+def test_shapes_that_do_not_fit_are_told():
+  run = _Run('fused', 'dqn', method='static').train()
+  step = run.agent.fused_step(run.batch_size)
+  rows = np.zeros((run.batch_size, run.row_size), np.float32)
+  observations = np.zeros((1, run.spec.observation_size), np.float32)
+  noise = np.zeros((1, 2), np.float32)
+  for changed in (
+    (rows[:, 1:], observations, noise),
+    (rows, observations[:, 1:], noise),
+    (rows, observations, noise[:, 1:]),
+  ):
+    with pytest.raises(tf.errors.InvalidArgumentError, match='Expected rows'):
+      step(*changed)
+  rows[3, run.spec.observation_size] = 3
+  with pytest.raises(tf.errors.InvalidArgumentError, match='Received: 3'):
+    step(rows, observations, noise)
+
+
+def _changed(run, name):
+  """Makes an agent that no fused step can train."""
+  agent = run.agent.tf_agent
+  if name == 'loss':
+    agent._td_errors_loss_fn = tf.keras.losses.mean_squared_error
+  elif name == 'optimizer':
+    agent._alpha_optimizer = tf.keras.optimizers.Adam(1e-3)
+  elif name == 'schedule':
+    schedule = tf.keras.optimizers.schedules.InverseTimeDecay(1e-3, 10, 1.0)
+    agent._alpha_optimizer = tf.keras.optimizers.legacy.Adam(schedule)
+  elif name == 'activation':
+    run.agent.policy_layers[0].layer.activation = tf.nn.softsign
+  elif name == 'regularizer':
+    regularizer = tf.keras.regularizers.L1(1e-3)
+    run.agent.policy_layers[0].layer.kernel_regularizer = regularizer
+  elif name == 'subclass':
+    agent.__class__ = type('Other', (type(agent),), {})
+  else:
+    backend.set_backend(name)
+
+
+@pytest.mark.parametrize(
+  'name',
+  [
+    *('loss', 'optimizer', 'schedule', 'activation', 'regularizer'),
+    *('subclass', 'native', 'masked'),
+  ],
+)
+def test_what_does_not_fit_is_trained_by_tensorflow(name):
+  run = _Run('fused', 'sac')
+  assert run.agent.fused_step(run.batch_size) is not None
+  _changed(run, name)
+  assert run.agent.fused_step(run.batch_size) is None
+
+
+def test_auto_fuses_where_native_kernels_are_faster(monkeypatch):
+  for milliseconds, is_fused in (([2.0, 1.0], True), ([1.0, 2.0], False)):
+    monkeypatch.setattr(backend, '_measured', lambda *_: milliseconds)  # noqa: B023
+    run = _Run('auto', 'dqn')
+    assert (run.agent.fused_step(run.batch_size) is not None) == is_fused
+
+
+def test_several_replicas_are_not_fused(two_replicas):
+  with two_replicas.scope():
+    assert _Run('fused', 'sac').agent.fused_step(24) is None
+
+
+def test_dense_networks_are_not_fused():
+  assert _Run('fused', 'dqn', method='dense').agent.fused_step(24) is None

@@ -1,0 +1,259 @@
+// A whole network at work in a fused train step: its passes, Adam and soft
+// updates, on active entries that stay packed from step to step.
+
+#ifndef TF_SPARSE_RL_NATIVE_NETWORK_H_
+#define TF_SPARSE_RL_NATIVE_NETWORK_H_
+
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "kernels.h"
+#include "packed.h"
+#include "passes.h"
+#include "structure.h"
+
+namespace tf_sparse_rl {
+
+// The variables of a Dense layer.
+struct Layer {
+  int64_t inputs, outputs;
+  Activation activation;
+  float l2;  // factor of the kernel's regularizer
+  VarPtr kernel, bias;
+  VarPtr mask;  // null for ones
+  VarPtr kernel_m, kernel_v, bias_m, bias_v;  // null if it is not trained
+};
+
+// The layers of a network, for train steps to come.
+class Network : public tensorflow::ResourceBase {
+ public:
+  explicit Network(std::vector<Layer> layers) : layers(std::move(layers)) {}
+
+  std::string DebugString() const override { return "tf_sparse_rl network"; }
+
+  const std::vector<Layer> layers;
+};
+
+// A buffer that lives from step to step.
+inline float* Sized(Tensor* buffer, int64_t size) {
+  if (buffer->NumElements() != size) {
+    *buffer = Tensor(tensorflow::DT_FLOAT, {size});
+    std::memset(Data(buffer), 0, buffer->TotalBytes());
+  }
+  return Data(buffer);
+}
+
+// What goes into each layer of a network, and comes out of the last, in blocks.
+class States {
+ public:
+  // The units of layer l, counting the input as layer 0.
+  float* operator[](size_t l) { return Data(&blocks_[l]); }
+  const float* last() const { return Data(blocks_.back()); }
+
+  void Allocate(const Network& network, int64_t padded) {
+    blocks_.resize(network.layers.size() + 1);
+    for (size_t l = 0; l < network.layers.size(); ++l) {
+      Sized(&blocks_[l], padded * network.layers[l].inputs);
+    }
+    Sized(&blocks_.back(), padded * network.layers.back().outputs);
+  }
+
+ private:
+  std::vector<Tensor> blocks_;
+};
+
+// A network whose variables are locked, with its active entries at hand. They
+// rest again when it goes.
+class AtWork {
+ public:
+  ~AtWork() {
+    for (size_t l = 0; l < taken_.size(); ++l) PutBack(l);
+  }
+
+  // Takes the entries of all layers; `is_trained`: with the moments.
+  Status Take(OpKernelContext* ctx, const Network* network, bool is_trained) {
+    network_ = network;
+    taken_.reserve(network->layers.size());
+    for (size_t l = 0; l < network->layers.size(); ++l) {
+      const Layer& layer = network->layers[l];
+      taken_.emplace_back();
+      Taken& t = taken_.back();
+      TF_RETURN_IF_ERROR(FindStructure(layer, &t.s));
+      TF_RETURN_IF_ERROR(TakeOne(ctx, layer.kernel.get(), t.s, &t.weight));
+      TF_RETURN_IF_ERROR(
+          ForWriting(ctx, layer.bias->tensor(), &t.bias));
+      if (!is_trained) continue;
+      TF_RETURN_IF_ERROR(TakeOne(ctx, layer.kernel_m.get(), t.s, &t.m));
+      TF_RETURN_IF_ERROR(TakeOne(ctx, layer.kernel_v.get(), t.s, &t.v));
+      t.m.by_output = t.v.by_output = Tensor();  // Nobody asks for these.
+      TF_RETURN_IF_ERROR(
+          ForWriting(ctx, layer.bias_m->tensor(), &t.bias_m));
+      TF_RETURN_IF_ERROR(
+          ForWriting(ctx, layer.bias_v->tensor(), &t.bias_v));
+    }
+    return OkStatus();
+  }
+
+  const std::vector<Layer>& layers() const { return network_->layers; }
+
+  // From states[0] to the other states.
+  void Forward(OpKernelContext* ctx, int64_t batch, States* states) const {
+    for (size_t l = 0; l < taken_.size(); ++l) {
+      ForwardLayer(ctx, *taken_[l].s, Data(taken_[l].weight.by_output),
+                   taken_[l].bias, layers()[l].activation, batch, (*states)[l],
+                   (*states)[l + 1]);
+    }
+  }
+
+  // From the gradient of the output, in deltas' last, to the other deltas.
+  void Backward(OpKernelContext* ctx, int64_t batch, States* states,
+                States* deltas) const {
+    const size_t top = taken_.size();
+    if (layers()[top - 1].activation != Activation::kLinear) {
+      BestKernels().through(layers()[top - 1].activation,
+                            PaddedBatch(batch) * layers()[top - 1].outputs,
+                            (*deltas)[top], (*states)[top], (*deltas)[top]);
+    }
+    for (size_t l = top - 1; l > 0; --l) {
+      BackwardLayer(ctx, *taken_[l].s, Data(taken_[l].weight.by_input),
+                    layers()[l - 1].activation, batch, (*deltas)[l + 1],
+                    (*states)[l], 0, layers()[l].inputs, (*deltas)[l]);
+    }
+  }
+
+  // After Backward: the gradient of the inputs from `first` on, in blocks.
+  void InputGradient(OpKernelContext* ctx, int64_t batch, States* deltas,
+                     int64_t first, float* gradient) const {
+    BackwardLayer(ctx, *taken_[0].s, Data(taken_[0].weight.by_input),
+                  Activation::kLinear, batch, (*deltas)[1], nullptr, first,
+                  layers()[0].inputs, gradient);
+  }
+
+  // After Backward: one Adam step by the gradients of all weights. `decay` is
+  // what the gradients have of each l2 times the weight.
+  void Descend(OpKernelContext* ctx, const AdamStep& step, float decay,
+               int64_t batch, States* states, States* deltas,
+               Tensor* gradient) {
+    const int64_t padded = PaddedBatch(batch);
+    for (size_t l = 0; l < taken_.size(); ++l) {
+      Taken& t = taken_[l];
+      const int64_t outputs = layers()[l].outputs;
+      const int64_t size = std::max(t.s->nonzero(), outputs);
+      if (gradient->NumElements() < size) Sized(gradient, size);
+      float* g = Data(gradient);
+      WeightGradient(ctx, *t.s, padded, (*states)[l], (*deltas)[l + 1], g);
+      AdamPacked(ctx, step, decay * layers()[l].l2, *t.s, g,
+                 Data(&t.weight.by_input), Data(&t.weight.by_output),
+                 Data(&t.m.by_input), Data(&t.v.by_input),
+                 [](int64_t, int64_t) {});
+      BestKernels().bias_gradient(padded, outputs, (*deltas)[l + 1], g);
+      BestKernels().adam(step, 0.0f, outputs, g, t.bias, t.bias_m, t.bias_v);
+    }
+  }
+
+  // The sum of the regularizers.
+  float Regularization() const {
+    double total = 0;
+    for (size_t l = 0; l < taken_.size(); ++l) {
+      if (layers()[l].l2 == 0) continue;
+      const float* weight = Data(taken_[l].weight.by_input);
+      float sums[16] = {};
+      const int64_t size = taken_[l].s->nonzero();
+      int64_t k = 0;
+      for (; k + 16 <= size; k += 16) {
+        for (int i = 0; i < 16; ++i) sums[i] += weight[k + i] * weight[k + i];
+      }
+      for (; k < size; ++k) sums[0] += weight[k] * weight[k];
+      double sum = 0;
+      for (float each : sums) sum += each;
+      total += layers()[l].l2 * sum;
+    }
+    return static_cast<float>(total);
+  }
+
+  // Moves the weights by a share of the way to another network's, whose masks
+  // they take over first.
+  Status MoveTo(OpKernelContext* ctx, const AtWork& source, float tau) {
+    for (size_t l = 0; l < taken_.size(); ++l) {
+      TF_RETURN_IF_ERROR(TakeOverMask(ctx, l, source));
+      Taken& t = taken_[l];
+      const Taken& from = source.taken_[l];
+      Mix(tau, t.s->nonzero(), Data(from.weight.by_input),
+          Data(&t.weight.by_input));
+      Mix(tau, t.s->nonzero(), Data(from.weight.by_output),
+          Data(&t.weight.by_output));
+      Mix(tau, layers()[l].outputs, from.bias, t.bias);
+    }
+    return OkStatus();
+  }
+
+ private:
+  struct Taken {
+    std::shared_ptr<const Structure> s;
+    Packed weight, m, v;
+    float *bias = nullptr, *bias_m = nullptr, *bias_v = nullptr;
+  };
+
+  static Status FindStructure(const Layer& layer,
+                              std::shared_ptr<const Structure>* s) {
+    const Tensor mask = layer.mask ? *layer.mask->tensor() : Tensor();
+    if (layer.mask && mask.NumElements() != layer.inputs * layer.outputs) {
+      return InvalidArgument("Expected a mask of ", layer.inputs, " x ",
+                             layer.outputs, ". Received: ",
+                             mask.shape().DebugString());
+    }
+    *s = Structures::Of(mask, layer.inputs, layer.outputs);
+    return OkStatus();
+  }
+
+  // The entries of a variable, for writing: a copy if somebody else reads them.
+  static Status TakeOne(OpKernelContext* ctx, Var* variable,
+                        const std::shared_ptr<const Structure>& s,
+                        Packed* packed) {
+    TF_RETURN_IF_ERROR(Resting::All().Take(ctx, variable, s, packed));
+    float* unused;
+    TF_RETURN_IF_ERROR(ForWriting(ctx, &packed->by_input, &unused));
+    if (packed->by_output.NumElements() == 0) return OkStatus();
+    return ForWriting(ctx, &packed->by_output, &unused);
+  }
+
+  void PutBack(size_t l) {
+    const Layer& layer = layers()[l];
+    const auto rest = [](const VarPtr& variable, Packed* packed) {
+      if (packed->structure) {
+        Resting::All().Rest(variable.get(), std::move(*packed));
+      }
+    };
+    rest(layer.kernel, &taken_[l].weight);
+    rest(layer.kernel_m, &taken_[l].m);
+    rest(layer.kernel_v, &taken_[l].v);
+  }
+
+  // Gives layer l the mask of another network's: entries outside it go, those
+  // that are new start from 0.
+  Status TakeOverMask(OpKernelContext* ctx, size_t l, const AtWork& source) {
+    const Layer& layer = layers()[l];
+    Taken& t = taken_[l];
+    if (t.s == source.taken_[l].s) return OkStatus();
+    PutBack(l);
+    t.s = source.taken_[l].s;
+    *layer.mask->tensor() = *source.layers()[l].mask->tensor();
+    return TakeOne(ctx, layer.kernel.get(), t.s, &t.weight);
+  }
+
+  static void Mix(float tau, int64_t size, const float* source,
+                  float* target) {
+    const float keep = 1 - tau;
+    for (int64_t k = 0; k < size; ++k) {
+      target[k] = keep * target[k] + tau * source[k];
+    }
+  }
+
+  const Network* network_ = nullptr;
+  std::vector<Taken> taken_;
+};
+
+}  // namespace tf_sparse_rl
+
+#endif  // TF_SPARSE_RL_NATIVE_NETWORK_H_

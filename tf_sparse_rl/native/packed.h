@@ -1,0 +1,360 @@
+// Where active entries lie packed, and who may read a variable.
+//
+// A "packed" tensor has one entry a connection, in the order of the mask's
+// ones. A mask of no entries stands for one of ones.
+
+#ifndef TF_SPARSE_RL_NATIVE_PACKED_H_
+#define TF_SPARSE_RL_NATIVE_PACKED_H_
+
+#include <algorithm>
+#include <cstring>
+#include <memory>
+#include <mutex>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "kernels.h"
+#include "structure.h"
+#include "tensorflow/core/framework/op_kernel.h"
+#include "tensorflow/core/framework/resource_mgr.h"
+#include "tensorflow/core/framework/resource_var.h"
+
+namespace tf_sparse_rl {
+
+using tensorflow::OpInputList;
+using tensorflow::OpKernel;
+using tensorflow::OpKernelConstruction;
+using tensorflow::OpKernelContext;
+using tensorflow::OpOutputList;
+using tensorflow::OkStatus;
+using tensorflow::Status;
+using tensorflow::Tensor;
+using tensorflow::TensorShape;
+using tensorflow::errors::InvalidArgument;
+using tensorflow::Var;
+using VarPtr = tensorflow::core::RefCountPtr<Var>;
+
+inline const float* Data(const Tensor& t) { return t.flat<float>().data(); }
+inline float* Data(Tensor* t) { return t->flat<float>().data(); }
+
+// Structures of the masks in use. A mask is known by its buffer: the entry
+// shares it, so that TensorFlow must give a changed mask a buffer of its own.
+class Structures {
+ public:
+  static std::shared_ptr<const Structure> Of(const Tensor& mask,
+                                             int64_t inputs, int64_t outputs) {
+    static Structures* all = new Structures;
+    return mask.NumElements() ? all->OfMask(mask, inputs, outputs)
+                              : all->OfOnes(inputs, outputs);
+  }
+
+ private:
+  struct Entry {
+    Tensor mask;
+    std::shared_ptr<const Structure> structure;
+  };
+
+  std::shared_ptr<const Structure> OfMask(const Tensor& mask, int64_t inputs,
+                                          int64_t outputs) {
+    const float* key = Data(mask);
+    {
+      std::lock_guard<std::mutex> lock(mutex_);
+      const auto found = of_masks_.find(key);
+      if (found != of_masks_.end() &&
+          found->second.structure->inputs == inputs &&
+          found->second.structure->outputs == outputs) {
+        return found->second.structure;
+      }
+    }
+    auto made = std::make_shared<const Structure>(
+        MakeStructure(key, inputs, outputs));
+    std::lock_guard<std::mutex> lock(mutex_);
+    for (auto it = of_masks_.begin(); it != of_masks_.end();) {
+      // Nobody but this entry has the buffer: the mask is no more.
+      it = it->second.mask.RefCountIsOne() ? of_masks_.erase(it) : ++it;
+    }
+    of_masks_[key] = Entry{mask, made};
+    return made;
+  }
+
+  std::shared_ptr<const Structure> OfOnes(int64_t inputs, int64_t outputs) {
+    std::lock_guard<std::mutex> lock(mutex_);
+    auto& found = of_ones_[inputs << 32 | outputs];
+    if (!found) {
+      found = std::make_shared<const Structure>(
+          MakeStructure(nullptr, inputs, outputs));
+    }
+    return found;
+  }
+
+  std::mutex mutex_;
+  std::unordered_map<const float*, Entry> of_masks_;
+  std::unordered_map<int64_t, std::shared_ptr<const Structure>> of_ones_;
+};
+
+// The structure of a variable's mask. Of a convolution's kernel all dimensions
+// but the last count as inputs: entry by entry it is a matrix like any other.
+inline Status StructureOf(const Tensor& mask, const Tensor& variable,
+                          std::shared_ptr<const Structure>* structure) {
+  if (variable.dims() == 0 || mask.shape() != variable.shape()) {
+    return InvalidArgument("Expected a mask of shape ",
+                           variable.shape().DebugString(), ". Received: ",
+                           mask.shape().DebugString());
+  }
+  const int64_t outputs = variable.dim_size(variable.dims() - 1);
+  const int64_t inputs =
+      variable.NumElements() / std::max<int64_t>(outputs, 1);
+  *structure = Structures::Of(mask, inputs, outputs);
+  return OkStatus();
+}
+
+// The active weights of a kernel, by input and by output.
+struct Packed {
+  std::shared_ptr<const Structure> structure;
+  Tensor by_input;
+  Tensor by_output;
+};
+
+inline Status Allocate(OpKernelContext* ctx,
+                       std::shared_ptr<const Structure> structure,
+                       Packed* packed) {
+  const TensorShape shape({structure->nonzero()});
+  packed->structure = std::move(structure);
+  TF_RETURN_IF_ERROR(ctx->allocate_temp(tensorflow::DT_FLOAT, shape,
+                                        &packed->by_input));
+  return ctx->allocate_temp(tensorflow::DT_FLOAT, shape, &packed->by_output);
+}
+
+inline void FillByOutput(Packed* packed) {
+  const std::vector<int32_t>& place = packed->structure->place;
+  const float* from = Data(packed->by_input);
+  float* to = Data(&packed->by_output);
+  for (size_t k = 0; k < place.size(); ++k) to[place[k]] = from[k];
+}
+
+inline void PackFrom(const float* dense, const Structure& s, float* by_input) {
+  for (int64_t i = 0; i < s.inputs; ++i) {
+    const float* row = dense + i * s.outputs;
+    for (int64_t k = s.input_begin[i]; k < s.input_begin[i + 1]; ++k) {
+      by_input[k] = row[s.output[k]];
+    }
+  }
+}
+
+// Packed weights of kernels, and moments of Adam, that only our own operations
+// write to in place. They are known by their buffer, as masks are. Who is about
+// to write to it calls Forget first, or would be given a copy.
+class PackedKernels {
+ public:
+  static PackedKernels& All() {
+    static PackedKernels* all = new PackedKernels;
+    return *all;
+  }
+
+  // Whether there are packed weights of this kernel at this structure.
+  bool Find(const Tensor& kernel, const Structure* structure, Packed* packed) {
+    std::lock_guard<std::mutex> lock(mutex_);
+    const auto found = entries_.find(Data(kernel));
+    if (found == entries_.end() ||
+        found->second.packed.structure.get() != structure) {
+      return false;
+    }
+    *packed = found->second.packed;
+    return true;
+  }
+
+  void Keep(const Tensor& kernel, Packed packed) {
+    std::lock_guard<std::mutex> lock(mutex_);
+    for (auto it = entries_.begin(); it != entries_.end();) {
+      it = it->second.kernel.RefCountIsOne() ? entries_.erase(it) : ++it;
+    }
+    entries_[Data(kernel)] = Entry{kernel, std::move(packed)};
+  }
+
+  void Forget(const Tensor& kernel) {
+    std::lock_guard<std::mutex> lock(mutex_);
+    entries_.erase(Data(kernel));
+  }
+
+ private:
+  struct Entry {
+    Tensor kernel;
+    Packed packed;
+  };
+
+  std::mutex mutex_;
+  std::unordered_map<const float*, Entry> entries_;
+};
+
+// The entries of a tensor, which becomes a copy if somebody else has it too.
+inline Status ForWriting(OpKernelContext* ctx, Tensor* tensor, float** data) {
+  if (!tensor->RefCountIsOne()) {
+    Tensor copy;
+    TF_RETURN_IF_ERROR(
+        ctx->allocate_temp(tensor->dtype(), tensor->shape(), &copy));
+    std::memcpy(Data(&copy), Data(*tensor), tensor->TotalBytes());
+    *tensor = copy;
+  }
+  *data = Data(tensor);
+  return OkStatus();
+}
+
+// The active entries of a tensor that is about to be written to: those at hand,
+// at hand no more, or else packed now.
+inline Status TakePacked(OpKernelContext* ctx, const Tensor& dense,
+                         const std::shared_ptr<const Structure>& structure,
+                         Packed* packed) {
+  const bool found = PackedKernels::All().Find(dense, structure.get(), packed);
+  PackedKernels::All().Forget(dense);
+  if (found) return OkStatus();
+  TF_RETURN_IF_ERROR(Allocate(ctx, structure, packed));
+  PackFrom(Data(dense), *structure, Data(&packed->by_input));
+  return OkStatus();
+}
+
+// Variables whose active entries lie packed and whose tensor is gone: fused
+// train steps leave them so. `Wake` writes the tensor again. Whatever reads a
+// variable calls it first: here `Variables::Open`, and for TensorFlow the
+// kernels of ReadVariableOp and its like in resting.cc. What does not is told
+// that the variable is not initialized; nobody is given an old value.
+class Resting {
+ public:
+  static Resting& All() {
+    static Resting* all = new Resting;
+    return *all;
+  }
+
+  // Takes the tensor of a variable away, and keeps its entries. The caller
+  // holds the variable's lock, here and below.
+  void Rest(Var* variable, Packed packed) {
+    *variable->tensor() = Tensor();
+    variable->is_initialized = false;
+    std::lock_guard<std::mutex> lock(mutex_);
+    auto found = entries_.find(variable);
+    if (found == entries_.end()) {
+      ForgetTheGone();
+      variable->Ref();
+      found = entries_.emplace(variable, Entry{VarPtr(variable), {}}).first;
+    }
+    found->second.packed = std::move(packed);
+  }
+
+  // The active entries of a kernel [inputs, outputs] that is to rest again when
+  // they have changed: from where they rest, from PackedKernels, or packed now.
+  Status Take(OpKernelContext* ctx, Var* variable,
+                          const std::shared_ptr<const Structure>& structure,
+                          Packed* packed) {
+    if (!variable->is_initialized) {
+      std::unique_lock<std::mutex> lock(mutex_);
+      const auto found = entries_.find(variable);
+      if (found != entries_.end() && found->second.packed.structure) {
+        Packed& resting = found->second.packed;
+        if (resting.structure == structure) {
+          *packed = std::exchange(resting, {});
+          return OkStatus();
+        }
+      }
+    }
+    TF_RETURN_IF_ERROR(Wake(ctx, variable));  // The mask is another by now.
+    if (!variable->is_initialized) {
+      return tensorflow::errors::FailedPrecondition(
+          "Expected a variable with a value. Received: ",
+          variable->DebugString(), ", not initialized.");
+    }
+    TF_RETURN_IF_ERROR(
+        TakePacked(ctx, *variable->tensor(), structure, packed));
+    if (packed->by_output.NumElements()) FillByOutput(packed);
+    return OkStatus();
+  }
+
+  bool Has(Var* variable) {
+    if (variable->is_initialized) return false;
+    std::lock_guard<std::mutex> lock(mutex_);
+    const auto found = entries_.find(variable);
+    return found != entries_.end() && found->second.packed.structure;
+  }
+
+  // Writes the tensor of a variable that rests; of others nothing.
+  Status Wake(OpKernelContext* ctx, Var* variable) {
+    if (variable->is_initialized) return OkStatus();
+    Packed packed;
+    {
+      std::lock_guard<std::mutex> lock(mutex_);
+      const auto found = entries_.find(variable);
+      if (found == entries_.end()) return OkStatus();
+      packed = std::exchange(found->second.packed, {});
+    }
+    if (!packed.structure) return OkStatus();
+    const Structure& s = *packed.structure;
+    Tensor dense;
+    TF_RETURN_IF_ERROR(ctx->allocate_temp(
+        tensorflow::DT_FLOAT, {s.inputs, s.outputs}, &dense));
+    std::memset(Data(&dense), 0, dense.TotalBytes());
+    BestKernels().unpack(s.inputs, s.outputs, s.input_begin.data(),
+                         s.output.data(), s.active.data(),
+                         Data(packed.by_input), false, Data(&dense));
+    *variable->tensor() = dense;
+    variable->is_initialized = true;
+    // Not after single entries have been assigned: from then on TensorFlow
+    // writes to the buffer as it is.
+    if (!variable->copy_on_read_mode.load()) {
+      PackedKernels::All().Keep(dense, std::move(packed));
+    }
+    return OkStatus();
+  }
+
+ private:
+  struct Entry {
+    VarPtr variable;
+    Packed packed;  // without a structure: the variable has its tensor
+  };
+
+  void ForgetTheGone() {
+    for (auto it = entries_.begin(); it != entries_.end();) {
+      it = it->first->RefCountIsOne() ? entries_.erase(it) : ++it;
+    }
+  }
+
+  std::mutex mutex_;
+  std::unordered_map<Var*, Entry> entries_;
+};
+
+// Locked variables of an operation, each with a buffer that it may write to.
+class Variables {
+ public:
+  // Opens the variables whose handles are the inputs from `first` on.
+  Status Open(OpKernelContext* ctx, int first, int count) {
+    for (int i = first; i < first + count; ++i) {
+      tensorflow::core::RefCountPtr<tensorflow::Var> variable;
+      TF_RETURN_IF_ERROR(tensorflow::LookupResource(
+          ctx, tensorflow::HandleFromInput(ctx, i), &variable));
+      locks_.emplace_back(*variable->mu());
+      TF_RETURN_IF_ERROR(Resting::All().Wake(ctx, variable.get()));
+      opened_.push_back(std::move(variable));
+    }
+    return OkStatus();
+  }
+
+  const Tensor& operator[](size_t i) const { return *opened_[i]->tensor(); }
+
+  // What a variable holds, for writing: a copy if somebody else reads it.
+  Status Write(OpKernelContext* ctx, size_t i, float** data) {
+    return ForWriting(ctx, opened_[i]->tensor(), data);
+  }
+
+  // Keeps what a variable holds packed. Not after single entries have been
+  // assigned: from then on TensorFlow writes to the buffer as it is.
+  void KeepPacked(size_t i, Packed packed) {
+    if (opened_[i]->copy_on_read_mode.load()) return;
+    PackedKernels::All().Keep(*opened_[i]->tensor(), std::move(packed));
+  }
+
+ private:
+  std::vector<tensorflow::core::RefCountPtr<tensorflow::Var>> opened_;
+  std::vector<tensorflow::mutex_lock> locks_;
+};
+
+}  // namespace tf_sparse_rl
+
+#endif  // TF_SPARSE_RL_NATIVE_PACKED_H_
