@@ -188,6 +188,11 @@ ensure_environment() {
   if _environment_fits && _package_fits; then
     return
   fi
+  # What a link leads to may serve another checkout.
+  if [[ -L $venv ]]; then
+    die "$venv is a link, and what it leads to does not fit here." \
+      'Remove the link, then try again.'
+  fi
   _lock
   if [[ ! -e $venv/.made_by_launch ]]; then
     if [[ -e $venv && -n $(ls -A -- "$venv") ]]; then

@@ -354,3 +354,21 @@ def test_what_devices_need_is_installed_once(tmp_path, ensure, installed):
   assert len(calls) == len(installed)
   for call, expected in zip(calls, installed):
     assert re.fullmatch(f'-m pip {expected.format(root=root)}', call)
+
+
+def test_an_environment_behind_a_link_is_left_alone(tmp_path):
+  """It may be that of another checkout, made by the same scripts."""
+  root, other = tmp_path / 'checkout', tmp_path / 'other/.venv'
+  shutil.copytree(_ROOT / 'launch', root / 'launch')
+  shutil.copy(_ROOT / 'requirements.lock', root)
+  other.mkdir(parents=True)
+  (other / '.made_by_launch').touch()
+  (other / 'package').touch()
+  (root / '.venv').symlink_to(other)
+  result = _run(['bash', '-c', '. launch/env.sh; ensure_environment'], cwd=root)
+  assert result.returncode == 1
+  assert f'{root}/.venv is a link' in result.stderr
+  assert {path.name for path in other.iterdir()} == {
+    '.made_by_launch',
+    'package',
+  }
