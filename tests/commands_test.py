@@ -226,11 +226,14 @@ def test_mistakes_are_told_and_leave_nothing(flags, message, tmp_path):
 
 def test_a_run_that_goes_on_is_not_disturbed(tmp_path):
   path = tmp_path / 'run'
-  flags = (f'--root_dir={path}', *_TINY_RUN, '--num_env_steps=1000000')
+  flags = (
+    *(f'--root_dir={path}', *_TINY_RUN),
+    *('--num_env_steps=1000000', '--checkpoint_period=100'),
+  )
   with subprocess.Popen(
     _command('train', *flags), env=_environment(), stdout=subprocess.PIPE
   ) as process:
-    while not (path / 'results.jsonl').exists():
+    while not list(path.glob('checkpoints/env_step_*/manifest.json')):
       assert process.poll() is None
       time.sleep(0.1)
     second = _run('train', *flags)
@@ -238,9 +241,12 @@ def test_a_run_that_goes_on_is_not_disturbed(tmp_path):
     assert 'Another process is training in' in second.stderr
     assert process.poll() is None
     process.send_signal(signal.SIGKILL)
-  again = _run('evaluate', f'--root_dir={path}')
-  assert again.returncode == 2
-  assert 'not finished' in again.stderr
+  again = _run('evaluate', f'--root_dir={path}', '--num_episodes=2')
+  assert (again.returncode, again.stderr) == (0, '')
+  assert json.loads(again.stdout)['checkpoint'] == 'last'
+  never = _run('evaluate', f'--root_dir={path}', '--checkpoint=7')
+  assert never.returncode == 2
+  assert never.stderr.startswith("error: Expected checkpoint='last', 'best' ")
 
 
 def test_terminal_gets_a_progress_bar(tmp_path):

@@ -285,9 +285,7 @@ class Run:
     # NumPy's products with one thread, like TFLite's: two fight over a busy
     # machine. It looks at this when it is imported.
     os.environ.setdefault('OPENBLAS_NUM_THREADS', '1')
-    for name in formats:
-      if name not in FORMATS:
-        raise ValueError(names.unknown('format', name, FORMATS))
+    check_formats(formats)
     with self._opened():
       from tf_sparse_rl.exporting import exporter
 
@@ -337,6 +335,13 @@ class Run:
       agent.saved,
     )
     return policy.of_agent(agent)
+
+
+def check_formats(formats):
+  """Raises ValueError for a format that is none, with the nearest name."""
+  for name in formats:
+    if name not in FORMATS:
+      raise ValueError(names.unknown('format', name, FORMATS))
 
 
 def run_training(root_dir, config, callbacks=()):

@@ -23,6 +23,7 @@ def main(argv):
         f'exported files. Received no --{name}.'
       )
   try:
+    api.check_formats(options.format)
     run = api.open_run(options.root_dir)
     checkpoint = run_flags.checkpoint()
     config_path = run.path / 'config.json'
