@@ -53,7 +53,7 @@ class SparseLayer(pruning_wrapper.PruneLowMagnitude):
     seed=0,
     block_shape=None,
     n_of_m=None,
-    starts_dense=False,
+    method=None,
     name=None,
     **kwargs,
   ):
@@ -73,8 +73,9 @@ class SparseLayer(pruning_wrapper.PruneLowMagnitude):
         entries.
       n_of_m: (n, m), as in (2, 4): of each m consecutive inputs of a unit n
         are active. Then target_sparsity is 1 - n / m, or 0.
-      starts_dense: whether masks start as ones, to be pruned, instead of at
-        random with the target sparsity.
+      method: a name of `methods.METHODS`, for which the masks are drawn. With
+        'prune' they start as ones, otherwise at random with the target
+        sparsity; None: at random, for any updater that keeps their zeros.
       name: of this layer; that of the wrapped layer by default.
       **kwargs: of `tf.keras.layers.Layer`.
 
@@ -108,7 +109,7 @@ class SparseLayer(pruning_wrapper.PruneLowMagnitude):
       _check_pattern(self.n_of_m, value)
     self.target_sparsity = max(targets.values())
     self.seed = int(seed)
-    self.starts_dense = bool(starts_dense)
+    self.method = method
     self.sparse_weights = ()
     # For TFMOT, which asks a layer that it does not know by this.
     layer.get_prunable_weights = lambda: [w for w, _, _ in self.pruning_vars]
@@ -175,7 +176,7 @@ class SparseLayer(pruning_wrapper.PruneLowMagnitude):
     prefix = '' if count == 1 else name.replace('/', '_') + '_'
 
     def draw(shape, dtype=None, **unused_kwargs):
-      if not target_sparsity or self.starts_dense:
+      if not target_sparsity or masked.starts_dense(self.method):
         return tf.ones(shape, dtype)
       structure.check(self.layer.name, axes.matrix_shape(shape))
       return masked.random_mask(
@@ -211,7 +212,7 @@ class SparseLayer(pruning_wrapper.PruneLowMagnitude):
         seed=seed,
         axes=axes,
         structure=structure,
-        starts_dense=self.starts_dense,
+        method=self.method,
       )
       self.sparse_weights = (*self.sparse_weights, constraint)
     return variable, mask, threshold
@@ -270,7 +271,7 @@ class SparseLayer(pruning_wrapper.PruneLowMagnitude):
       'seed': self.seed,
       'block_shape': self.block_shape,
       'n_of_m': self.n_of_m,
-      'starts_dense': self.starts_dense,
+      'method': self.method,
     }
 
   @classmethod

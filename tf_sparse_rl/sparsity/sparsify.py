@@ -133,7 +133,7 @@ def _wrapper(spec, network):
       layer_seeds[keys[0]],
       spec.block_shape,
       spec.n_of_m,
-      methods.METHODS[spec.method].starts_dense,
+      spec.method,
     )
 
   return wrap
