@@ -129,8 +129,10 @@ class SparseLayer(pruning_wrapper.PruneLowMagnitude):
   def build(self, input_shape):
     """Builds the wrapped layer, then draws the masks."""
     l2 = None
-    if type(getattr(self.layer, 'kernel_regularizer', None)) is (
-      tf.keras.regularizers.L2
+    if (
+      self.target_sparsity
+      and isinstance(self.layer, tf.keras.layers.Dense)
+      and type(self.layer.kernel_regularizer) is tf.keras.regularizers.L2
     ):
       l2 = _L2(self.layer.kernel_regularizer)
     with _replaced(self.layer, {'kernel_regularizer': l2} if l2 else {}):
@@ -153,7 +155,7 @@ class SparseLayer(pruning_wrapper.PruneLowMagnitude):
       dtype=tf.int64,
       trainable=False,
     )
-    if l2 and self.sparse_weights:
+    if l2:
       l2.mask = self.mask
 
   def _check_names(self, names):
