@@ -82,7 +82,7 @@ def test_masks_are_of_the_layers_seed():
 
 
 def test_layers_to_be_pruned_start_dense():
-  layer = sparsity.SparseLayer(_L.Dense(8), 0.5, starts_dense=True)
+  layer = sparsity.SparseLayer(_L.Dense(8), 0.5, method='prune')
   layer.build((None, 8))
   assert layer.mask.numpy().all()
 

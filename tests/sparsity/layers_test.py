@@ -356,3 +356,20 @@ class TestInTfAgents:
     np.testing.assert_allclose(
       plain(inputs)[0], network(inputs)[0], rtol=1e-5, atol=1e-6
     )
+
+
+@pytest.mark.parametrize('target', [0.0, 0.5])
+@pytest.mark.parametrize(
+  'make',
+  [
+    lambda: _L.Dense(4, kernel_regularizer='l2'),
+    lambda: _L.LSTM(4, kernel_regularizer='l2'),
+  ],
+  ids=['Dense', 'LSTM'],
+)
+def test_regularizers_see_the_sparse_weights(make, target):
+  layer = sparsity.SparseLayer(make(), target)
+  layer(tf.ones((2, 3, 6)))
+  kernel = next(v for v in layer.trainable_variables if 'kernel' in v.name)
+  [loss] = layer.losses
+  np.testing.assert_allclose(loss, 0.01 * np.sum(kernel.numpy() ** 2), 1e-5)

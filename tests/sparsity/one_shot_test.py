@@ -69,7 +69,7 @@ def _quadratic(sparsity_of_three):
   layer = sparsity.SparseLayer(
     tf.keras.layers.Dense(1, use_bias=False),
     sparsity_of_three,
-    starts_dense=True,
+    method='prune',
   )
   layer.build((None, 3))
   layer.kernel.assign([[1], [-1], [0.5]])

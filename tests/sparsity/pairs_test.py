@@ -1,6 +1,7 @@
 """Optimizers, updaters and models that do not belong together are told."""
 
 import copy
+import warnings
 
 import numpy as np
 import pytest
@@ -72,6 +73,26 @@ def test_updaters_take_the_masks_that_they_can_bring_to_the_target(
         make()
 
 
+@pytest.mark.parametrize(
+  ('method', 'updater', 'told'),
+  [
+    ('static', 'rigl', 'RigL moves them'),
+    ('static', 'set', 'SET moves them'),
+    ('set', 'static', 'Static does not move them'),
+    ('set', 'rigl', None),
+    ('static', 'static', None),
+  ],
+)
+def test_masks_made_for_another_method_are_told(method, updater, told):
+  model = _model(method)
+  with warnings.catch_warnings(record=True) as found:
+    warnings.simplefilter('always')
+    sparsity.SparseOptimizer('adam', _UPDATERS[updater](), model)
+  found = [str(w.message) for w in found if 'made for' in str(w.message)]
+  assert len(found) == bool(told)
+  assert not told or told in found[0]
+
+
 def test_masks_between_dense_and_target_are_told():
   model = _model('prune')
   pruning = sparsity.SparseOptimizer('adam', _UPDATERS['prune'](), model)
@@ -92,9 +113,9 @@ def test_a_pruning_that_would_end_after_training_is_told(tmp_path):
   model = _model('prune')
   updater = sparsity.MagnitudePruning(0, 10_000)
   optimizer = sparsity.SparseOptimizer('adam', updater, model)
-  with pytest.warns(UserWarning) as warnings:
+  with pytest.warns(UserWarning) as found:
     _fit(model, optimizer, epochs=5, callbacks=[callback])
-  told = [str(w.message) for w in warnings if 'Targets' in str(w.message)]
+  told = [str(w.message) for w in found if 'Targets' in str(w.message)]
   assert len(told) == 2
   assert 'train step 10000, and training ends with train step 4' in told[0]
   assert "missed: 'first/kernel:0' at 0.000 of 0.895" in told[1]

@@ -55,7 +55,7 @@ class SparseLayer(pruning_wrapper.PruneLowMagnitude):
     seed=0,
     block_shape=None,
     n_of_m=None,
-    starts_dense=False,
+    method=None,
     name=None,
     **kwargs,
   ):
@@ -75,8 +75,9 @@ class SparseLayer(pruning_wrapper.PruneLowMagnitude):
         entries.
       n_of_m: (n, m), as in (2, 4): of each m consecutive inputs of a unit n
         are active. Then target_sparsity is 1 - n / m, or 0.
-      starts_dense: whether masks start as ones, to be pruned, instead of at
-        random with the target sparsity.
+      method: a name of `methods.METHODS`, for which the masks are drawn. With
+        'prune' they start as ones, otherwise at random with the target
+        sparsity; None: at random, for any updater that keeps their zeros.
       name: of this layer; that of the wrapped layer by default.
       **kwargs: of `tf.keras.layers.Layer`.
 
@@ -110,7 +111,7 @@ class SparseLayer(pruning_wrapper.PruneLowMagnitude):
       _check_pattern(self.n_of_m, value)
     self.target_sparsity = max(targets.values())
     self.seed = int(seed)
-    self.starts_dense = bool(starts_dense)
+    self.method = method
     self.sparse_weights = ()
     # For TFMOT, which asks a layer that it does not know by this.
     layer.get_prunable_weights = lambda: [w for w, _, _ in self.pruning_vars]
@@ -130,8 +131,10 @@ class SparseLayer(pruning_wrapper.PruneLowMagnitude):
   def build(self, input_shape):
     """Builds the wrapped layer, then draws the masks."""
     l2 = None
-    if type(getattr(self.layer, 'kernel_regularizer', None)) is (
-      tf.keras.regularizers.L2
+    if (
+      self.target_sparsity
+      and isinstance(self.layer, tf.keras.layers.Dense)
+      and type(self.layer.kernel_regularizer) is tf.keras.regularizers.L2
     ):
       l2 = _L2(self.layer.kernel_regularizer)
     with _replaced(self.layer, {'kernel_regularizer': l2} if l2 else {}):
@@ -154,7 +157,7 @@ class SparseLayer(pruning_wrapper.PruneLowMagnitude):
       dtype=tf.int64,
       trainable=False,
     )
-    if l2 and self.sparse_weights:
+    if l2:
       l2.mask = self.mask
 
   def _check_names(self, names):
@@ -177,7 +180,7 @@ class SparseLayer(pruning_wrapper.PruneLowMagnitude):
     prefix = '' if count == 1 else name.replace('/', '_') + '_'
 
     def draw(shape, dtype=None, **unused_kwargs):
-      if not target_sparsity or self.starts_dense:
+      if not target_sparsity or masked.starts_dense(self.method):
         return tf.ones(shape, dtype)
       structure.check(self.layer.name, axes.matrix_shape(shape))
       return masked.random_mask(
@@ -213,7 +216,7 @@ class SparseLayer(pruning_wrapper.PruneLowMagnitude):
         seed=seed,
         axes=axes,
         structure=structure,
-        starts_dense=self.starts_dense,
+        method=self.method,
       )
       self.sparse_weights = (*self.sparse_weights, constraint)
     return variable, mask, threshold
@@ -272,7 +275,7 @@ class SparseLayer(pruning_wrapper.PruneLowMagnitude):
       'seed': self.seed,
       'block_shape': self.block_shape,
       'n_of_m': self.n_of_m,
-      'starts_dense': self.starts_dense,
+      'method': self.method,
     }
 
   @classmethod

@@ -18,10 +18,16 @@ import weakref
 import numpy as np
 import tensorflow as tf
 
+from tf_sparse_rl import methods
 from tf_sparse_rl.sparsity import initializers
 
 # What a sparsity may fall short of its target by without a word.
 TOLERANCE = 0.01
+
+
+def starts_dense(method):
+  """Whether the masks of a method start as ones; None stands for any other."""
+  return method is not None and methods.METHODS[method].starts_dense
 
 
 class MaskConstraint(tf.keras.constraints.Constraint):
@@ -42,7 +48,7 @@ class MaskConstraint(tf.keras.constraints.Constraint):
     seed,
     axes,
     structure,
-    starts_dense,
+    method,
   ):
     """Takes over a variable, whose own constraint is applied first.
 
@@ -54,7 +60,7 @@ class MaskConstraint(tf.keras.constraints.Constraint):
       seed: int, of what is random in updates of the mask.
       axes: `kinds.Axes`, its inputs and units.
       structure: which masks it may have, out of `structures`.
-      starts_dense: whether the mask starts as ones, to be pruned.
+      method: a name of `methods.METHODS` that the mask is for, or None.
     """
     self.name = name
     self.variable = variable
@@ -63,7 +69,8 @@ class MaskConstraint(tf.keras.constraints.Constraint):
     self.seed = seed
     self.axes = axes
     self.structure = structure
-    self.starts_dense = starts_dense
+    self.method = method
+    self.starts_dense = starts_dense(method)
     self.inner = variable.constraint
     self._num_trusting = 0
     for kernel, its_mask in zip(_parts(variable), _parts(mask)):

@@ -63,6 +63,10 @@ class SparseOptimizer(tf.keras.optimizers.Optimizer):
     self.updater = updater
     self.iterations = optimizer.iterations
     self._model = self._no_dependency(model)
+    weights = [] if model is None else layers_lib.sparse_weights(model)
+    self._is_checked = bool(weights) and not _is_frozen(model)
+    if self._is_checked:
+      _check_updater(updater, weights)
     self._sparse_kernels = None
     self._slots = None  # Of all variables, if they may be updated natively.
 
@@ -142,7 +146,8 @@ class SparseOptimizer(tf.keras.optimizers.Optimizer):
         f'{_NO_SPARSE_LAYER} With layers that are all frozen, give the model '
         'to SparseOptimizer. Received: none among the variables.'
       )
-    _check_updater(self.updater, weights)
+    if not self._is_checked:
+      _check_updater(self.updater, weights)
 
   @tf.autograph.experimental.do_not_convert
   def apply_gradients(
@@ -438,6 +443,7 @@ def _check_updater(updater, weights):
         'MagnitudePruning. Received: masks of ones, for '
         f'{[w.variable.name for w in weights]}.'
       )
+    _tell_of_another_method(updater, weights)
     missed = masked.missed(weights)
     if missed:
       warnings.warn(
@@ -451,6 +457,18 @@ def _check_updater(updater, weights):
         ' makes them. Received: masks that all have their zeros already; '
         'Static, SET and RigL keep their number.'
       )
+
+
+def _tell_of_another_method(updater, weights):
+  """Warns of static masks that would move, and of others that would not."""
+  made_for = {w.method for w in weights if w.method and not w.starts_dense}
+  moves = updater.is_due(0) is not None
+  if made_for and moves != (made_for != {'static'}):
+    warnings.warn(
+      f'The masks were made for {sorted(made_for)}; {type(updater).__name__} '
+      f'{"moves" if moves else "does not move"} them.',
+      stacklevel=4,
+    )
 
 
 def _check_arguments(optimizer, updater, model):
@@ -468,6 +486,3 @@ def _check_arguments(optimizer, updater, model):
     return
   if not any(x.target_sparsity > 0 for x in layers_lib.sparse_layers(model)):
     raise ValueError(f'{_NO_SPARSE_LAYER} Received: {model!r}.')
-  weights = layers_lib.sparse_weights(model)
-  if weights and not _is_frozen(model):
-    _check_updater(updater, weights)

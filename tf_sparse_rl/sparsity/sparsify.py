@@ -121,6 +121,11 @@ def _wrapper(spec, network, starts_dense):
     for index, key in enumerate(sparsities)
   }
 
+  method = spec.method
+  if methods.is_own(method):
+    # What a saved model says of its masks must not import the user's module.
+    method = 'prune' if starts_dense else None
+
   def wrap(layer, path):
     copy = cloning.plain_copy(layer, path)
     if path not in weights:
@@ -135,7 +140,7 @@ def _wrapper(spec, network, starts_dense):
       layer_seeds[keys[0]],
       spec.block_shape,
       spec.n_of_m,
-      starts_dense,
+      method,
     )
 
   return wrap
