@@ -44,9 +44,9 @@ def test_example_runs(name, capsys):
     assert zeros / size == pytest.approx(target, abs=0.005)
 
 
-def _code_cells():
-  """(source, tags) of the notebook's code cells, in order."""
-  text = (_ROOT / 'launch' / 'colab.ipynb').read_text('utf-8')
+def _code_cells(path='launch/colab.ipynb'):
+  """(source, tags) of a notebook's code cells, in order."""
+  text = (_ROOT / path).read_text('utf-8')
   return [
     (''.join(cell['source']), cell['metadata'].get('tags', []))
     for cell in json.loads(text)['cells']
@@ -87,3 +87,14 @@ def test_the_rest_of_the_notebook():
   exec(sources[-1].replace('verbose=2', 'verbose=0'), names)
   [first, last] = sparsity.sparse_layers(names['model'])
   assert first.mask.numpy().mean() < 0.2 and last.target_sparsity > 0
+
+
+def test_the_notebook_from_python_runs(tmp_path, monkeypatch):
+  monkeypatch.chdir(tmp_path)
+  monkeypatch.setenv('MPLBACKEND', 'Agg')
+  names = {}
+  for source, _ in _code_cells('examples/from_python.ipynb'):
+    exec(source.replace('6_000', '600'), names)
+  assert len(names['results']) == 7 and len(names['watch'].returns) == 6
+  assert names['run'].config.num_env_steps == 1200 and names['run'].is_finished
+  assert -2000 < names['total'] < 0
