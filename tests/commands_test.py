@@ -318,6 +318,15 @@ def test_levels_of_noise_are_checked_first(given, tmp_path):
   assert not list(tmp_path.iterdir())
 
 
+def test_a_warning_is_one_line():
+  process = _run('summarize', '--env_name=CartPole-v1', '--hidden_units=8,8')
+  assert process.returncode == 0
+  assert process.stderr == (
+    'warning: Rounded down to whole zeros in each weight, the network has '
+    'sparsity 0.866 instead of 0.9.\n'
+  )
+
+
 def test_summarize_prints_the_budgets():
   process = _run('summarize', '--method=static')
   assert process.returncode == 0, process.stderr

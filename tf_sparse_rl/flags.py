@@ -1,6 +1,8 @@
 """The absl flags of a run: one for each field of Config, declared once."""
 
+import pathlib
 import sys
+import warnings
 
 from absl import app, flags
 
@@ -130,6 +132,17 @@ def _given_flags():
   return given
 
 
+_PACKAGE = pathlib.Path(__file__).parent
+_usual_format = warnings.formatwarning
+
+
+def _format_warning(message, category, filename, *rest):
+  """A warning of ours as a line; one of the user's code says where it is."""
+  if pathlib.Path(filename).is_relative_to(_PACKAGE):
+    return f'warning: {message}\n'
+  return _usual_format(message, category, filename, *rest)
+
+
 def run_command(main):
   """Runs `main(argv)` by absl's `app.run`, with mistakes told in one line."""
 
@@ -141,6 +154,7 @@ def run_command(main):
       )
     return main(argv)
 
+  warnings.formatwarning = _format_warning
   try:
     app.run(guarded)
   except UserError as error:
