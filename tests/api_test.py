@@ -79,7 +79,7 @@ def test_the_readme_says_what_runs(tmp_path):
   section = text.split('\n### From Python\n')[1]
   code = section.split('```python\n')[1].split('```')[0]
   short = (
-    'num_env_steps=300, initial_collect_env_steps=100, hidden_units=[16, 16], '
+    'num_env_steps=300, initial_collect_env_steps=100, hidden_units=[32, 32], '
     'batch_size=16, eval_period=100, num_eval_episodes=2'
   )
   assert 'num_env_steps=20_000' in code

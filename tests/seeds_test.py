@@ -77,11 +77,12 @@ def test_values_stay_as_they_are():
     'FINAL_EVALUATION',
     'FILM',
     'MEASUREMENT',
+    'TRIAL_STEP',
   ]
-  assert [*seeds.Stream] == list(range(14))
+  assert [*seeds.Stream] == list(range(15))
 
 
-@pytest.mark.parametrize('stream', [-1, 14, 'EPISODE'])
+@pytest.mark.parametrize('stream', [-1, 15, 'EPISODE'])
 def test_an_unnamed_stream_is_refused(stream):
   with pytest.raises(ValueError, match='not a valid Stream'):
     seeds.generator(0, stream)

@@ -35,6 +35,8 @@ class Stream(enum.IntEnum):
   FILM = 12  # (): the start of the episode
   # Of a constant.
   MEASUREMENT = 13  # (): data that only its timing counts of
+  # Of the seed of a run.
+  TRIAL_STEP = 14  # (): the action that an environment is checked with
 
 
 def sequence(seed, stream, *indices):

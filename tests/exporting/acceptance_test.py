@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 from tests.exporting import policies
+from tf_sparse_rl import flags
 from tf_sparse_rl.exporting import acceptance
 
 _OBSERVATIONS = policies.observations(40, 4)
@@ -69,7 +70,8 @@ def test_another_action_is_refused(discrete, continuous):
 
 
 def test_observations_are_those_of_the_policys_own_episodes(discrete):
-  seen = acceptance.play('CartPole-v1', _two_actions(discrete), 60, seed=3)
+  config = flags.make_config({'env_name': 'CartPole-v1'})
+  seen = acceptance.play(config, _two_actions(discrete), 60, seed=3)
   assert seen.shape == (60, 4) and seen.dtype == np.float32
   env = gym.make('CartPole-v1')
   np.testing.assert_array_equal(seen[0], env.reset(seed=3)[0])

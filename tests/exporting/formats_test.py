@@ -80,7 +80,7 @@ def test_a_nature_cnn_agrees_with_keras_on_pong(name, tmp_path):
   env = envs.make(config)
   policy = policy_lib.of_agent(registry.build(config, env.spec))
   env.close()
-  frames = acceptance.play('Pong', policy, 3, seed=0)
+  frames = acceptance.play(config, policy, 3, seed=0)
   assert frames.shape == (3, 84, 84, 4) and frames.dtype == np.uint8
   kind, path = formats.FORMATS[name], tmp_path / 'policy'
   kind.save(policy, path)

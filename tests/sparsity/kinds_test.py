@@ -292,7 +292,7 @@ def test_a_target_that_is_missed_is_told():
 
 
 def test_nothing_is_told_where_nothing_is_left_dense():
-  layers = [_L.LayerNormalization(), _L.PReLU(), _L.Dense(3)]
+  layers = [_L.LayerNormalization(), _L.PReLU(), _L.Dense(4)]
   model = tf.keras.Sequential([_L.InputLayer((4, 5)), *layers])
   with warnings.catch_warnings():
     warnings.simplefilter('error')

@@ -1,5 +1,7 @@
 """From a config to sparse layers and their optimizer, for every agent."""
 
+import contextlib
+
 import tensorflow as tf
 from tf_agents.utils import common
 
@@ -43,17 +45,12 @@ def make_layers(
   """
   if config.method != 'dense':
     backend.prepare()
-  policies = tf.keras.mixed_precision
-  before = policies.global_policy()
-  policies.set_global_policy(config.precision)
-  try:
+  with _precision(config):
     layers = make()
     if config.has_own_network:
       numbered = f'{network}_{index}' if network == 'critic' else network
       own = own_network.hidden_layers(config, env_spec, numbered, input_shape)
       layers = [*own, layers[-1]]
-  finally:
-    policies.set_global_policy(before)
   spec = sparsity.SparsitySpec.of(
     config,
     method=config.method if target_sparsity > 0 else 'dense',
@@ -61,11 +58,26 @@ def make_layers(
     seed=seeds.derive(config.seed, seeds.Stream.NETWORK, index),
     custom=_custom(config, network),
   )
-  if isinstance(input_shape[0], (list, tuple)):  # Of several inputs.
-    batch_shape = [[None, *shape] for shape in input_shape]
-  else:
-    batch_shape = [None, *input_shape]
-  return sparsity.sparsify_as(spec, layers, batch_shape)
+  return sparsity.sparsify_as(spec, layers, _batch_shape(input_shape))
+
+
+@contextlib.contextmanager
+def _precision(config):
+  """Layers that are made in the block compute at the config's precision."""
+  policies = tf.keras.mixed_precision
+  before = policies.global_policy()
+  policies.set_global_policy(config.precision)
+  try:
+    yield
+  finally:
+    policies.set_global_policy(before)
+
+
+def _batch_shape(input_shape):
+  """The shape of a batch of inputs, or those of batches of several inputs."""
+  if isinstance(input_shape[0], (list, tuple)):
+    return [[None, *shape] for shape in input_shape]
+  return [None, *input_shape]
 
 
 def _custom(config, network):

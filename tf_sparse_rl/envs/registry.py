@@ -1,9 +1,9 @@
 """The environment of a config: a game of Atari, or another of Gymnasium's."""
 
 import gymnasium as gym
-import numpy as np
 
 from tf_sparse_rl import config as config_lib
+from tf_sparse_rl import seeds
 from tf_sparse_rl.envs import atari, gymnasium_env, making
 
 
@@ -94,6 +94,7 @@ def try_out(config):
   """
   env = make(config)
   env.reset(config.seed)
-  env.step(env.random_action(np.random.default_rng(config.seed)))
+  rng = seeds.generator(config.seed, seeds.Stream.TRIAL_STEP)
+  env.step(env.random_action(rng))
   env.close()
   return env.spec

@@ -88,15 +88,13 @@ def load(path):
         states = LAYERS[kind](states, **parts)
     if 'counts' in arrays:
       entries = np.split(states, np.cumsum(arrays['counts'])[:-1])
-      actions = np.stack([entry.argmax(0) for entry in entries], 1)
-      return {'action': actions, 'output': states.T}
-    if 'low' not in arrays:
-      return {'action': states.argmax(0), 'output': states.T}
-    low, high = arrays['low'], arrays['high']
-    mean = np.tanh(states[: len(low)].T)
-    return {
-      'action': (high + low + (high - low) * mean) / 2,
-      'output': states.T,
-    }
+      action = np.stack([entry.argmax(0) for entry in entries], 1)
+    elif 'low' in arrays:
+      low, high = arrays['low'], arrays['high']
+      mean = np.tanh(states[: len(low)].T)
+      action = (high + low + (high - low) * mean) / 2
+    else:
+      action = states.argmax(0)
+    return {'action': action, 'output': states.T}
 
   return act
