@@ -64,7 +64,6 @@ def sac(agent, head, batch_size):
 
 def _sac_numbers(agent):
   """The constants of SAC's train step."""
-  stream = seeds.Stream.TRAIN_NOISE
   weights = [
     agent._critic_loss_weight,
     agent._actor_loss_weight,
@@ -72,7 +71,10 @@ def _sac_numbers(agent):
   ]
   return {
     'loss_weights': fused.floats(weights),
-    'seeds': [seeds.derive(agent._seed, stream, draw) for draw in (0, 1)],
+    'seeds': [
+      seeds.derive(agent._seed, seeds.Stream.TRAIN_NOISE, draw)
+      for draw in (0, 1)
+    ],
     'reward_scale': agent._reward_scale_factor,
     'gamma': agent._gamma,
     'target_entropy': agent._target_entropy,

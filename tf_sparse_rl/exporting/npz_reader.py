@@ -1,7 +1,6 @@
 """Reads an exported policy with NumPy and SciPy alone; made to be copied.
 
-The batch is the last axis of all states: `[size, batch]`, or `[height, width,
-channels, batch]` of images.
+States are `[size, batch]`, or of images `[height, width, channels, batch]`.
 """
 
 import numpy as np
