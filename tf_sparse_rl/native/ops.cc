@@ -27,9 +27,9 @@ using tensorflow::shape_inference::InferenceContext;
 using tensorflow::shape_inference::ShapeHandle;
 
 // What the operations on a stack have in common.
-class RunKernel : public OpKernel {
+class StackKernel : public OpKernel {
  public:
-  explicit RunKernel(OpKernelConstruction* ctx) : OpKernel(ctx) {
+  explicit StackKernel(OpKernelConstruction* ctx) : OpKernel(ctx) {
     OP_REQUIRES_OK(ctx, ctx->GetAttr("sizes", &sizes_));
     OP_REQUIRES(ctx, sizes_.size() >= 2,
                 InvalidArgument("Expected the sizes of at least one layer."));
@@ -66,9 +66,9 @@ class RunKernel : public OpKernel {
   std::vector<Activation> activations_;
 };
 
-class RunOp : public RunKernel {
+class StackOp : public StackKernel {
  public:
-  using RunKernel::RunKernel;
+  using StackKernel::StackKernel;
 
   void Compute(OpKernelContext* ctx) override {
     const Kernels& kernels = BestKernels();
@@ -127,9 +127,9 @@ class RunOp : public RunKernel {
 
 // From the gradient of a stack's output to those of what goes into each layer's
 // activation, its "deltas", in blocks.
-class DeltasOp : public RunKernel {
+class DeltasOp : public StackKernel {
  public:
-  using RunKernel::RunKernel;
+  using StackKernel::StackKernel;
 
   void Compute(OpKernelContext* ctx) override {
     const Kernels& kernels = BestKernels();
@@ -166,9 +166,9 @@ class DeltasOp : public RunKernel {
 };
 
 // The gradient of a stack's input, `[batch, units]`.
-class InputGradientOp : public RunKernel {
+class InputGradientOp : public StackKernel {
  public:
-  using RunKernel::RunKernel;
+  using StackKernel::StackKernel;
 
   void Compute(OpKernelContext* ctx) override {
     const Kernels& kernels = BestKernels();
@@ -187,9 +187,9 @@ class InputGradientOp : public RunKernel {
 };
 
 // Packed gradients of the active weights, and those of the biases.
-class WeightGradientsOp : public RunKernel {
+class WeightGradientsOp : public StackKernel {
  public:
-  using RunKernel::RunKernel;
+  using StackKernel::StackKernel;
 
   void Compute(OpKernelContext* ctx) override {
     const Kernels& kernels = BestKernels();
@@ -214,9 +214,9 @@ class WeightGradientsOp : public RunKernel {
 };
 
 // The gradient of all weights of one layer, active or not.
-class DenseGradientOp : public RunKernel {
+class DenseGradientOp : public StackKernel {
  public:
-  using RunKernel::RunKernel;
+  using StackKernel::StackKernel;
 
   void Compute(OpKernelContext* ctx) override {
     Tensor* gradient;
@@ -426,7 +426,7 @@ class SoftUpdateOp : public OpKernel {
   float keep_, take_;
 };
 
-Status RunShape(InferenceContext* c) {
+Status StackShape(InferenceContext* c) {
   std::vector<int64_t> sizes;
   TF_RETURN_IF_ERROR(c->GetAttr("sizes", &sizes));
   ShapeHandle input;
@@ -482,7 +482,7 @@ REGISTER_OP("TfSparseRlStack")
     .Attr("N: int >= 1")
     .Attr("sizes: list(int)")
     .Attr("activations: list(string)")
-    .SetShapeFn(RunShape);
+    .SetShapeFn(StackShape);
 
 REGISTER_OP("TfSparseRlDeltas")
     .Input("output_gradient: float")
@@ -568,7 +568,7 @@ REGISTER_OP("TfSparseRlSoftUpdate")
 
 #define REGISTER(name, kernel) \
   REGISTER_KERNEL_BUILDER(Name(name).Device(tensorflow::DEVICE_CPU), kernel)
-REGISTER("TfSparseRlStack", RunOp);
+REGISTER("TfSparseRlStack", StackOp);
 REGISTER("TfSparseRlDeltas", DeltasOp);
 REGISTER("TfSparseRlInputGradient", InputGradientOp);
 REGISTER("TfSparseRlWeightGradients", WeightGradientsOp);

@@ -88,8 +88,10 @@ def changed_fraction(before, now):
     now: list of the same masks later.
 
   Returns:
-    float; above 1 if more came than there were.
+    float; above 1 if more came than there were, 0 if there are no masks.
   """
+  if not before:
+    return 0.0
   new = sum(np.sum(n > b) for n, b in zip(now, before))
   gone = sum(np.sum(n < b) for n, b in zip(now, before))
   return float(max(new, gone) / sum(np.sum(b) for b in before))

@@ -127,8 +127,8 @@ class Summaries:
 
   def _mask_update(self, name):
     optimizer = self._agent.optimizers.get(name)
-    if optimizer is None:
-      return
+    if optimizer is None or not self._masks[name]:
+      return  # Dense, by its method or its own sparsity of 0.
     fraction = optimizer.updater.drop_fraction
     if fraction is not None:
       tf.summary.scalar(

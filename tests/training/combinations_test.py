@@ -1,0 +1,82 @@
+"""Agents, methods and networks that are sparse or dense, through the loop."""
+
+import itertools
+
+import pytest
+
+import tf_sparse_rl
+
+_TINY = {
+  'hidden_units': (16, 16),
+  'num_eval_episodes': 1,
+  'mask_update_period': 20,
+  'summary_period': 50,
+  'diagnostics': 'churn,dormant,norms,rank,snr',
+  'backend': 'masked',
+}
+_AGENTS = {
+  'dqn': {'env': 'CartPole-v1', 'initial_collect_env_steps': 50},
+  'sac': {
+    'env': 'Pendulum-v1',
+    'initial_collect_env_steps': 50,
+    'batch_size': 8,
+  },
+  'ppo': {
+    'env': 'CartPole-v1',
+    'rollout_env_steps': 100,
+    'batch_size': 50,
+    'num_epochs': 2,
+  },
+}
+_DENSE = {
+  'dqn': (None,),
+  'sac': (None, 'actor_sparsity', 'critic_sparsity'),
+  'ppo': (None, 'actor_sparsity', 'value_sparsity'),
+}
+_METHODS = ('dense', 'static', 'set', 'rigl', 'prune')
+_MASKS = (
+  {'distribution': 'erk'},
+  {'distribution': 'er'},
+  {'distribution': 'uniform', 'n_of_m': (2, 4), 'sparsity': 0.5},
+  {'distribution': 'uniform', 'block_shape': (2, 1)},
+)
+_ALL = [
+  (agent, method, dense, masks)
+  for agent, method, masks in itertools.product(_AGENTS, _METHODS, range(4))
+  for dense in _DENSE[agent]
+  if method != 'dense' or (masks == 0 and dense is None)
+]
+# Each network dense once with a method that moves masks, in the usual suite.
+_USUAL = [
+  ('ppo', 'rigl', 'value_sparsity', 0),
+  ('ppo', 'prune', 'actor_sparsity', 1),
+  ('sac', 'set', 'actor_sparsity', 0),
+  ('sac', 'prune', 'critic_sparsity', 1),
+]
+
+
+def _train(path, agent, method, dense, masks):
+  fields = {**_AGENTS[agent], **_TINY}
+  if method != 'dense':
+    fields |= _MASKS[masks]
+  if dense:
+    fields[dense] = 0.0
+  if agent == 'sac' and masks >= 2 and dense != 'actor_sparsity':
+    fields['custom_sparsity'] = 'actor/hidden_0=0'  # 3 inputs do not divide.
+  run = tf_sparse_rl.train(
+    path, agent=agent, method=method, num_env_steps=300, **fields
+  )
+  assert run.is_finished and run.summary.env_steps == 300
+  is_sparse = run.summary.nonzero < run.summary.parameters
+  assert is_sparse == (method != 'dense')
+
+
+@pytest.mark.parametrize(('agent', 'method', 'dense', 'masks'), _USUAL)
+def test_one_network_is_dense(agent, method, dense, masks, tmp_path):
+  _train(tmp_path, agent, method, dense, masks)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(('agent', 'method', 'dense', 'masks'), _ALL)
+def test_every_combination(agent, method, dense, masks, tmp_path):
+  _train(tmp_path, agent, method, dense, masks)
