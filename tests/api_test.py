@@ -296,6 +296,15 @@ def test_what_the_caller_set_up_stays(tmp_path, capfd):
   ]
 
 
+@pytest.fixture(name='ctrl_c')
+def ctrl_c_fixture():
+  """Ctrl-C as Python has it: what is started in the background ignores it."""
+  before = signal.signal(signal.SIGINT, signal.default_int_handler)
+  yield
+  signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures('ctrl_c')
 def test_ctrl_c_saves_and_is_raised_on(tmp_path):
   def interrupt(training):
     os.kill(os.getpid(), signal.SIGINT)
@@ -311,6 +320,7 @@ def test_ctrl_c_saves_and_is_raised_on(tmp_path):
   assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
+@pytest.mark.usefixtures('ctrl_c')
 def test_in_a_thread_signals_are_left_alone(tmp_path):
   found = []
 
