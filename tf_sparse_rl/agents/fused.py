@@ -64,13 +64,10 @@ def sac(agent, head, batch_size):
 
 def _sac_numbers(agent):
   """The constants of SAC's train step."""
-  weights = [
-    agent._critic_loss_weight,
-    agent._actor_loss_weight,
-    agent._alpha_loss_weight,
-  ]
   return {
-    'loss_weights': fused.floats(weights),
+    'critic_weight': agent._critic_loss_weight,
+    'actor_weight': agent._actor_loss_weight,
+    'alpha_weight': agent._alpha_loss_weight,
     'seeds': [
       seeds.derive(agent._seed, seeds.Stream.TRAIN_NOISE, draw)
       for draw in (0, 1)

@@ -51,6 +51,11 @@ struct Adam {
   VarPtr learning_rate, beta_1, beta_2, iterations;
   float epsilon;
 
+  // In the order in which operations get them.
+  std::vector<VarPtr*> Variables() {
+    return {&learning_rate, &beta_1, &beta_2, &iterations};
+  }
+
   // The numbers of the next step, which is counted.
   AdamStep Next() const {
     const int64_t train_step = Value<int64_t>(iterations);
@@ -113,7 +118,8 @@ class Step : public ResourceBase {
 
   // All variables, in the order in which they are locked.
   void Remember(const std::vector<Network*>& networks,
-                const std::vector<VarPtr*>& others) {
+                const std::vector<Adam*>& adams,
+                const std::vector<VarPtr*>& scalars) {
     for (Network* network : networks) {
       for (const Layer& layer : network->layers) {
         for (const VarPtr* variable :
@@ -123,7 +129,12 @@ class Step : public ResourceBase {
         }
       }
     }
-    for (const VarPtr* variable : others) all_.push_back(variable->get());
+    for (Adam* adam : adams) {
+      for (const VarPtr* variable : adam->Variables()) {
+        all_.push_back(variable->get());
+      }
+    }
+    for (const VarPtr* variable : scalars) all_.push_back(variable->get());
     std::sort(all_.begin(), all_.end(),
               [](Var* a, Var* b) { return a->mu() < b->mu(); });
     all_.erase(std::unique(all_.begin(), all_.end()), all_.end());
@@ -276,17 +287,22 @@ class Squashed {
   Tensor noise_, tanh_, std_;  // in blocks, of the last Sample
 };
 
+// The constants of SAC's train step, attributes of the operation.
+struct SacSettings {
+  float critic_weight, actor_weight, alpha_weight, reward_scale, gamma,
+      target_entropy, tau;
+  bool loss_of_log_alpha;
+  int64_t target_update_period;
+  std::vector<int64_t> seeds;
+};
+
 // sac.SacAgent._train. Haarnoja et al. 2018b (arXiv 1812.05905), algorithm 1.
-class SacStep : public Step {
+class SacStep : public Step, public SacSettings {
  public:
   tensorflow::core::RefCountPtr<Network> actor, critics[2], targets[2];
   VarPtr train_step, log_alpha, log_alpha_m, log_alpha_v;
   Adam critic_adam, actor_adam, alpha_adam;
   Squashed head;
-  float critic_weight, actor_weight, alpha_weight, reward_scale, gamma,
-      target_entropy, tau;
-  bool loss_of_log_alpha;
-  int64_t target_update_period, seeds[2];
 
   int64_t num_observations() const override { return actor->layers[0].inputs; }
   int64_t row_size() const override {
@@ -487,15 +503,19 @@ class SacStep : public Step {
   Tensor of_actions_[2], gradient_;
 };
 
+// The constants of DQN's train step, attributes of the operation.
+struct DqnSettings {
+  float reward_scale, gamma, tau, epsilon, epsilon_decay_train_steps;
+  bool is_huber, is_double;
+  int64_t target_update_period;
+};
+
 // dqn.DqnAgent._train. Mnih et al. 2015, algorithm 1; van Hasselt et al. 2016.
-class DqnStep : public Step {
+class DqnStep : public Step, public DqnSettings {
  public:
   tensorflow::core::RefCountPtr<Network> online, target;
   VarPtr train_step;
   Adam adam;
-  float reward_scale, gamma, tau, epsilon, epsilon_decay_train_steps;
-  bool is_huber, is_double;
-  int64_t target_update_period;
 
   int64_t num_observations() const override {
     return online->layers[0].inputs;
@@ -739,12 +759,19 @@ class MakeStepOp : public OpKernel {
     Handles variables;
     TF_RETURN_IF_ERROR(variables.Read(ctx, "adams"));
     for (size_t i = 0; i < adams.size(); ++i) {
-      adams[i]->learning_rate = variables.Next();
-      adams[i]->beta_1 = variables.Next();
-      adams[i]->beta_2 = variables.Next();
-      adams[i]->iterations = variables.Next();
+      for (VarPtr* variable : adams[i]->Variables()) {
+        *variable = variables.Next();
+      }
       adams[i]->epsilon = epsilons[i];
     }
+    return OkStatus();
+  }
+
+  Status ReadScalars(OpKernelContext* ctx,
+                     const std::vector<VarPtr*>& scalars) {
+    Handles variables;
+    TF_RETURN_IF_ERROR(variables.Read(ctx, "scalars"));
+    for (VarPtr* scalar : scalars) *scalar = variables.Next();
     return OkStatus();
   }
 };
@@ -753,106 +780,75 @@ class MakeSacOp : public MakeStepOp {
  public:
   explicit MakeSacOp(OpKernelConstruction* ctx) : MakeStepOp(ctx) {
     Get(ctx, "epsilons", &epsilons_);
-    Get(ctx, "loss_weights", &loss_weights_);
     Get(ctx, "middle", &middle_);
     Get(ctx, "scale", &scale_);
-    Get(ctx, "seeds", &seeds_);
-    Get(ctx, "reward_scale", &reward_scale_);
-    Get(ctx, "gamma", &gamma_);
-    Get(ctx, "target_entropy", &target_entropy_);
-    Get(ctx, "tau", &tau_);
-    Get(ctx, "target_update_period", &period_);
-    Get(ctx, "loss_of_log_alpha", &loss_of_log_alpha_);
+    Get(ctx, "critic_weight", &settings_.critic_weight);
+    Get(ctx, "actor_weight", &settings_.actor_weight);
+    Get(ctx, "alpha_weight", &settings_.alpha_weight);
+    Get(ctx, "reward_scale", &settings_.reward_scale);
+    Get(ctx, "gamma", &settings_.gamma);
+    Get(ctx, "target_entropy", &settings_.target_entropy);
+    Get(ctx, "tau", &settings_.tau);
+    Get(ctx, "loss_of_log_alpha", &settings_.loss_of_log_alpha);
+    Get(ctx, "target_update_period", &settings_.target_update_period);
+    Get(ctx, "seeds", &settings_.seeds);
   }
 
   void Compute(OpKernelContext* ctx) override {
     tensorflow::core::RefCountPtr<SacStep> step(new SacStep);
     SacStep& s = *step;
+    static_cast<SacSettings&>(s) = settings_;
+    s.head.middle = middle_;
+    s.head.scale = scale_;
+    const std::vector<Adam*> adams = {&s.critic_adam, &s.actor_adam,
+                                      &s.alpha_adam};
+    const std::vector<VarPtr*> scalars = {&s.train_step, &s.log_alpha,
+                                          &s.log_alpha_m, &s.log_alpha_v};
     OP_REQUIRES_OK(ctx, ReadNetworks(ctx, {&s.actor, &s.critics[0],
                                            &s.critics[1], &s.targets[0],
                                            &s.targets[1]}));
-    OP_REQUIRES_OK(ctx, ReadAdams(ctx, epsilons_, {&s.critic_adam,
-                                                   &s.actor_adam,
-                                                   &s.alpha_adam}));
-    Handles scalars;
-    OP_REQUIRES_OK(ctx, scalars.Read(ctx, "scalars"));
-    s.train_step = scalars.Next();
-    s.log_alpha = scalars.Next();
-    s.log_alpha_m = scalars.Next();
-    s.log_alpha_v = scalars.Next();
-    s.head.middle = middle_;
-    s.head.scale = scale_;
-    s.critic_weight = loss_weights_[0];
-    s.actor_weight = loss_weights_[1];
-    s.alpha_weight = loss_weights_[2];
-    std::copy_n(seeds_.begin(), 2, s.seeds);
-    s.reward_scale = reward_scale_;
-    s.gamma = gamma_;
-    s.target_entropy = target_entropy_;
-    s.tau = tau_;
-    s.target_update_period = period_;
-    s.loss_of_log_alpha = loss_of_log_alpha_;
-    std::vector<VarPtr*> others = {&s.train_step, &s.log_alpha, &s.log_alpha_m,
-                                   &s.log_alpha_v};
-    for (Adam* adam : {&s.critic_adam, &s.actor_adam, &s.alpha_adam}) {
-      others.insert(others.end(), {&adam->learning_rate, &adam->beta_1,
-                                   &adam->beta_2, &adam->iterations});
-    }
+    OP_REQUIRES_OK(ctx, ReadAdams(ctx, epsilons_, adams));
+    OP_REQUIRES_OK(ctx, ReadScalars(ctx, scalars));
     s.Remember({s.actor.get(), s.critics[0].get(), s.critics[1].get(),
                 s.targets[0].get(), s.targets[1].get()},
-               others);
+               adams, scalars);
     Return<Step>(ctx, step.release());
   }
 
  private:
-  std::vector<float> epsilons_, loss_weights_, middle_, scale_;
-  std::vector<int64_t> seeds_;
-  float reward_scale_, gamma_, target_entropy_, tau_;
-  int64_t period_;
-  bool loss_of_log_alpha_;
+  std::vector<float> epsilons_, middle_, scale_;
+  SacSettings settings_;
 };
 
 class MakeDqnOp : public MakeStepOp {
  public:
   explicit MakeDqnOp(OpKernelConstruction* ctx) : MakeStepOp(ctx) {
     Get(ctx, "adam_epsilon", &adam_epsilon_);
-    Get(ctx, "reward_scale", &reward_scale_);
-    Get(ctx, "gamma", &gamma_);
-    Get(ctx, "tau", &tau_);
-    Get(ctx, "epsilon", &epsilon_);
-    Get(ctx, "epsilon_decay_train_steps", &epsilon_decay_train_steps_);
-    Get(ctx, "target_update_period", &period_);
-    Get(ctx, "is_huber", &is_huber_);
-    Get(ctx, "is_double", &is_double_);
+    Get(ctx, "reward_scale", &settings_.reward_scale);
+    Get(ctx, "gamma", &settings_.gamma);
+    Get(ctx, "tau", &settings_.tau);
+    Get(ctx, "epsilon", &settings_.epsilon);
+    Get(ctx, "epsilon_decay_train_steps",
+        &settings_.epsilon_decay_train_steps);
+    Get(ctx, "target_update_period", &settings_.target_update_period);
+    Get(ctx, "is_huber", &settings_.is_huber);
+    Get(ctx, "is_double", &settings_.is_double);
   }
 
   void Compute(OpKernelContext* ctx) override {
     tensorflow::core::RefCountPtr<DqnStep> step(new DqnStep);
     DqnStep& s = *step;
+    static_cast<DqnSettings&>(s) = settings_;
     OP_REQUIRES_OK(ctx, ReadNetworks(ctx, {&s.online, &s.target}));
     OP_REQUIRES_OK(ctx, ReadAdams(ctx, {adam_epsilon_}, {&s.adam}));
-    Handles scalars;
-    OP_REQUIRES_OK(ctx, scalars.Read(ctx, "scalars"));
-    s.train_step = scalars.Next();
-    s.reward_scale = reward_scale_;
-    s.gamma = gamma_;
-    s.tau = tau_;
-    s.epsilon = epsilon_;
-    s.epsilon_decay_train_steps = epsilon_decay_train_steps_;
-    s.target_update_period = period_;
-    s.is_huber = is_huber_;
-    s.is_double = is_double_;
-    s.Remember({s.online.get(), s.target.get()},
-               {&s.train_step, &s.adam.learning_rate, &s.adam.beta_1,
-                &s.adam.beta_2, &s.adam.iterations});
+    OP_REQUIRES_OK(ctx, ReadScalars(ctx, {&s.train_step}));
+    s.Remember({s.online.get(), s.target.get()}, {&s.adam}, {&s.train_step});
     Return<Step>(ctx, step.release());
   }
 
  private:
-  float adam_epsilon_, reward_scale_, gamma_, tau_, epsilon_,
-      epsilon_decay_train_steps_;
-  int64_t period_;
-  bool is_huber_, is_double_;
+  float adam_epsilon_;
+  DqnSettings settings_;
 };
 
 class TrainStepOp : public OpKernel {
@@ -921,10 +917,12 @@ REGISTER_OP("TfSparseRlMakeSac")
     .Attr("A: int >= 12")
     .Attr("S: int >= 4")
     .Attr("epsilons: list(float)")      // Adam's, of each optimizer
-    .Attr("loss_weights: list(float)")  // critics', actor's, temperature's
     .Attr("middle: list(float)")        // of the bounds of actions
     .Attr("scale: list(float)")
     .Attr("seeds: list(int)")  // of the draws of actions
+    .Attr("critic_weight: float")  // of its loss
+    .Attr("actor_weight: float")
+    .Attr("alpha_weight: float")
     .Attr("reward_scale: float")
     .Attr("gamma: float")
     .Attr("target_entropy: float")
