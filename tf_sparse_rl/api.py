@@ -155,7 +155,7 @@ class Run:
     with self._opened() as env:
       from tf_sparse_rl.envs import spaces
 
-      act = self._act(checkpoint)
+      act = self._act(checkpoint, env.spec)
       space = env.gym.observation_space
       to_array = spaces.observer(space)
       to_action = spaces.action_taker(env.gym.action_space)
@@ -200,50 +200,56 @@ class Run:
       RunsError: see `policy`.
     """
     stds = sorted(set(map(float, noise_std)))
-    if stds and not (self.is_finished and checkpoint == 'last'):
+    if stds and not self._is_exported(checkpoint):
       raise ValueError(
         'Expected the last checkpoint of a finished run for noise_std. '
         f'Received: checkpoint={checkpoint!r} of {self!r}.'
       )
     with self._opened() as env:
-      from tf_sparse_rl import envs, seeds
       from tf_sparse_rl.training import evaluation
 
-      act = self._act(checkpoint)
-      environments = [envs.make(self.config) for _ in range(num_episodes)]
-      limit = self.config.max_eval_episode_env_steps
-      # As while it trained; agents without the field act greedily.
-      epsilon = self.config.eval_epsilon or 0.0
+      act = self._act(checkpoint, env.spec)
       result = {
         'env_name': self.config.env_name,
         'checkpoint': checkpoint,
         'num_episodes': num_episodes,
-        'epsilon': epsilon,
+        **self._play(act, env.spec, num_episodes, seed, stds),
       }
-      if stds:
-        outcomes = evaluation.evaluate_with_noise(
-          environments, act, stds, seed, epsilon, limit
-        )
-        is_image = bool(env.spec.observation_shape)
-        result.update(self._write_noise(stds, outcomes, is_image))
-      else:
-        evaluator = evaluation.Evaluator(
-          environments, epsilon, max_episode_env_steps=limit
-        )
-        outcome = evaluator.evaluate(
-          act, seeds.generator(seed, seeds.Stream.FINAL_EVALUATION)
-        )
-        result.update(_statistics(outcome), lengths=outcome.lengths)
-        if outcome.num_stopped:
-          result['num_stopped_episodes'] = outcome.num_stopped
       if video:
         directory = self.path / 'video'
         evaluation.film(self.config, act, directory, seed)
         result['video'] = str(directory)
     return result
 
+  def _play(self, act, spec, num_episodes, seed, stds):
+    """Plays episodes; returns their part of the result of `evaluate`."""
+    from tf_sparse_rl import envs, seeds
+    from tf_sparse_rl.training import evaluation
+
+    environments = [envs.make(self.config) for _ in range(num_episodes)]
+    limit = self.config.max_eval_episode_env_steps
+    # As while it trained; agents without the field act greedily.
+    epsilon = self.config.eval_epsilon or 0.0
+    if stds:
+      outcomes = evaluation.evaluate_with_noise(
+        environments, act, stds, seed, epsilon, limit
+      )
+      noise = self._write_noise(stds, outcomes, bool(spec.observation_shape))
+      return {'epsilon': epsilon, **noise}
+    evaluator = evaluation.Evaluator(
+      environments, epsilon, max_episode_env_steps=limit
+    )
+    outcome = evaluator.evaluate(
+      act, seeds.generator(seed, seeds.Stream.FINAL_EVALUATION)
+    )
+    result = {'epsilon': epsilon, **_statistics(outcome)}
+    result['lengths'] = outcome.lengths
+    if outcome.num_stopped:
+      result['num_stopped_episodes'] = outcome.num_stopped
+    return result
+
   def _write_noise(self, stds, outcomes, is_image):
-    """Writes levels of noise and their figure; what `evaluate` returns."""
+    """Writes levels of noise and their figure; returns their results."""
     from tf_sparse_rl.report import panels
 
     unit = 'levels of grey' if is_image else "multiples of each entry's own"
@@ -286,10 +292,10 @@ class Run:
     # machine. It looks at this when it is imported.
     os.environ.setdefault('OPENBLAS_NUM_THREADS', '1')
     check_formats(formats)
-    with self._opened():
+    with self._opened() as env:
       from tf_sparse_rl.exporting import exporter
 
-      greedy = self._greedy(checkpoint)
+      greedy = self._greedy(checkpoint, env.spec)
       return exporter.export(greedy, self.config, formats, out)
 
   @contextlib.contextmanager
@@ -304,7 +310,11 @@ class Run:
       finally:
         env.close()
 
-  def _act(self, checkpoint):
+  def _is_exported(self, checkpoint):
+    """Whether a checkpoint's policy is the SavedModel of a finished run."""
+    return checkpoint == 'last' and self.is_finished
+
+  def _act(self, checkpoint, spec):
     """A checkpoint's policy as a function of NumPy arrays.
 
     That of a finished run is its SavedModel: code of the user's that made its
@@ -312,22 +322,19 @@ class Run:
     """
     from tf_sparse_rl.exporting import policy
 
-    if checkpoint == 'last' and self.is_finished:
+    if self._is_exported(checkpoint):
       return policy.load(self._run_dir.policy_path)
-    return policy.compiled(self._greedy(checkpoint))
+    return policy.compiled(self._greedy(checkpoint, spec))
 
-  def _greedy(self, checkpoint):
+  def _greedy(self, checkpoint, spec):
     """The GreedyPolicy of a checkpoint."""
-    from tf_sparse_rl import envs
     from tf_sparse_rl.agents import registry
     from tf_sparse_rl.exporting import policy
     from tf_sparse_rl.training import checkpoints
 
-    if checkpoint == 'last' and self.is_finished:
+    if self._is_exported(checkpoint):
       return policy.of_run(self.config, self._run_dir.policy_path)
-    env = envs.make(self.config)
-    agent = registry.build(self.config, env.spec)
-    env.close()
+    agent = registry.build(self.config, spec)
     checkpoints.load_networks(
       self._run_dir.checkpoints,
       checkpoint,
@@ -436,7 +443,7 @@ def _environment(env):
 
 
 def _values(config, fields):
-  """What is given of a config: some fields, over those of another config."""
+  """Merges given fields over those of another config, if there is one."""
   known = [field.name for field in config_lib.fields()]
   for name in fields:
     if name not in known:
