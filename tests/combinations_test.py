@@ -56,7 +56,7 @@ _USUAL = [
 ]
 
 
-def _train(path, agent, method, dense, masks):
+def _assert_trains(path, agent, method, dense, masks):
   fields = {**_AGENTS[agent], **_TINY}
   if method != 'dense':
     fields |= _MASKS[masks]
@@ -74,10 +74,10 @@ def _train(path, agent, method, dense, masks):
 
 @pytest.mark.parametrize(('agent', 'method', 'dense', 'masks'), _USUAL)
 def test_one_network_is_dense(agent, method, dense, masks, tmp_path):
-  _train(tmp_path, agent, method, dense, masks)
+  _assert_trains(tmp_path, agent, method, dense, masks)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(('agent', 'method', 'dense', 'masks'), _ALL)
 def test_every_combination(agent, method, dense, masks, tmp_path):
-  _train(tmp_path, agent, method, dense, masks)
+  _assert_trains(tmp_path, agent, method, dense, masks)

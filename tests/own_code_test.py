@@ -17,7 +17,7 @@ import pytest
 
 _ROOT = pathlib.Path(__file__).parents[1]
 _LAB = '''
-"""What somebody keeps in a directory of his own."""
+"""A module of the user's own."""
 
 import tensorflow as tf
 from tf_sparse_rl import sparsity

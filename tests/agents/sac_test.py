@@ -415,7 +415,7 @@ def test_another_seed_decides_otherwise(trained):
 
 
 def digest(run, num_train_steps):
-  """Of all that a run was until then."""
+  """A digest of all that a run was until then."""
   states = [h[: num_train_steps + 1] for h in (run.online, run.target)]
   content = repr(run.scalars[:num_train_steps]).encode()
   content += b''.join(array.tobytes() for array in tf.nest.flatten(states))

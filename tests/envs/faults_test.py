@@ -321,7 +321,8 @@ def test_a_space_that_cannot_be_used_gets_its_sentence(fault):
   ],
 )
 def test_other_types_of_numbers_are_no_fault(observation):
-  envs.try_out(_config(_name(_observing(observation))))
+  spec = envs.try_out(_config(_name(_observing(observation))))
+  assert spec.observation_size == 3
 
 
 @pytest.mark.parametrize(

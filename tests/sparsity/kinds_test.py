@@ -296,7 +296,10 @@ def test_nothing_is_told_where_nothing_is_left_dense():
   model = tf.keras.Sequential([_L.InputLayer((4, 5)), *layers])
   with warnings.catch_warnings():
     warnings.simplefilter('error')
-    sparsity.sparsify(model, target_sparsity=0.5)
+    sparse = sparsity.sparsify(model, target_sparsity=0.5)
+  assert (
+    sparsity.counting.total(sparsity.counting.count(sparse)).sparsity == 0.5
+  )
 
 
 @pytest.mark.parametrize(

@@ -132,6 +132,7 @@ def test_nothing_is_told_of_a_target_that_is_met(method, tmp_path):
   # The last update comes before the eleventh step.
   _fit(model, optimizer, epochs=11, callbacks=[callback])
   sparsity.strip(model)
+  assert all(w.missing_zeros == 0 for w in sparsity.sparse_weights(model))
 
 
 @pytest.mark.parametrize('method', ['static', 'rigl', 'prune'])

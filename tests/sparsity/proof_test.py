@@ -79,7 +79,7 @@ def _saved_and_loaded(model, kind, file_format, tmp_path):
   return tf.keras.models.load_model(path, custom)
 
 
-def _walk(kind, method, optimizer, file_format, tmp_path):
+def _assert_walks(kind, method, optimizer, file_format, tmp_path):
   """Trained, sparse, saved, loaded, trained on, stripped, exported."""
   model, inputs, targets = _trained(kind, method, optimizer)
   _assert_met(model)
@@ -124,7 +124,7 @@ def test_every_pair_of_method_and_format_is_walked():
 @pytest.mark.filterwarnings('ignore:You are saving your model as an HDF5')
 @pytest.mark.parametrize(('kind', 'method', 'optimizer', 'name'), _ONCE)
 def test_walks_the_table(kind, method, optimizer, name, tmp_path):
-  _walk(kind, method, optimizer, name, tmp_path)
+  _assert_walks(kind, method, optimizer, name, tmp_path)
 
 
 @pytest.mark.slow
@@ -134,7 +134,7 @@ def test_walks_the_table(kind, method, optimizer, name, tmp_path):
 @pytest.mark.parametrize('method', _METHODS)
 @pytest.mark.parametrize('kind', kinds_test.MODELS)
 def test_walks_the_whole_table(kind, method, optimizer, name, tmp_path):
-  _walk(kind, method, optimizer, name, tmp_path)
+  _assert_walks(kind, method, optimizer, name, tmp_path)
 
 
 # Layers `[batch, 6, 4] -> [batch, 6, 4]`, of which models are drawn.
@@ -184,7 +184,7 @@ def _models(draw, depth=2):
   return tf.keras.Model(inputs, outputs)
 
 
-def _check_random_model(model, method, target, distribution, seed):
+def _assert_met_or_told(model, method, target, distribution, seed):
   with warnings.catch_warnings(record=True) as told:
     warnings.simplefilter('always')
     try:
@@ -230,11 +230,11 @@ def _over(num_models):
 @pytest.mark.filterwarnings('ignore:Targets of sparsity missed')
 @_over(25)
 def test_random_models_meet_their_target_or_tell(**arguments):
-  _check_random_model(**arguments)
+  _assert_met_or_told(**arguments)
 
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings('ignore:Targets of sparsity missed')
 @_over(500)
 def test_many_random_models_meet_their_target_or_tell(**arguments):
-  _check_random_model(**arguments)
+  _assert_met_or_told(**arguments)

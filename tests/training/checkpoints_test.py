@@ -327,7 +327,7 @@ class _Saboteur:
 
 
 def _names_given(calls):
-  """Of a segment, state.json, the directory and the manifest."""
+  """Renames so far; a save has four: segment, state, directory, manifest."""
   return calls.count('replace') + calls.count('rename')
 
 

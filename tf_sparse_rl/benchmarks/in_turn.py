@@ -71,7 +71,7 @@ def peer_command(peer, python, config, warmup_env_steps):
 
 
 def run(name, command):
-  """What a candidate prints as JSON; see `measure` for what it raises."""
+  """Runs a candidate; returns its JSON. See `measure` for what it raises."""
   result = subprocess.run(command, capture_output=True, text=True, check=False)
   if result.returncode:
     raise CandidateError(f'{name} failed: {result.stderr.strip()[-2000:]}')

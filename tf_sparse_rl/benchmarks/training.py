@@ -117,14 +117,14 @@ def _env_step(env, rng):
 
 
 def trainable_rows(config, agent, buffer, rng):
-  """What is drawn from the buffer: a batch, or of a rollout all rows."""
+  """Draws from the buffer: a batch, or of a rollout all rows."""
   if agent.rollouts is None:
     return buffer.sample(config.batch_size, rng)
   return agent.rollouts.prepare(buffer.latest())
 
 
 def prepare(config, num_env_steps=2048):
-  """What training has before its first train step.
+  """The parts of a run, ready for its first train step.
 
   Args:
     config: a Config.

@@ -127,7 +127,7 @@ def check_observation(env_name, method, space, observation):
 
 
 def _observation_fault(space, observation, where=''):
-  """What is wrong with an observation; '' if nothing is."""
+  """The fault of an observation in words; '' if there is none."""
   if isinstance(space, gym.spaces.Box):
     fault = _box_fault(space, observation)
     return f'{where}{fault}' if fault else ''
@@ -158,7 +158,7 @@ def _observation_fault(space, observation, where=''):
 
 
 def _box_fault(space, observation):
-  """What is wrong with an entry of a Box; '' if nothing is."""
+  """The fault of an array of a Box in words; '' if there is none."""
   try:
     array = np.asarray(observation)
   except ValueError:
@@ -185,7 +185,7 @@ def _box_fault(space, observation):
 
 
 def not_finite(observation):
-  """What to say of an array with NaN or infinite entries."""
+  """Names the first NaN or infinite entry of an array."""
   return f'returned an observation {_infinite(observation)}'
 
 

@@ -104,7 +104,7 @@ def wrap(env, wrappers):
 
 
 def _made(env_name, kwargs):
-  """What `gym.make` makes of an id."""
+  """The environment that `gym.make` makes of an id."""
   gym_id = env_names.gym_id(env_name)
   try:
     _quiet_mujoco(gym_id)
@@ -134,7 +134,7 @@ def _called(name, function, *args, **kwargs):
 
 
 def _creator(env_name, others):
-  """What makes an environment, and the arguments that its id stands for."""
+  """The factory of an environment, and the arguments its id stands for."""
   if is_callable(env_name):
     if env_name not in _callables:
       raise ValueError(

@@ -22,7 +22,7 @@ _backend = 'masked'
 
 
 class Choice(NamedTuple):
-  """What was decided for a stack of layers, and why."""
+  """The backend chosen for a stack of layers, and why."""
 
   is_native: bool
   # Of a train step of these layers; None: nothing was measured.
@@ -130,7 +130,7 @@ def is_native(batch, sizes, sparsities):
 
 
 def choice(sizes, sparsities):
-  """What was decided last for a stack of layers, since `set_backend`.
+  """The last Choice for a stack of layers since `set_backend`.
 
   Args:
     sizes: see `is_native`.

@@ -50,7 +50,7 @@ class Part(NamedTuple):
 
 
 class _Operands(NamedTuple):
-  """What a layer computes with, as it was when the layer was called."""
+  """The variables of a layer as they were when it was called."""
 
   kernel: tf.Tensor
   bias: tf.Tensor
@@ -233,7 +233,7 @@ def _sum_of_squares_gradient(op, gradient):
 
 
 def parts_of(gradient):
-  """What the gradient of a sparse kernel is the sum of.
+  """The summands of the gradient of a sparse kernel.
 
   Args:
     gradient: a tensor.

@@ -8,7 +8,7 @@ from tf_sparse_rl.native import library, stacks
 
 
 class Update(NamedTuple):
-  """What one variable is updated by."""
+  """The tensors that one variable is updated by."""
 
   variable: tf.Variable
   slots: list  # Adam's m and v of it

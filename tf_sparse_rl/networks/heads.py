@@ -213,14 +213,14 @@ class MultiCategorical(Categorical):
     return distributions.MultiCategorical(outputs, tuple(self._counts))
 
   def mode(self, outputs):
-    """See Head."""
+    """The most likely choice of each entry, int32 `[batch, entries]`."""
     entries = tf.split(outputs, self._counts, axis=-1)
     return tf.stack(
       [tf.argmax(entry, -1, output_type=tf.int32) for entry in entries], -1
     )
 
   def snapshot(self):
-    """See Gaussian."""
+    """`act` as it is now, in NumPy."""
     ends = np.cumsum(self._counts)[:-1]
 
     def act(outputs, noise):
@@ -230,7 +230,7 @@ class MultiCategorical(Categorical):
     return act
 
   def from_policy_info(self, info):
-    """See Gaussian."""
+    """The distribution of what `as_policy_info` returned."""
     return distributions.MultiCategorical(**info, counts=tuple(self._counts))
 
 

@@ -91,7 +91,7 @@ class Ring(abc.ABC):
     return self._steps.ravel().take(entries + self._layout[name].start)
 
   def collected(self, numbers):
-    """What environments returned, to look for what is wrong with it.
+    """Rewards and observations as environments returned them.
 
     Args:
       numbers: int64 `[steps]`, counted from the first that was ever added.

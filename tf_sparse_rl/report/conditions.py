@@ -19,7 +19,7 @@ _LEADING = ('num_env_steps', 'network')
 
 
 class Cell(NamedTuple):
-  """What is compared: a condition without its environment."""
+  """A condition without its environment: the unit of comparison."""
 
   agent: str
   method: str  # one of METHODS, or the user's own

@@ -1,4 +1,4 @@
-"""What all figures share: colours, axes, and files that never differ."""
+"""Shared by all figures: colours, axes, and files that never differ."""
 
 import io
 import math

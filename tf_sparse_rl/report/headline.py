@@ -1,4 +1,4 @@
-"""What a report says first: how much there is, and what came of it."""
+"""The first words of a report: how much there is, and the results."""
 
 from typing import NamedTuple
 

@@ -26,7 +26,7 @@ class ShownFigure(NamedTuple):
 
 
 class Section(NamedTuple):
-  """What is shown of one agent."""
+  """One agent's part of the page."""
 
   agent: str
   figures: list  # of ShownFigure
@@ -88,7 +88,7 @@ def _kind_of(value, column):
 
 
 def _sort_key(value):
-  """What a number is sorted by; text sorts by itself."""
+  """The sort key of a number; text sorts by itself."""
   if isinstance(value, aggregates.Estimate):
     value = value.value
   is_number = isinstance(value, int | float) and not math.isnan(value)

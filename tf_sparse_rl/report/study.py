@@ -18,7 +18,7 @@ COSTS = (
 
 @dataclasses.dataclass(frozen=True)
 class Result:
-  """What came of a condition."""
+  """The results of a condition."""
 
   condition: conditions.Condition
   final_return: aggregates.Estimate | None  # None without a finished run
@@ -50,7 +50,7 @@ class Result:
 
 @dataclasses.dataclass(frozen=True)
 class Aggregate:
-  """What came of a cell over all environments of a study."""
+  """The results of a cell over all environments of a study."""
 
   cell: conditions.Cell
   matrix: np.ndarray  # normalised final returns, [runs, environments]

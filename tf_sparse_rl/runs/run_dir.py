@@ -32,7 +32,7 @@ _A_LOOK_SECONDS = 0.5
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class _Origin(records.Record):
-  """What config.json says besides the fields."""
+  """The entries of config.json besides the fields."""
 
   versions: dict[str, str | None] | None = None  # {package: version}
   num_env_steps: int | None = None

@@ -24,7 +24,7 @@ _TRANSPOSED = (
 
 @dataclasses.dataclass(frozen=True)
 class LayerCount:
-  """What is counted of a layer, or of one of several weight matrices of it."""
+  """The counts of a layer, or of one of its several weight matrices."""
 
   name: str
   shape: tuple  # of the weight matrix, or of the first weight

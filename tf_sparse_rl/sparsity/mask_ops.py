@@ -11,6 +11,8 @@ import numpy as np
 import tensorflow as tf
 
 _INT32_MIN = np.int32(np.iinfo(np.int32).min)
+# Entries of a group that are still compared pair by pair.
+_MOST_COMPARED = 32
 _INFINITY_BITS = np.int32(0x7F800000)
 
 
@@ -135,31 +137,24 @@ def top_of_group(scores, k, eligible):
     bool tensor `[groups, size]`.
   """
   keys = tf.where(eligible, _ordered_int32(scores), _INT32_MIN)
+  is_small = keys.shape[-1] <= _MOST_COMPARED
+  rank = _rank_by_comparison(keys) if is_small else _rank_by_sorting(keys)
+  return eligible & (rank < k)
+
+
+def _rank_by_comparison(keys):
+  """Ranks in each group, by all pairs: fast for the few of a pattern."""
   index = np.arange(keys.shape[-1])
   one, other = keys[:, :, tf.newaxis], keys[:, tf.newaxis, :]
   is_before = (other > one) | ((other == one) & (index < index[:, np.newaxis]))
-  rank = tf.reduce_sum(tf.cast(is_before, tf.int32), -1)
-  return eligible & (rank < k)
+  return tf.reduce_sum(tf.cast(is_before, tf.int32), -1)
 
 
-def top_of_row(scores, k, eligible):
-  """Marks the highest scores of each row; of equals the lowest index wins.
-
-  As `top_of_group`, by sorting: for rows that are long.
-
-  Args:
-    scores: float32 tensor `[rows, size]`; NaN counts as the lowest.
-    k: int32 scalar, or tensor `[rows, 1]`: how many of a row.
-    eligible: bool tensor `[rows, size]`, which entries may be marked.
-
-  Returns:
-    bool tensor `[rows, size]`.
-  """
-  keys = tf.where(eligible, _ordered_int32(scores), _INT32_MIN)
-  # The best first: no key is the lowest int32 but those not eligible.
+def _rank_by_sorting(keys):
+  """As `_rank_by_comparison`; memory does not grow with pairs."""
+  # The lowest int32, of those not eligible, has no negative.
   order = tf.argsort(-tf.maximum(keys, _INT32_MIN + 1), axis=-1, stable=True)
-  rank = tf.argsort(order, axis=-1, stable=True)
-  return eligible & (rank < k)
+  return tf.argsort(order, axis=-1, stable=True)
 
 
 def _count(condition):

@@ -329,7 +329,7 @@ class SparseOptimizer(tf.keras.optimizers.Optimizer):
     )
 
   def _shares(self, kernels, gradients, train_step):
-    """What the updater lets each kernel know of all; see `MaskUpdater`."""
+    """The `shares` of a MaskUpdater, one for each kernel."""
     local = tf.distribute.get_strategy().experimental_local_results
     states = [
       _state(k.constraint, *(local(x)[0] for x in (k.kernel, k.mask, gradient)))
@@ -406,7 +406,7 @@ _NO_SPARSE_LAYER = (
 
 
 def _state(constraint, kernel, mask, gradient):
-  """What an updater may look at."""
+  """The KernelState of a kernel for an updater."""
   values = (
     tf.cast(tf.convert_to_tensor(x), tf.float32)
     for x in (kernel, mask, gradient)

@@ -65,7 +65,7 @@ class Blocks:
     return blocks.repeat(self._rows, -2).repeat(self._columns, -1)
 
   def drop_and_grow(self, mask, drop_scores, grow_scores, drop_fraction):
-    """See `mask_ops.drop_and_grow`."""
+    """Drops and grows blocks, by the sums of their scores."""
     return self._spread(
       mask_ops.drop_and_grow(
         self._firsts(mask),
@@ -164,7 +164,7 @@ class NOfM:
     return mask.astype(np.float32)
 
   def drop_and_grow(self, mask, drop_scores, grow_scores, drop_fraction):
-    """See `mask_ops.drop_and_grow`."""
+    """Drops entries, then fills each group to its number again."""
     kept = mask_ops.kept(mask, drop_scores, drop_fraction)
     groups = self._groups(tf.cast(kept, tf.int32))
     room = self._n - tf.reduce_sum(groups, -1, keepdims=True)
@@ -174,7 +174,7 @@ class NOfM:
     return tf.cast(kept | self._ungroup(grown, mask.shape), tf.float32)
 
   def prune(self, mask, scores, num_zeros):
-    """See `Blocks.prune`."""
+    """Keeps the best n of each group; of the others the best of all."""
     active = mask > 0
     best = mask_ops.top_of_group(
       self._groups(scores), self._n, eligible=self._groups(active)
@@ -221,7 +221,7 @@ class Units:
     return np.broadcast_to(units, shape).copy()
 
   def drop_and_grow(self, mask, drop_scores, grow_scores, drop_fraction):
-    """See `mask_ops.drop_and_grow`."""
+    """Drops and grows whole units, by the sums of their scores."""
     units = mask_ops.drop_and_grow(
       self._first(mask),
       self._sum(drop_scores),
@@ -231,7 +231,7 @@ class Units:
     return tf.broadcast_to(units, mask.shape)
 
   def prune(self, mask, scores, num_zeros):
-    """See `Blocks.prune`."""
+    """Prunes whole units, by the sums of their scores."""
     size = mask.shape.num_elements() // mask.shape[-1]
     kept = mask_ops.top_k_mask(
       self._sum(scores),

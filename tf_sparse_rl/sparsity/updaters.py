@@ -16,7 +16,7 @@ _serializable = tf.keras.utils.register_keras_serializable('tf_sparse_rl')
 
 
 class KernelState(NamedTuple):
-  """What an updater may look at; float32 tensors `[..., inputs, units]`."""
+  """The state of a kernel as updaters get it; float32 tensors `[..., inputs, units]`."""
 
   weight: tf.Tensor
   mask: tf.Tensor
@@ -61,7 +61,7 @@ class MaskUpdater:
     return cls(**config)
 
   def shares(self, kernels, targets, train_step):
-    """What each layer gets to know of all of them, before `new_mask`.
+    """Facts about all layers together, one for each, before `new_mask`.
 
     Args:
       kernels: list of `KernelState`, of all sparse layers.
@@ -141,7 +141,7 @@ class SET(MaskUpdater):
     self.seed = int(seed)
 
   def get_config(self):
-    """See base class."""
+    """Returns the config; a schedule of the drop fraction is serialized."""
     given = self._given_drop_fraction
     if callable(given):
       given = tf.keras.utils.legacy.serialize_keras_object(given)
@@ -154,7 +154,7 @@ class SET(MaskUpdater):
 
   @classmethod
   def from_config(cls, config):
-    """See base class."""
+    """Makes an updater from what `get_config` returned."""
     config = dict(config)
     if isinstance(config['drop_fraction'], dict):
       config['drop_fraction'] = tf.keras.utils.deserialize_keras_object(
@@ -174,7 +174,7 @@ class SET(MaskUpdater):
     return schedules.CosineDropFraction(drop_fraction, end_train_step)
 
   def is_due(self, train_step):
-    """See base class. Step 0 is an update, as in the paper."""
+    """Is true at multiples of the period, step 0 included as in the paper."""
     return schedules.is_due(
       train_step,
       self.mask_update_period,
@@ -201,7 +201,7 @@ class SET(MaskUpdater):
     return tf.cast(noise, tf.float32)
 
   def new_mask(self, kernel, target_sparsity, train_step, seed):
-    """See base class."""
+    """Drops by `drop_scores`, grows as many by `grow_scores`."""
     del target_sparsity
     return kernel.structure.drop_and_grow(
       kernel.mask,
@@ -299,9 +299,9 @@ class SRigL(RigL):
     stays = self._units_that_stay(salient, budget)
     num_units = tf.reduce_sum(tf.cast(stays, tf.int32))
     fan_in = tf.minimum(budget // num_units, size // units)
-    kept = mask_ops.top_of_row(weights, fan_in, kept & stays[:, tf.newaxis])
+    kept = mask_ops.top_of_group(weights, fan_in, kept & stays[:, tf.newaxis])
     room = fan_in - tf.reduce_sum(tf.cast(kept, tf.int32), -1, keepdims=True)
-    grown = mask_ops.top_of_row(gradients, room, ~kept & stays[:, tf.newaxis])
+    grown = mask_ops.top_of_group(gradients, room, ~kept & stays[:, tf.newaxis])
     new_mask = tf.cast(kept | grown, tf.float32)
     return tf.reshape(tf.transpose(new_mask), shape)
 
@@ -352,7 +352,7 @@ class MagnitudePruning(MaskUpdater):
     self._ramp(0.5)  # Checks the numbers.
 
   def get_config(self):
-    """See base class."""
+    """Returns the config."""
     return {
       'prune_begin_train_step': self.prune_begin_train_step,
       'prune_end_train_step': self.prune_end_train_step,
@@ -374,7 +374,7 @@ class MagnitudePruning(MaskUpdater):
     )
 
   def is_due(self, train_step):
-    """See base class."""
+    """Is true on the ramp of sparsities, and at its end."""
     due = self._ramp(0.5).is_due(train_step)
     return due | (tf.cast(train_step, tf.int64) == self.prune_end_train_step)
 
@@ -397,7 +397,7 @@ class MagnitudePruning(MaskUpdater):
     )
 
   def new_mask(self, kernel, target_sparsity, train_step, seed):
-    """See base class."""
+    """Keeps the weights of the highest scores."""
     del seed
     zeros = kernel.share
     if zeros is None:

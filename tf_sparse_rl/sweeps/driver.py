@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 
 class Report(NamedTuple):
-  """What became of the runs."""
+  """How the runs ended."""
 
   finished: list  # of Run
   failed: dict  # {id: reason}
@@ -13,7 +13,7 @@ class Report(NamedTuple):
 
 
 def work_off(runs, engine, max_retries, on_event, stop):
-  """Works runs off; one that fails does not stop the others.
+  """Executes runs; one that fails does not stop the others.
 
   Args:
     runs: list of Run that are not finished.

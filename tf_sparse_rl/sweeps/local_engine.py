@@ -200,7 +200,7 @@ class LocalEngine:
     return [json.loads(line) for line in lines]
 
   def _lost(self):
-    """What becomes of the runs of a server that was killed."""
+    """The outcomes of the runs of a server that was killed."""
     code = self._server.returncode
     how = f'killed by {signal.Signals(-code).name}' if code < 0 else 'gone'
     self.close()

@@ -104,13 +104,13 @@ class RayEngine:
     return max(0, limit - len(self._running))
 
   def start(self, run):
-    """See LocalEngine."""
+    """Starts a run as a task of the cluster."""
     path = local_engine.python_path()
     task = self._task.remote(str(self._sweep_dir.path), run, path)
     self._running[task] = run
 
   def wait(self, seconds):
-    """See LocalEngine."""
+    """Waits for runs to end; returns the (run, Outcome) that have."""
     refs = list(self._running)
     if refs and self._ray.wait(refs, timeout=seconds)[0]:
       refs, _ = self._ray.wait(refs, num_returns=len(refs), timeout=0)
@@ -130,7 +130,7 @@ class RayEngine:
     return run, outcome
 
   def stop(self):
-    """See LocalEngine."""
+    """Asks all runs to stop."""
     for ref in self._running:
       self._ray.cancel(ref)
 

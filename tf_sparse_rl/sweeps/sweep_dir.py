@@ -50,7 +50,7 @@ class SweepDir:
     return runs_lib.RunDir(self.path / 'runs' / run.id)
 
   def log_path(self, run):
-    """What the attempts of a run printed."""
+    """The output of the attempts of a run."""
     return self.path / 'logs' / f'{run.id}.log'
 
   def read_runs(self):

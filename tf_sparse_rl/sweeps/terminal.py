@@ -1,4 +1,4 @@
-"""What a sweep shows while it works: a bar on a terminal, else lines."""
+"""The progress of a sweep: a bar on a terminal, else lines."""
 
 import sys
 import time

@@ -66,7 +66,7 @@ class Collector:
 
 
 def no_time_limit(config, spec):
-  """What to tell of an environment whose episodes may not end, or ''."""
+  """A warning for an environment whose episodes may not end, or ''."""
   if spec.max_episode_steps:
     return ''
   return (
