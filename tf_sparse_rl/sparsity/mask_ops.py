@@ -1,7 +1,7 @@
 """Pure functions of masks and scores; a mask is float32 of 0 and 1.
 
 All run eagerly, in `tf.function` and compiled by XLA with the same result.
-Nothing is sorted: the k best are found by bisection on the bits of the score,
+Masks are not sorted: the k best are found by bisection on the bits of the score,
 which costs 32 passes over the tensor whatever k is.
 """
 

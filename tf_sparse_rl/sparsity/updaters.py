@@ -16,7 +16,7 @@ _serializable = tf.keras.utils.register_keras_serializable('tf_sparse_rl')
 
 
 class KernelState(NamedTuple):
-  """The state of a kernel as updaters get it; float32 tensors `[..., inputs, units]`."""
+  """The state of a kernel; float32 tensors `[..., inputs, units]`."""
 
   weight: tf.Tensor
   mask: tf.Tensor
