@@ -1,8 +1,8 @@
 """Pure functions of masks and scores; a mask is float32 of 0 and 1.
 
 All run eagerly, in `tf.function` and compiled by XLA with the same result.
-Masks are not sorted: the k best are found by bisection on the bits of the score,
-which costs 32 passes over the tensor whatever k is.
+Masks are not sorted: the k best are found by bisection on the bits of the
+score, which costs 32 passes over the tensor whatever k is.
 """
 
 import math
