@@ -7,6 +7,8 @@ import math
 import types
 import typing
 
+from tf_sparse_rl import files
+
 _MOST = 2**63
 
 
@@ -65,8 +67,9 @@ def _fits(value, kind):
     )
   if origin is dict:
     # A diagnosis may come to NaN.
+    kind = arguments[1]
     return isinstance(value, dict) and all(
-      type(each) is float or _fits(each, arguments[1])
+      (kind is float and type(each) is float) or _fits(each, kind)
       for each in value.values()
     )
   return isinstance(value, kind)
@@ -170,8 +173,8 @@ def read(path, kind):
   Raises:
     RunsError: if the file is damaged or cannot be read.
   """
-  content = _content(path)
-  return None if content is None else _parse(path, content, kind)
+  found = content(path)
+  return None if found is None else _parse(path, found, kind)
 
 
 def read_lines(path, kind, whole_lines=True):
@@ -189,7 +192,7 @@ def read_lines(path, kind, whole_lines=True):
   Raises:
     RunsError: if a line is damaged, or the file cannot be read.
   """
-  lines = (_content(path) or b'').split(b'\n')
+  lines = (content(path) or b'').split(b'\n')
   if whole_lines or not lines[-1].strip():
     del lines[-1]
   return [
@@ -198,9 +201,17 @@ def read_lines(path, kind, whole_lines=True):
   ]
 
 
-def _content(path):
+def content(path):
+  """The bytes of a file, or None if there is none.
+
+  Args:
+    path: of the file.
+
+  Raises:
+    RunsError: if it cannot be read.
+  """
   try:
-    return path.read_bytes()
+    return files.read(path)
   except (FileNotFoundError, NotADirectoryError):
     return None
   except OSError as error:

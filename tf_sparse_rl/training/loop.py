@@ -3,6 +3,7 @@
 Sparsity is not seen here: masks move inside the agent's optimizer.
 """
 
+import functools
 from typing import NamedTuple
 
 from tf_sparse_rl import callbacks as callbacks_lib
@@ -98,9 +99,9 @@ class Training:
     self.checkpoints = checkpoints.Checkpoints(
       run_dir.checkpoints, objects, self.buffer
     )
-    saved = self.checkpoints.restore(self.message)
-    begin, go_on = state.State.begin, state.State.from_json
-    self.now = now = go_on(saved) if saved else begin(config)
+    parse = functools.partial(state.State.from_json, num_envs=config.num_envs)
+    saved = self.checkpoints.restore(self.message, parse)
+    self.now = now = saved or state.State.begin(config)
     self._keep_evaluation()
     run_dir.set_results(now.results)
     self.summaries = summaries.Summaries(run_dir.path, config, self.agent, now)
