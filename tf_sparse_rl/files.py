@@ -10,6 +10,7 @@ import errno
 import json
 import os
 import pathlib
+import re
 import secrets
 import shutil
 import stat
@@ -76,6 +77,15 @@ def replacing_directory(path):
   except BaseException:
     shutil.rmtree(temporary, ignore_errors=True)
     raise
+
+
+def remove_leftovers(path):
+  """Removes what kills have left of `replacing` and `replacing_directory`."""
+  path = pathlib.Path(path)
+  pattern = re.compile(re.escape(path.name) + r'\.[0-9a-f]{8}\.tmp')
+  for left in path.parent.iterdir():
+    if pattern.fullmatch(left.name) and not left.is_symlink():
+      shutil.rmtree(left) if left.is_dir() else left.unlink()
 
 
 def write(path, content):
