@@ -145,6 +145,37 @@ class NoiseLevel(Record):
   returns: list[float] | None = None
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Measurement(Record):
+  """Milliseconds of a train step of some layers, in an entry of Machine."""
+
+  batch: int
+  sizes: list[int]  # units of the input and of each layer
+  sparsities: list[float]
+  masked_ms: float
+  native_ms: float
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Machine(Record):
+  """What a run began on, an entry of config.json."""
+
+  cpu: str
+  instruction_set: str | None = None  # of the native kernels
+  backends: dict[str, dict]  # {network: {'backend': its name, ...}}
+  measurements: list[dict] | None = None  # by which they were chosen
+
+  @classmethod
+  def from_json(cls, values):
+    machine = super().from_json(values)
+    for each in machine.measurements or ():
+      Measurement.from_json(each)
+    for name, chosen in machine.backends.items():
+      if not isinstance(chosen.get('backend'), str):
+        raise ValueError(f'Expected a backend of {name}. Received: {chosen!r}')
+    return machine
+
+
 def final_return(returns):
   """Mean of the last 10 % of the evaluations, of at least one.
 

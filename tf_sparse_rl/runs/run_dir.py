@@ -45,6 +45,7 @@ class _Origin(records.Record):
 
   versions: dict[str, str | None] | None = None  # {package: version}
   history: list[dict] | None = None  # see `RunDir.start`
+  machine: dict | None = None  # a Machine
 
 
 class RunDir:
@@ -248,12 +249,14 @@ class RunDir:
     if not changed:
       return ''
     env_step = self.checkpoint_env_step() or 0
-    values = json.loads(self._config_path.read_bytes())
+    values = json.loads(files.read(self._config_path))
     history = [
       *(values.pop('history', None) or []),
       {'env_step': env_step, 'changed': changed, 'versions': _versions()},
     ]
     values.update(config_lib.to_dict(config), history=history)
+    if 'backend' in changed:
+      values.pop('machine', None)
     files.write_json(self._config_path, values, indent=2)
     return longer.sentence(env_step, changed)
 
@@ -263,8 +266,24 @@ class RunDir:
     Args:
       origin: dict of JSON types.
     """
-    values = json.loads(self._config_path.read_bytes())
+    values = json.loads(files.read(self._config_path))
     files.write_json(self._config_path, {**values, 'origin': origin}, indent=2)
+
+  def read_machine(self):
+    """What the run began on, a Machine, or None if it is not known.
+
+    Raises:
+      RunsError: if config.json is damaged or cannot be read.
+    """
+    origin = records.read(self._config_path, _Origin)
+    if origin is None or origin.machine is None:
+      return None
+    try:
+      return records.Machine.from_json(origin.machine)
+    except ValueError as error:
+      raise RunsError(
+        f'{self._config_path} is damaged: its machine: {error}.'
+      ) from error
 
   def note_machine(self, machine):
     """Keeps what the run began on in config.json, beside the fields.
@@ -272,10 +291,20 @@ class RunDir:
     Args:
       machine: dict of JSON types.
     """
-    values = json.loads(self._config_path.read_bytes())
+    values = json.loads(files.read(self._config_path))
     if 'machine' not in values:
       values['machine'] = machine
       files.write_json(self._config_path, values, indent=2)
+
+  def note_measurements(self, measurements):
+    """Keeps there, once there are more, what backends are chosen by.
+
+    Args:
+      measurements: list of dicts of JSON types, see records.Measurement.
+    """
+    values = json.loads(files.read(self._config_path))
+    values['machine']['measurements'] = measurements
+    files.write_json(self._config_path, values, indent=2)
 
   def set_results(self, evaluations):
     """Sets the evaluations so far, whatever an interrupted run left.

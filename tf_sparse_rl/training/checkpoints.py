@@ -25,7 +25,7 @@ _INSIDE_AGENT = {'rollouts': 'rollouts', 'mask_histories': 'mask_history'}
 _KEPT = 3
 # Whatever a file of the right hash may hold, these say that it does not fit.
 _MISFITS = (
-  *(ValueError, TypeError, KeyError, AssertionError, RuntimeError),
+  *(ValueError, TypeError, LookupError, AssertionError, RuntimeError),
   *(MemoryError, OverflowError, OSError, tokenize.TokenError),
   *(tf.errors.OpError, message.DecodeError),
 )
