@@ -393,10 +393,16 @@ def _run(config, run_dir, callbacks, received):
   from tf_sparse_rl.exporting import policy
   from tf_sparse_rl.training import loop
 
+  beat = run_dir.heartbeat()
+
+  def stop():
+    beat()  # Asked at every env step, of evaluations too.
+    return received
+
   try:
     training = loop.Training(config, run_dir, callbacks)
     try:
-      outcome = training.run(lambda: received)
+      outcome = training.run(stop)
       policy.save(policy.of_agent(outcome.agent), run_dir.policy_path)
       # Last: from here on the run counts as finished.
       run_dir.finish(outcome.summary)
