@@ -371,7 +371,7 @@ def run_training(root_dir, config, callbacks=()):
   for flag in ('method', 'network'):
     if ':' in getattr(config, flag):
       modules.find(getattr(config, flag), f'--{flag}')
-  with quiet.silenced(quiet.filter_warnings):
+  with quiet.silenced(quiet.filter_warnings), signals.interruptible():
     envs.try_out(config)
   run_dir = runs_lib.RunDir(root_dir)
   with _tensorflow():
@@ -406,6 +406,8 @@ def _run(config, run_dir, callbacks, received):
       policy.save(policy.of_agent(outcome.agent), run_dir.policy_path)
       # Last: from here on the run counts as finished.
       run_dir.finish(outcome.summary)
+      # Code of the user's that fails or hangs takes nothing with it now.
+      training.close()
     finally:
       training.tell('on_end')
   except callbacks_lib.StoppedError as stopped:

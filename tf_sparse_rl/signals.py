@@ -35,7 +35,7 @@ def note():
     ignored = signal.getsignal(number) == signal.SIG_IGN
     if not (ignored and number == signal.SIGHUP):
       signal.signal(number, receive)
-  receive.is_note = True
+  receive.received = received
   return received
 
 
@@ -53,12 +53,38 @@ def noted():
       signal.signal(number, handler or signal.SIG_DFL)
 
 
-def may_interrupt():
-  """Whether a KeyboardInterrupt can be a Ctrl-C: none is while it is noted."""
+@contextlib.contextmanager
+def interruptible():
+  """Ctrl-C is as Python has it within a block, but `is_ctrl_c` knows of it."""
+  before = signal.getsignal(signal.SIGINT)
+  in_main_thread = threading.current_thread() is threading.main_thread()
+  if not (in_main_thread and before is signal.default_int_handler):
+    yield
+    return
+
+  def receive(number, frame):
+    del frame
+    receive.received.append(number)
+    raise KeyboardInterrupt
+
+  receive.received = []
+  signal.signal(signal.SIGINT, receive)
+  try:
+    yield
+  finally:
+    signal.signal(signal.SIGINT, before)
+
+
+def is_ctrl_c(error):
+  """Whether an exception may come from the keyboard, not from who raised it."""
+  if not isinstance(error, KeyboardInterrupt):
+    return False
   if threading.current_thread() is not threading.main_thread():
     return False
   handler = signal.getsignal(signal.SIGINT)
-  return callable(handler) and not hasattr(handler, 'is_note')
+  return callable(handler) and signal.SIGINT in getattr(
+    handler, 'received', [signal.SIGINT]
+  )
 
 
 def leave(descriptors):

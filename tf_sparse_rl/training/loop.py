@@ -53,7 +53,10 @@ def train(config, run_dir, callbacks=(), stop=lambda: False):
     StoppedError: if `stop` said so, or a callback.
     CheckpointError: if there are checkpoints and none can be used.
   """
-  return Training(config, run_dir, callbacks).run(stop)
+  training = Training(config, run_dir, callbacks)
+  outcome = training.run(stop)
+  training.close()
+  return outcome
 
 
 class Training:
@@ -71,7 +74,7 @@ class Training:
     self.config, self.run_dir = config, run_dir
     self.message(f'{config.label}, seed {config.seed}: {length}')
     self.envs = [envs.make(config) for _ in range(config.num_envs)]
-    if text := collector.no_time_limit(config, self.envs[0].spec):
+    if text := collector.no_time_limit(config, self.envs[0]):
       self.message(text)
     self.agent = registry.build(config, self.envs[0].spec)
     origin = None
@@ -87,8 +90,11 @@ class Training:
     run_dir.note_machine(self.machine)
     if self.machine['backends']:
       self.message(machine.sentence(self.machine))
+    self.eval_envs = [
+      envs.make(config) for _ in range(config.num_eval_episodes)
+    ]
     self.evaluator = evaluation.Evaluator(
-      [envs.make(config) for _ in range(config.num_eval_episodes)],
+      self.eval_envs,
       config.eval_epsilon or 0.0,
       config.num_eval_env_steps,
       config.max_eval_episode_env_steps,
@@ -255,12 +261,18 @@ class Training:
     return error
 
   def finish(self):
-    """Closes what is open; returns the Outcome."""
+    """Closes the summaries; returns the Outcome."""
     self.summaries.close()
-    for env in self.envs:
-      env.close()
     summary = results.summary(self.now, self.agent, self.machine)
     return Outcome(self.agent, summary)
+
+  def close(self):
+    """Closes the environments; says if one fails at it, when all is done."""
+    for env in (*self.envs, *self.eval_envs):
+      try:
+        env.close()
+      except envs.EnvError as error:
+        self.message(str(error))
 
   def _keep_evaluation(self):
     """Takes over the evaluation that was made after the last checkpoint."""
