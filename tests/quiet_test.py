@@ -74,5 +74,5 @@ def test_what_the_user_set_stays(silence):
 
 def test_an_import_alone_is_quiet_and_sets_nothing(silence):
   (level, verbosity), stderr = silence(CALL='import_tensorflow')
-  assert (level, verbosity) == ('-', '-1')
+  assert (level, verbosity) == ('-', '0')
   assert 'chatter' not in stderr and 'a warning of a library' in stderr

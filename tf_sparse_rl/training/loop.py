@@ -109,7 +109,9 @@ class Training:
     self.now = now = go_on(saved) if saved else begin(config)
     self._keep_evaluation()
     run_dir.set_results(now.results)
-    self.summaries = summaries.Summaries(run_dir.path, config, self.agent, now)
+    self.summaries = summaries.Summaries(
+      run_dir.path, config, self.agent, now, self.message
+    )
     self.collector = collector.Collector(config, self.envs, now.positions)
     if saved:
       self.message(f'Continuing at env step {now.env_step:,}.')
@@ -118,7 +120,7 @@ class Training:
     now.clock.start(now.env_step)
     if origin:  # From here on the other run is not needed.
       run_dir.note_origin(origin)
-      self.checkpoints.save(now.env_step, now.to_json(self.envs))
+      self._save()
 
   def run(self, stop=lambda: False):
     """Trains to the end; see `train`."""
@@ -238,8 +240,7 @@ class Training:
       speed = now.clock.speed(now.env_step)
       self.summaries.train(now.env_step, now.scalars, now.episodes, speed)
     if self.is_over or config.is_due(now.env_step, config.checkpoint_period):
-      self.summaries.flush()
-      self.checkpoints.save(now.env_step, now.to_json(self.envs))
+      self._save()
 
   def save_and_stop(self):
     """Saves what there is; raises StoppedError."""
@@ -250,7 +251,12 @@ class Training:
     """A checkpoint of what there is; the run ends here."""
     self.summaries.close()
     if self.now.env_step:
-      self.checkpoints.save(self.now.env_step, self.now.to_json(self.envs))
+      self._save()
+
+  def _save(self):
+    """Writes a checkpoint."""
+    self.now.masks_written = self.summaries.masks_written()
+    self.checkpoints.save(self.now.env_step, self.now.to_json(self.envs))
 
   def _after_saving(self, error):
     """An EnvError that says where the run was, after a checkpoint."""

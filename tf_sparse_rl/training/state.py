@@ -22,6 +22,8 @@ class State:
   results: list  # of Evaluation, the lines of results.jsonl
   # {tag: value} of the last diagnosis
   diagnosis: dict = dataclasses.field(default_factory=dict)
+  # See `Summaries.masks_written`; for the first changed_fraction after a stop.
+  masks_written: dict = dataclasses.field(default_factory=dict)
 
   @classmethod
   def begin(cls, config):
@@ -71,6 +73,7 @@ class State:
       'clock': self.clock.to_json(self.env_step),
       'results': [result.to_json() for result in self.results],
       'diagnosis': self.diagnosis,
+      'masks_written': self.masks_written,
     }
 
 
