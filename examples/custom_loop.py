@@ -1,5 +1,8 @@
 """SET in a loop of one's own: nothing but the optimizer is different."""
 
+import os
+
+os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')  # No chatter.
 from tf_sparse_rl import sparsity  # isort: skip, before TensorFlow.
 
 import numpy as np

@@ -1,5 +1,8 @@
 """A sparsity for each layer, and zeros in blocks that run faster."""
 
+import os
+
+os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')  # No chatter.
 from tf_sparse_rl import sparsity  # isort: skip, before TensorFlow.
 
 import tensorflow as tf

@@ -1,7 +1,9 @@
 """RigL in `model.fit`: a functional Keras model, 90 % zeros throughout."""
 
+import os
 import tempfile
 
+os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')  # No chatter.
 from tf_sparse_rl import sparsity  # isort: skip, before TensorFlow.
 
 import numpy as np

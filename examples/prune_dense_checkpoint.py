@@ -1,8 +1,10 @@
 """From a dense checkpoint to 90 % zeros, by gradual magnitude pruning."""
 
+import os
 import pathlib
 import tempfile
 
+os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')  # No chatter.
 from tf_sparse_rl import sparsity  # isort: skip, before TensorFlow.
 
 import numpy as np

@@ -1,5 +1,8 @@
 """TF-Agents' own PPO agent with a sparse actor and a sparse value network."""
 
+import os
+
+os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')  # No chatter.
 from tf_sparse_rl import sparsity  # isort: skip, before TensorFlow.
 
 import gymnasium as gym

@@ -1,5 +1,8 @@
 """TF-Agents' own SAC agent with a sparse actor and sparse critics."""
 
+import os
+
+os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')  # No chatter.
 from tf_sparse_rl import sparsity  # isort: skip, before TensorFlow.
 
 import tensorflow as tf

@@ -17,7 +17,7 @@ from absl import logging as absl_logging
 
 import tf_sparse_rl
 from tests import tiny
-from tf_sparse_rl import callbacks, runs
+from tf_sparse_rl import callbacks, envs, runs
 from tf_sparse_rl.training import checkpoints
 
 _ROOT = pathlib.Path(__file__).parents[1]
@@ -340,6 +340,50 @@ def test_in_a_thread_signals_are_left_alone(tmp_path):
   thread.start()
   thread.join()
   assert found == [signal.default_int_handler]
+
+
+class _Hostile(gymnasium.Wrapper):
+  """CartPole that raises what it is told to."""
+
+  raises = None
+
+  def step(self, action):
+    if self.raises:
+      raise self.raises
+    return super().step(action)
+
+
+def test_neither_an_environment_nor_a_signal_takes_what_was_trained(tmp_path):
+  def train(*callbacks):
+    return tf_sparse_rl.train(
+      tmp_path, env=_hostile, callbacks=callbacks, **_FIELDS
+    )
+
+  def fail(training):
+    _Hostile.raises = KeyboardInterrupt()
+
+  # It would count as a Ctrl-C without signals being noted.
+  broken = _Noting(150, fail)
+  with pytest.raises(
+    envs.EnvError, match='step raised KeyboardInterr'
+  ) as error:
+    train(broken)
+  assert error.value.context == ' (after env step 150). A checkpoint was saved'
+  _Hostile.raises, received = None, []
+  before = signal.signal(
+    signal.SIGUSR1, lambda number, frame: received.append(number)
+  )
+  try:
+    warned = _Noting(250, lambda _: os.kill(os.getpid(), signal.SIGUSR1))
+    assert not train(warned).is_finished
+  finally:
+    signal.signal(signal.SIGUSR1, before)
+  assert received == [signal.SIGUSR1]
+  assert (tmp_path / 'checkpoints' / f'env_step_{250:012d}').exists()
+
+
+def _hostile():
+  return _Hostile(gymnasium.make('CartPole-v1'))
 
 
 def test_keras_3_first_is_told_in_one_sentence(tmp_path):

@@ -32,6 +32,7 @@ def silence_fixture(tmp_path):
     'import os, warnings\n'
     'os.write(2, b"chatter\\n")\n'
     'warnings.warn("old", DeprecationWarning)\n'
+    'keras = None\n'
   )
   (tmp_path / 'tf_agents.py').write_text('')
   (tmp_path / 'main.py').write_text(
@@ -39,8 +40,9 @@ def silence_fixture(tmp_path):
     'from absl import app, logging\n'
     'from tf_sparse_rl import quiet\n'
     'def main(_):\n'
-    '  quiet.silence()\n'
-    '  print(os.environ["TF_CPP_MIN_LOG_LEVEL"], logging.get_verbosity())\n'
+    '  getattr(quiet, os.environ.get("CALL", "silence"))()\n'
+    '  level = os.environ.get("TF_CPP_MIN_LOG_LEVEL", "-")\n'
+    '  print(level, logging.get_verbosity())\n'
     '  logging.warning("a warning of a library")\n'
     'app.run(main)\n'
   )
@@ -68,3 +70,9 @@ def test_what_the_user_set_stays(silence):
   assert silence(TF_CPP_MIN_LOG_LEVEL='0')[0] == ['0', '-2']
   (_, verbosity), stderr = silence('--verbosity=0')
   assert (verbosity, 'a warning of a library' in stderr) == ('0', True)
+
+
+def test_an_import_alone_is_quiet_and_sets_nothing(silence):
+  (level, verbosity), stderr = silence(CALL='import_tensorflow')
+  assert (level, verbosity) == ('-', '0')
+  assert 'chatter' not in stderr and 'a warning of a library' in stderr

@@ -371,7 +371,7 @@ def run_training(root_dir, config, callbacks=()):
   for flag in ('method', 'network'):
     if ':' in getattr(config, flag):
       modules.find(getattr(config, flag), f'--{flag}')
-  with quiet.silenced(quiet.filter_warnings):
+  with quiet.silenced(quiet.filter_warnings), signals.interruptible():
     envs.try_out(config)
   with _tensorflow():
     from tf_sparse_rl.training import machine
@@ -391,13 +391,21 @@ def _run(config, run_dir, callbacks, received):
   from tf_sparse_rl.exporting import policy
   from tf_sparse_rl.training import loop
 
+  beat = run_dir.heartbeat()
+
+  def stop():
+    beat()  # Asked at every env step, of evaluations too.
+    return received
+
   try:
     training = loop.Training(config, run_dir, callbacks)
     try:
-      outcome = training.run(lambda: received)
+      outcome = training.run(stop)
       policy.save(policy.of_agent(outcome.agent), run_dir.policy_path)
       # Last: from here on the run counts as finished.
       run_dir.finish(outcome.summary)
+      # Code of the user's that fails or hangs takes nothing with it now.
+      training.close()
     finally:
       training.tell('on_end')
   except callbacks_lib.StoppedError as stopped:

@@ -5,6 +5,7 @@ from typing import Any
 
 import tqdm
 
+from tf_sparse_rl import signals
 from tf_sparse_rl.runs import Evaluation
 
 
@@ -91,7 +92,7 @@ class ProgressBar(Callback):
 
   def on_message(self, training: Any, text: str) -> None:
     """Prints the line; starts the bar at the first one."""
-    tqdm.tqdm.write(text)
+    _print(text)
     if self._bar is None and sys.stderr.isatty():
       self._bar = tqdm.tqdm(
         total=training.config.num_env_steps, unit='step', dynamic_ncols=True
@@ -104,13 +105,12 @@ class ProgressBar(Callback):
       self._bar.set_postfix_str(f'return {evaluation.return_mean:.1f}{stopped}')
       return
     speed = evaluation.env_steps_per_sec
-    print(
+    _print(
       f'env_step {evaluation.env_step:>9,}  '
       f'return {evaluation.return_mean:8.1f}  '
       f'sparsity {evaluation.sparsity:.3f}'
       + (f'  {speed:.0f} env steps/s' if speed else '')
-      + stopped,
-      flush=True,
+      + stopped
     )
 
   def on_env_step(self, training: Any) -> None:
@@ -122,6 +122,15 @@ class ProgressBar(Callback):
     """Ends the bar."""
     if self._bar is not None:
       self._bar.close()
+
+
+def _print(text):
+  """Prints a line; training goes on where no one can read it any more."""
+  try:
+    tqdm.tqdm.write(text)
+    sys.stdout.flush()
+  except OSError:  # A closed pipe or terminal, a full disk of a log.
+    signals.leave([1])
 
 
 def _stopped(config, evaluation):

@@ -11,7 +11,7 @@ import pkgutil
 import sys
 import traceback
 
-from tf_sparse_rl import names
+from tf_sparse_rl import names, signals
 
 # Frames of these are no code of the user's.
 _OURS = (str(pathlib.Path(__file__).parent) + os.sep, '<frozen ')
@@ -96,7 +96,7 @@ def load_module(name, kind):
     )
   try:
     return importlib.import_module(name)
-  except Exception as error:  # It is not our code.
+  except BaseException as error:  # It is not our code.
     missing = getattr(error, 'name', None)
     is_missing = isinstance(error, ModuleNotFoundError) and missing
     if is_missing and f'{name}.'.startswith(f'{missing}.'):
@@ -122,6 +122,9 @@ def user_code_error(head, error):
 
   Returns:
     UserCodeError; its message is the head, then `user_traceback`.
+
+  Raises:
+    KeyboardInterrupt: if that is what the exception is, from the keyboard.
   """
   return UserCodeError(f'{head}:\n{user_traceback(error)}')
 
@@ -134,7 +137,12 @@ def user_traceback(error):
 
   Returns:
     str of several lines, as Python prints it.
+
+  Raises:
+    KeyboardInterrupt: if that is what it is, from the keyboard.
   """
+  if signals.is_ctrl_c(error):
+    raise error
   summary = traceback.TracebackException.from_exception(error)
   frames = list(summary.stack)
   while frames and frames[0].filename.startswith(_OURS + _libraries()):

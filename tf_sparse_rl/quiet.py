@@ -41,6 +41,17 @@ def filter_warnings():
     warnings.simplefilter('ignore', DeprecationWarning)
 
 
+def import_tensorflow():
+  """Imports TensorFlow without the chatter of its libraries."""
+  if 'tensorflow' in sys.modules:
+    return
+  _drop_gym_notice()
+  with native_stderr_held_back():
+    import tensorflow as tf
+
+    hasattr(tf.keras, 'layers')  # Loads more libraries, which chatter as well.
+
+
 @contextlib.contextmanager
 def silenced(silence=silence):
   """Is silent as `silence` within a block; then all is as the caller had it."""

@@ -24,6 +24,8 @@ _ENGINE = (
   'ray_address',
   'cpus_per_run',
   'gpus_per_run',
+  'run_timeout',
+  'stall_timeout',
 )
 # A field of a run that the lists set: the flag that does it.
 _INSTEAD = {
@@ -211,6 +213,11 @@ def _print_failed(sweep_dir, counts, failed):
 
 
 def _make_engine(options, sweep_dir):
+  from tf_sparse_rl.sweeps import local_engine
+
+  limits = local_engine.Limits(
+    run=options.run_timeout, stall=options.stall_timeout
+  )
   if options.engine == 'ray':
     from tf_sparse_rl.sweeps import ray_engine
 
@@ -220,12 +227,11 @@ def _make_engine(options, sweep_dir):
       options.ray_address,
       options.cpus_per_run,
       options.gpus_per_run,
+      limits,
     )
-  from tf_sparse_rl.sweeps import local_engine
-
   # One line of an array has all the cores that the array gives it.
   num_parallel = options.max_parallel if options.index is None else 1
-  return local_engine.LocalEngine(sweep_dir, num_parallel)
+  return local_engine.LocalEngine(sweep_dir, num_parallel, limits=limits)
 
 
 def _command_to_continue(sweep_dir):
@@ -269,6 +275,19 @@ def run():
   )
   flags.DEFINE_float('cpus_per_run', 1.0, 'Ray: CPUs set aside for a run.', 0)
   flags.DEFINE_float('gpus_per_run', 0.0, 'Ray: share of a GPU for a run.', 0)
+  flags.DEFINE_float(
+    'run_timeout',
+    None,
+    'Seconds after which an attempt of a run is ended; it counts as failed, '
+    'and the next one goes on from its checkpoint. Default: none.',
+    1,
+  )
+  flags.DEFINE_float(
+    'stall_timeout',
+    None,
+    'The same after so many seconds without an env step. Default: none.',
+    60,
+  )
   flags.DEFINE_boolean('dry_run', False, 'Print the runs, write nothing.')
   flags.DEFINE_boolean(
     'list_only', False, 'Write runs.jsonl, start nothing: for arrays.'

@@ -1,13 +1,14 @@
 """Faulty environments: the sentence that each of them gets."""
 
 import os
+import signal
 
 import gymnasium as gym
 import numpy as np
 import pytest
 
 from tf_sparse_rl import config as config_lib
-from tf_sparse_rl import envs
+from tf_sparse_rl import envs, signals
 
 _Box = gym.spaces.Box
 _NAN, _INF = float('nan'), float('inf')
@@ -372,6 +373,8 @@ def test_every_observation_is_checked(late, expected):
     ValueError('not enough'),
     ZeroDivisionError(),
     SystemExit(3),
+    SystemExit(0),
+    GeneratorExit(),
     StopIteration(),
     np.linalg.LinAlgError('Singular matrix'),
   ],
@@ -388,10 +391,30 @@ def test_an_exception_keeps_the_users_frames(method, raised):
   assert 'gymnasium_env.py' not in str(error.value)
 
 
-def test_a_ctrl_c_is_no_fault_of_the_environments():
-  name = _name({'step': _raising(KeyboardInterrupt())})
-  with pytest.raises(KeyboardInterrupt):
+@pytest.mark.parametrize('method', ['reset', 'step'])
+def test_a_ctrl_c_is_no_fault_of_the_environments(method):
+  def interrupt(*args, **kwargs):
+    os.kill(os.getpid(), signal.SIGINT)
+
+  before = signal.signal(signal.SIGINT, signal.default_int_handler)
+  try:
+    with signals.interruptible(), pytest.raises(KeyboardInterrupt):
+      envs.try_out(_config(_name({method: interrupt})))
+    raised = _name({method: _raising(KeyboardInterrupt())})
+    for noting in (signals.interruptible, signals.noted):
+      with noting(), pytest.raises(envs.EnvError, match='KeyboardInterrupt'):
+        envs.try_out(_config(raised))
+  finally:
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.parametrize('raised', [OSError('busy'), SystemExit(0)])
+def test_close_may_raise(raised):
+  name = _name({'close': _raising(raised)})
+  with pytest.raises(envs.EnvError) as error:
     envs.try_out(_config(name))
+  kind = type(raised).__name__
+  assert str(error.value).startswith(f'{name}: close raised {kind}:\n')
 
 
 def test_the_first_step_is_checked_and_the_probe_goes():

@@ -1,5 +1,7 @@
 """Collection: all environments take a step, or none."""
 
+import types
+
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -99,11 +101,70 @@ def test_each_episode_has_its_seed(fragile):
   assert [len(env.position['actions']) for env in environments] == [1, 1, 1]
 
 
+class _Endless(gym.Env):
+  """Never ends an episode; returns the array that it writes into."""
+
+  observation_space = gym.spaces.Box(-99, 99, (2,))
+  action_space = gym.spaces.Discrete(2)
+
+  def __init__(self):
+    self._at = np.zeros(2, np.float32)
+
+  def reset(self, *, seed=None, options=None):
+    super().reset(seed=seed)
+    self._at[:] = 0
+    return self._at, {}
+
+  def step(self, action):
+    self._at += 1
+    return self._at, 1.0, False, False, {}
+
+
+class _WithState(_Endless):
+  def state_dict(self):
+    return self._at.tolist()
+
+  def load_state_dict(self, state):
+    self._at[:] = state
+
+
+gym.register('Endless-v0', _Endless)
+gym.register('Limited-v0', _Endless, max_episode_steps=9)
+gym.register('WithState-v0', _WithState)
+
+
+@pytest.mark.parametrize(
+  'name, lengths',
+  [('Endless', [5, 5, 5]), ('Limited', [9]), ('WithState', [])],
+)
+def test_episodes_that_do_not_end_are_truncated(name, lengths):
+  config = config_lib.make_config(
+    {'env_name': f'{name}-v0', 'max_collect_episode_env_steps': 5}
+  )
+  env = envs.make(config)
+  collect = collector.Collector(
+    config, [env], state.State.begin(config).positions
+  )
+  reached, episodes = [], metrics.Episodes(1)
+  buffer = types.SimpleNamespace(
+    add=lambda _, action, step: reached.append(step.observation[0])
+  )
+  for _ in range(16):
+    collect.collect(np.zeros(1, np.int32), buffer, episodes)
+  assert list(episodes.lengths) == lengths
+  assert len(env.position['actions']) == 16 - sum(lengths)
+  # The last observation of an episode is not that of the reset after it.
+  ends = np.cumsum(lengths, dtype=int) - 1
+  assert [reached[end] for end in ends] == lengths
+
+
 def test_episodes_without_a_limit_are_told():
   config = config_lib.make_config({'max_eval_episode_env_steps': 1234})
-  spec = envs.EnvSpec('Mine-v0', 4, 2, None)
-  text = collector.no_time_limit(config, spec)
-  assert text.startswith('Mine-v0 has no time limit.')
-  assert 'after 1,234 env steps (--max_eval_episode_env_steps)' in text
-  limited = envs.EnvSpec('Mine-v0', 4, 2, 500)
+  text = collector.no_time_limit(config, envs.from_name('Endless-v0'))
+  assert text.startswith('Endless-v0 has no time limit.')
+  assert 'after 1,234 env steps (--max_eval_episode_env_steps), coll' in text
+  assert 'after 27,000 (--max_collect_episode_env_steps)' in text
+  text = collector.no_time_limit(config, envs.from_name('WithState-v0'))
+  assert 'collection does not, since it offers its state' in text
+  limited = envs.from_name('Limited-v0')
   assert collector.no_time_limit(config, limited) == ''

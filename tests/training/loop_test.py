@@ -4,13 +4,15 @@ import os
 import resource
 import subprocess
 import sys
+import types
 
+import gymnasium as gym
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from tests import tiny
-from tf_sparse_rl import callbacks, flags, replay, sparsity
+from tf_sparse_rl import callbacks, envs, flags, replay, sparsity
 from tf_sparse_rl.runs import run_dir
 from tf_sparse_rl.training import checkpoints, loop
 
@@ -486,3 +488,24 @@ def test_runs_that_cannot_go_on_end_in_a_sentence(tmp_path):
   assert full.run_dir.read_summary() is None
   # It may be started again in the same place.
   full.run_dir.check_config(full.run_dir.read_config())
+
+
+def test_a_close_that_fails_is_told_when_all_is_done():
+  class Faulty(gym.Env):
+    observation_space = gym.spaces.Box(-1, 1, (2,))
+    action_space = gym.spaces.Discrete(2)
+
+    def close(self):
+      raise SystemExit(0)
+
+  told = []
+  faulty = [
+    envs.from_name(envs.name_callable(make))
+    for make in (Faulty, lambda: gym.make('CartPole-v1'), Faulty)
+  ]
+  training = types.SimpleNamespace(
+    envs=faulty[:1], eval_envs=faulty[1:], message=told.append
+  )
+  loop.Training.close(training)
+  assert len(told) == 2
+  assert all(': close raised SystemExit:\n' in text for text in told)

@@ -1,8 +1,10 @@
 """What a run writes for TensorBoard, read back as TensorBoard reads it."""
 
+import errno
 import json
 import math
 import re
+import resource
 import time
 import urllib.request
 
@@ -11,15 +13,17 @@ import pytest
 import tensorflow as tf
 from tensorboard import program
 from tensorboard.backend.event_processing import plugin_event_accumulator
+from tensorboard.plugins.custom_scalar import layout_pb2
 from tensorboard.plugins.hparams import plugin_data_pb2
 
 from tests import tiny
 from tf_sparse_rl import config as config_lib
 from tf_sparse_rl import envs, sparsity
 from tf_sparse_rl.agents import registry
-from tf_sparse_rl.training import metrics, state, summaries
+from tf_sparse_rl.training import event_files, metrics, state, summaries
 
 _HPARAMS_TAG = '_hparams_/session_start_info'
+_LAYOUT_TAG = 'custom_scalars__config__'
 
 
 def _read(path):
@@ -69,6 +73,7 @@ def test_every_tag_stands_in_the_table_and_every_row_is_written(
 ):
   written = {*_tags(events['train']), *_tags(events['eval'])} - {_HPARAMS_TAG}
   written.update(_tags(sac_events), _tags(ppo_events))
+  written.remove(_LAYOUT_TAG)
   for tag in written:
     assert any(re.match(_pattern(row), tag) for row in summaries.TAGS), tag
   for row in summaries.TAGS:
@@ -239,13 +244,6 @@ def test_masks_are_images_only_when_asked_for(tmp_path, tiny_config):
 _SPEC = envs.EnvSpec('CartPole-v1', 4, 2, 500)
 
 
-def _next_second():
-  """Event files are named by the second, as those of two processes are."""
-  second = int(time.time())
-  while int(time.time()) == second:
-    time.sleep(0.01)
-
-
 def _write(writer, train, evaluations):
   """Writes points at env steps; the values tell them apart."""
   for env_step, loss in train:
@@ -271,13 +269,11 @@ def test_a_continued_run_replaces_what_came_after_its_checkpoint(
   _write(writer, [(50, 1), (100, 2), (150, 3)], [(0, 4), (100, 5), (200, 6)])
   writer.close()
   # The checkpoint at 100 is from before its evaluation.
-  _next_second()
   now = _state(config, 100, 0)
   writer = summaries.Summaries(tmp_path, config, agent, now)
   _write(writer, [(150, 7), (200, 8), (250, 9)], [(100, 10), (200, 11)])
-  writer.flush()  # And killed.
+  del writer  # And killed.
   # That at 200 has its evaluation.
-  _next_second()
   now = _state(config, 200, 0, 100, 200)
   writer = summaries.Summaries(tmp_path, config, agent, now)
   _write(writer, [(250, 12)], [(300, 13)])
@@ -305,10 +301,8 @@ def test_a_reader_that_was_there_before_sees_the_same(tmp_path, tiny_config):
   agent = registry.build(config, _SPEC)
   writer = summaries.Summaries(tmp_path, config, agent)
   _write(writer, [(50, 1), (100, 2), (150, 3)], [])
-  writer.flush()
   events = _read(tmp_path / 'train')
   assert len(_points(events, 'Losses/total_loss')) == 3
-  _next_second()
   now = _state(config, 70, 0)
   writer = summaries.Summaries(tmp_path, config, agent, now)
   _write(writer, [(100, 4)], [])
@@ -317,18 +311,125 @@ def test_a_reader_that_was_there_before_sees_the_same(tmp_path, tiny_config):
   assert _points(events, 'Losses/total_loss') == [(50, 1), (100, 4)]
 
 
-def test_the_end_of_what_is_replaced_is_read_first(tmp_path, tiny_config):
+def test_files_are_numbered_whatever_the_clock_says(
+  tmp_path, tiny_config, monkeypatch
+):
   config = tiny_config()
   agent = registry.build(config, _SPEC)
-  for name in ('train', 'eval'):
+  # TensorFlow's own writer named it by the second.
+  writer = tf.summary.create_file_writer(str(tmp_path / 'train'))
+  with writer.as_default(step=50):
+    tf.summary.scalar('Losses/total_loss', 1.0)
+    tf.summary.scalar('Losses/total_loss', 2.0, step=100)
+  writer.close()
+  (first,) = (tmp_path / 'train').iterdir()
+  for env_step, hours, value in ((60, -50, 3), (80, -90, 4)):
+    now = time.time() + 3600 * hours
+    monkeypatch.setattr(time, 'time', lambda now=now: now)
+    going_on = _state(config, env_step, 0)
+    writer = summaries.Summaries(tmp_path, config, agent, going_on)
+    _write(writer, [(env_step + 30, value)], [])
+    writer.close()
+  points = _points(_read(tmp_path / 'train'), 'Losses/total_loss')
+  assert points == [(50, 1), (110, 4)]
+  names = sorted(path.name for path in (tmp_path / 'train').iterdir())
+  assert names[0] == first.name
+  second = int(re.search(r'\d{10}', first.name)[0])
+  assert names[1:] == [
+    f'events.out.tfevents.{second + more:010d}' for more in (1, 2)
+  ]
+
+
+@pytest.fixture(name='few_bytes')
+def few_bytes_fixture():
+  """Files may have 3,000 bytes, as if a disk or a quota were full."""
+  before = resource.getrlimit(resource.RLIMIT_FSIZE)
+  resource.setrlimit(resource.RLIMIT_FSIZE, (3000, before[1]))
+  yield
+  resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.usefixtures('few_bytes')
+def test_a_file_that_cannot_be_written_is_followed_by_another(
+  tmp_path, tiny_config
+):
+  config, told = tiny_config(), []
+  agent = registry.build(config, _SPEC)
+  writer = summaries.Summaries(tmp_path, config, agent, tell=told.append)
+  points = [(env_step, env_step / 10) for env_step in range(10, 100, 10)]
+  _write(writer, [], points)
+  _write(writer, points, [])
+  writer.close()
+  read = _points(_read(tmp_path / 'train'), 'Losses/total_loss')
+  assert read == points
+  assert len([*(tmp_path / 'train').iterdir()]) > 1
+  assert told[0].startswith(f'warning: Writing to {tmp_path}')
+  assert all('File too large' in text for text in told)
+
+
+def test_what_fails_is_told_once_and_tried_again(tmp_path, monkeypatch):
+  told = []
+  files = event_files.EventFiles(tmp_path / 'train', told.append)
+  write = event_files._Whole.write
+
+  def fail(self, content):
+    self._file.write(content[:5])
+    raise OSError(errno.ENOSPC, 'No space left on device')
+
+  def point(env_step):
+    files.write(env_step, summaries._scalars({'Losses/total_loss': 1.0}))
+
+  point(10)
+  for env_steps in ((20, 30), (50, 60)):
+    monkeypatch.setattr(event_files._Whole, 'write', fail)
+    for env_step in env_steps:
+      point(env_step)
+    monkeypatch.setattr(event_files._Whole, 'write', write)
+    point(env_steps[-1] + 10)
+  files.close()
+  assert len(told) == 2 and 'No space left on device' in told[0]
+  points = _points(_read(tmp_path / 'train'), 'Losses/total_loss')
+  assert points == [(10, 1), (40, 1), (70, 1)]
+  assert len([*(tmp_path / 'train').iterdir()]) == 3
+
+
+def _swap(agent):
+  """Moves a connection in every mask."""
+  for layer in sparsity.sparse_layers(agent.networks['q_network']):
+    mask = layer.mask.numpy().ravel()
+    mask[np.flatnonzero(mask)[0]], mask[np.flatnonzero(mask == 0)[-1]] = 0, 1
+    layer.mask.assign(mask.reshape(layer.mask.shape))
+
+
+def test_the_first_change_after_a_stop_is_since_the_summary_before(
+  tmp_path, tiny_config
+):
+  config = tiny_config()
+  agent = registry.build(config, _SPEC)
+  tag = 'MaskUpdate/q_network/changed_fraction'
+  episodes, losses = metrics.Episodes(), {'Losses/total_loss': 1.0}
+  for name, is_stopped in (('stopped', True), ('untouched', False)):
+    agent = registry.build(config, _SPEC)
     (tmp_path / name).mkdir()
-  now = _state(config, 100, 0)
-  summaries.Summaries(tmp_path, config, agent, now).close()
-  for name in ('train', 'eval'):
-    first, second = sorted(p.name for p in (tmp_path / name).iterdir())
-    # Whatever the machine is called: names of containers begin with a digit.
-    prefix = re.match(r'events\.out\.tfevents\.\d{10}\.', second)[0]
-    assert first < f'{prefix}0a1b2c3d4e5f.1.0.v2'
+    writer = summaries.Summaries(tmp_path / name, config, agent)
+    writer.train(100, losses, episodes, 1.0)
+    assert writer.masks_written() == {}
+    _swap(agent)
+    if is_stopped:
+      now = _state(config, 130, 0)
+      now.masks_written = json.loads(json.dumps(writer.masks_written()))
+      writer.close()
+      writer = summaries.Summaries(tmp_path / name, config, agent, now)
+    _swap(agent)
+    writer.train(200, losses, episodes, 1.0)
+    writer.train(300, losses, episodes, 1.0)
+    writer.close()
+  stopped, untouched = (
+    _points(_read(tmp_path / name / 'train'), tag)
+    for name in ('stopped', 'untouched')
+  )
+  assert [step for step, _ in untouched] == [200]
+  assert stopped == untouched
 
 
 def test_a_run_goes_on_without_the_event_files_of_before(tmp_path, tiny_config):
@@ -389,6 +490,44 @@ def test_tensorboard_shows_the_run(server):
   masks = {f'Masks/q_network/{name}' for name in layers}
   assert set(images['train']) == masks
   assert server('data/plugin/text/tags') == {'eval': ['Config']}
+
+
+def test_tensorboard_has_returns_first_and_the_agent_last(
+  server, sac_events, tiny_sac_run
+):
+  layout = server('data/plugin/custom_scalars/layout')['category']
+  groups = [category['title'] for category in layout]
+  first = ['Metrics', 'Losses', 'Sparsity', 'Params', 'MaskUpdate', 'Speed']
+  assert groups == first
+  # Every tag of SAC, whose diagnoses are all there, is in one chart.
+  [event] = sac_events.Tensors(_LAYOUT_TAG)
+  layout = layout_pb2.Layout.FromString(
+    tf.make_ndarray(event.tensor_proto).item()
+  )
+  groups = [category.title for category in layout.category]
+  assert groups[:6] == first and groups[-1] == 'Agent' and len(groups) > 10
+  patterns = [
+    chart.multiline.tag[0]
+    for category in layout.category
+    for chart in category.chart
+  ]
+  assert len(patterns) == len({*patterns})
+  tags = [tag for tag in _tags(sac_events) if tag != _LAYOUT_TAG]
+  for tag in tags:
+    count = sum(bool(re.match(pattern, tag)) for pattern in patterns)
+    assert count == (not tag.startswith('Masks/')), tag
+  for pattern in patterns:
+    assert any(re.match(pattern, tag) for tag in tags), pattern
+
+
+def test_runs_are_told_apart_by_the_first_words(events, tiny_run):
+  metadata = events['eval'].SummaryMetadata(_HPARAMS_TAG)
+  data = plugin_data_pb2.HParamsPluginData.FromString(
+    metadata.plugin_data.content
+  )
+  assert data.session_start_info.group_name == (
+    f'dqn CartPole-v1 rigl 0.9, seed 0, {tiny_run.run_dir.path.resolve()}'
+  )
 
 
 def test_tensorboard_lists_the_hparams(server):

@@ -37,7 +37,7 @@ def hidden_layers(config, env_spec, name, input_shape):
   tf.keras.backend.reset_uids()
   try:
     layers = function(config, env_spec, name)
-  except Exception as error:  # It is not our code.
+  except BaseException as error:  # It is not our code.
     raise modules.user_code_error(f'{call} failed', error) from error
   _check_layers(call, layers)
   dtype = tf.uint8 if env_spec.observation_shape else tf.float32
@@ -79,7 +79,7 @@ def _check_shapes(call, layers, spec):
       shape = value.shape.as_list()
       try:
         value = type(layer).from_config(layer.get_config())(value)
-      except Exception as error:  # It is not our code.
+      except BaseException as error:  # It is not our code.
         head = f'{layer.name!r} of {call} does not take inputs {shape}'
         raise modules.user_code_error(head, error) from error
   if value.shape.rank != 2 or value.shape[-1] is None:

@@ -90,6 +90,12 @@ class Run(Record):
     Range(1, 10_000, 'from 1 to 10000 environments'),
     default=1,
   )
+  max_collect_episode_env_steps: int = row(
+    'env steps after which collection truncates an episode, if the environment '
+    'has neither a time limit nor a state_dict',
+    COUNT,
+    default=27_000,
+  )
 
   @property
   def env_arguments(self):

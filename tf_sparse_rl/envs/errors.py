@@ -17,7 +17,7 @@ class EnvError(modules.UserCodeError):
 
     Args:
       env_name: the environment's name.
-      method: 'reset' or 'step'.
+      method: 'reset', 'step' or 'close'.
       what: what it did, as in 'returned 4 values'.
       trace: see `trace`.
     """
@@ -48,6 +48,9 @@ def of_exception(env_name, method, error):
 
   Returns:
     An EnvError.
+
+  Raises:
+    KeyboardInterrupt: if that is what the exception is, from the keyboard.
   """
   kind = type(error).__name__
   trace = modules.user_traceback(error)

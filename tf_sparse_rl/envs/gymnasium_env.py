@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tf_sparse_rl.envs import checks, errors, making, spaces
+from tf_sparse_rl.envs import position as position_lib
 
 
 class Step(NamedTuple):
@@ -51,6 +52,7 @@ class Environment:
     self._low = np.array(spec.action_low, np.float32)
     self._high = np.array(spec.action_high, np.float32)
     self._reset_is_checked = self._step_is_checked = False
+    self._position = position_lib.Position(spec.name, self.gym)
 
   def reset(self, seed):
     """Starts an episode.
@@ -65,12 +67,12 @@ class Environment:
     Raises:
       EnvError: if the environment raises or breaks Gymnasium's rules.
     """
-    self._episode_seed, self._actions = seed, []
+    self._position.begin(seed)
     try:
       observation, info = self.gym.reset(seed=seed)
     except errors.EnvError:
       raise
-    except (Exception, SystemExit) as error:  # It is not our code.
+    except BaseException as error:  # It is not our code.
       raise errors.of_exception(self.spec.name, 'reset', error) from error
     if not self._reset_is_checked:
       self._reset_is_checked = True
@@ -88,14 +90,14 @@ class Environment:
     Raises:
       EnvError: see `reset`.
     """
-    self._actions.append(np.array(action))
+    self._position.add(action)
     try:
       observation, reward, terminated, truncated, info = self.gym.step(
         self._to_gym(action)
       )
     except errors.EnvError:
       raise
-    except (Exception, SystemExit) as error:  # It is not our code.
+    except BaseException as error:  # It is not our code.
       raise errors.of_exception(self.spec.name, 'step', error) from error
     if not self._step_is_checked:
       self._step_is_checked = True
@@ -114,29 +116,40 @@ class Environment:
 
   @property
   def position(self):
-    """Where the episode is, in JSON types: its seed and the actions so far."""
-    return {
-      'seed': self._episode_seed,
-      'actions': [action.tolist() for action in self._actions],
-    }
+    """Where the episode is, in JSON types; see `Position`."""
+    return self._position.to_json()
+
+  @property
+  def num_episode_env_steps(self):
+    """Env steps of the episode so far."""
+    return self._position.num_env_steps
+
+  def save_states(self):
+    """Has `position` made of the environment's state, if it offers it.
+
+    Returns:
+      Whether it does; else `position` grows with the episode.
+    """
+    self._position.saves_states = True
+    return self._position.offers_state
 
   def mark(self):
     """Where the episode is, for `rewind`; cheap."""
-    return self._episode_seed, self._actions, len(self._actions)
+    return self._position.mark()
 
   def rewind(self, mark):
     """Sets `position` back to a mark; the environment is of no use then."""
-    self._episode_seed, actions, count = mark
-    self._actions = actions[:count]
+    self._position.rewind(mark)
 
   def restore(self, position):
-    """Plays an episode again up to what `position` returned.
+    """Brings an episode to what `position` returned.
 
     Returns:
       Observation, see `reset`; that of then, if the environment is a function
-      of its seed and its actions.
+      of its seed, or the state that it offers, and its actions.
     """
     observation = self.reset(position['seed'])
+    self._position.load_state(position)
     dtype = np.int32 if self.spec.has_integer_actions else np.float32
     for action in position['actions']:
       observation = self.step(np.array(action, dtype)).observation
@@ -152,8 +165,15 @@ class Environment:
     return self._low + share * (self._high - self._low)
 
   def close(self):
-    """Frees what the environment holds."""
-    self.gym.close()
+    """Frees what the environment holds.
+
+    Raises:
+      EnvError: if it raises.
+    """
+    try:
+      self.gym.close()
+    except BaseException as error:  # It is not our code.
+      raise errors.of_exception(self.spec.name, 'close', error) from error
 
   def _check_observation(self, method, observation):
     space = self.gym.observation_space

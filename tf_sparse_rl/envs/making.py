@@ -111,7 +111,7 @@ def _made(env_name, kwargs):
     return gym.make(gym_id, disable_env_checker=True, **kwargs)
   except (gym.error.Error, ImportError) as error:
     raise ValueError(f'Cannot make {env_name!r}: {error}') from error
-  except Exception as error:  # It is not our code.
+  except BaseException as error:  # It is not our code.
     if isinstance(error, TypeError) and error.__cause__ is None:
       # Gymnasium's own, for an environment that is none of its kind.
       raise ValueError(f'Cannot make {env_name!r}: {error}') from error
@@ -124,7 +124,7 @@ def _called(name, function, *args, **kwargs):
   """The environment that a function of the user's returns."""
   try:
     env = function(*args, **kwargs)
-  except Exception as error:  # It is not our code.
+  except BaseException as error:  # It is not our code.
     raise modules.user_code_error(f'{name} failed', error) from error
   if not isinstance(env, gym.Env):
     raise ValueError(
@@ -159,7 +159,7 @@ def _creator(env_name, others):
     return registration.load_env_creator(spec.entry_point), spec.kwargs
   except (ImportError, AttributeError) as error:
     raise ValueError(f'Cannot make {env_name!r}: {error}') from error
-  except Exception as error:  # It is not our code.
+  except BaseException as error:  # It is not our code.
     raise modules.user_code_error(
       f'Importing {spec.entry_point} for {env_name} failed', error
     ) from error

@@ -11,7 +11,7 @@ import subprocess
 
 from tf_sparse_rl import config as config_lib
 from tf_sparse_rl import files, locks
-from tf_sparse_rl.runs import longer, records
+from tf_sparse_rl.runs import heartbeat, longer, records
 from tf_sparse_rl.runs.records import RunsError
 from tf_sparse_rl.version import __version__
 
@@ -229,6 +229,14 @@ class RunDir:
   def in_use(self):
     """Whether a process trains here, on this host or another."""
     return locks.is_held(self.path / '.lock')
+
+  def heartbeat(self, seconds=10.0):
+    """A function to be called at every env step; see `heartbeat`."""
+    return heartbeat.heartbeat(self.path / '.lock', seconds)
+
+  def last_env_step_time(self):
+    """Time of day of the last env step, about; None if there was no attempt."""
+    return heartbeat.last(self.path / '.lock')
 
   def start(self, config):
     """Begins the run: writes the config. One that goes on with another config

@@ -1,5 +1,9 @@
 """Sparse Keras layers and the optimizer that moves their masks; no RL here."""
 
+from tf_sparse_rl import quiet
+
+quiet.import_tensorflow()
+
 from tf_sparse_rl.sparsity import keras_check
 
 keras_check.check_legacy_keras()

@@ -517,7 +517,7 @@ def _make_own(method, settings):
     return kind(**arguments)
   except ValueError:  # Of numbers out of range, as of our own classes.
     raise
-  except Exception as error:  # It is not our code.
+  except BaseException as error:  # It is not our code.
     raise modules.user_code_error(f'Making {method} failed', error) from error
 
 

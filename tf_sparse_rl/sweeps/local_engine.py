@@ -1,6 +1,8 @@
 """Works runs off on this machine: one process a run, pinned to its cores."""
 
+import dataclasses
 import json
+import math
 import os
 import pathlib
 import select
@@ -10,15 +12,47 @@ import sys
 import time
 
 from tf_sparse_rl import files
+from tf_sparse_rl import runs as runs_lib
 from tf_sparse_rl.sweeps import outcome as outcome_lib
 
-# What a run may take to save a checkpoint, and some more.
-_STOP_SECONDS = 60
+# What the run server may take to import TensorFlow, and some more.
+_START_SECONDS = 600
+_SERVER = f'{__package__}.run_server'
 _PACKAGE_PARENT = pathlib.Path(__file__).parents[2]
 
 
 class EngineError(Exception):
   """The engine cannot work; the message says why and what to do."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Limits:
+  """How long the engine waits, in seconds."""
+
+  stop: float = 30.0  # for a run to save itself, until it is killed
+  run: float | None = None  # for an attempt to end
+  stall: float | None = None  # for an env step
+
+
+@dataclasses.dataclass
+class _Attempt:
+  """An attempt of a run that goes on."""
+
+  run: runs_lib.ListedRun
+  cores: list
+  log_size: int  # before it
+  begin: float = dataclasses.field(default_factory=time.time)
+  stopped: str | None = None  # why, if it was told to; '' for all are
+
+  def too_long(self, limits, last_env_step):
+    """Why the attempt is to be stopped; '' if it is not."""
+    now = time.time()
+    if limits.run and now - self.begin > limits.run:
+      return f'it took longer than --run_timeout={limits.run:g}'
+    since = max(self.begin, last_env_step or 0)
+    if limits.stall and now - since > limits.stall:
+      return f'no env step for longer than --stall_timeout={limits.stall:g}'
+    return ''
 
 
 def share_out(cores, num_slots):
@@ -55,7 +89,9 @@ class LocalEngine:
   its runs save themselves, and the next start makes a new one.
   """
 
-  def __init__(self, sweep_dir, max_parallel=None, env=None, path=None):
+  def __init__(
+    self, sweep_dir, max_parallel=None, env=None, path=None, limits=None
+  ):
     """Starts nothing yet.
 
     Args:
@@ -63,15 +99,18 @@ class LocalEngine:
       max_parallel: runs at a time; None for one a core.
       env: function that returns environment variables for a run.
       path: where its runs find modules; None for `python_path` of here.
+      limits: Limits; None for those that there always are.
     """
     cores = available_cores()
     self._slots = share_out(cores, max_parallel or len(cores))
     self._sweep_dir = sweep_dir
     self._env = env or dict
     self._path = path or python_path()
+    self._limits = limits or Limits()
     self._server = None
     self._pending = b''
-    self._running = {}  # {id: (Run, cores, size of its log before)}
+    self._running = {}  # {id: _Attempt}
+    self._give_up = math.inf  # when the server is not waited for any more
 
   @property
   def num_parallel(self):
@@ -103,16 +142,16 @@ class LocalEngine:
     """
     self.open()
     log_path = self._sweep_dir.log_path(run)
-    cores = self._slots.pop(0)
     log_size = log_path.stat().st_size if log_path.exists() else 0
-    self._running[run.id] = (run, cores, log_size)
+    attempt = _Attempt(run, self._slots.pop(0), log_size)
+    self._running[run.id] = attempt
     self._sweep_dir.note(run, event='begin')
     self._send(
       start=run.id,
       flags=run.arguments(),
       root_dir=str(self._sweep_dir.run_dir(run).path),
       log=str(log_path),
-      cores=cores,
+      cores=attempt.cores,
       env=self._env(),
     )
 
@@ -128,14 +167,11 @@ class LocalEngine:
     if self._server is None:
       time.sleep(seconds)
       return []
-    ended = []
-    for event in self._receive(seconds):
-      run, cores, log_size = self._running.pop(event['ended'])
-      self._slots.append(cores)
-      outcome = outcome_lib.of_status(
-        event['status'], self._sweep_dir.log_path(run), log_size
-      )._replace(cpu_seconds=round(event['seconds'], 2))
-      ended.append((run, outcome))
+    ended = [self._ended(event) for event in self._receive(seconds)]
+    self._stop_what_takes_too_long()
+    if time.monotonic() > self._give_up:
+      self._server.kill()
+      self._server.wait()
     if self._server.poll() is not None:
       ended += self._lost()
     for run, outcome in ended:
@@ -143,9 +179,13 @@ class LocalEngine:
     return ended
 
   def stop(self):
-    """Asks all runs to save a checkpoint and end; `wait` tells of them."""
-    for run_id in self._running:
-      self._send(stop=run_id)
+    """Asks all runs to save a checkpoint and end; `wait` tells of them.
+
+    Those that do not are killed.
+    """
+    for attempt in self._running.values():
+      self._stop(attempt, '')
+    self._give_up = time.monotonic() + self._limits.stop + 10
 
   def close(self):
     """Ends the run server, and runs that are left, after they are saved."""
@@ -153,12 +193,46 @@ class LocalEngine:
       return
     self._server.stdin.close()
     try:
-      self._server.wait(_STOP_SECONDS)
+      self._server.wait(self._limits.stop + 10)
     except subprocess.TimeoutExpired:
       self._server.kill()
       self._server.wait()
     self._server.stdout.close()
     self._server = None
+
+  def _stop(self, attempt, why):
+    if attempt.stopped is None:
+      attempt.stopped = why
+      self._send(stop=attempt.run.id)
+
+  def _stop_what_takes_too_long(self):
+    for attempt in self._running.values():
+      run_dir = self._sweep_dir.run_dir(attempt.run)
+      if why := attempt.too_long(self._limits, run_dir.last_env_step_time()):
+        self._stop(attempt, why)
+
+  def _ended(self, event):
+    """(Run, Outcome) of an attempt whose process has ended."""
+    attempt = self._running.pop(event['ended'])
+    self._slots.append(attempt.cores)
+    outcome = outcome_lib.of_status(
+      event['status'],
+      self._is_finished(attempt.run),
+      self._sweep_dir.log_path(attempt.run),
+      attempt.log_size,
+    )
+    if outcome.reason and attempt.stopped is not None:
+      reasons = [attempt.stopped, outcome.reason]
+      if event['status'] == signal.SIGKILL:
+        reasons[1] = f'killed, since it did not stop in {self._limits.stop:g} s'
+      outcome = outcome._replace(reason='; '.join(filter(None, reasons)))
+    return attempt.run, outcome._replace(cpu_seconds=round(event['seconds'], 2))
+
+  def _is_finished(self, run):
+    try:
+      return self._sweep_dir.run_dir(run).read_summary() is not None
+    except runs_lib.RunsError:
+      return False
 
   def _start_server(self):
     logs = self._sweep_dir.path / 'logs'
@@ -166,9 +240,10 @@ class LocalEngine:
     files.make_directory(logs)
     name = f'run_server-{os.uname().nodename}-{os.getpid()}.log'
     path = os.pathsep.join([str(_PACKAGE_PARENT), self._path])
+    command = [sys.executable, '-m', _SERVER, str(self._limits.stop)]
     with files.open_to_append(logs / name) as log:
       self._server = subprocess.Popen(
-        [sys.executable, '-m', f'{__package__}.run_server'],
+        command,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=log,
@@ -177,7 +252,10 @@ class LocalEngine:
         start_new_session=True,
         env={**os.environ, 'PYTHONPATH': path},
       )
-    if not self._server.stdout.readline():
+    self._give_up = math.inf
+    is_there = select.select([self._server.stdout], [], [], _START_SECONDS)[0]
+    if not (is_there and self._server.stdout.readline()):
+      self._server.kill()
       self._server.wait()
       raise EngineError(
         'The process that imports TensorFlow for the runs did not start: '
@@ -207,8 +285,15 @@ class LocalEngine:
     how = f'killed by {signal.Signals(-code).name}' if code < 0 else 'gone'
     self.close()
     self._pending = b''
-    lost = [run for run, _, _ in self._running.values()]
-    self._slots += [cores for _, cores, _ in self._running.values()]
-    self._running = {}
-    reason = f'the process it was forked from was {how}'
-    return [(run, outcome_lib.Outcome(None, reason)) for run in lost]
+    lost, self._running = self._running, {}
+    self._slots += [attempt.cores for attempt in lost.values()]
+    lost_by = f'the process it was forked from was {how}'
+    return [
+      (
+        attempt.run,
+        outcome_lib.Outcome(
+          None, '' if self._is_finished(attempt.run) else lost_by
+        ),
+      )
+      for attempt in lost.values()
+    ]

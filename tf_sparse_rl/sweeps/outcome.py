@@ -5,6 +5,8 @@ import re
 import signal
 from typing import NamedTuple
 
+from tf_sparse_rl import signals
+
 
 class Outcome(NamedTuple):
   """The end of one attempt."""
@@ -16,19 +18,21 @@ class Outcome(NamedTuple):
   @property
   def finished(self):
     """Whether the run has come to its end."""
-    return self.exit_code == 0
+    return not self.reason
 
   @property
   def stopped(self):
     """Whether it saved a checkpoint because it was asked to stop."""
-    return self.exit_code in (128 + signal.SIGTERM, 128 + signal.SIGINT)
+    return self.exit_code in [128 + number for number in signals.STOP]
 
 
-def of_status(status, log_path, log_begin=0):
+def of_status(status, is_finished, log_path, log_begin=0):
   """The outcome of a process.
 
   Args:
     status: as `os.waitpid` gives it.
+    is_finished: whether the run has its summary. That alone counts: code of
+      the user's may end a process early without an error, or late with one.
     log_path: what it printed.
     log_begin: bytes that earlier attempts have printed.
 
@@ -36,11 +40,15 @@ def of_status(status, log_path, log_begin=0):
     An Outcome.
   """
   code = os.waitstatus_to_exitcode(status)
-  if code == 0:
-    return Outcome(0, '')
+  exit_code = None if code < 0 else code
+  if is_finished:
+    return Outcome(exit_code, '')
   if code < 0:
     return Outcome(None, f'killed by {signal.Signals(-code).name}')
-  return Outcome(code, f'exit code {code}: {last_words(log_path, log_begin)}')
+  words = last_words(log_path, log_begin)
+  if code == 0:
+    return Outcome(0, f'it ended without a summary.json: {words}')
+  return Outcome(code, f'exit code {code}: {words}')
 
 
 def last_words(log_path, log_begin=0):

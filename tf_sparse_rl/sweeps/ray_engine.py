@@ -9,8 +9,8 @@ from tf_sparse_rl.sweeps import local_engine
 from tf_sparse_rl.sweeps import outcome as outcome_lib
 from tf_sparse_rl.sweeps import sweep_dir as sweep_dir_lib
 
-# What a run may take to save a checkpoint, and some more.
-_STOP_SECONDS = 60
+# From a worker's killing what did not stop to the driver's giving it up.
+_MORE_SECONDS = 30
 # One for each worker process of Ray, which does many runs after one another.
 _local_engines = {}
 
@@ -29,6 +29,7 @@ class RayEngine:
     address=None,
     cpus_per_run=1.0,
     gpus_per_run=0.0,
+    limits=None,
   ):
     """Connects to a cluster or starts one.
 
@@ -38,6 +39,7 @@ class RayEngine:
       address: of a cluster, or 'auto' for one that runs here; None starts one.
       cpus_per_run: share of CPUs that Ray sets aside for a run.
       gpus_per_run: share of a GPU likewise; 0.25 has four runs on one.
+      limits: a `local_engine.Limits`; None for those that there always are.
 
     Raises:
       EngineError: if there is no Ray, or no cluster at the address.
@@ -55,6 +57,8 @@ class RayEngine:
     self._sweep_dir = sweep_dir
     self._max_parallel = max_parallel
     self._running = {}  # {ObjectRef: Run}
+    self._limits = limits or local_engine.Limits()
+    self._give_up = math.inf  # when tasks are not waited for any more
     try:
       _check_answer(address)
       ray.init(
@@ -106,7 +110,7 @@ class RayEngine:
   def start(self, run):
     """Starts a run as a task of the cluster."""
     path = local_engine.python_path()
-    task = self._task.remote(str(self._sweep_dir.path), run, path)
+    task = self._task.remote(str(self._sweep_dir.path), run, path, self._limits)
     self._running[task] = run
 
   def wait(self, seconds):
@@ -115,6 +119,12 @@ class RayEngine:
     if refs and self._ray.wait(refs, timeout=seconds)[0]:
       refs, _ = self._ray.wait(refs, num_returns=len(refs), timeout=0)
       return [self._ended(ref) for ref in refs]
+    if time.monotonic() > self._give_up:
+      # Their workers answer no more: nodes that hang.
+      given_up, self._running = self._running.values(), {}
+      return [
+        (run, self._lost(run, 'did not stop in time')) for run in given_up
+      ]
     return []
 
   def _ended(self, ref):
@@ -125,14 +135,19 @@ class RayEngine:
       return run, outcome_lib.Outcome(None, 'stopped before it began')
     except self._ray.exceptions.RayError as error:
       reason = f'lost its worker or node: {type(error).__name__}'
+    return run, self._lost(run, reason)
+
+  def _lost(self, run, reason):
+    """The Outcome of a run whose worker cannot tell it."""
     outcome = outcome_lib.Outcome(None, reason)
     self._sweep_dir.note(run, event='end', **outcome._asdict())
-    return run, outcome
+    return outcome
 
   def stop(self):
     """Asks all runs to stop."""
     for ref in self._running:
       self._ray.cancel(ref)
+    self._give_up = time.monotonic() + self._limits.stop + _MORE_SECONDS
 
   def close(self):
     """Leaves the cluster, or ends that of its own."""
@@ -146,27 +161,26 @@ def _check_answer(address):
     socket.create_connection((host, int(port)), timeout=10).close()
 
 
-def _attempt(sweep_path, run, path):
+def _attempt(sweep_path, run, path, limits):
   """One attempt of a run, in a worker process of Ray; returns its Outcome."""
   engine = _local_engines.get(sweep_path)
   if engine is None:
     # Ray keeps count of the cores and says which GPU.
     engine = _local_engines[sweep_path] = local_engine.LocalEngine(
-      sweep_dir_lib.SweepDir(sweep_path), max_parallel=1, env=_gpus, path=path
+      sweep_dir_lib.SweepDir(sweep_path),
+      max_parallel=1,
+      env=_gpus,
+      path=path,
+      limits=limits,
     )
   engine.start(run)
-  end = math.inf
-  while time.monotonic() < end:
+  while True:
     # Ray cancels by a KeyboardInterrupt in this thread.
     try:
       for _, outcome in engine.wait(0.5):
         return outcome
     except KeyboardInterrupt:
-      engine.stop()
-      end = min(end, time.monotonic() + _STOP_SECONDS)
-  del _local_engines[sweep_path]
-  engine.close()
-  return outcome_lib.Outcome(None, 'did not stop in time')
+      engine.stop()  # It kills what does not.
 
 
 def _gpus():

@@ -7,7 +7,7 @@ been imported but not yet used, so a run finds what it would find alone, and
 whatever it breaks ends with it.
 """
 
-import ctypes
+import contextlib
 import importlib
 import json
 import os
@@ -20,6 +20,7 @@ import traceback
 
 from tf_sparse_rl import files, quiet
 from tf_sparse_rl import runs as runs_lib
+from tf_sparse_rl.sweeps import guard
 
 # Python modules that a run would otherwise import later.
 _PRELOADED = (
@@ -31,10 +32,69 @@ _PRELOADED = (
 )
 # A run whose engine was killed has 30 s to save a checkpoint.
 _PATIENCE_SECONDS = 60
-_PR_SET_PDEATHSIG = 1
 
 
-def serve(commands, tell):
+class _Server:
+  """The runs that were started and have not ended."""
+
+  def __init__(self, tell, stop_seconds):
+    self._tell, self._stop_seconds = tell, stop_seconds
+    self._running = {}  # {process id: id of its run}
+    self._ends = {}  # {process id: when it is killed}
+    # Closed at the other end when this process ends, however it does.
+    self._alive = os.pipe()
+
+  def start(self, command):
+    """Forks a run."""
+    sys.stdout.flush()
+    pid = os.fork()
+    if pid:
+      self._running[pid] = command['start']
+      return
+    # From here on this is the run; it never returns.
+    status = 1
+    try:
+      os.close(self._alive[1])
+      guard.start(self._alive[0], self._stop_seconds)
+      status = _run(command)
+    except BaseException:
+      traceback.print_exc()
+    finally:
+      sys.stdout.flush()
+      sys.stderr.flush()
+      os._exit(status)
+
+  def stop(self, run_id=None):
+    """Asks a run to save itself and end, or all; soon they are killed."""
+    for pid, name in self._running.items():
+      if run_id in (None, name) and pid not in self._ends:
+        self._ends[pid] = time.monotonic() + self._stop_seconds
+        os.kill(pid, signal.SIGTERM)
+
+  def look(self):
+    """Tells of runs that have ended, kills those that do not."""
+    for pid, end in self._ends.items():
+      if time.monotonic() > end:
+        os.kill(pid, signal.SIGKILL)
+    while self._running:
+      pid, status, used = os.wait4(-1, os.WNOHANG)
+      if not pid:
+        break
+      self._ends.pop(pid, None)
+      seconds = used.ru_utime + used.ru_stime
+      ended = self._running.pop(pid)
+      self._tell({'ended': ended, 'status': status, 'seconds': seconds})
+
+  def end(self):
+    """Ends all runs; does not wait for one that even SIGKILL cannot end."""
+    self.stop()
+    end = time.monotonic() + self._stop_seconds + 5
+    while self._running and time.monotonic() < end:
+      time.sleep(0.05)
+      self.look()
+
+
+def serve(commands, tell, stop_seconds):
   """Starts and stops runs as told, until the commands end.
 
   Args:
@@ -43,8 +103,9 @@ def serve(commands, tell):
       `{"stop": id}`.
     tell: function of a dict: `{"ended": id, "status": as of os.wait4,
       "seconds": of CPU}`.
+    stop_seconds: after which a run is killed that was told to stop.
   """
-  running, pending = {}, b''
+  server, pending = _Server(tell, stop_seconds), b''
   while True:
     if select.select([commands], [], [], 0.05)[0]:
       received = os.read(commands, 1 << 16)
@@ -54,50 +115,16 @@ def serve(commands, tell):
       for line in lines:
         command = json.loads(line)
         if 'start' in command:
-          running[_fork(command)] = command['start']
+          server.start(command)
         else:
-          _stop([p for p, i in running.items() if i == command['stop']])
-    while running:
-      pid, status, used = os.wait4(-1, os.WNOHANG)
-      if not pid:
-        break
-      seconds = used.ru_utime + used.ru_stime
-      tell({'ended': running.pop(pid), 'status': status, 'seconds': seconds})
+          server.stop(command['stop'])
+    server.look()
   # The engine is gone: what runs saves itself, then it is over.
-  _stop(running)
-  for pid in running:
-    os.waitpid(pid, 0)
+  server.end()
 
 
-def _stop(pids):
-  for pid in pids:
-    os.kill(pid, signal.SIGTERM)
-
-
-def _fork(command):
-  """Forks a run; returns its process id."""
-  sys.stdout.flush()
-  server = os.getpid()
-  pid = os.fork()
-  if pid:
-    return pid
-  # From here on this is the run; it never returns.
-  status = 1
-  try:
-    status = _run(command, server)
-  except BaseException:
-    traceback.print_exc()
-  finally:
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(status)
-
-
-def _run(command, server):
+def _run(command):
   """Is the train command; returns its exit code."""
-  ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-  if os.getppid() != server:
-    return 128 + signal.SIGTERM  # It died before it could be noticed.
   log = files.open_to_append(command['log'])
   os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
   os.dup2(log.fileno(), 1)
@@ -128,7 +155,7 @@ def _wait_for(root_dir):
 
 
 def main():
-  """Serves on standard input and output."""
+  """Serves on standard input and output; the argument: see `serve`."""
   # Runs print to their logs, and imports must not disturb the engine.
   out = os.fdopen(os.dup(1), 'w', buffering=1)
   os.dup2(2, 1)
@@ -139,10 +166,12 @@ def main():
     importlib.import_module(name)
 
   def tell(event):
-    out.write(json.dumps(event) + '\n')
+    # Where the engine is gone, its commands end as well.
+    with contextlib.suppress(BrokenPipeError):
+      out.write(json.dumps(event) + '\n')
 
   tell({'ready': True})
-  serve(0, tell)
+  serve(0, tell, float(sys.argv[1]))
   # Nothing is left to be tidied up, and TensorFlow's own end takes its time.
   os._exit(0)
 

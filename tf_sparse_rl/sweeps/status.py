@@ -1,12 +1,15 @@
 """How far a sweep is: read from its files, whoever works on it and where."""
 
 import collections
+import time
 from typing import NamedTuple
 
 from tf_sparse_rl import files, methods, text_table
 from tf_sparse_rl import runs as runs_lib
 from tf_sparse_rl.sweeps import outcome as outcome_lib
 
+# Evaluations count; a graph of many layers may take a minute to be made.
+_STILL_SECONDS = 90
 STATES = ('finished', 'running', 'failed', 'missing', runs_lib.DAMAGED)
 
 
@@ -64,7 +67,7 @@ def _unfinished(sweep_dir, run, at):
   if sweep_dir.run_dir(run).in_use():
     begun = events and events[-1].event == 'begin'
     where = f' on {events[-1].host}' if begun else ''
-    return 'running', f'{at or "starting"}{where}'
+    return 'running', f'{at or "starting"}{where}{_still_for(sweep_dir, run)}'
   if not events:
     return 'missing', f'interrupted {at}' if at else 'not started'
   if events[-1].event == 'begin':
@@ -78,6 +81,15 @@ def _unfinished(sweep_dir, run, at):
     return 'missing', f'stopped {at}' if at else 'stopped before it began'
   attempts = f'attempt {num_attempts}' + (f', {at}' if at else '')
   return 'failed', f'{outcome.reason} ({attempts})'
+
+
+def _still_for(sweep_dir, run):
+  """How long a running run has taken no env step; '' for a short time."""
+  last = sweep_dir.run_dir(run).last_env_step_time()
+  still = 0.0 if last is None else time.time() - last
+  return (
+    '' if still < _STILL_SECONDS else f', no env step for {duration(still)}'
+  )
 
 
 def seconds_left(statuses, num_parallel):

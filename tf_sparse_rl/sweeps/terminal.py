@@ -63,7 +63,8 @@ class Progress:
         f'{status_lib.duration(status.seconds)}'
       )
     counts = f'[{self._num_finished}/{self._num_runs}]'
-    tqdm.tqdm.write(f'{counts} {run.id} {event}: {text}')
+    told = f'{counts} {run.id} {event}'
+    tqdm.tqdm.write(f'{told}: {text}' if text else told)
     sys.stdout.flush()
     self._look(at_once=True)
 

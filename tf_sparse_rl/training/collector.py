@@ -1,5 +1,7 @@
 """Collection: the environments of a run side by side, and where they are."""
 
+import math
+
 import numpy as np
 
 from tf_sparse_rl import envs
@@ -18,6 +20,12 @@ class Collector:
       positions: of each, see `envs.Environment`.
     """
     self._config, self._envs = config, environments
+    # The position of an episode without an end must not grow without one.
+    limit = config.max_collect_episode_env_steps
+    self._limits = [
+      math.inf if env.save_states() or env.spec.max_episode_steps else limit
+      for env in environments
+    ]
     self.observations = np.stack(
       [env.restore(at) for env, at in zip(environments, positions)]
     )
@@ -50,10 +58,14 @@ class Collector:
   def _take(self, actions, num_episodes):
     """A Step of each environment, and the observation to go on from."""
     taken = []
-    for env, action in zip(self._envs, actions):
+    for env, action, limit in zip(self._envs, actions, self._limits):
       step = env.step(action)
+      if env.num_episode_env_steps >= limit:
+        step = step._replace(truncated=True)
       observation = step.observation
       if step.terminated or step.truncated:
+        # A copy: its reset may write into the array that it returned.
+        step = step._replace(observation=observation.copy())
         num_episodes += 1
         index = num_episodes + len(self._envs) - 1
         observation = env.reset(state.episode_seed(self._config, index))
@@ -65,13 +77,19 @@ class Collector:
     return np.stack([env.random_action(rng) for env in self._envs])
 
 
-def no_time_limit(config, spec):
-  """A warning for an environment whose episodes may not end, or ''."""
-  if spec.max_episode_steps:
+def no_time_limit(config, env):
+  """A warning for an Environment whose episodes may not end, or ''."""
+  if env.spec.max_episode_steps:
     return ''
+  cut = (
+    'does not, since it offers its state'
+    if env.save_states()
+    else f'after {config.max_collect_episode_env_steps:,} '
+    '(--max_collect_episode_env_steps)'
+  )
   return (
-    f'{spec.name} has no time limit. If an episode does not end by itself, '
+    f'{env.spec.name} has no time limit. If an episode does not end by itself, '
     f'evaluations stop it after {config.max_eval_episode_env_steps:,} env '
-    'steps (--max_eval_episode_env_steps); collection does not. '
+    f'steps (--max_eval_episode_env_steps), collection {cut}. '
     'gymnasium.register(..., max_episode_steps=...) sets a limit.'
   )

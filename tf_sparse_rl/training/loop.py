@@ -54,7 +54,10 @@ def train(config, run_dir, callbacks=(), stop=lambda: False):
     StoppedError: if `stop` said so, or a callback.
     CheckpointError: if there are checkpoints and none can be used.
   """
-  return Training(config, run_dir, callbacks).run(stop)
+  training = Training(config, run_dir, callbacks)
+  outcome = training.run(stop)
+  training.close()
+  return outcome
 
 
 class Training:
@@ -72,7 +75,7 @@ class Training:
     self.config, self.run_dir = config, run_dir
     self.message(f'{config.label}, seed {config.seed}: {length}')
     self.envs = [envs.make(config) for _ in range(config.num_envs)]
-    if text := collector.no_time_limit(config, self.envs[0].spec):
+    if text := collector.no_time_limit(config, self.envs[0]):
       self.message(text)
     known = run_dir.read_machine()
     machine.recall(known)
@@ -89,8 +92,11 @@ class Training:
     self.machine = machine.describe(self.agent, self.learner.is_fused)
     if self.machine['backends']:
       self.message(machine.sentence(self.machine))
+    self.eval_envs = [
+      envs.make(config) for _ in range(config.num_eval_episodes)
+    ]
     self.evaluator = evaluation.Evaluator(
-      [envs.make(config) for _ in range(config.num_eval_episodes)],
+      self.eval_envs,
       config.eval_epsilon or 0.0,
       config.num_eval_env_steps,
       config.max_eval_episode_env_steps,
@@ -109,7 +115,9 @@ class Training:
     run_dir.note_machine(self.machine)
     self._keep_evaluation()
     run_dir.set_results(now.results)
-    self.summaries = summaries.Summaries(run_dir.path, config, self.agent, now)
+    self.summaries = summaries.Summaries(
+      run_dir.path, config, self.agent, now, self.message
+    )
     self.collector = collector.Collector(config, self.envs, now.positions)
     if saved:
       self.message(f'Continuing at env step {now.env_step:,}.')
@@ -238,16 +246,7 @@ class Training:
       speed = now.clock.speed(now.env_step)
       self.summaries.train(now.env_step, now.scalars, now.episodes, speed)
     if self.is_over or config.is_due(now.env_step, config.checkpoint_period):
-      self.summaries.flush()
       self._save()
-
-  def _save(self):
-    """A checkpoint; what backends were chosen by is known before."""
-    measured = machine.measurements()
-    if len(measured) > len(self.machine.get('measurements', ())):
-      self.machine['measurements'] = measured
-      self.run_dir.note_measurements(measured)
-    self.checkpoints.save(self.now.env_step, self.now.to_json(self.envs))
 
   def save_and_stop(self):
     """Saves what there is; raises StoppedError."""
@@ -260,6 +259,15 @@ class Training:
     if self.now.env_step:
       self._save()
 
+  def _save(self):
+    """Writes a checkpoint; what backends were chosen by is known before."""
+    measured = machine.measurements()
+    if len(measured) > len(self.machine.get('measurements', ())):
+      self.machine['measurements'] = measured
+      self.run_dir.note_measurements(measured)
+    self.now.masks_written = self.summaries.masks_written()
+    self.checkpoints.save(self.now.env_step, self.now.to_json(self.envs))
+
   def _after_saving(self, error):
     """An EnvError that says where the run was, after a checkpoint."""
     self._save_early()
@@ -269,12 +277,18 @@ class Training:
     return error
 
   def finish(self):
-    """Closes what is open; returns the Outcome."""
+    """Closes the summaries; returns the Outcome."""
     self.summaries.close()
-    for env in self.envs:
-      env.close()
     summary = results.summary(self.now, self.agent, self.machine)
     return Outcome(self.agent, summary)
+
+  def close(self):
+    """Closes the environments; says if one fails at it, when all is done."""
+    for env in (*self.envs, *self.eval_envs):
+      try:
+        env.close()
+      except envs.EnvError as error:
+        self.message(str(error))
 
   def _keep_evaluation(self):
     """Takes over the evaluation that was made after the last checkpoint."""

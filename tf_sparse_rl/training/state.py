@@ -24,6 +24,8 @@ class State:
   diagnosis: dict = dataclasses.field(default_factory=dict)
   # {network: backend} that it trained with; {} of a run of before
   backends: dict = dataclasses.field(default_factory=dict)
+  # See `Summaries.masks_written`; for the first changed_fraction after a stop.
+  masks_written: dict = dataclasses.field(default_factory=dict)
 
   @classmethod
   def begin(cls, config):
@@ -95,6 +97,7 @@ class State:
       'results': [result.to_json() for result in self.results],
       'diagnosis': self.diagnosis,
       'backends': self.backends,
+      'masks_written': self.masks_written,
     }
 
 

@@ -1,23 +1,36 @@
 """Everything a run writes for TensorBoard; all tags stand in `TAGS`."""
 
 import pathlib
-import time
 
 import numpy as np
 import tensorflow as tf
-from tensorboard.compat.proto import event_pb2
-from tensorboard.plugins.hparams import api as hparams
+from tensorboard.compat.proto import summary_pb2
+from tensorboard.plugins.hparams import summary_v2 as hparams
+from tensorboard.plugins.image import metadata as image_metadata
+from tensorboard.plugins.scalar import summary_v2 as scalar
+from tensorboard.plugins.text import summary_v2 as text
+from tensorboard.util import tensor_util
 
 from tf_sparse_rl import config as config_lib
 from tf_sparse_rl import diagnoses, sparsity
+from tf_sparse_rl.training import event_files, layout, mask_bits
 
-# {tag: meaning}. The horizontal axis is always the env step.
+# {tag: meaning}, in the order in which they are shown. The horizontal axis is
+# always the env step.
 TAGS = {
   'Metrics/AverageReturn': 'mean undiscounted return: of the last 10 '
   'collection episodes (train), of one evaluation (eval)',
   'Metrics/AverageEpisodeLength': 'mean env steps of the same episodes',
   'Metrics/NumberOfEpisodes': 'collection episodes so far',
   'Losses/{loss}': 'a loss of the agent at this train step',
+  'Sparsity/{network}/{layer}': 'fraction of zeros of a kernel',
+  'Params/{network}/nonzero': 'active kernel entries of a network',
+  'MaskUpdate/{network}/drop_fraction': 'share to replace at a mask update now',
+  'MaskUpdate/{network}/changed_fraction': 'share of the active connections '
+  'replaced or removed since the previous summary, where any were',
+  'Masks/{network}/{layer}': 'the mask as an image, with --mask_images',
+  'Speed/env_steps_per_sec': 'env steps a second since the previous point',
+  **diagnoses.TAGS,
   'Agent/alpha': 'SAC: temperature',
   'Agent/entropy': 'SAC, PPO: entropy of the policy on the batch, in nats',
   'Agent/q_value_1': 'SAC: mean Q-value of the batch by critic 1',
@@ -25,23 +38,16 @@ TAGS = {
   'Agent/clip_fraction': 'PPO: share of the batch whose ratio of '
   'probabilities was clipped',
   'Agent/learning_rate': 'PPO: learning rate at this train step',
-  'Sparsity/{network}/{layer}': 'fraction of zeros of a kernel',
-  'Params/{network}/nonzero': 'active kernel entries of a network',
-  'MaskUpdate/{network}/drop_fraction': 'share to replace at a mask update now',
-  'MaskUpdate/{network}/changed_fraction': 'share of the active connections '
-  'replaced or removed since the previous summary, where any were',
-  'Masks/{network}/{layer}': 'the mask as an image, with --mask_images',
-  **diagnoses.TAGS,
-  'Speed/env_steps_per_sec': 'env steps a second since the previous point',
   'Config': 'the config as text',
 }
+_NO_SCALARS = ('Masks/{network}/{layer}', 'Config')
 
 
 class Summaries:
   """Writes `train/` and `eval/` event files; costs nothing when not due."""
 
-  def __init__(self, root_dir, config, agent, state=None):
-    """Opens the writers and, in a new run, writes the config.
+  def __init__(self, root_dir, config, agent, state=None, tell=print):
+    """In a new run, writes the config.
 
     Args:
       root_dir: directory of the run.
@@ -49,24 +55,31 @@ class Summaries:
       agent: a `base.Agent`.
       state: State of a run that goes on; what later env steps have left is
         superseded.
+      tell: function of a line for a person, if files cannot be written.
     """
     self._config = config
     self._agent = agent
+    self._has_layout = False
     root = pathlib.Path(root_dir)
     self._masks = self._read_masks()
-    continued = state is not None and state.env_step > 0
-    if continued:
-      _supersede(root / 'train', state.env_step + 1)
-      _supersede(root / 'eval', state.results[-1].env_step + 1)
-    self._train = tf.summary.create_file_writer(str(root / 'train'))
-    self._eval = tf.summary.create_file_writer(str(root / 'eval'))
-    if continued:
+    if state is not None and state.env_step > 0:
+      self._masks.update(mask_bits.unpacked(state.masks_written, self._masks))
+      self._train = event_files.EventFiles(
+        root / 'train', tell, state.env_step + 1
+      )
+      self._eval = event_files.EventFiles(
+        root / 'eval', tell, state.results[-1].env_step + 1
+      )
+      self._train.begin()
+      self._eval.begin()
       return
+    self._train = event_files.EventFiles(root / 'train', tell)
+    self._eval = event_files.EventFiles(root / 'eval', tell)
     values = config_lib.to_dict(config)
-    text = '\n'.join(f'    {name}: {value}' for name, value in values.items())
-    with self._eval.as_default(step=0):
-      tf.summary.text('Config', text)
-      hparams.hparams(_hparams(values), trial_id=str(root.resolve()))
+    lines = '\n'.join(f'    {name}: {value}' for name, value in values.items())
+    self._eval.write(0, text.text_pb('Config', lines))
+    trial = _trial(config, root)
+    self._eval.write(0, hparams.hparams_pb(_hparams(values), trial))
 
   def train(self, env_step, scalars, episodes, env_steps_per_sec):
     """Writes what belongs to collection and learning.
@@ -77,68 +90,90 @@ class Summaries:
       episodes: an Episodes.
       env_steps_per_sec: speed since the last call.
     """
-    with self._train.as_default(step=env_step):
-      for tag, value in scalars.items():
-        tf.summary.scalar(tag, value)
-      tf.summary.scalar('Speed/env_steps_per_sec', env_steps_per_sec)
-      tf.summary.scalar('Metrics/NumberOfEpisodes', episodes.count)
-      if episodes.count:
-        self._returns(episodes.returns, episodes.lengths)
-      for name, network in self._agent.networks.items():
-        self._network(name, network)
+    values = {**scalars, 'Speed/env_steps_per_sec': env_steps_per_sec}
+    values['Metrics/NumberOfEpisodes'] = episodes.count
+    if episodes.count:
+      values.update(_returns(episodes.returns, episodes.lengths))
+    for name, network in self._agent.networks.items():
+      values.update(self._network(name, network))
+    summary = _scalars(values)
+    if self._config.mask_images:
+      for image in self._mask_images():
+        summary.MergeFrom(image)
+    self._train.write(env_step, summary)
+    if scalars and not self._has_layout:
+      self._has_layout = True
+      self._train.write(env_step, layout.summary(self._rows(values)))
 
   def diagnosis(self, env_step, values):
     """Writes a diagnosis, `{tag: float}`."""
-    with self._train.as_default(step=env_step):
-      for tag, value in values.items():
-        tf.summary.scalar(tag, value)
+    self._train.write(env_step, _scalars(values))
 
   def evaluation(self, env_step, returns, lengths):
     """Writes one evaluation: the return and the env steps of each episode."""
-    with self._eval.as_default(step=env_step):
-      self._returns(returns, lengths)
-    self.flush()
-
-  def flush(self):
-    """Sees to it that a kill loses nothing written so far."""
-    self._eval.flush()
-    self._train.flush()
+    self._eval.write(env_step, _scalars(_returns(returns, lengths)))
 
   def close(self):
     """Closes the files."""
     self._train.close()
     self._eval.close()
 
-  def _returns(self, returns, lengths):
-    tf.summary.scalar('Metrics/AverageReturn', np.mean(returns))
-    tf.summary.scalar('Metrics/AverageEpisodeLength', np.mean(lengths))
+  def masks_written(self):
+    """Masks of the last summary, in JSON types, where they are others now.
+
+    Returns:
+      `{name of a network: [text, one a layer]}`.
+    """
+    return {
+      name: [mask_bits.packed(mask) for mask in self._masks[name]]
+      for name, masks in self._read_masks().items()
+      if any((a != b).any() for a, b in zip(masks, self._masks[name]))
+    }
 
   def _network(self, name, network):
+    """`{tag: value}` of a network."""
     counts = sparsity.counting.count(network)
-    for layer in counts:
-      tf.summary.scalar(f'Sparsity/{name}/{layer.name}', layer.sparsity)
-    nonzero = sparsity.counting.total(counts).nonzero
-    tf.summary.scalar(f'Params/{name}/nonzero', nonzero)
-    self._mask_update(name)
-    if self._config.mask_images:
-      for layer in sparsity.sparse_layers(network):
-        tag = f'Masks/{name}/{layer.layer.name}'
-        tf.summary.image(tag, _mask_image(layer.mask.numpy()))
-
-  def _mask_update(self, name):
+    values = {
+      f'Sparsity/{name}/{layer.name}': layer.sparsity for layer in counts
+    }
+    values[f'Params/{name}/nonzero'] = sparsity.counting.total(counts).nonzero
     optimizer = self._agent.optimizers.get(name)
     if optimizer is None or not self._masks[name]:
-      return  # Dense, by its method or its own sparsity of 0.
+      return values  # Dense, by its method or its own sparsity of 0.
     fraction = optimizer.updater.drop_fraction
     if fraction is not None:
-      tf.summary.scalar(
-        f'MaskUpdate/{name}/drop_fraction', fraction(optimizer.iterations)
-      )
+      tag = f'MaskUpdate/{name}/drop_fraction'
+      values[tag] = float(fraction(optimizer.iterations))
     now = self._read_masks()[name]
     changed = sparsity.counting.changed_fraction(self._masks[name], now)
     if changed:  # Between two mask updates there is nothing to say.
-      tf.summary.scalar(f'MaskUpdate/{name}/changed_fraction', changed)
+      values[f'MaskUpdate/{name}/changed_fraction'] = changed
     self._masks[name] = now
+    return values
+
+  def _mask_images(self):
+    """A Summary of each sparse layer."""
+    for name, network in self._agent.networks.items():
+      for layer in sparsity.sparse_layers(network):
+        tag = f'Masks/{name}/{layer.layer.name}'
+        yield _image(tag, layer.mask.numpy())
+
+  def _rows(self, values):
+    """The rows of TAGS that this run writes, losses by their names."""
+    kinds = [diagnoses.KINDS[name] for name in self._config.diagnostics_kinds]
+    known = {tag for kind in kinds for tag in kind.tags}
+    is_sparse = any(self._masks.values())
+    for row in TAGS:
+      group = row.partition('/')[0]
+      if row in diagnoses.TAGS:
+        yield from [row] if row in known else []
+      elif group in ('Losses', 'Agent'):
+        of_row = [row] if group == 'Agent' else values
+        yield from (
+          tag for tag in of_row if tag in values and tag.startswith(f'{group}/')
+        )
+      elif row not in _NO_SCALARS and (is_sparse or group != 'MaskUpdate'):
+        yield row
 
   def _read_masks(self):
     return {
@@ -147,21 +182,24 @@ class Summaries:
     }
 
 
-def _supersede(path, env_step):
-  """Tells TensorBoard to forget what was written from an env step on."""
-  start = event_pb2.SessionLog(status=event_pb2.SessionLog.START)
-  seconds = time.time()
-  # TensorBoard reads the files in the order of their names.
-  name = path / f'events.out.tfevents.{int(seconds):010d}.!continued'
-  path.mkdir(exist_ok=True)
-  with tf.io.TFRecordWriter(str(name)) as file:
-    for event in (
-      event_pb2.Event(wall_time=seconds, file_version='brain.Event:2'),
-      # Of a first start it thinks nothing.
-      event_pb2.Event(wall_time=seconds, step=env_step, session_log=start),
-      event_pb2.Event(wall_time=seconds, step=env_step, session_log=start),
-    ):
-      file.write(event.SerializeToString())
+def _scalars(values):
+  """A Summary of `{tag: float}`."""
+  summary = summary_pb2.Summary()
+  for tag, value in values.items():
+    summary.MergeFrom(scalar.scalar_pb(tag, value))
+  return summary
+
+
+def _returns(returns, lengths):
+  return {
+    'Metrics/AverageReturn': np.mean(returns),
+    'Metrics/AverageEpisodeLength': np.mean(lengths),
+  }
+
+
+def _trial(config, root):
+  """The HParams tab cuts the names of runs: what tells them apart is first."""
+  return f'{config.label}, seed {config.seed}, {root.resolve()}'
 
 
 def _hparams(values):
@@ -173,7 +211,14 @@ def _hparams(values):
   }
 
 
-def _mask_image(mask):
+def _image(tag, mask):
   """A kernel's mask as one image: inputs down, units across."""
-  flat = mask.reshape(-1, mask.shape[-1])
-  return flat[np.newaxis, :, :, np.newaxis]
+  flat = mask.reshape(-1, mask.shape[-1], 1)
+  png = tf.io.encode_png((255 * flat).astype(np.uint8)).numpy()
+  height, width, _ = (str(size).encode() for size in flat.shape)
+  value = summary_pb2.Summary.Value(
+    tag=tag,
+    metadata=image_metadata.create_summary_metadata(None, None),
+    tensor=tensor_util.make_tensor_proto([width, height, png]),
+  )
+  return summary_pb2.Summary(value=[value])

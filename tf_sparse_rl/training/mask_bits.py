@@ -1,0 +1,34 @@
+"""Masks as text, for JSON: their bits, compressed."""
+
+import base64
+import zlib
+
+import numpy as np
+
+
+def packed(mask):
+  """A mask, an array of zeros and ones, as text."""
+  bits = np.packbits(mask.ravel() != 0).tobytes()
+  return base64.b64encode(zlib.compress(bits)).decode()
+
+
+def unpacked(texts, masks):
+  """The masks that `packed` made text of.
+
+  Args:
+    texts: `{name of a network: [text, one a layer]}`.
+    masks: `{name of a network: [mask]}`, for shapes and types.
+
+  Returns:
+    `{name of a network: [mask]}`.
+  """
+  return {
+    name: [_unpacked(*pair) for pair in zip(each, masks[name], strict=True)]
+    for name, each in texts.items()
+  }
+
+
+def _unpacked(text, like):
+  bits = zlib.decompress(base64.b64decode(text))
+  flat = np.unpackbits(np.frombuffer(bits, np.uint8), count=like.size)
+  return flat.reshape(like.shape).astype(like.dtype)
