@@ -9,7 +9,6 @@ from google.protobuf import message
 from tensorflow.core.protobuf import saved_model_pb2
 
 from tf_sparse_rl import envs, files
-from tf_sparse_rl.agents import registry
 from tf_sparse_rl.sparsity import cloning
 
 
@@ -69,6 +68,9 @@ def of_run(config, path):
   Raises:
     ValueError: if there is no policy, or it is not one of this config.
   """
+  # Late: to load an exported policy needs no TF-Agents.
+  from tf_sparse_rl.agents import registry
+
   weights = load(path).model.weights
   env = envs.make(config)
   policy = of_agent(registry.build(config, env.spec))
