@@ -146,7 +146,7 @@ def test_it_is_played_without_its_module_and_exported_with_it(lab, tmp_path):
   root_dir = f'--root_dir={lab.path}/run'
   # The policy needs TensorFlow alone.
   played, stderr = lab.run(
-    'evaluate', root_dir, '--num_episodes=2', cwd=tmp_path
+    'evaluate', root_dir, '--num_episodes=2', '--json', cwd=tmp_path
   )
   assert json.loads(played)['num_episodes'] == 2 and stderr == ''
   out = f'--out={tmp_path}/out'

@@ -1,5 +1,6 @@
-"""Lists the commands: `python -m tf_sparse_rl`."""
+"""Lists the commands: `python -m tf_sparse_rl`; runs one that is named."""
 
+import importlib
 import sys
 
 from tf_sparse_rl import names
@@ -39,15 +40,17 @@ def text():
 
 def run():
   """Entry point of the command."""
-  words = [word for word in sys.argv[1:] if word not in ('--help', '-h')]
-  if words == ['--version']:
-    print(f'tf_sparse_rl {__version__}')
-  elif not words:
+  word = sys.argv[1] if len(sys.argv) > 1 else '--help'
+  if word in COMMANDS:  # As with a dot: python -m tf_sparse_rl.train
+    del sys.argv[1]
+    importlib.import_module(f'tf_sparse_rl.{word}').run()
+  elif word in ('--help', '-h', '--helpshort', '--helpfull'):
     print(text())
-  elif words[0] in COMMANDS:
-    sys.exit(f'error: Expected a dot: python -m tf_sparse_rl.{words[0]}')
+  elif word == '--version':
+    print(f'tf_sparse_rl {__version__}')
   else:
-    sys.exit(f'error: {names.unknown("command", words[0], COMMANDS)}')
+    print(f'error: {names.unknown("command", word, COMMANDS)}', file=sys.stderr)
+    sys.exit(2)
 
 
 if __name__ == '__main__':

@@ -104,6 +104,10 @@ def _main(options, sweep_dir):
       f'Expected --index from 0 to {len(runs) - 1}, a line of '
       f'{sweep_dir.list_path}. Received: {options.index}.'
     )
+  if not options.list_only:
+    packages.require('Training', 'tf_agents')
+    if options.engine == 'ray':
+      packages.require('--engine=ray', 'ray')
   num_added = len(sweep_dir.add(asked))
   if there and num_added:
     print(f'{len(there)} runs were on the list, {num_added} were added.')
@@ -177,7 +181,6 @@ def _work_off(options, sweep_dir, runs):
     print(f'All {len(runs)} runs of {sweep_dir.path} are finished.')
     return
   grid.check(unfinished)
-  packages.require('Training', 'tf_agents')
   with held:
     engine = _make_engine(options, sweep_dir)
     # Last: Ray takes SIGTERM for itself when it starts.

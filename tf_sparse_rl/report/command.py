@@ -20,6 +20,8 @@ _HELP = run_flags.Help(
   },
 )
 
+_PACKAGES = ('jinja2', 'matplotlib', 'pandas', 'rliable')
+
 
 def main(argv):
   """Reads the runs, works out the results and writes the report."""
@@ -53,9 +55,14 @@ def _writing():
   if not flags.FLAGS['verbosity'].present:
     # rliable logs a line for each interval.
     logging.set_verbosity(logging.WARNING)
-  packages.require('A report', 'jinja2', 'matplotlib', 'pandas', 'rliable')
-  from tf_sparse_rl.report import writing
-
+  packages.require('A report', *_PACKAGES)
+  try:
+    from tf_sparse_rl.report import writing
+  except ImportError as error:  # One is there in a version that does not fit.
+    raise run_flags.UserError(
+      f'The packages of a report cannot be imported: {error}. To install them: '
+      f'{packages.command(_PACKAGES)}'
+    ) from error
   return writing
 
 
