@@ -2,7 +2,9 @@
 
 import ast
 import importlib
+import json
 import pathlib
+import re
 import shlex
 import subprocess
 import sys
@@ -32,6 +34,7 @@ for name in __main__.COMMANDS:
   module = importlib.import_module(f'tf_sparse_rl.{name}')
   flags.FLAGS.__init__()
   command_help._groups.clear()
+  command_help._fields.clear()
   module.run()
 assert 'tensorflow' not in sys.modules
 print(json.dumps(shown))
@@ -41,8 +44,6 @@ print(json.dumps(shown))
 @pytest.fixture(name='shown', scope='module')
 def shown_fixture():
   """`{command: its help}`."""
-  import json
-
   done = subprocess.run(
     [sys.executable, '-c', _SHOW_ALL], capture_output=True, text=True, cwd=_ROOT
   )
@@ -87,6 +88,24 @@ def test_flags_of_examples_are_listed(shown, at_80):
         ), (name, flag)
 
 
+def test_a_flag_of_a_command_is_not_taken_for_a_field(at_80):
+  text = ' '.join(' '.join(at_80['evaluate']).split())
+  assert '--seed Seed of the starts of the episodes. [1]' in text
+  assert 'A preset depends on' not in text
+
+
+def test_a_reader_who_has_seen_enough_is_no_error():
+  command = f'{sys.executable} -m tf_sparse_rl.train --help'
+  done = subprocess.run(
+    ['bash', '-c', f'set -o pipefail; {command} | head -n 1'],
+    capture_output=True,
+    text=True,
+    cwd=_ROOT,
+  )
+  assert (done.stdout[:6], done.stderr) == ('Trains', '')
+  assert done.returncode in (0, 141)  # As of a program that SIGPIPE ends.
+
+
 @pytest.mark.parametrize('name', _OF_RUNS)
 def test_every_field_is_listed_once(at_80, name):
   flags = [line.split()[0] for line in at_80[name] if line[:4] == '  --']
@@ -128,6 +147,22 @@ def test_a_sweep_lists_no_flag_that_it_refuses(at_80):
   flags = [line.split()[0] for line in at_80['sweep'] if line[:4] == '  --']
   assert {'--methods', '--env_names', '--agent', '--batch_size'} < {*flags}
   assert not {'--method', '--sparsity', '--env_name', '--seed'} & {*flags}
+
+
+def test_lines_for_people_from_rl_zoo_have_real_flags(at_80):
+  page = (_ROOT / 'docs' / 'from_rl_zoo.md').read_text('utf-8')
+  known = {
+    line.split()[0].replace('[no]', '')
+    for lines in at_80.values()
+    for line in lines
+    if line[:4] == '  --'
+  }
+  cells = [line.split(' | ')[-1] for line in page.splitlines() if '| ' in line]
+  given = re.findall(r'--[a-z_]+', ' '.join(cells))
+  assert len(given) > 30
+  assert {*given} - known == {'--logdir'}  # Of TensorBoard.
+  for name in re.findall(r'`([a-z_]+) --', ' '.join(cells)):
+    assert name in {*at_80, 'tensorboard'}
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,7 @@ def test_what_is_there_is_not_asked_for():
     ),
     (
       ['cv2', 'ale_py', 'ray', 'tf_agents'],
-      'Training needs OpenCV, ale_py, Ray and TF-Agents, which are not '
+      'Training needs OpenCV, ale-py, Ray and TF-Agents, which are not '
       'installed. To install them: python -m tf_sparse_rl.install_agents && '
       "pip install 'tf_sparse_rl[atari,sweep]'",
     ),

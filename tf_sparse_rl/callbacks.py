@@ -102,8 +102,7 @@ class ProgressBar(Callback):
 
   def on_message(self, training: Any, text: str) -> None:
     """Prints the line; starts the bar at the first one."""
-    tqdm.tqdm.write(text)
-    sys.stdout.flush()
+    _print(text)
     if self._bar is None and sys.stderr.isatty():
       self._bar = tqdm.tqdm(
         total=training.config.num_env_steps, unit='step', dynamic_ncols=True
@@ -121,9 +120,7 @@ class ProgressBar(Callback):
       parts.append(f'{speed:.0f} env steps/s')
     if self._bar is None and (left := self._left(training)):
       parts.append(f'{left} left')
-    line = '  '.join(parts) + _stopped(training.config, evaluation)
-    tqdm.tqdm.write(line)
-    sys.stdout.flush()
+    _print('  '.join(parts) + _stopped(training.config, evaluation))
     if self._bar is not None:
       self._bar.set_postfix_str(f'return {evaluation.return_mean:.1f}')
 
@@ -133,7 +130,7 @@ class ProgressBar(Callback):
       self._bar.update(training.env_step - self._bar.n)
     elif time.monotonic() - self._said > _SILENCE_SECONDS:
       if left := self._left(training):
-        print(f'env_step {training.env_step:>9,}  {left} left', flush=True)
+        _print(f'env_step {training.env_step:>9,}  {left} left')
 
   def on_end(self, training: Any) -> None:
     """Ends the bar."""
@@ -149,6 +146,12 @@ class ProgressBar(Callback):
       return ''
     pace = (now - before[0]) / (env_step - before[1])
     return text_table.duration(left * pace)
+
+
+def _print(text):
+  """Prints a line at once, above a bar if there is one."""
+  tqdm.tqdm.write(text)
+  sys.stdout.flush()
 
 
 def _stopped(config, evaluation):

@@ -18,6 +18,7 @@ _COMMON_FIELDS = (
 _NAME_WIDTH, _MAX_WIDTH = 24, 100
 
 _groups = {}  # {title: [names of flags]}, in order
+_fields = {}  # {name: config field} of those flags that are fields
 
 
 class Help(NamedTuple):
@@ -40,10 +41,11 @@ def show_fields(without=()):
   Args:
     without: names of the fields that the command does not take.
   """
-  fields = {field.name: field for field in config_lib.fields()}
-  show(*(name for name in _COMMON_FIELDS if name not in without))
-  for field in fields.values():
-    if field.name not in (*_COMMON_FIELDS, *without):
+  taken = {f.name: f for f in config_lib.fields() if f.name not in without}
+  _fields.update(taken)
+  show(*(name for name in _COMMON_FIELDS if name in taken))
+  for field in taken.values():
+    if field.name not in _COMMON_FIELDS:
       show(field.name, group=field.group)
 
 
@@ -65,14 +67,13 @@ def text(help_, width=None):
   for purpose, arguments in help_.examples.items():
     lines += _wrapped(f'{purpose}:', width, 2)
     lines += _command_lines(command, arguments.split(), width)
-  fields = {field.name: field for field in config_lib.fields()}
   presets = _presets()
   titles = sorted(_groups, key=lambda title: title != COMMON)  # First.
   for title in titles:
     lines += ['', f'{title}:']
     for name in _groups[title]:
-      lines += _flag_lines(name, fields.get(name), presets, width)
-  if any(name in fields for listed in _groups.values() for name in listed):
+      lines += _flag_lines(name, _fields.get(name), presets, width)
+  if _fields:
     lines += ['', *_wrapped(_ABOUT_PRESETS, width)]
   return '\n'.join(lines)
 
@@ -138,7 +139,7 @@ def _presets():
     for agent in config_lib.AGENTS
   }
   texts = {}
-  for field in config_lib.fields():
+  for field in _fields.values():
     if not field.optional:
       continue
     copied = {getattr(rule, 'field', None) for rule in field.presets.values()}

@@ -1,6 +1,8 @@
 """The absl flags of a run: one for each field of Config, declared once."""
 
+import os
 import pathlib
+import signal
 import sys
 import warnings
 
@@ -209,7 +211,6 @@ def run_command(main, help_):
     main: function of the arguments that are no flags.
     help_: a Help.
   """
-  _answer_at_once(help_)
 
   def guarded(argv):
     if len(argv) > 1:
@@ -221,6 +222,7 @@ def run_command(main, help_):
 
   warnings.formatwarning = _format_warning
   try:
+    _answer_at_once(help_)
     app.run(guarded, flags_parser=_parse)
   except (UserError, packages.MissingError) as error:
     print(f'error: {error}', file=sys.stderr)
@@ -231,6 +233,9 @@ def run_command(main, help_):
   except KeyboardInterrupt:
     print('interrupted', file=sys.stderr)
     sys.exit(130)
+  except BrokenPipeError:  # Whoever read it, such as `head`, has seen enough.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # Python's last flush.
+    sys.exit(128 + signal.SIGPIPE)
 
 
 def _answer_at_once(help_):
@@ -240,7 +245,7 @@ def _answer_at_once(help_):
     arguments = arguments[: arguments.index('--')]
   asked = {a.lstrip('-') for a in arguments if a.startswith('-')}
   if asked.intersection(_HELP_FLAGS):
-    print(command_help.text(help_))
+    print(command_help.text(help_), flush=True)
     sys.exit(0)
   if 'version' in asked:
     print(f'tf_sparse_rl {__version__}')

@@ -4,7 +4,13 @@ import importlib.util
 
 # The versions that agents are tested with. They are not in setup.py: see there.
 AGENTS = ('tf-agents==0.19.0', 'gym==0.26.2', 'gym-notices==0.1.0')
-_NAMES = {'cv2': 'OpenCV', 'ray': 'Ray', 'tf_agents': 'TF-Agents'}
+_NAMES = {
+  'ale_py': 'ale-py',
+  'cv2': 'OpenCV',
+  'mujoco': 'MuJoCo',
+  'ray': 'Ray',
+  'tf_agents': 'TF-Agents',
+}
 _INSTALL_AGENTS = 'python -m tf_sparse_rl.install_agents'
 # {module: the extra of setup.py that brings it}
 EXTRAS = {
