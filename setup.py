@@ -23,7 +23,8 @@ def _readme():
 # resolver can satisfy beside TensorFlow 2.21 (typing-extensions==4.5.0,
 # tensorflow-probability~=0.23.0, pygame==2.1.3), though it runs with it.
 # requirements.lock has both and is installed without resolving;
-# launch/lock.sh adds them.
+# launch/lock.sh adds them. Beside plain pip they are installed by
+# `python -m tf_sparse_rl.install_agents`.
 _CORE = [
   'absl-py',
   'cloudpickle',
@@ -58,6 +59,7 @@ _COMMANDS = [
   'benchmark',
   'sweep',
   'report',
+  'install_agents',
 ]
 
 setuptools.setup(
@@ -88,8 +90,11 @@ setuptools.setup(
   extras_require=_EXTRAS,
   entry_points={
     'console_scripts': [
-      f'tf-sparse-rl-{command} = tf_sparse_rl.{command}:run'
-      for command in _COMMANDS
+      'tf-sparse-rl = tf_sparse_rl.__main__:run',
+      *(
+        f'tf-sparse-rl-{command.replace("_", "-")} = tf_sparse_rl.{command}:run'
+        for command in _COMMANDS
+      ),
     ]
   },
 )

@@ -16,6 +16,7 @@ import time
 import numpy as np
 import pytest
 
+import tf_sparse_rl
 from tf_sparse_rl.exporting import policy
 
 _ROOT = pathlib.Path(__file__).parents[1]
@@ -106,6 +107,18 @@ def test_train_prints_no_noise(finished):
   assert last.startswith('TensorBoard  tensorboard --logdir ')
 
 
+def test_train_says_where_it_writes_and_the_time_left(finished):
+  path, process = finished
+  _, directory, tensorboard, backends, *lines = process.stdout.splitlines()
+  assert directory == f'Directory: {path}'
+  assert tensorboard == f'TensorBoard: tensorboard --logdir {path}'
+  assert backends.startswith('Backends: q_network ')
+  first, second, third, last = lines[:4]
+  for line, left in ((first, ''), (second, ' left'), (third, ' left')):
+    assert line.startswith('env_step ') and line.endswith(left)
+  assert 'left' not in first + last
+
+
 @pytest.fixture(scope='module')
 def finished_sac(tmp_path_factory):
   """(directory, process) of a finished run of SAC."""
@@ -158,7 +171,8 @@ def test_policy_of_sac_stays_within_the_bounds(finished_sac):
 
 def test_evaluate_plays_a_policy_of_sac(finished_sac):
   path, _ = finished_sac
-  process = _run('evaluate', f'--root_dir={path}', '--num_episodes=3')
+  flags = ('--num_episodes=3', '--json')
+  process = _run('evaluate', f'--root_dir={path}', *flags)
   assert (process.returncode, process.stderr) == (0, '')
   told = json.loads(process.stdout)
   assert told['env_name'] == 'Pendulum-v1'
@@ -204,7 +218,6 @@ def test_other_config_is_refused_with_its_fields(finished):
 @pytest.mark.parametrize(
   'flags, message',
   [
-    ((), 'Expected --root_dir'),
     (('--method=rigll',), "Did you mean 'rigl'?"),
     (('--env_name=CartPole',), "Did you mean 'CartPole-v1'?"),
     (('--agent=dqm',), "Did you mean 'dqn'?"),
@@ -212,18 +225,17 @@ def test_other_config_is_refused_with_its_fields(finished):
     (('--agent=sac', '--epsilon=0.1'), 'epsilon with agent=dqn only'),
     (('--sparsity=1.0',), 'Received: sparsity=1.0'),
     (('--method=set', '--drop_fraction=0'), '--method=static'),
-    (('--sparsty=0.5',), 'Did you mean: sparsity'),
-    (('--num_env_steps=many',), 'num_env_steps'),
+    (('--sparsty=0.5',), "flag '--sparsty'. Did you mean '--sparsity'?"),
+    (('--num_env_steps=many',), 'Expected a whole number, as in 100000 or 1e5'),
     (('--config=nowhere.json',), 'Cannot read the config nowhere.json'),
     (('rigl',), 'Expected flags only'),
   ],
 )
 def test_mistakes_are_told_and_leave_nothing(flags, message, tmp_path):
-  root = [] if flags == () else [f'--root_dir={tmp_path}/run']
-  process = _run('train', *root, *flags)
-  assert process.returncode != 0
+  process = _run('train', f'--root_dir={tmp_path}/run', *flags)
+  assert process.returncode == 2
   assert message in process.stderr
-  assert 'Traceback' not in process.stderr
+  assert process.stderr.count('\n') == 1
   assert list(tmp_path.iterdir()) == []
 
 
@@ -244,7 +256,8 @@ def test_a_run_that_goes_on_is_not_disturbed(tmp_path):
     assert 'Another process is training in' in second.stderr
     assert process.poll() is None
     process.send_signal(signal.SIGKILL)
-  again = _run('evaluate', f'--root_dir={path}', '--num_episodes=2')
+  flags = ('--num_episodes=2', '--json')
+  again = _run('evaluate', f'--root_dir={path}', *flags)
   assert (again.returncode, again.stderr) == (0, '')
   assert json.loads(again.stdout)['checkpoint'] == 'last'
   never = _run('evaluate', f'--root_dir={path}', '--checkpoint=7')
@@ -279,11 +292,17 @@ def test_terminal_gets_a_progress_bar(tmp_path):
   assert process.returncode == 0
   text = shown.decode()
   assert '600/600' in text and 'step/s' in text and 'return ' in text
+  # A line for each evaluation above the bar, which is drawn anew below it.
+  lines = [line.split('\r')[-1] for line in text.split('\r\n')]
+  shown = [
+    line for line in lines if line.lstrip('\x1b[A').startswith('env_ste')
+  ]
+  assert len(shown) == 4
 
 
 def test_evaluate_plays_and_films(finished):
   path, _ = finished
-  flags = (f'--root_dir={path}', '--num_episodes=4', '--seed=3')
+  flags = (f'--root_dir={path}', '--num_episodes=4', '--seed=3', '--json')
   process = _run('evaluate', *flags, '--video')
   assert process.returncode == 0, process.stderr
   told = json.loads(process.stdout)
@@ -291,14 +310,56 @@ def test_evaluate_plays_and_films(finished):
   assert told['returns'] == [float(n) for n in told['lengths']]
   assert len(told['returns']) == 4
   assert told['return_mean'] == sum(told['returns']) / 4
-  assert told['video'] == str(path / 'video')
-  [video] = (path / 'video').glob('*.mp4')
-  assert video.stat().st_size > 1000
+  low, high = told['return_interval_95']
+  assert low < told['return_mean'] < high
+  assert told['video'] == str(path / 'video' / 'last_seed3.mp4')
+  [video] = (path / 'video').iterdir()
+  assert str(video) == told['video'] and video.stat().st_size > 1000
+
+
+def test_evaluate_prints_a_table(finished):
+  path, _ = finished
+  flags = (f'--root_dir={path}', '--num_episodes=4', '--seed=3')
+  process = _run('evaluate', *flags, '--json')
+  told = json.loads(process.stdout)
+  process = _run('evaluate', *flags)
+  assert (process.returncode, process.stderr) == (0, '')
+  title, _, header, _, *rows = process.stdout.splitlines()
+  assert title == (
+    'dqn CartPole-v1 rigl 0.9, seed 0, checkpoint last: 4 episodes'
+  )
+  assert header.split()[:2] == ['mean', 'std']
+  name, mean, std, low, to, high, least, most = rows[0].split()
+  assert (name, to) == ('return', 'to')
+  expected = (
+    *(told['return_mean'], told['return_std'], *told['return_interval_95']),
+    *(told['return_min'], told['return_max']),
+  )
+  numbers = [float(text) for text in (mean, std, low, high, least, most)]
+  assert numbers == [round(number, 1) for number in expected]
+  assert rows[1].startswith('episode length in env steps ')
+  assert all(len(line) <= 80 for line in process.stdout.splitlines())
+
+
+def test_evaluate_shows_the_same_episodes_in_a_window(finished):
+  path, _ = finished
+  flags = (f'--root_dir={path}', '--num_episodes=2')
+  process = subprocess.run(
+    _command('evaluate', *flags, '--render', '--json'),
+    env={**_environment(), 'SDL_VIDEODRIVER': 'dummy'},
+    capture_output=True,
+    text=True,
+    check=False,
+  )
+  assert (process.returncode, process.stderr) == (0, '')
+  shown = json.loads(process.stdout)
+  run = tf_sparse_rl.open_run(path)
+  assert shown == json.loads(json.dumps(run.evaluate(2)))
 
 
 def test_evaluate_with_noise_is_told_written_and_drawn(finished):
   path, _ = finished
-  flags = (f'--root_dir={path}', '--num_episodes=6', '--seed=3')
+  flags = (f'--root_dir={path}', '--num_episodes=6', '--seed=3', '--json')
   [plain] = [json.loads(_run('evaluate', *flags).stdout)]
   process = _run('evaluate', *flags, '--noise_std=3,0,0.5,3')
   assert (process.returncode, process.stderr) == (0, '')
@@ -327,6 +388,17 @@ def test_a_warning_is_one_line():
   assert process.stderr == (
     'warning: Rounded down to whole zeros in each weight, the network has '
     'sparsity 0.866 instead of 0.9.\n'
+  )
+
+
+def test_summarize_says_what_it_ignores():
+  flags = ('--method=dense', '--sparsity=0.9', '--drop_fraction=0.5')
+  process = _run('summarize', *flags)
+  assert process.returncode == 0
+  assert process.stderr == (
+    'note: --method=dense ignores --sparsity=0.9, --drop_fraction=0.5. '
+    '--match_sparsity=0.9 makes a dense network with as many parameters as a '
+    'sparse one.\n'
   )
 
 
@@ -436,20 +508,4 @@ def test_benchmark_refuses_before_it_measures(flags, message, tmp_path):
   process = _run('benchmark', *flags, cwd=tmp_path)
   assert process.returncode == 2
   assert message in process.stderr
-  assert 'Traceback' not in process.stderr
-
-
-@pytest.mark.parametrize(
-  'name, flag',
-  [
-    ('train', '--root_dir'),
-    ('evaluate', '--noise_std'),
-    ('summarize', '--distribution'),
-    ('benchmark', '--peers'),
-    ('report', '--sweep_dir'),
-  ],
-)
-def test_help_lists_the_flags(name, flag):
-  process = _run(name, '--help')
-  assert flag in process.stdout
   assert 'Traceback' not in process.stderr

@@ -153,7 +153,9 @@ def test_by_commands_only(lab):
   assert 'Continuing at env step' in said
   said = lab.run(*train, '--num_env_steps=400')
   assert 'From env step 300 on: num_env_steps 300 -> 400.' in said
-  said = lab.command('evaluate', '--root_dir=run', '--checkpoint=best')
+  said = lab.command(
+    'evaluate', '--root_dir=run', '--checkpoint=best', '--json'
+  )
   assert json.loads(said)['checkpoint'] == 'best'
   out = '--out=exported'
   lab.command('export', '--root_dir=run', out, '--format=saved_model,tflite')

@@ -146,7 +146,7 @@ def test_it_is_played_and_exported_with_the_module_of_its_network(
   lab, tmp_path
 ):
   root_dir = f'--root_dir={lab.path}/run'
-  played, stderr = lab.run('evaluate', root_dir, '--num_episodes=2')
+  played, stderr = lab.run('evaluate', root_dir, '--num_episodes=2', '--json')
   assert json.loads(played)['num_episodes'] == 2
   assert 'names modules that are imported now: own_lab' in stderr
   out = f'--out={tmp_path}/out'

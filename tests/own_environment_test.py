@@ -137,7 +137,8 @@ def test_a_run_whose_environment_broke_ends_as_an_untouched_one(here, finished):
 
 
 def test_it_is_evaluated_and_exported(here, finished):
-  process = _run(here, 'evaluate', '--root_dir=untouched', '--num_episodes=2')
+  flags = ('--root_dir=untouched', '--num_episodes=2', '--json')
+  process = _run(here, 'evaluate', *flags)
   assert process.returncode == 0, process.stderr
   assert process.stderr == (
     'untouched/config.json names modules that are imported now: lights.rooms\n'

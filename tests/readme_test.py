@@ -75,12 +75,12 @@ def test_every_flag_in_a_command_exists():
       is_call = isinstance(node, ast.Call) and isinstance(
         node.func, ast.Attribute
       )
-      if is_call and node.func.attr.startswith('DEFINE_'):
-        if isinstance(node.args[0], ast.Constant):
+      if is_call and node.func.attr.lower().startswith('define_'):
+        if node.args and isinstance(node.args[0], ast.Constant):
           declared.add(node.args[0].value)
   declared |= {field.name for field in config.fields()}
-  # `config` is declared by a constant; the last are those of pip and uv.
-  known = declared | {'config', 'help', 'dry-run', 'no-deps', 'logdir'}
+  # `config` is declared by a constant; the last are those of pip and others.
+  known = declared | {'config', 'help', 'version', 'dry-run', 'logdir'}
   assert set(re.findall(r'--([a-z][\w-]*)', _README)) <= known
 
 

@@ -13,7 +13,15 @@ import numpy as np
 
 from tf_sparse_rl import callbacks as callbacks_lib
 from tf_sparse_rl import config as config_lib
-from tf_sparse_rl import files, modules, names, quiet, signals
+from tf_sparse_rl import (
+  files,
+  modules,
+  names,
+  packages,
+  quiet,
+  sample,
+  signals,
+)
 from tf_sparse_rl import runs as runs_lib
 
 Path = str | os.PathLike
@@ -180,6 +188,8 @@ class Run:
     checkpoint: str | int = 'last',
     noise_std: Iterable[float] = (),
     video: bool = False,
+    render: bool = False,
+    on_frame: Callable[[int, int], None] = lambda done, total: None,
   ) -> dict[str, Any]:
     """Plays episodes with greedy actions.
 
@@ -191,15 +201,20 @@ class Run:
         `python -m tf_sparse_rl.evaluate --help`. Written to the run's
         noise.jsonl and noise.png, so of the last checkpoint only.
       video: whether to film an episode into video/ of the run.
+      render: whether to show the episodes in a window, one after another.
+      on_frame: called while filming, with the frames so far and those of all.
 
     Returns:
-      Dict of JSON types: return_mean, returns, lengths, or noise.
+      Dict of JSON types: statistics of returns and lengths, or noise; video,
+      the path of the film.
 
     Raises:
       ValueError: if that is not possible for this run.
       RunsError: see `policy`.
     """
     stds = sorted(set(map(float, noise_std)))
+    if stds and render:
+      raise ValueError('Expected noise_std or render. Received: both.')
     if stds and not self._is_exported(checkpoint):
       raise ValueError(
         'Expected the last checkpoint of a finished run for noise_std. '
@@ -213,14 +228,36 @@ class Run:
         'env_name': self.config.env_name,
         'checkpoint': checkpoint,
         'num_episodes': num_episodes,
-        **self._play(act, env.spec, num_episodes, seed, stds),
       }
+      if render:
+        result |= self._show(act, env, num_episodes, seed)
+      else:
+        result |= self._play(act, env.spec, num_episodes, seed, stds)
       if video:
-        directory = self.path / 'video'
-        files.refuse_links(directory)
-        evaluation.film(self.config, act, directory, seed)
-        result['video'] = str(directory)
+        path = self.path / 'video' / f'{checkpoint}_seed{seed}.mp4'
+        files.refuse_links(path.parent)
+        evaluation.film(self.config, act, path, seed, on_frame)
+        result['video'] = str(path)
     return result
+
+  def _show(self, act, env, num_episodes, seed):
+    """Plays episodes in a window; returns their part of the result."""
+    from tf_sparse_rl import seeds
+    from tf_sparse_rl.envs import showing
+    from tf_sparse_rl.training import evaluation
+
+    evaluation.check_own_process(self.config)
+    epsilon = self.config.eval_epsilon or 0.0
+    shown = showing.ShownEnvironment(self.config, env)
+    try:
+      outcome = evaluation.play_in_turn(
+        *(shown, act, num_episodes),
+        seeds.generator(seed, seeds.Stream.FINAL_EVALUATION),
+        *(epsilon, self.config.max_eval_episode_env_steps),
+      )
+    finally:
+      shown.close()
+    return {'epsilon': epsilon, **_outcome(outcome)}
 
   def _play(self, act, spec, num_episodes, seed, stds):
     """Plays episodes; returns their part of the result of `evaluate`."""
@@ -243,11 +280,7 @@ class Run:
     outcome = evaluator.evaluate(
       act, seeds.generator(seed, seeds.Stream.FINAL_EVALUATION)
     )
-    result = {'epsilon': epsilon, **_statistics(outcome)}
-    result['lengths'] = outcome.lengths
-    if outcome.num_stopped:
-      result['num_stopped_episodes'] = outcome.num_stopped
-    return result
+    return {'epsilon': epsilon, **_outcome(outcome)}
 
   def _write_noise(self, stds, outcomes, is_image):
     """Writes levels of noise and their figure; returns their results."""
@@ -323,6 +356,7 @@ class Run:
 
   def _greedy(self, checkpoint, spec):
     """The GreedyPolicy of a checkpoint."""
+    packages.require('The network of a checkpoint', 'tf_agents')
     from tf_sparse_rl.agents import registry
     from tf_sparse_rl.exporting import policy
     from tf_sparse_rl.training import checkpoints
@@ -368,6 +402,7 @@ def run_training(root_dir, config, callbacks=()):
   # Before the lock: its disk may be read-only.
   if run_dir.is_finished(config):
     return None
+  packages.require('Training', 'tf_agents')
   for flag in ('method', 'network'):
     if ':' in getattr(config, flag):
       modules.find(getattr(config, flag), f'--{flag}')
@@ -461,6 +496,23 @@ def _values(config, fields):
   if config is None:
     return given
   return {**config_lib.without_copies(vars(config), given), **given}
+
+
+def _outcome(outcome):
+  """The part of the result of `evaluate` that is about its episodes."""
+  returns = sample.describe(outcome.returns)
+  lengths = sample.describe(outcome.lengths)
+  result = {
+    **_statistics(outcome),
+    'return_std': returns.std,
+    'return_interval_95': returns.interval,
+    'lengths': outcome.lengths,
+    'length_mean': lengths.mean,
+    'length_std': lengths.std,
+  }
+  if outcome.num_stopped:
+    result['num_stopped_episodes'] = outcome.num_stopped
+  return result
 
 
 def _statistics(outcome):

@@ -1,11 +1,10 @@
-"""Measures speed and prints JSON: `python -m tf_sparse_rl.benchmark`.
+"""Measures how fast runs train: `python -m tf_sparse_rl.benchmark`.
 
 Without --methods or --peers: one measurement of the run that the flags
 describe. With them: all named candidates in turn, for --rounds rounds.
 """
 
 import dataclasses
-import importlib.util
 import json
 import pathlib
 import sys
@@ -13,13 +12,25 @@ import sys
 from absl import flags
 
 from tf_sparse_rl import flags as run_flags
-from tf_sparse_rl import quiet
+from tf_sparse_rl import packages, quiet
 from tf_sparse_rl.benchmarks import in_turn
 from tf_sparse_rl.sweeps import local_engine
 
 _WHAT = (
   *('training', 'sparsity', 'dense_layer', 'mask_update', 'checkpoint'),
   *('diagnostics', 'sweep'),
+)
+_HELP = run_flags.Help(
+  'Measures how fast runs train on this machine, and prints JSON. It takes the '
+  'flags of train, which describe the run.',
+  'benchmark',
+  {
+    'Env steps per second of the default run': '',
+    'RigL and dense SAC in turn, five rounds': '--agent=sac '
+    '--methods=rigl,dense',
+    'Speed against sparsity, as a figure': '--what=sparsity --agent=sac '
+    '--figure=speed.png',
+  },
 )
 
 
@@ -49,6 +60,7 @@ def _measure(options):
   if options.what == 'training' and (options.methods or options.peers):
     return in_turn.measure(_commands(config, options), options.rounds)
   peers = _peer_commands(config, options) if options.what == 'sparsity' else {}
+  packages.require('Measuring agents', 'tf_agents')
   # Imported late: mistakes come first.
   quiet.silence()
   from tf_sparse_rl.benchmarks import dense_layer
@@ -166,33 +178,42 @@ def _check_figure(config, options):
       f'Expected --figure=FILE.png or .svg in a directory that exists. '
       f'Received: {path}.'
     )
-  if importlib.util.find_spec('matplotlib') is None:
-    raise run_flags.UserError(
-      '--figure needs matplotlib: pip install "tf_sparse_rl[report]".'
-    )
+  packages.require('--figure', 'matplotlib')
 
 
 def run():
   """Entry point of the command."""
+  own = ('what', 'methods', 'peers', 'rounds', 'warmup_env_steps', 'figure')
+  run_flags.show_in_help(*own)
   run_flags.define_run_flags()
-  flags.DEFINE_enum('what', 'training', _WHAT, 'What to measure.')
-  flags.DEFINE_integer(
+  flags.DEFINE_enum(
+    'what', 'training', _WHAT, f'What to measure, one of: {", ".join(_WHAT)}.'
+  )
+  run_flags.define_integer(
     'warmup_env_steps', 1000, 'Env steps before the clock starts.', 20
   )
-  flags.DEFINE_list('methods', None, 'Methods to compare, the first with all.')
   flags.DEFINE_list(
-    'peers', None, 'Peers to compare with: sb3=PYTHON,sbx=PYTHON.'
+    'methods',
+    None,
+    'Methods to compare; the first is compared with the others.',
   )
-  flags.DEFINE_integer(
-    'rounds', 5, 'Rounds in turn, updates, checkpoints or diagnoses.', 1
+  flags.DEFINE_list(
+    'peers',
+    None,
+    'Other libraries to compare with, and their Python interpreters: '
+    'sb3=PYTHON,sbx=PYTHON.',
+  )
+  run_flags.define_integer(
+    'rounds',
+    5,
+    'How often everything is measured: rounds in turn, mask updates, '
+    'checkpoints or diagnoses.',
+    1,
   )
   flags.DEFINE_string(
     'figure', None, 'With --what=sparsity: picture to draw, PNG or SVG.'
   )
-  run_flags.show_in_help(
-    'what', 'warmup_env_steps', 'methods', 'peers', 'rounds', 'figure'
-  )
-  run_flags.run_command(main)
+  run_flags.run_command(main, _HELP)
 
 
 if __name__ == '__main__':

@@ -1,12 +1,16 @@
 """Callbacks: code of yours that is called while a run trains."""
 
 import sys
+import time
 from typing import Any
 
 import tqdm
 
-from tf_sparse_rl import signals
+from tf_sparse_rl import signals, text_table
 from tf_sparse_rl.runs import Evaluation
+
+# Without a terminal, after so long without a line there is one.
+_SILENCE_SECONDS = 600.0
 
 
 class StoppedError(Exception):
@@ -84,11 +88,17 @@ class EarlyStopping(Callback):
 
 
 class ProgressBar(Callback):
-  """Shows a bar on a terminal; elsewhere prints a line for each evaluation."""
+  """Prints a line for each evaluation; on a terminal below them is a bar.
+
+  Elsewhere the lines say how much time is left, and where there is none for a
+  long time a line says that.
+  """
 
   def __init__(self):
     """The bar begins with training."""
     self._bar = None
+    # (seconds, env step) when the pace was last measured, and of the last line.
+    self._mark, self._said = None, 0.0
 
   def on_message(self, training: Any, text: str) -> None:
     """Prints the line; starts the bar at the first one."""
@@ -99,33 +109,50 @@ class ProgressBar(Callback):
       )
 
   def on_evaluation(self, training: Any, evaluation: Evaluation) -> None:
-    """Shows the return."""
-    stopped = _stopped(training.config, evaluation)
-    if self._bar is not None:
-      self._bar.set_postfix_str(f'return {evaluation.return_mean:.1f}{stopped}')
-      return
+    """Prints the return, above the bar if there is one."""
     speed = evaluation.env_steps_per_sec
-    _print(
-      f'env_step {evaluation.env_step:>9,}  '
-      f'return {evaluation.return_mean:8.1f}  '
-      f'sparsity {evaluation.sparsity:.3f}'
-      + (f'  {speed:.0f} env steps/s' if speed else '')
-      + stopped
-    )
+    parts = [
+      f'env_step {evaluation.env_step:>9,}',
+      f'return {evaluation.return_mean:8.1f}',
+      f'sparsity {evaluation.sparsity:.3f}',
+    ]
+    if speed:
+      parts.append(f'{speed:.0f} env steps/s')
+    if self._bar is None and (left := self._left(training)):
+      parts.append(f'{left} left')
+    _print('  '.join(parts) + _stopped(training.config, evaluation))
+    if self._bar is not None:
+      self._bar.set_postfix_str(f'return {evaluation.return_mean:.1f}')
 
   def on_env_step(self, training: Any) -> None:
-    """Moves the bar."""
+    """Moves the bar; without one, breaks a long silence."""
     if self._bar is not None:
       self._bar.update(training.env_step - self._bar.n)
+    elif time.monotonic() - self._said > _SILENCE_SECONDS:
+      if left := self._left(training):
+        _print(f'env_step {training.env_step:>9,}  {left} left')
 
   def on_end(self, training: Any) -> None:
     """Ends the bar."""
     if self._bar is not None:
       self._bar.close()
 
+  def _left(self, training):
+    """The time left at the pace since the last call, in words; '' if none."""
+    now, env_step = time.monotonic(), training.env_step
+    left = training.config.num_env_steps - env_step
+    before, self._mark, self._said = self._mark, (now, env_step), now
+    if before is None or env_step == before[1] or not left:
+      return ''
+    pace = (now - before[0]) / (env_step - before[1])
+    return text_table.duration(left * pace)
+
 
 def _print(text):
-  """Prints a line; training goes on where no one can read it any more."""
+  """Prints a line, above a bar if there is one.
+
+  Training goes on where no one can read it any more.
+  """
   try:
     tqdm.tqdm.write(text)
     sys.stdout.flush()

@@ -1,19 +1,33 @@
-"""Evaluates a run: `python -m tf_sparse_rl.evaluate --root_dir=DIR`.
+"""Plays episodes with a run's policy: `python -m tf_sparse_rl.evaluate`.
 
 Of a finished run it needs the weights of the exported policy and config.json
 only: it builds the network and reads them, no program in the directory runs.
 """
 
-import importlib.util
 import json
 import math
 import sys
 
+import tqdm
 from absl import flags
 
-from tf_sparse_rl import api
+from tf_sparse_rl import api, packages, sample, text_table
 from tf_sparse_rl import flags as run_flags
 from tf_sparse_rl import runs as runs_lib
+
+_HELP = run_flags.Help(
+  'Plays episodes with the policy of a run, and prints their returns and '
+  'lengths: mean, standard deviation and 95 % interval.',
+  'evaluate',
+  {
+    '20 episodes of a run, finished or not': '--root_dir=runs/a',
+    'The best checkpoint, as JSON': '--root_dir=runs/a --checkpoint=best '
+    '--num_episodes=100 --json',
+    'Watch three episodes in a window; or film one': '--root_dir=runs/a '
+    '--num_episodes=3 --render',
+  },
+)
+_HEADER = ('', 'mean', 'std', '95 % interval of the mean', 'min', 'max')
 
 
 def main(argv):
@@ -39,6 +53,8 @@ def main(argv):
       checkpoint=checkpoint,
       noise_std=stds,
       video=options.video,
+      render=options.render,
+      on_frame=_Filming().on_frame,
     )
   except (ValueError, runs_lib.RunsError) as error:
     raise run_flags.UserError(str(error)) from error
@@ -46,7 +62,82 @@ def main(argv):
     raise run_flags.UserError(
       f'Writing to {options.root_dir} failed: {error}.'
     ) from error
-  print(json.dumps(result, indent=2))
+  print(json.dumps(result, indent=2) if options.json else text(run, result))
+
+
+def text(run, result):
+  """What `Run.evaluate` returned, for people.
+
+  Args:
+    run: a Run.
+    result: dict.
+
+  Returns:
+    str of several lines.
+  """
+  config, count = run.config, result['num_episodes']
+  lines = [
+    f'{config.label}, seed {config.seed}, checkpoint {result["checkpoint"]}: '
+    f'{count} episode{"s" * (count != 1)}',
+    '',
+  ]
+  if 'noise' in result:
+    rows = [
+      _row(f'return, noise {level["noise_std"]:g}', level['returns'])
+      for level in result['noise']
+    ]
+  else:
+    rows = [
+      _row('return', result['returns']),
+      _row('episode length in env steps', result['lengths']),
+    ]
+  lines += [text_table.format_table(_HEADER, rows), '']
+  if result['epsilon']:
+    lines.append(f'epsilon  {result["epsilon"]:g}: so many actions are random')
+  if num_stopped := result.get('num_stopped_episodes'):
+    lines.append(
+      f'stopped  {num_stopped} of {count} episodes, at '
+      f'{config.max_eval_episode_env_steps:,} env steps'
+    )
+  if 'noise' in result:
+    lines.append(f'noise    standard deviation in {result["noise_std_in"]}')
+    lines.append(f'figure   {result["figure"]}')
+  if 'video' in result:
+    lines.append(f'video    {result["video"]}')
+  return '\n'.join(lines).rstrip()
+
+
+def _row(name, values):
+  """A row of the table."""
+  found = sample.describe(values)
+  interval = '-'
+  if found.interval:
+    interval = ' to '.join(f'{end:,.1f}' for end in found.interval)
+  return (
+    name,
+    f'{found.mean:,.1f}',
+    '-' if found.std is None else f'{found.std:,.1f}',
+    interval,
+    *(f'{end:,.1f}' for end in (found.low, found.high)),
+  )
+
+
+class _Filming:
+  """A bar of frames, on a terminal."""
+
+  _bar = None
+
+  def on_frame(self, done, total):
+    """Moves the bar, which ends with the last frame."""
+    if not sys.stderr.isatty():
+      return
+    if self._bar is None:
+      self._bar = tqdm.tqdm(
+        desc='filming', total=total, unit='frame', dynamic_ncols=True
+      )
+    self._bar.update(done - self._bar.n)
+    if done == total:
+      self._bar.close()
 
 
 def _noise_stds(texts):
@@ -62,22 +153,24 @@ def _noise_stds(texts):
       'Expected --noise_std=0,5,10 or the like: numbers of at least 0. '
       f'Received: {",".join(texts)!r}.'
     )
-  for name in ('matplotlib', 'rliable'):
-    if importlib.util.find_spec(name) is None:
-      raise run_flags.UserError(
-        f'--noise_std draws a figure and needs {name}: pip install '
-        '"tf_sparse_rl[report]".'
-      )
+  packages.require('--noise_std', 'matplotlib', 'rliable')
   return stds
 
 
 def run():
   """Entry point of the command."""
   flags.DEFINE_string('root_dir', None, 'Directory of a run.')
-  flags.DEFINE_integer(
+  run_flags.define_integer(
     'num_episodes', 20, 'Episodes, with greedy actions.', lower_bound=1
   )
-  flags.DEFINE_integer('seed', 1, 'Of the starts of the episodes.', 0)
+  run_flags.define_integer('seed', 1, 'Seed of the starts of the episodes.', 0)
+  flags.DEFINE_boolean('json', False, 'Print JSON, with every return.')
+  flags.DEFINE_boolean(
+    'render', False, 'Show the episodes in a window (render_mode=human).'
+  )
+  flags.DEFINE_boolean(
+    'video', False, 'Film one episode, as MP4 in video/ of the run.'
+  )
   flags.DEFINE_list(
     'noise_std',
     None,
@@ -86,14 +179,10 @@ def run():
     "else as multiples of each entry's own, as in 0,0.1,0.2,0.5,1. Written to "
     'noise.jsonl and noise.png of the run, in the place of earlier ones.',
   )
-  flags.DEFINE_boolean(
-    'video', False, 'Film one episode as MP4 into video/ of the run.'
-  )
+  run_flags.show_in_help('root_dir', 'num_episodes', 'seed')
   run_flags.define_checkpoint()
-  run_flags.show_in_help(
-    'root_dir', 'num_episodes', 'seed', 'noise_std', 'video'
-  )
-  run_flags.run_command(main)
+  run_flags.show_in_help('json', 'render', 'video', 'noise_std')
+  run_flags.run_command(main, _HELP)
 
 
 if __name__ == '__main__':

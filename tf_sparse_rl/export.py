@@ -11,6 +11,19 @@ from tf_sparse_rl import api
 from tf_sparse_rl import flags as run_flags
 from tf_sparse_rl import runs as runs_lib
 
+_HELP = run_flags.Help(
+  'Writes the policy of a run as a SavedModel, as TFLite or as NumPy arrays. '
+  'Each file is compared with the network before it is kept.',
+  'export',
+  {
+    'All formats': '--root_dir=runs/a --out=exported',
+    'TFLite alone, of the best checkpoint': '--root_dir=runs/a --out=exported '
+    '--format=tflite --checkpoint=best',
+    'NumPy arrays, read by one short file': '--root_dir=runs/a --out=exported '
+    '--format=npz',
+  },
+)
+
 
 def main(argv):
   """Writes every format that agrees with Keras; prints what it came to."""
@@ -46,10 +59,10 @@ def run():
   flags.DEFINE_list(
     'format', list(api.FORMATS), f'Any of: {", ".join(api.FORMATS)}.'
   )
-  flags.DEFINE_string('out', None, 'Directory of what is written.')
+  flags.DEFINE_string('out', None, 'Directory of the files, made if needed.')
+  run_flags.show_in_help('root_dir', 'out', 'format')
   run_flags.define_checkpoint()
-  run_flags.show_in_help('root_dir', 'format', 'out')
-  run_flags.run_command(main)
+  run_flags.run_command(main, _HELP)
 
 
 if __name__ == '__main__':

@@ -1,30 +1,73 @@
 """The absl flags of a run: one for each field of Config, declared once."""
 
+import os
 import pathlib
+import signal
 import sys
 import warnings
 
 from absl import app, flags
 
+from tf_sparse_rl import command_help, methods, modules, names, packages
 from tf_sparse_rl import config as config_lib
-from tf_sparse_rl import modules
+from tf_sparse_rl.version import __version__
 
+Help = command_help.Help
+show_in_help = command_help.show
 make_config = config_lib.make_config
 _CONFIG = 'config'
+_HELP_FLAGS = ('help', 'helpshort', 'h', '?')
 
 
 class UserError(Exception):
   """A mistake of the user's; commands print it without a traceback."""
 
 
-def define_run_flags():
-  """Declares `--config` and a flag for each field of Config."""
+class _WholeNumberParser(flags.IntegerParser):
+  """Takes 100000, 100_000 and 1e5."""
+
+  def convert(self, argument):
+    """The int of a text, or of an int. See base class."""
+    try:
+      return super().convert(argument)
+    except ValueError:
+      pass
+    try:
+      number = float(argument)
+    except ValueError:
+      number = 0.5
+    if not number.is_integer():
+      raise ValueError('Expected a whole number, as in 100000 or 1e5.')
+    return int(number)
+
+
+def define_integer(name, default, text, lower_bound=None):
+  """Declares a flag that takes whole numbers, as 100000 or 1e5.
+
+  Args:
+    name: of the flag.
+    default: int or None.
+    text: for `--help`.
+    lower_bound: the least that it takes, or None.
+  """
+  parser = _WholeNumberParser(lower_bound)
+  flags.DEFINE(
+    parser, name, default, text, serializer=flags.ArgumentSerializer()
+  )
+
+
+def define_run_flags(without=()):
+  """Declares `--config` and a flag for each field of Config.
+
+  Args:
+    without: names of fields that `--help` is not to list.
+  """
   flags.DEFINE_string(
     _CONFIG, None, 'Repeat the run of this config.json; other flags override.'
   )
   define = {
     str: flags.DEFINE_string,
-    int: flags.DEFINE_integer,
+    int: define_integer,
     float: flags.DEFINE_float,
     bool: flags.DEFINE_boolean,
     tuple: flags.DEFINE_list,
@@ -36,7 +79,8 @@ def define_run_flags():
     if field.optional:
       text += ' Default: by preset.'
     define[field.kind](field.name, field.default, text)
-  show_in_help(_CONFIG, *(field.name for field in config_lib.fields()))
+  command_help.show_fields(without)
+  show_in_help(_CONFIG)
 
 
 def define_checkpoint():
@@ -54,13 +98,6 @@ def checkpoint():
   """The value of `--checkpoint`: a str, or an int for an env step."""
   value = flags.FLAGS.checkpoint
   return int(value) if value.isdecimal() else value
-
-
-def show_in_help(*names):
-  """Lists declared flags in the command's `--help`."""
-  for name in names:
-    # absl knows the main module by this name, and shows its key flags only.
-    flags.FLAGS.register_key_flag_for_module(sys.argv[0], flags.FLAGS[name])
 
 
 def config_from_flags(**defaults):
@@ -96,6 +133,30 @@ def values_from_flags(**defaults):
     loaded = config_lib.load_values(flags.FLAGS[_CONFIG].value)
     values = config_lib.without_copies(loaded, given)
   return {**values, **defaults, **given}
+
+
+def tell_ignored(config, given):
+  """Says which given fields make no difference to the config's method.
+
+  Args:
+    config: a Config.
+    given: `{field name: value}`, as from `values_from_flags`.
+  """
+  if flags.FLAGS[_CONFIG].value is not None:
+    given = _given_flags()  # A config.json has all fields, for any method.
+  unused = [*methods.unused_fields(config.method)]
+  if config.method == 'dense' and not config.match_sparsity:
+    unused += ['distribution', 'erk_power']
+  unused = [name for name in unused if name in given]
+  if unused:
+    ignored = ', '.join(f'--{name}={given[name]}' for name in unused)
+    text = f'note: --method={config.method} ignores {ignored}.'
+    if config.method == 'dense' and 'sparsity' in given:
+      text += (
+        f' --match_sparsity={given["sparsity"]:g} makes a dense network with '
+        'as many parameters as a sparse one.'
+      )
+    print(text, file=sys.stderr)
 
 
 def tell_imports(imported, path):
@@ -143,8 +204,13 @@ def _format_warning(message, category, filename, *rest):
   return _usual_format(message, category, filename, *rest)
 
 
-def run_command(main):
-  """Runs `main(argv)` by absl's `app.run`, with mistakes told in one line."""
+def run_command(main, help_):
+  """Runs `main(argv)` by absl's `app.run`, with mistakes told in one line.
+
+  Args:
+    main: function of the arguments that are no flags.
+    help_: a Help.
+  """
 
   def guarded(argv):
     if len(argv) > 1:
@@ -156,8 +222,9 @@ def run_command(main):
 
   warnings.formatwarning = _format_warning
   try:
-    app.run(guarded)
-  except UserError as error:
+    _answer_at_once(help_)
+    app.run(guarded, flags_parser=_parse)
+  except (UserError, packages.MissingError) as error:
     print(f'error: {error}', file=sys.stderr)
     sys.exit(2)
   except modules.UserCodeError as error:
@@ -166,3 +233,34 @@ def run_command(main):
   except KeyboardInterrupt:
     print('interrupted', file=sys.stderr)
     sys.exit(130)
+  except BrokenPipeError:  # Whoever read it, such as `head`, has seen enough.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # Python's last flush.
+    sys.exit(128 + signal.SIGPIPE)
+
+
+def _answer_at_once(help_):
+  """Prints help or the version, if the command line asks for it, and exits."""
+  arguments = sys.argv[1:]
+  if '--' in arguments:
+    arguments = arguments[: arguments.index('--')]
+  asked = {a.lstrip('-') for a in arguments if a.startswith('-')}
+  if asked.intersection(_HELP_FLAGS):
+    print(command_help.text(help_), flush=True)
+    sys.exit(0)
+  if 'version' in asked:
+    print(f'tf_sparse_rl {__version__}')
+    sys.exit(0)
+
+
+def _parse(argv):
+  """Parses flags; a mistake is a UserError."""
+  try:
+    return flags.FLAGS(argv)
+  except SystemExit:  # absl has printed one of its helps: no failure.
+    sys.exit(0)
+  except flags.UnrecognizedFlagError as error:
+    known = [f'--{name}' for name in flags.FLAGS]
+    wrong = names.unknown('flag', f'--{error.flagname}', known)
+    raise UserError(f'{wrong} All flags: --help') from error
+  except flags.Error as error:
+    raise UserError(str(error)) from error

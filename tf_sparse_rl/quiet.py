@@ -8,6 +8,8 @@ import warnings
 
 from absl import flags, logging
 
+from tf_sparse_rl import packages
+
 
 def log_errors_only():
   """Keeps warnings out of the log, unless --verbosity asks for them."""
@@ -16,7 +18,7 @@ def log_errors_only():
 
 
 def silence():
-  """Turns off start-up chatter, and imports TensorFlow.
+  """Turns off start-up chatter, and imports TensorFlow and TF-Agents.
 
   What the user asked for himself (TF_CPP_MIN_LOG_LEVEL, --verbosity, python
   -W) stays as he set it.
@@ -25,7 +27,9 @@ def silence():
   _drop_gym_notice()
   with native_stderr_held_back():
     import tensorflow  # noqa: F401
-    import tf_agents  # noqa: F401
+
+    if packages.is_installed('tf_agents'):  # An exported policy needs none.
+      import tf_agents  # noqa: F401
 
 
 def filter_warnings():

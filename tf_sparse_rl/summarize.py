@@ -3,13 +3,27 @@
 import sys
 
 from tf_sparse_rl import flags as run_flags
-from tf_sparse_rl import methods, quiet
+from tf_sparse_rl import methods, packages, quiet
+
+_HELP = run_flags.Help(
+  "Prints the layers of a run's networks, with sparsities, parameters and "
+  'FLOPs, without training it. It takes the flags of train.',
+  'summarize',
+  {
+    'The default run': '',
+    'SAC on HalfCheetah-v5 with another distribution': '--agent=sac '
+    '--distribution=uniform',
+    'The run of a directory': '--config=runs/a/config.json',
+  },
+)
 
 
 def main(argv):
   """Builds the networks that the flags ask for and prints their layers."""
   del argv
   config = run_flags.config_from_flags()
+  run_flags.tell_ignored(config, run_flags.values_from_flags())
+  packages.require('Building an agent', 'tf_agents')
   quiet.silence()
   from tf_sparse_rl import envs, sparsity
   from tf_sparse_rl.agents import registry
@@ -32,7 +46,7 @@ def main(argv):
 def run():
   """Entry point of the command."""
   run_flags.define_run_flags()
-  run_flags.run_command(main)
+  run_flags.run_command(main, _HELP)
 
 
 if __name__ == '__main__':

@@ -1,4 +1,4 @@
-"""Trains many agents: `python -m tf_sparse_rl.sweep --sweep_dir=DIR`.
+"""Trains many runs in parallel: `python -m tf_sparse_rl.sweep`.
 
 Methods x sparsities x environments x seeds, in parallel; TensorFlow is not
 imported here.
@@ -12,7 +12,7 @@ from absl import flags
 
 from tf_sparse_rl import config as config_lib
 from tf_sparse_rl import flags as run_flags
-from tf_sparse_rl import methods, quiet, signals
+from tf_sparse_rl import methods, packages, quiet, signals
 from tf_sparse_rl import runs as runs_lib
 
 _LISTS = ('methods', 'sparsities', 'env_names', 'seeds')
@@ -35,6 +35,18 @@ _INSTEAD = {
   'env_name': '--env_names=CartPole-v1,Acrobot-v1',
   'seed': '--seeds=3, their number',
 }
+_HELP = run_flags.Help(
+  'Trains many runs in parallel: methods x sparsities x environments x seeds. '
+  'The same command again continues; flags of train hold for all runs.',
+  'sweep',
+  {
+    'RigL and dense networks at two sparsities, five seeds each': '--sweep_dir='
+    'runs/study --methods=rigl,dense --sparsities=0.8,0.9 --seeds=5',
+    'What that would run, without running it': '--sweep_dir=runs/study '
+    '--methods=rigl,dense --sparsities=0.8,0.9 --seeds=5 --dry_run',
+    'How far it is': '--sweep_dir=runs/study --status',
+  },
+)
 
 
 def main(argv):
@@ -94,6 +106,10 @@ def _main(options, sweep_dir):
       f'Expected --index from 0 to {len(runs) - 1}, a line of '
       f'{sweep_dir.list_path}. Received: {options.index}.'
     )
+  if not options.list_only:
+    packages.require('Training', 'tf_agents')
+    if options.engine == 'ray':
+      packages.require('--engine=ray', 'ray')
   num_added = len(sweep_dir.add(asked))
   if there and num_added:
     print(f'{len(there)} runs were on the list, {num_added} were added.')
@@ -246,8 +262,13 @@ def _command_to_continue(sweep_dir):
 
 def run():
   """Entry point of the command."""
-  run_flags.define_run_flags()
-  flags.DEFINE_string('sweep_dir', None, 'Directory of the sweep.')
+  run_flags.show_in_help('sweep_dir', *_LISTS)
+  modes = ('dry_run', 'list_only', 'status')
+  run_flags.show_in_help(*modes, *_ENGINE, group='How runs are executed')
+  run_flags.define_run_flags(without=_INSTEAD)
+  flags.DEFINE_string(
+    'sweep_dir', None, 'Directory of the sweep, made if needed.'
+  )
   flags.DEFINE_list(
     'methods',
     list(methods.METHODS),
@@ -255,26 +276,31 @@ def run():
   )
   flags.DEFINE_list('sparsities', ['0.9'], 'Fractions of zeros, in [0, 1).')
   flags.DEFINE_list('env_names', None, 'Gymnasium ids. Default: by preset.')
-  flags.DEFINE_integer('seeds', 3, 'Number of seeds: 0, 1, ...', 1)
+  run_flags.define_integer('seeds', 3, 'Number of seeds: 0, 1, ...', 1)
   flags.DEFINE_enum(
-    'engine', 'local', ['local', 'ray'], 'What works the runs off.'
+    'engine', 'local', ['local', 'ray'], 'Executes the queued runs: local, ray.'
   )
-  flags.DEFINE_integer(
-    'max_parallel', None, 'Runs at a time. Default: one a core.', 1
+  run_flags.define_integer(
+    'max_parallel', None, 'Runs at a time. Default: one per core.', 1
   )
-  flags.DEFINE_integer(
-    'max_retries', 2, 'Further attempts of a run that fails.', 0
+  run_flags.define_integer(
+    'max_retries', 2, 'How often a run that fails is tried again.', 0
   )
-  flags.DEFINE_integer(
-    'index', None, 'Works off this line of runs.jsonl only, from 0.', 0
+  run_flags.define_integer(
+    'index',
+    None,
+    'Execute this line of runs.jsonl only, from 0: for arrays.',
+    0,
   )
   flags.DEFINE_string(
     'ray_address',
     None,
     "Ray: address of a cluster, or 'auto'. Default: starts one here.",
   )
-  flags.DEFINE_float('cpus_per_run', 1.0, 'Ray: CPUs set aside for a run.', 0)
-  flags.DEFINE_float('gpus_per_run', 0.0, 'Ray: share of a GPU for a run.', 0)
+  flags.DEFINE_float('cpus_per_run', 1.0, 'Ray: CPUs reserved for a run.', 0)
+  flags.DEFINE_float(
+    'gpus_per_run', 0.0, 'Ray: GPUs reserved for a run; 0.25 for a quarter.', 0
+  )
   flags.DEFINE_float(
     'run_timeout',
     None,
@@ -288,14 +314,16 @@ def run():
     'The same after so many seconds without an env step. Default: none.',
     60,
   )
-  flags.DEFINE_boolean('dry_run', False, 'Print the runs, write nothing.')
   flags.DEFINE_boolean(
-    'list_only', False, 'Write runs.jsonl, start nothing: for arrays.'
+    'dry_run', False, 'Print the runs with their commands; write nothing.'
   )
-  flags.DEFINE_boolean('status', False, 'Print how far the sweep is.')
-  modes = ('dry_run', 'list_only', 'status')
-  run_flags.show_in_help('sweep_dir', *_LISTS, *_ENGINE, *modes)
-  run_flags.run_command(main)
+  flags.DEFINE_boolean(
+    'list_only', False, 'Write runs.jsonl and start nothing: for arrays.'
+  )
+  flags.DEFINE_boolean(
+    'status', False, 'Print what is finished, running, failed and missing.'
+  )
+  run_flags.run_command(main, _HELP)
 
 
 if __name__ == '__main__':

@@ -1,4 +1,4 @@
-"""Tables of text with aligned columns."""
+"""Tables of text with aligned columns, and times in words."""
 
 
 def format_table(header, rows, left=1, total=False):
@@ -29,3 +29,13 @@ def format_table(header, rows, left=1, total=False):
   if total:
     body.insert(-1, rule)
   return '\n'.join([line(header), rule, *body])
+
+
+def duration(seconds):
+  """Seconds as text for people: 45 s, 12 min, 3 h 20 min."""
+  minutes = round(seconds / 60)
+  if seconds < 90:
+    return f'{round(seconds)} s'
+  if minutes < 90:
+    return f'{minutes} min'
+  return f'{minutes // 60} h {minutes % 60} min'

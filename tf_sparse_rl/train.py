@@ -1,4 +1,4 @@
-"""Trains one agent: `python -m tf_sparse_rl.train --root_dir=DIR`."""
+"""Trains one agent: `python -m tf_sparse_rl.train`."""
 
 import shlex
 import sys
@@ -9,18 +9,26 @@ from tf_sparse_rl import api, callbacks, modules
 from tf_sparse_rl import flags as run_flags
 from tf_sparse_rl import runs as runs_lib
 
+_HELP = run_flags.Help(
+  'Trains one agent and keeps everything of the run in one directory. The same '
+  'command again continues a run that was stopped.',
+  'train',
+  {
+    'DQN with RigL at 90 % sparsity on CartPole-v1': '',
+    'SAC on HalfCheetah-v5 with SET at 95 % sparsity': '--agent=sac '
+    '--env_name=HalfCheetah-v5 --method=set --sparsity=0.95',
+    'The same run with another seed, in a directory of your choice': '--config='
+    'runs/HalfCheetah-v5_sac_set_0.95_0/config.json --seed=1 --root_dir=runs/b',
+  },
+)
+
 
 def main(argv):
   """Trains, or says that the run in `root_dir` is finished."""
   del argv
-  root_dir = flags.FLAGS.root_dir
-  if not root_dir:
-    raise run_flags.UserError(
-      'Expected --root_dir, the directory of the run. Received none.'
-    )
   from tf_sparse_rl import envs  # Late: `--help` needs no Gymnasium.
 
-  config = _config(root_dir)
+  root_dir, config = _asked()
   if flags.FLAGS.config:
     run_flags.tell_imports(config.imported_modules, flags.FLAGS.config)
   try:
@@ -49,13 +57,18 @@ def main(argv):
   print(terminal.closing_table(runs_lib.RunDir(root_dir), *outcome))
 
 
-def _config(root_dir):
-  """The config that the flags ask for: of a new run, or one that goes on."""
-  run_dir = runs_lib.RunDir(root_dir)
+def _asked():
+  """Directory and config that the flags ask for; the run may be there."""
+  root_dir = flags.FLAGS.root_dir
   try:
-    return runs_lib.config_for(run_dir, run_flags.values_from_flags())
+    values = run_flags.values_from_flags()
+    if not root_dir:
+      root_dir = runs_lib.default_root_dir(run_flags.make_config(values))
+    config = runs_lib.config_for(runs_lib.RunDir(root_dir), values)
   except (ValueError, runs_lib.RunsError) as error:
     raise run_flags.UserError(str(error)) from error
+  run_flags.tell_ignored(config, values)
+  return root_dir, config
 
 
 def _how_to_continue(root_dir):
@@ -69,9 +82,14 @@ def _how_to_continue(root_dir):
 def run():
   """Entry point of the command."""
   run_flags.define_run_flags()
-  flags.DEFINE_string('root_dir', None, 'Directory of the run, made if needed.')
+  flags.DEFINE_string(
+    'root_dir',
+    None,
+    'Directory of the run, made if needed. Default: '
+    'runs/<env>_<agent>_<method>_<sparsity>_<seed>.',
+  )
   run_flags.show_in_help('root_dir')
-  run_flags.run_command(main)
+  run_flags.run_command(main, _HELP)
 
 
 if __name__ == '__main__':

@@ -1,8 +1,14 @@
-"""The order of imports, each order in a process of its own."""
+"""The order of imports, each order in a process; models of Keras 3."""
 
 import os
 import subprocess
 import sys
+
+import keras
+import pytest
+import tensorflow as tf
+
+from tf_sparse_rl import sparsity
 
 
 def _python(code):
@@ -41,3 +47,50 @@ def test_this_package_first_brings_no_tensorflow_but_the_right_keras():
   )
   assert result.returncode == 0, result.stderr
   assert result.stdout.split() == ['tf_keras']
+
+
+@pytest.fixture(name='of_keras_3', scope='module')
+def of_keras_3_fixture():
+  """A model of Keras 3."""
+  layers = [keras.layers.Input((4,)), keras.layers.Dense(8)]
+  return keras.Sequential(layers, name='mine')
+
+
+@pytest.fixture(name='sparse', scope='module')
+def sparse_fixture():
+  """A sparse model of Keras 2."""
+  dense = tf.keras.Sequential([tf.keras.layers.Dense(8, input_shape=(4,))])
+  return sparsity.sparsify(dense, target_sparsity=0.5)
+
+
+@pytest.mark.parametrize(
+  'use',
+  [
+    lambda model, sparse: sparsity.sparsify(model),
+    lambda model, sparse: sparsity.sparsify(model, method='dense'),
+    lambda model, sparse: sparsity.strip(model),
+    lambda model, sparse: sparsity.summary(model),
+    lambda model, sparse: sparsity.sparse_layers(model),
+    lambda model, sparse: sparsity.sparse_weights([model]),
+    lambda model, sparse: sparsity.take_over(model),
+    lambda model, sparse: sparsity.load_dense(sparse, model),
+    lambda model, sparse: sparsity.snip(model, lambda: 0.0),
+    lambda model, sparse: sparsity.SparseOptimizer(
+      'adam', sparsity.Static(), model
+    ),
+  ],
+)
+def test_a_model_of_keras_3_is_refused_by_name(of_keras_3, sparse, use):
+  with pytest.raises(TypeError) as error:
+    use(of_keras_3, sparse)
+  assert "Received: 'mine', a Sequential of Keras 3." in str(error.value)
+  assert 'tf.keras instead of keras' in str(error.value)
+
+
+def test_layers_and_optimizers_of_keras_3_are_refused(of_keras_3, sparse):
+  with pytest.raises(TypeError, match='a Dense of Keras 3'):
+    sparsity.SparseLayer(keras.layers.Dense(3))
+  with pytest.raises(TypeError, match='a Dense of Keras 3'):
+    sparsity.sparsify(of_keras_3.layers, input_shape=[None, 4])
+  with pytest.raises(TypeError, match='a Adam of Keras 3'):
+    sparsity.SparseOptimizer(keras.optimizers.Adam(), sparsity.Static(), sparse)

@@ -193,11 +193,3 @@ def test_table_of_a_finished_sweep(sweep_dir, make_runs):
   _summary(sweep_dir, run, 60.0)
   table = status_lib.table(status_lib.read(sweep_dir, [run]), 2)
   assert table.splitlines()[-1] == 'All runs are finished.'
-
-
-@pytest.mark.parametrize(
-  'seconds, text',
-  [(0.4, '0 s'), (89, '89 s'), (150, '2 min'), (7260, '2 h 1 min')],
-)
-def test_duration(seconds, text):
-  assert status_lib.duration(seconds) == text

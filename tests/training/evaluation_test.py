@@ -204,9 +204,16 @@ def test_an_agent_that_counts_by_what_it_sees_loses_by_noise():
 
 def test_a_film_is_an_mp4_of_the_episode(tmp_path):
   config = config_lib.make_config({'env_name': 'CartPole-v1'})
-  evaluation.film(config, _wait, tmp_path / 'new' / 'video', seed=0)
-  [video] = (tmp_path / 'new' / 'video').iterdir()
-  assert video.suffix == '.mp4'
+  path, frames = tmp_path / 'new' / 'video' / 'a.mp4', []
+  for _ in range(2):  # The second replaces the first.
+    frames.clear()
+    evaluation.film(
+      config, _wait, path, 0, lambda done, total: frames.append((done, total))
+    )
+  [video] = path.parent.iterdir()
+  assert video == path
+  assert frames == [(i + 1, len(frames)) for i in range(len(frames))]
+  assert len(frames) > 5
   content = video.read_bytes()
   assert content[4:8] == b'ftyp'  # What every MP4 starts with.
   assert len(content) > 1000
@@ -216,5 +223,5 @@ def test_a_film_is_an_mp4_of_the_episode(tmp_path):
 def test_what_cannot_be_drawn_cannot_be_filmed(tmp_path):
   config = config_lib.make_config({'env_name': 'Countdown-v0'})
   with pytest.raises(ValueError, match='Countdown-v0'):
-    evaluation.film(config, _wait, tmp_path / 'video', seed=0)
+    evaluation.film(config, _wait, tmp_path / 'video' / 'a.mp4', seed=0)
   assert not (tmp_path / 'video').exists()

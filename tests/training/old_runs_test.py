@@ -104,7 +104,7 @@ def _command(name, *arguments):
 def test_a_finished_run_is_evaluated_and_reported(tmp_path):
   path = _unpacked('dqn_finished', tmp_path / 'runs')
   evaluated = json.loads(
-    _command('evaluate', f'--root_dir={path}', '--num_episodes=3')
+    _command('evaluate', f'--root_dir={path}', '--num_episodes=3', '--json')
   )
   assert evaluated['env_name'] == 'CartPole-v1'
   # A reward of 1 an env step.

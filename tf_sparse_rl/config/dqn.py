@@ -29,20 +29,22 @@ class Dqn(Record):
     ),
   )
   td_loss: str | None = row(
-    f'of the temporal-difference error, one of: {", ".join(_TD_LOSSES)}',
+    f'loss of the TD error, one of: {", ".join(_TD_LOSSES)}',
     OneOf(_TD_LOSSES),
     dqn=ByNetwork(mlp=Value('squared', 'code'), images=Value('huber', 'code')),
   )
   double_dqn: bool = row(
-    'the online network picks the action that the target values', default=False
+    'Double DQN: the online network selects the action that the target '
+    'network evaluates',
+    default=False,
   )
   n_step: int = row(
-    'env steps whose rewards are summed before a value',
+    'number of env steps of an n-step return',
     Range(1, 100, 'from 1 to 100 env steps'),
     default=1,
   )
   clip_rewards: bool | None = row(
-    'train on rewards cut off at -1 and 1',
+    'clip rewards to [-1, 1] in training',
     dqn=ByNetwork(mlp=Value(False, 'code'), images=Value(True, 'code')),
   )
   epsilon: float | None = row(
@@ -54,8 +56,8 @@ class Dqn(Record):
     ),
   )
   epsilon_decay_env_steps: int | None = row(
-    'env steps after the initial collection in which epsilon falls from 1; '
-    '0 for at once',
+    'env steps after the initial collection in which epsilon decays from '
+    '1; 0 for no decay',
     STEPS,
     dqn=ByNetwork(
       mlp=Value(0, 'code: constant; table 6 says 25,000'),

@@ -19,6 +19,8 @@ DIAGNOSTICS = tuple(diagnoses.KINDS)
 class Evaluation(Record):
   """How often and how long, and what is written down."""
 
+  title = 'Evaluation, checkpoints and logging'
+
   eval_period: int | None = row(
     'env steps between evaluations',
     COUNT,
@@ -27,8 +29,8 @@ class Evaluation(Record):
     ppo=Value(14_336, 'code: every 7 rollouts'),
   )
   num_eval_env_steps: int | None = row(
-    'env steps of one evaluation: episodes begin until so many were taken; 0 '
-    'for num_eval_episodes alone',
+    'env steps of one evaluation: episodes start until so many are taken; '
+    '0 for num_eval_episodes alone',
     STEPS,
     dqn=ByNetwork(
       mlp=Value(0, 'code'), images=Unless(125_000, 'num_eval_episodes', 'code')
@@ -37,7 +39,7 @@ class Evaluation(Record):
     ppo=Value(0, 'code'),
   )
   num_eval_episodes: int | None = row(
-    'episodes of one evaluation, played side by side, at least',
+    'episodes of one evaluation, played in parallel; at least so many',
     Range(1, 10000, 'from 1 to 10000 episodes'),
     dqn=ByNetwork(
       mlp=Value(20, 'code'),
@@ -54,13 +56,13 @@ class Evaluation(Record):
     default=27_000,
   )
   checkpoint_period: int = row(
-    'env steps from one checkpoint to the next',
+    'env steps between checkpoints',
     COUNT,
     default=10_000,
     learned=False,
   )
   summary_period: int = row(
-    'env steps from one TensorBoard point to the next',
+    'env steps between TensorBoard points',
     COUNT,
     default=500,
     learned=False,
@@ -69,13 +71,13 @@ class Evaluation(Record):
     'write masks as images to TensorBoard', default=False, learned=False
   )
   diagnostics: str = row(
-    f'what to look into, of: {", ".join(DIAGNOSTICS)}',
+    f'diagnoses to make, some of: {", ".join(DIAGNOSTICS)}',
     SomeOf(DIAGNOSTICS),
     default='',
     learned=False,
   )
   diagnostics_period: int = row(
-    'env steps from one diagnosis to the next; ppo: of whole rollouts',
+    'env steps between diagnoses; ppo: in whole rollouts',
     COUNT,
     default=5000,
     learned=False,

@@ -16,6 +16,8 @@ from tf_sparse_rl.config.rows import (
 class Learning(Record):
   """Learning rate, batches and discount."""
 
+  title = 'Learning'
+
   learning_rate: float | None = row(
     'learning rate of Adam; ppo: falls to 0 by the end of the run',
     RATE,
@@ -28,14 +30,14 @@ class Learning(Record):
     ppo=Value(3e-4, 'table 9; falls to 0 as in the code'),
   )
   batch_size: int | None = row(
-    'transitions of a batch',
+    'transitions in a batch',
     Range(1, 10**6, 'a batch size from 1 to 1000000'),
     dqn=ByNetwork(mlp=Value(128, 'table 6'), images=Value(32, 'table 6')),
     sac=Value(256, 'table 8'),
     ppo=Value(64, 'table 9'),
   )
   gamma: float | None = row(
-    'discount of future rewards',
+    'discount factor',
     Range(0, 1, 'a discount in [0, 1]'),
     dqn=Value(0.99, 'table 6'),
     sac=Value(0.99, 'table 8'),
@@ -48,7 +50,7 @@ class Replay(Record):
   """Replay, target networks, and how often is trained."""
 
   reward_scale: float | None = row(
-    'multiplies rewards in the loss',
+    'factor of rewards in the loss',
     Range(ABOVE_0, 1e9, 'a scale above 0'),
     dqn=Value(1.0, 'table 6'),
     sac=Value(0.1, 'code; not in table 8'),
@@ -62,13 +64,13 @@ class Replay(Record):
     sac=Value(1, 'table 8'),
   )
   target_update_tau: float | None = row(
-    'share of the online weights that the target takes over; 1 copies',
+    'tau of the soft target update; 1 copies the weights',
     Range(ABOVE_0, 1, 'a tau in (0, 1]'),
     dqn=Value(1.0, 'table 6'),
     sac=Value(0.005, 'table 8'),
   )
   replay_capacity: int | None = row(
-    'transitions that the replay holds',
+    'capacity of the replay buffer in transitions',
     Range(1, 10**9, 'a capacity from 1 to 1000000000'),
     dqn=ByNetwork(
       mlp=Value(100_000, 'table 6'), images=Value(1_000_000, 'table 6')
@@ -76,7 +78,7 @@ class Replay(Record):
     sac=Value(1_000_000, 'table 8'),
   )
   initial_collect_env_steps: int | None = row(
-    'env steps at random before training',
+    'env steps with random actions before training',
     COUNT,
     dqn=ByNetwork(mlp=Value(1000, 'table 6'), images=Value(20_000, 'table 6')),
     sac=Value(
@@ -86,7 +88,7 @@ class Replay(Record):
     ),
   )
   train_period: int | None = row(
-    'env steps for each train step',
+    'env steps per train step',
     COUNT,
     dqn=ByNetwork(mlp=Value(1, 'table 6'), images=Value(4, 'table 6')),
     sac=Value(1, 'table 8'),

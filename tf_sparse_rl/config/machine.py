@@ -15,41 +15,45 @@ class Machine(Record):
   On a CPU, two single-threaded operations at a time were fastest.
   """
 
+  title = 'Machine'
+
   intra_op_threads: int = row(
-    'threads of one operation; 0 leaves it open',
+    'threads within one operation; 0 lets TensorFlow choose',
     _THREADS,
     default=1,
     learned=False,
   )
   inter_op_threads: int = row(
-    'operations at a time; 0 leaves it open', _THREADS, default=2, learned=False
+    'operations in parallel; 0 lets TensorFlow choose',
+    _THREADS,
+    default=2,
+    learned=False,
   )
   jit_compile: bool = row(
     'compile the train step with XLA', default=False, learned=False
   )
   precision: str = row(
-    f'one of: {", ".join(_PRECISIONS)}; mixed: hidden layers compute in 16 '
-    'bits',
+    f'one of: {", ".join(_PRECISIONS)}; mixed_bfloat16: hidden '
+    'layers compute in 16 bits',
     OneOf(_PRECISIONS),
     default='float32',
   )
   num_gpus: int = row(
-    'GPUs that share each batch; 0 leaves it open: TensorFlow takes one, if '
-    'there is one',
+    'GPUs that share each batch; 0 for one, if TensorFlow finds any',
     Range(0, 64, 'from 0 to 64 GPUs'),
     default=0,
     learned=False,
   )
   tpu: str = row(
-    'local: the TPU of this machine, whose cores share each batch',
+    "'local' for the TPU of this machine, whose cores share each batch",
     OneOf(_TPUS),
     default='',
     learned=False,
   )
   backend: str = row(
-    'sparse layers on a CPU: masked dense matrices; native C++ kernels; fused: '
-    'native, and whole train steps of SAC and of DQN (MLP) in C++; or auto for '
-    'the faster of masked and fused',
+    'sparse layers on a CPU: masked (dense matrices with masks), native '
+    '(C++ kernels), fused (native, and whole train steps of SAC and of '
+    'DQN with an MLP in C++), or auto (the faster of masked and fused)',
     OneOf(_BACKENDS),
     default='auto',
     learned=False,

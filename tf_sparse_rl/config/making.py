@@ -22,11 +22,22 @@ def make_config(values):
   Raises:
     ValueError: for a value that does not fit.
   """
-  config = config_lib.Config(**values)
+  config = config_lib.Config(**_whole_numbers(values))
   _check_what_presets_read(config)
   config = resolve(config)
   config.check()
   return config
+
+
+def _whole_numbers(values):
+  """Values with 1e5 as 100000 where a field is an int."""
+  kinds = {field.name: field.kind for field in config_lib.fields()}
+  return {
+    name: int(value)
+    if kinds.get(name) is int and type(value) is float and value.is_integer()
+    else value
+    for name, value in values.items()
+  }
 
 
 def _check_what_presets_read(config):

@@ -26,6 +26,8 @@ class Network(Record):
   (impala_resnet, whose other values are those of table 4).
   """
 
+  title = 'Networks'
+
   network: str | None = row(
     f'one of: {", ".join(NETWORKS)}, the last two for images; or '
     'module:function, hidden layers of your own',
@@ -46,7 +48,10 @@ class Network(Record):
     'multiplies hidden_units, and channels of convolutions', WIDTH, default=1.0
   )
   match_sparsity: float = row(
-    'dense: width as large as this sparsity leaves', SPARSITY, default=0.0
+    'with method=dense: a width at which the network has as many '
+    'parameters as a sparse one of this sparsity',
+    SPARSITY,
+    default=0.0,
   )
   weight_decay: float | None = row(
     'L2 in the loss: weight_decay * sum(w^2)',

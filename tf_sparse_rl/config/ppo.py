@@ -28,20 +28,20 @@ class Ppo(Record):
     'width of the value network', WIDTH, ppo=OWN_WIDTH
   )
   rollout_env_steps: int | None = row(
-    'env steps collected by one policy, then trained on',
+    'env steps of a rollout, of all environments together',
     COUNT,
     ppo=Value(2048, 'table 9'),
   )
   num_epochs: int | None = row(
-    'passes over the env steps of a rollout', COUNT, ppo=Value(10, 'table 9')
+    'epochs over each rollout', COUNT, ppo=Value(10, 'table 9')
   )
   gae_lambda: float | None = row(
-    'lambda of the generalized advantage estimation',
+    'lambda of generalized advantage estimation (GAE)',
     Range(0, 1, 'a lambda in [0, 1]'),
     ppo=Value(0.95, 'table 9'),
   )
   clip_ratio: float | None = row(
-    'how far from 1 the ratio of probabilities counts',
+    'PPO clipping parameter',
     Range(ABOVE_0, 1e6, 'a clip ratio above 0'),
     ppo=Value(0.2, 'table 9'),
   )
@@ -51,18 +51,19 @@ class Ppo(Record):
     ppo=Value(0.5, 'table 9'),
   )
   entropy_weight: float | None = row(
-    'weight of the entropy of the policy in nats',
+    'weight of the entropy bonus',
     WEIGHT,
     ppo=Value(0.0, 'table 9'),
   )
   max_gradient_norm: float | None = row(
-    'norm to which masked gradients are clipped; 0 clips nothing',
+    'norm to which masked gradients are clipped; 0 for no clipping',
     Range(0, 1e6, 'a norm of at least 0'),
     ppo=Value(0.5, 'table 9'),
   )
   learning_rate_turns: tuple[int, ...] = row(
-    'env step at which the run was made longer, and its length until then, '
-    'for each time: the learning rate turns there towards the new end',
+    'written when a run is made longer: pairs of an env step and the '
+    'length until then; from there the learning rate decays to 0 at the '
+    'new end',
     default=(),
   )
 

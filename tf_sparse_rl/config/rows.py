@@ -115,6 +115,7 @@ class Field(NamedTuple):
   allowed: Range | OneOf | SomeOf | JsonObject | References | None
   presets: dict  # {agent: rule of config/presets.py}
   learned: bool  # whether it can make a difference to what is learned
+  group: str = ''  # title of those it is listed with in --help
 
   @property
   def optional(self):
@@ -181,6 +182,9 @@ record = dataclasses.dataclass(frozen=True)
 class Record:
   """The fields that one part of a run reads; Config inherits all records."""
 
+  # Title of the fields in --help; '' for the names of the agents.
+  title = ''
+
   # {field of another record: rule} of an agent whose values do not stand in
   # the rows of the fields that it shares.
   shared_presets = {}
@@ -210,8 +214,13 @@ class Record:
 def read(record, agents):
   """The Fields of a subclass of Record, which agents of these names have."""
   hints = typing.get_type_hints(record)
+  group = record.title or ' and '.join(agent.upper() for agent in agents)
   return [
-    Field(f.name, _kind(hints[f.name]), f.default, agents, **f.metadata)
+    Field(
+      *(f.name, _kind(hints[f.name]), f.default, agents),
+      **f.metadata,
+      group=group,
+    )
     for f in dataclasses.fields(record)
   ]
 

@@ -23,6 +23,8 @@ _CHEETAH = Value('HalfCheetah-v5', 'ours: the first thing to try')
 class Run(Record):
   """The agent, its environment, the method and the length of the run."""
 
+  title = 'Run'
+
   agent: str = row(
     f'one of: {", ".join(agents.AGENTS)}',
     OneOf(tuple(agents.AGENTS)),
@@ -76,17 +78,18 @@ class Run(Record):
     ppo=Value(1_001_472, 'code: 489 rollouts'),
   )
   init_from: str = row(
-    'directory of a run whose networks this one starts with, as in '
-    'runs/other@best; @last, which is the default, or an env step',
+    'directory of a run whose networks this one starts with; @best, '
+    '@ENV_STEP or @last, the default, selects the checkpoint, as in '
+    'runs/other@best',
     default='',
   )
   init_optimizer: bool = row(
-    "with init_from: start with the slots of that run's optimizers too, and "
-    "sac's temperature",
+    "with init_from: start with the slots of that run's optimizers too, "
+    "and sac's temperature",
     default=False,
   )
   num_envs: int = row(
-    'parallel environments; each step of one counts as an env step',
+    'parallel environments; a step in one of them counts as one env step',
     Range(1, 10_000, 'from 1 to 10000 environments'),
     default=1,
   )

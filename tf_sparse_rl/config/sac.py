@@ -16,14 +16,14 @@ class Sac(Record):
   """The temperature, and how parameters are shared out."""
 
   actor_parameter_share: float = row(
-    'share of parameter_budget for the actor, the rest for both critics; '
-    'sets their sparsities, or widths if dense',
+    'fraction of parameter_budget for the actor; the critics have the '
+    'rest. Sets their sparsities, or their widths with method=dense',
     Range(0, BELOW_1, 'a share in (0, 1), or 0 for none'),
     default=0.0,
   )
   parameter_budget: float = row(
-    'active parameters of actor and critics, as a share of those of the '
-    'dense ones at width 1',
+    'active parameters of actor and critics, as a fraction of those of '
+    'dense networks of width 1',
     Range(0, 10, 'a share in (0, 10], or 0 for none'),
     default=0.0,
   )
@@ -34,17 +34,17 @@ class Sac(Record):
     'learning rate of the critics', RATE, sac=_OWN_RATE
   )
   alpha_learning_rate: float | None = row(
-    'learning rate of the temperature; 0 keeps it',
+    'learning rate of the temperature; 0 keeps it fixed',
     Range(0, 1e6, 'a learning rate of at least 0'),
     sac=_OWN_RATE,
   )
   initial_log_alpha: float | None = row(
-    'logarithm of the temperature at the start',
+    'logarithm of the initial temperature',
     Range(-20, 20, 'a logarithm from -20 to 20'),
     sac=Value(0.0, 'code'),
   )
   target_entropy_per_action: float | None = row(
-    'target entropy of the policy in nats, for each entry of an action',
+    'target entropy of the policy in nats per dimension of the action',
     Range(-100, 100, 'an entropy from -100 to 100'),
     sac=Value(-0.5, 'code'),
   )

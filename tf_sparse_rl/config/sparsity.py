@@ -35,11 +35,15 @@ class Sparsity(Record):
   Preset values that a method does not use are those of RigL.
   """
 
+  title = 'Sparsity'
+
   sparsity: float = row(
-    'fraction of zeros of each network, in [0, 1)', SPARSITY, default=0.9
+    'fraction of zeros in each network, in [0, 1)', SPARSITY, default=0.9
   )
   distribution: str = row(
-    f'one of: {", ".join(DISTRIBUTIONS)}', OneOf(DISTRIBUTIONS), default='erk'
+    f'how sparsity is shared out among layers: {", ".join(DISTRIBUTIONS)}',
+    OneOf(DISTRIBUTIONS),
+    default='erk',
   )
   erk_power: float = row(
     'exponent of the erk distribution',
@@ -47,20 +51,21 @@ class Sparsity(Record):
     default=1.0,
   )
   custom_sparsity: str = row(
-    "layers kept as given: 'hidden_0=0.5,output=0', or of one network: "
-    "'actor/output=0'",
+    "sparsities of single layers, as in 'hidden_0=0.5,output=0', or of a "
+    "layer of one network: 'actor/output=0'",
     default='',
   )
   block_shape: tuple[int, ...] = row(
-    'inputs and units of the blocks that are dropped and grown as one, as in '
-    '4,1',
+    'inputs and units of blocks that are dropped and grown as one, as in 4,1',
     default=(),
   )
   n_of_m: tuple[int, ...] = row(
-    'active of so many consecutive inputs of a unit, as in 2,4', default=()
+    'N:M sparsity: of each m consecutive inputs of a unit n are active, '
+    'as in 2,4',
+    default=(),
   )
   sparsity_aware_init: bool | None = row(
-    'scale initial weights up to the fan-in that is left',
+    'scale initial weights by the fan-in that the masks leave',
     dqn=ByNetwork(
       mlp=Value(True, 'table 1'),
       images=Value(True, 'table 4', methods={'prune': False}),
@@ -69,7 +74,7 @@ class Sparsity(Record):
     ppo=Value(True, 'table 3', methods={'prune': False}),
   )
   drop_fraction: float | None = row(
-    'share of the connections replaced at the first mask update',
+    'fraction of the connections replaced at the first mask update',
     Range(0, 1, 'a fraction in [0, 1]'),
     dqn=ByNetwork(mlp=Value(0.5, 'table 1'), images=Value(0.3, 'table 4')),
     sac=Value(0.5, 'table 2', methods={'set': 0.3}),
@@ -97,7 +102,7 @@ class Sparsity(Record):
     ppo=ShareOfTraining(32_000 / 156_480, 'code: 32,000 of 156,480'),
   )
   prune_end_train_step: int | None = row(
-    'train step at which pruning meets the sparsity',
+    'train step at which pruning reaches the sparsity',
     STEPS,
     **_END,
   )

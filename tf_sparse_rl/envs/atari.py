@@ -11,7 +11,7 @@ import gymnasium as gym
 import numpy as np
 
 from tf_sparse_rl import config as config_lib
-from tf_sparse_rl import names
+from tf_sparse_rl import names, packages
 from tf_sparse_rl.envs import gymnasium_env, making, spaces
 
 MAX_EPISODE_STEPS = 27_000  # half an hour of play
@@ -37,7 +37,8 @@ class AtariEnvironment(gymnasium_env.Environment):
       wrappers: see `making.make`; around the preprocessed game.
 
     Raises:
-      ValueError: for an unknown name, or if Atari is not installed.
+      ValueError: for an unknown name.
+      MissingError: if Atari is not installed.
     """
     check_name(env_name)
     # Skipping frames and ending the episode are left to the wrappers: ALE's
@@ -95,16 +96,12 @@ def check_name(env_name):
   """Imports ALE and checks that it has a game.
 
   Raises:
-    ValueError: if not, with the nearest name, or if it is not installed.
+    ValueError: if not, with the nearest name.
+    MissingError: if Atari is not installed.
   """
-  try:
-    import ale_py
-    import cv2  # noqa: F401, resizes the frames
-  except ImportError as error:
-    raise ValueError(
-      f'Atari needs packages that are missing ({error}): pip install '
-      'tf_sparse_rl[atari]'
-    ) from error
+  packages.require('Atari', 'ale_py', 'cv2')  # OpenCV resizes the frames.
+  import ale_py
+
   gym.register_envs(ale_py)
   # Before the first game is made: it would greet on stderr.
   ale_py.ALEInterface.setLoggerMode(ale_py.LoggerMode.Error)

@@ -2,8 +2,8 @@
 
 A program of its own, since Mesa's software renderer, which MuJoCo draws with
 where there is no display, crashes in a process with TensorFlow. It reads JSON:
-env_name, kwargs and wrappers as `registry.from_name` takes them, video_dir and
-the position to play up to.
+env_name, kwargs and wrappers as `registry.from_name` takes them, path of the
+MP4 and the position to play up to. It prints a line for each frame.
 """
 
 import json
@@ -18,8 +18,6 @@ def main():
   os.environ.setdefault('PYGAME_HIDE_SUPPORT_PROMPT', '1')
   if not os.environ.get('DISPLAY'):
     os.environ.setdefault('MUJOCO_GL', 'egl')
-  import gymnasium as gym
-
   from tf_sparse_rl.envs import registry
 
   episode = json.load(sys.stdin)
@@ -28,14 +26,58 @@ def main():
   )
   if env.gym.render_mode != 'rgb_array':
     sys.exit('it renders no images')
-  env.gym = gym.wrappers.RecordVideo(
-    env.gym,
-    episode['video_dir'],
-    episode_trigger=lambda _: True,
-    disable_logger=True,
-  )
+  env.gym = camera(env.gym, episode['path'])
   env.restore(episode['position'])
   env.close()
+
+
+def camera(env, path):
+  """A Gymnasium environment that is filmed while it is played.
+
+  Args:
+    env: a Gymnasium environment that renders arrays.
+    path: of the MP4, which is whole when the environment is closed.
+
+  Returns:
+    A wrapper of `env`.
+  """
+  # Late: filming needs them, and nothing else does.
+  import gymnasium
+  from moviepy.video.io import ffmpeg_writer
+
+  class Camera(gymnasium.Wrapper):
+    """Writes a frame at each reset and step."""
+
+    _writer = None
+
+    def reset(self, **kwargs):
+      result = super().reset(**kwargs)
+      self._shoot()
+      return result
+
+    def step(self, action):
+      result = super().step(action)
+      self._shoot()
+      return result
+
+    def close(self):
+      if self._writer is not None:
+        self._writer.close()
+      super().close()
+
+    def _shoot(self):
+      frame = self.render()
+      if self._writer is None:
+        fps = self.metadata.get('render_fps', 30)
+        height, width = frame.shape[:2]
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        self._writer = ffmpeg_writer.FFMPEG_VideoWriter(
+          path, (width, height), fps
+        )
+      self._writer.write_frame(frame)
+      print('frame', flush=True)
+
+  return Camera(env)
 
 
 if __name__ == '__main__':

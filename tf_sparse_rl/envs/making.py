@@ -7,7 +7,7 @@ import gymnasium as gym
 from absl import logging
 from gymnasium.envs import registration
 
-from tf_sparse_rl import modules, names
+from tf_sparse_rl import modules, names, packages
 from tf_sparse_rl.config import env_names
 
 _callables = {}  # {name: callable}
@@ -57,6 +57,7 @@ def check(env_name, kwargs=None, wrappers=(), others=()):
 
   Raises:
     ValueError: if there is no such module, id, argument or wrapper.
+    MissingError: if it needs MuJoCo and that is not installed.
     UserCodeError: if a module raises while it is imported.
   """
   creator, given = _creator(env_name, others)
@@ -155,6 +156,8 @@ def _creator(env_name, others):
     raise ValueError(text) from error
   if not isinstance(spec.entry_point, str):
     return spec.entry_point, spec.kwargs
+  if spec.entry_point.startswith('gymnasium.envs.mujoco'):
+    packages.require(env_name, 'mujoco')
   try:
     return registration.load_env_creator(spec.entry_point), spec.kwargs
   except (ImportError, AttributeError) as error:

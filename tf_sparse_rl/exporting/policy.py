@@ -7,7 +7,6 @@ import numpy as np
 import tensorflow as tf
 
 from tf_sparse_rl import files, methods
-from tf_sparse_rl.agents import registry
 from tf_sparse_rl.sparsity import cloning
 
 # Name of a weight in the file of variables, by its number in _Module.
@@ -75,6 +74,9 @@ def of_run(config, path, env_spec):
     ValueError: if there is no policy, or it is damaged, or it is not one of
       this config.
   """
+  # Late: to load an exported policy needs no TF-Agents.
+  from tf_sparse_rl.agents import registry
+
   if methods.is_own(config.method):
     # The zeros are in the weights: no module is needed for them.
     config = dataclasses.replace(config, method='static', method_kwargs='{}')

@@ -1,4 +1,4 @@
-"""Makes `python -m tf_sparse_rl.report` a command."""
+"""Makes a page of many runs; see command.py."""
 
 import sys
 

@@ -1,10 +1,26 @@
-"""The command: `python -m tf_sparse_rl.report --sweep_dir=DIR --out=DIR`."""
+"""The report command: `python -m tf_sparse_rl.report`."""
 
 from absl import flags, logging
 
 from tf_sparse_rl import flags as run_flags
+from tf_sparse_rl import packages
 from tf_sparse_rl import runs as runs_lib
 from tf_sparse_rl.report import completeness, conditions, out_dir
+
+_HELP = run_flags.Help(
+  'Makes one page of many runs: scores with intervals, figures, tables and '
+  'costs. Every figure and table is written beside it as a file too.',
+  'report',
+  {
+    'A finished sweep': '--sweep_dir=runs/study --out=report',
+    'A sweep that is still running': '--sweep_dir=runs/study --out=report '
+    '--allow_unfinished',
+    'Finer intervals': '--sweep_dir=runs/study --out=report '
+    '--num_resamples=50000',
+  },
+)
+
+_PACKAGES = ('jinja2', 'matplotlib', 'pandas', 'rliable')
 
 
 def main(argv):
@@ -39,12 +55,13 @@ def _writing():
   if not flags.FLAGS['verbosity'].present:
     # rliable logs a line for each interval.
     logging.set_verbosity(logging.WARNING)
+  packages.require('A report', *_PACKAGES)
   try:
     from tf_sparse_rl.report import writing
-  except ImportError as error:
+  except ImportError as error:  # One is there in a version that does not fit.
     raise run_flags.UserError(
-      f'The report needs the packages of the extra "report": {error}. Install '
-      "them: pip install 'tf_sparse_rl[report]'."
+      f'The packages of a report cannot be imported: {error}. To install them: '
+      f'{packages.command(_PACKAGES)}'
     ) from error
   return writing
 
@@ -60,10 +77,10 @@ def run():
     False,
     'Report what is there although runs are missing, and mark it.',
   )
-  flags.DEFINE_integer(
+  run_flags.define_integer(
     'num_resamples', 2000, 'Resamples of each bootstrap.', lower_bound=100
   )
   run_flags.show_in_help(
     'sweep_dir', 'out', 'allow_unfinished', 'num_resamples'
   )
-  run_flags.run_command(main)
+  run_flags.run_command(main, _HELP)

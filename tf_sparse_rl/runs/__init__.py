@@ -20,7 +20,7 @@ from tf_sparse_rl.runs.records import (
   final_return,
   read_lines,
 )
-from tf_sparse_rl.runs.run_dir import RunDir
+from tf_sparse_rl.runs.run_dir import RunDir, default_root_dir
 from tf_sparse_rl.runs.run_list import ListedRun, read_list
 
 __all__ = [
@@ -39,6 +39,7 @@ __all__ = [
   'Summary',
   'UNFINISHED',
   'config_for',
+  'default_root_dir',
   'final_return',
   'read',
   'read_lines',

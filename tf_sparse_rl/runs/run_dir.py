@@ -10,7 +10,7 @@ import re
 import subprocess
 
 from tf_sparse_rl import config as config_lib
-from tf_sparse_rl import files, locks
+from tf_sparse_rl import files, locks, methods
 from tf_sparse_rl.runs import heartbeat, longer, records
 from tf_sparse_rl.runs.records import RunsError
 from tf_sparse_rl.version import __version__
@@ -46,6 +46,25 @@ class _Origin(records.Record):
   versions: dict[str, str | None] | None = None  # {package: version}
   history: list[dict] | None = None  # see `RunDir.start`
   machine: dict | None = None  # a Machine
+
+
+def default_root_dir(config):
+  """Where a run is written that was given no directory.
+
+  Args:
+    config: a resolved Config.
+
+  Returns:
+    'runs/<env>_<agent>_<method>_<sparsity>_<seed>', relative.
+  """
+  method, sparsity = config.method.rpartition(':')[2], config.sparsity
+  if method == 'dense':
+    sparsity = config.match_sparsity
+    method = methods.SMALL_DENSE if sparsity else method
+  env = config_lib.gym_id(config.env_name)
+  parts = (env, config.agent, method, f'{sparsity:g}', str(config.seed))
+  name = '_'.join(parts)
+  return f'runs/{re.sub("[^A-Za-z0-9._-]+", "-", name)}'
 
 
 class RunDir:

@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from tf_sparse_rl.sparsity import kinds
+from tf_sparse_rl.sparsity import keras_check, kinds
 from tf_sparse_rl.sparsity import layers as layers_lib
 
 
@@ -32,6 +32,7 @@ def leaves(network, prefix=''):
     network: a Keras model or a list of layers.
     prefix: of the paths.
   """
+  keras_check.refuse_keras_3(network)
   if isinstance(network, tf.keras.Model):
     check_model(network)
     if not is_graph(network):
@@ -90,6 +91,7 @@ def clone(network, convert, input_shape=None):
   Returns:
     A model or a list of built layers.
   """
+  keras_check.refuse_keras_3(network)
   pairs = []
 
   def convert_layer(layer, prefix='', name=None):

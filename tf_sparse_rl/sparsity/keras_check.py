@@ -1,5 +1,7 @@
 """Refuses to go on with a Keras that TF-Agents and TFMOT cannot use."""
 
+import sys
+
 import tensorflow as tf
 
 _MESSAGE = (
@@ -31,3 +33,27 @@ def check_legacy_keras():
     is tfmot_keras.layers.Layer
   ):
     raise ImportError(_MESSAGE.format(received='several Keras libraries'))
+
+
+def refuse_keras_3(*values):
+  """Refuses models, layers and optimizers of Keras 3.
+
+  Args:
+    *values: anything; of lists every item is looked at.
+
+  Raises:
+    TypeError: naming the object and what to use instead.
+  """
+  for value in values:
+    if isinstance(value, (list, tuple)):
+      refuse_keras_3(*value)
+    elif any(
+      c.__module__.split('.')[0] == 'keras' for c in type(value).__mro__
+    ):
+      version = getattr(sys.modules.get('keras'), '__version__', '3')
+      raise TypeError(
+        'Expected an object of Keras 2, which is tf.keras once tf_sparse_rl is '
+        f'imported. Received: {getattr(value, "name", "an object")!r}, a '
+        f'{type(value).__name__} of Keras {version}. Build it with tf.keras '
+        'instead of keras.'
+      )

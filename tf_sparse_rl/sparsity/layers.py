@@ -14,7 +14,7 @@ from tensorflow_model_optimization.python.core.sparsity.keras import (
 
 from tf_sparse_rl import seeds
 from tf_sparse_rl.native import stacks
-from tf_sparse_rl.sparsity import kinds, masked, structures
+from tf_sparse_rl.sparsity import keras_check, kinds, masked, structures
 
 
 class _L2(tf.keras.regularizers.Regularizer):
@@ -85,6 +85,7 @@ class SparseLayer(pruning_wrapper.PruneLowMagnitude):
       ValueError: for a layer without such weights or one that is built
         already, a sparsity out of range, or a structure that contradicts it.
     """
+    keras_check.refuse_keras_3(layer)
     if type(layer).build is tf.keras.layers.Layer.build and (
       len(list(kinds.parts(layer))) == 1
     ):
@@ -368,6 +369,7 @@ def leaf_layers(network):
   Returns:
     List of layers, each once, in the order of the network.
   """
+  keras_check.refuse_keras_3(network)
   if isinstance(network, (list, tuple)):
     parts = network
   elif isinstance(network, SparseLayer):

@@ -7,8 +7,13 @@ import tensorflow as tf
 
 from tf_sparse_rl.native import stacks
 from tf_sparse_rl.native import updates as native_updates
+from tf_sparse_rl.sparsity import (
+  keras_check,
+  masked,
+  optimizer_slots,
+  updaters,
+)
 from tf_sparse_rl.sparsity import layers as layers_lib
-from tf_sparse_rl.sparsity import masked, optimizer_slots, updaters
 
 
 class _SparseKernel:
@@ -472,6 +477,7 @@ def _tell_of_another_method(updater, weights):
 
 
 def _check_arguments(optimizer, updater, model):
+  keras_check.refuse_keras_3(optimizer, model)
   kinds = (tf.keras.optimizers.Optimizer, tf.keras.optimizers.legacy.Optimizer)
   if not isinstance(optimizer, kinds):
     raise TypeError(f'Expected a tf.keras optimizer. Received: {optimizer!r}.')

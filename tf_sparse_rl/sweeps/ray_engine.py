@@ -5,6 +5,7 @@ import os
 import socket
 import time
 
+from tf_sparse_rl import packages
 from tf_sparse_rl.sweeps import local_engine
 from tf_sparse_rl.sweeps import outcome as outcome_lib
 from tf_sparse_rl.sweeps import sweep_dir as sweep_dir_lib
@@ -42,17 +43,14 @@ class RayEngine:
       limits: a `local_engine.Limits`; None for those that there always are.
 
     Raises:
-      EngineError: if there is no Ray, or no cluster at the address.
+      MissingError: if Ray is not installed.
+      EngineError: if there is no cluster at the address.
     """
     # Read when Ray is imported.
     os.environ['RAY_USAGE_STATS_ENABLED'] = '0'
-    try:
-      import ray
-    except ImportError as error:
-      raise local_engine.EngineError(
-        f"Expected Ray for --engine=ray: pip install 'tf_sparse_rl[sweep]'. "
-        f'Received: {error}.'
-      ) from error
+    packages.require('--engine=ray', 'ray')
+    import ray
+
     self._ray = ray
     self._sweep_dir = sweep_dir
     self._max_parallel = max_parallel

@@ -190,14 +190,5 @@ def _time_left(statuses, num_parallel):
   seconds = seconds_left(statuses, num_parallel)
   if seconds is None:
     return 'Time left: not known before the first evaluation after training.'
-  return f'Time left: about {duration(seconds)} with {num_parallel} at a time.'
-
-
-def duration(seconds):
-  """Seconds as text for people: 45 s, 12 min, 3 h 20 min."""
-  minutes = round(seconds / 60)
-  if seconds < 90:
-    return f'{round(seconds)} s'
-  if minutes < 90:
-    return f'{minutes} min'
-  return f'{minutes // 60} h {minutes % 60} min'
+  left = text_table.duration(seconds)
+  return f'Time left: about {left} with {num_parallel} at a time.'

@@ -5,6 +5,7 @@ import time
 
 import tqdm
 
+from tf_sparse_rl import text_table
 from tf_sparse_rl.sweeps import status as status_lib
 
 # Looking at the directories of all running runs takes time.
@@ -60,7 +61,7 @@ class Progress:
       self._steps[run.id] = status.num_env_steps
       text = (
         f'final return {status.final_return:.1f}, '
-        f'{status_lib.duration(status.seconds)}'
+        f'{text_table.duration(status.seconds)}'
       )
     counts = f'[{self._num_finished}/{self._num_runs}]'
     told = f'{counts} {run.id} {event}'

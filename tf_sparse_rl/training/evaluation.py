@@ -1,9 +1,12 @@
 """Evaluation: greedy episodes, all at once, from seeds of their own."""
 
+import contextlib
 import json
 import math
+import os
 import subprocess
 import sys
+import tempfile
 from typing import NamedTuple
 
 import numpy as np
@@ -135,25 +138,46 @@ def evaluate_with_noise(
   return [known[std] for std in stds]
 
 
-def film(config, act, video_dir, seed):
+def play_in_turn(env, act, num_episodes, rng, epsilon, max_episode_env_steps):
+  """Plays episodes one after another, for someone who watches.
+
+  Args:
+    env: an Environment, or a ShownEnvironment.
+    act: see `Evaluator.evaluate`.
+    num_episodes: how many.
+    rng: see `Evaluator.evaluate`. Without random actions the episodes are those
+      of an Evaluator that plays them side by side.
+    epsilon: see Evaluator.
+    max_episode_env_steps: see Evaluator.
+
+  Returns:
+    Returns.
+  """
+  evaluator = Evaluator(
+    [env], epsilon, max_episode_env_steps=max_episode_env_steps
+  )
+  parts = [evaluator.evaluate(act, rng) for _ in range(num_episodes)]
+  return Returns(
+    [part.returns[0] for part in parts],
+    [part.lengths[0] for part in parts],
+    sum(part.num_stopped for part in parts),
+  )
+
+
+def film(config, act, path, seed, on_frame=lambda done, total: None):
   """Records one greedy episode as MP4.
 
   Args:
     config: a Config, for its environment, which can render.
     act: see `Evaluator.evaluate`.
-    video_dir: directory of the file, made if needed.
+    path: of the file; an older one is replaced once the new one is whole.
     seed: what the start of the episode is derived from.
+    on_frame: is called with the number of frames so far, and of all.
 
   Raises:
     ValueError: if the environment cannot be drawn here.
   """
-  env_name = config.env_name
-  if envs.is_callable(env_name):
-    raise ValueError(
-      f'Cannot film {env_name}: an environment is filmed in a process of its '
-      'own, which does not have the callable. Register the environment, and '
-      'name it as module:Id.'
-    )
+  check_own_process(config)
   env = envs.make(config)
   start = seeds.derive(seed, seeds.Stream.FILM)
   observation, over = env.reset(seed=start), False
@@ -163,22 +187,56 @@ def film(config, act, video_dir, seed):
     observation, over = step.observation, step.terminated or step.truncated
     length += 1
   env.close()
+  part = path.with_name(f'part-{path.name}')
   episode = {
-    'env_name': env_name,
+    'env_name': config.env_name,
     'kwargs': config.env_arguments,
     'wrappers': config.env_wrapper_names,
-    'video_dir': str(video_dir),
+    'path': str(part),
     'position': env.position,
   }
-  result = subprocess.run(
-    [sys.executable, '-m', 'tf_sparse_rl.envs.film'],
-    input=json.dumps(episode),
-    capture_output=True,
-    text=True,
-    check=False,
-  )
-  if result.returncode:
-    reason = result.stderr.strip() or f'it crashed ({result.returncode})'
+  try:
+    _film_in_own_process(config.env_name, episode, length + 1, on_frame)
+    os.replace(part, path)
+  finally:
+    part.unlink(missing_ok=True)
+
+
+def check_own_process(config):
+  """Refuses to draw what another process cannot make.
+
+  Raises:
+    ValueError: if a callable of this program makes the environment.
+  """
+  if envs.is_callable(config.env_name):
+    raise ValueError(
+      f'Cannot draw {config.env_name}: an environment is drawn in a process of '
+      'its own, which does not have the callable. Register the environment, '
+      'and name it as module:Id.'
+    )
+
+
+def _film_in_own_process(env_name, episode, num_frames, on_frame):
+  with tempfile.TemporaryFile('w+') as stderr:
+    with subprocess.Popen(
+      [sys.executable, '-m', 'tf_sparse_rl.envs.film'],
+      stdin=subprocess.PIPE,
+      stdout=subprocess.PIPE,
+      stderr=stderr,
+      text=True,
+    ) as process:
+      # It may end before it has read all: what it says then is why.
+      with contextlib.suppress(BrokenPipeError), process.stdin:
+        json.dump(episode, process.stdin)
+      num_done = 0
+      for line in process.stdout:
+        if line == 'frame\n':
+          num_done += 1
+          on_frame(num_done, num_frames)
+    stderr.seek(0)
+    said = stderr.read().strip()
+  if process.returncode:
+    reason = said or f'it crashed ({process.returncode})'
     raise ValueError(
       f'Cannot film {env_name}: {reason.splitlines()[-1]}. To draw MuJoCo '
       'where there is no display, EGL is needed (Debian, Ubuntu: apt-get '

@@ -20,6 +20,7 @@ from tf_sparse_rl.training import (
   results,
   state,
   summaries,
+  terminal,
   warm_start,
 )
 
@@ -71,9 +72,8 @@ class Training:
       if event.startswith('on_')
     }
     self._stopping = False
-    length = f'{config.num_env_steps:,} env steps'
     self.config, self.run_dir = config, run_dir
-    self.message(f'{config.label}, seed {config.seed}: {length}')
+    self.message(terminal.opening(config, run_dir))
     self.envs = [envs.make(config) for _ in range(config.num_envs)]
     if text := collector.no_time_limit(config, self.envs[0]):
       self.message(text)
@@ -90,8 +90,7 @@ class Training:
     self.buffer = replay.make(config, self.envs[0].spec)
     self.learner = learner.make(config, self.agent, self.buffer)
     self.machine = machine.describe(self.agent, self.learner.is_fused)
-    if self.machine['backends']:
-      self.message(machine.sentence(self.machine))
+    self.message(machine.sentence(self.machine))
     self.eval_envs = [
       envs.make(config) for _ in range(config.num_eval_episodes)
     ]

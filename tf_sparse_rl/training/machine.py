@@ -193,7 +193,7 @@ def _backend(layers, is_fused):
 
 
 def sentence(described):
-  """A line for a person of what `describe` returned; '' if all is dense."""
+  """A line for a person of what `describe` returned."""
   parts = []
   for name, found in described['backends'].items():
     text = f'{name} {found["backend"]}'
@@ -204,4 +204,5 @@ def sentence(described):
   cpu = described['cpu']
   if 'instruction_set' in described:
     cpu += f', {described["instruction_set"]}'
-  return f'Backends: {", ".join(parts)}; {cpu}.' if parts else ''
+  dense = 'TensorFlow (no sparse layers)'
+  return f'Backends: {", ".join(parts) or dense}; {cpu}.'

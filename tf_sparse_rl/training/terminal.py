@@ -1,6 +1,25 @@
-"""The table at the end of a run."""
+"""What a run tells a person at its start and at its end."""
+
+import shlex
 
 from tf_sparse_rl import sparsity
+
+
+def opening(config, run_dir):
+  """What is trained, and where it is written and watched, in three lines.
+
+  Args:
+    config: a Config.
+    run_dir: a RunDir.
+  """
+  length = f'{config.num_env_steps:,} env steps'
+  return '\n'.join(
+    [
+      f'{config.label}, seed {config.seed}: {length}',
+      f'Directory: {run_dir.path}',
+      f'TensorBoard: {_tensorboard(run_dir)}',
+    ]
+  )
 
 
 def closing_table(run_dir, agent, summary):
@@ -20,6 +39,11 @@ def closing_table(run_dir, agent, summary):
     f'{summary.env_steps_per_sec:.0f} env steps/s',
     '',
     f'policy       {run_dir.policy_path}',
-    f'TensorBoard  tensorboard --logdir {run_dir.path}',
+    f'TensorBoard  {_tensorboard(run_dir)}',
   ]
   return '\n'.join(lines)
+
+
+def _tensorboard(run_dir):
+  """The command that shows the run."""
+  return f'tensorboard --logdir {shlex.quote(str(run_dir.path))}'

@@ -1,0 +1,69 @@
+"""Packages that only some features need, and the commands that install them."""
+
+import importlib.util
+
+# The versions that agents are tested with. They are not in setup.py: see there.
+AGENTS = ('tf-agents==0.19.0', 'gym==0.26.2', 'gym-notices==0.1.0')
+_NAMES = {
+  'ale_py': 'ale-py',
+  'cv2': 'OpenCV',
+  'mujoco': 'MuJoCo',
+  'ray': 'Ray',
+  'tf_agents': 'TF-Agents',
+}
+_INSTALL_AGENTS = 'python -m tf_sparse_rl.install_agents'
+# {module: the extra of setup.py that brings it}
+EXTRAS = {
+  'ale_py': 'atari',
+  'cv2': 'atari',
+  'jinja2': 'report',
+  'matplotlib': 'report',
+  'mujoco': 'mujoco',
+  'pandas': 'report',
+  'ray': 'sweep',
+  'rliable': 'report',
+}
+
+
+class MissingError(ImportError):
+  """A package is missing; the message has the command that installs it."""
+
+
+def is_installed(module):
+  """Whether a top-level module can be imported; it is not imported here."""
+  return importlib.util.find_spec(module) is not None
+
+
+def require(feature, *modules):
+  """Checks that packages are installed.
+
+  Args:
+    feature: what needs them, as the message begins: 'Training', '--figure'.
+    *modules: names of top-level modules: keys of EXTRAS, or 'tf_agents'.
+
+  Raises:
+    MissingError: if one is not, with the command that installs them all.
+  """
+  missing = [module for module in modules if not is_installed(module)]
+  if missing:
+    is_one = len(missing) == 1
+    raise MissingError(
+      f'{feature} needs {_listed(missing)}, which '
+      f'{"is" if is_one else "are"} not installed. '
+      f'To install {"it" if is_one else "them"}: {command(missing)}'
+    )
+
+
+def _listed(modules):
+  """Names of modules as people write them: a, b and c."""
+  *first, last = (_NAMES.get(module, module) for module in modules)
+  return f'{", ".join(first)} and {last}' if first else last
+
+
+def command(modules):
+  """The shell command that installs some modules; see `require`."""
+  extras = dict.fromkeys(EXTRAS[m] for m in modules if m != 'tf_agents')
+  commands = [_INSTALL_AGENTS] if 'tf_agents' in modules else []
+  if extras:
+    commands.append(f"pip install 'tf_sparse_rl[{','.join(extras)}]'")
+  return ' && '.join(commands)
