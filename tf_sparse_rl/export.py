@@ -41,7 +41,7 @@ def run():
   """Entry point of the command."""
   flags.DEFINE_string('root_dir', None, 'Directory of a run.')
   flags.DEFINE_list(
-    'format', list(api.FORMATS), f'Any of: {", ".join(api.FORMATS)}.'
+    'format', list(api.DEFAULT_FORMATS), f'Any of: {", ".join(api.FORMATS)}.'
   )
   flags.DEFINE_string('out', None, 'Directory of what is written.')
   run_flags.define_checkpoint()

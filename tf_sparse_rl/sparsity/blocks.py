@@ -57,7 +57,9 @@ class Blocks:
     )
     return blocks.repeat(self._rows, -2).repeat(self._columns, -1)
 
-  def drop_and_grow(self, mask, drop_scores, grow_scores, drop_fraction):
+  def drop_and_grow(
+    self, mask, drop_scores, grow_scores, drop_fraction, num_more=0
+  ):
     """Drops and grows blocks, by the sums of their scores."""
     return self._spread(
       mask_ops.drop_and_grow(
@@ -65,6 +67,7 @@ class Blocks:
         self._sums(drop_scores),
         self._sums(grow_scores),
         drop_fraction,
+        num_more // self._size,
       )
     )
 

@@ -99,6 +99,9 @@ class SET(updater_base.MaskUpdater):
 
   def grow_scores(self, kernel, train_step, seed):
     """Uniform noise, from the seed, the layer and the train step."""
+    return self._noise(kernel, train_step, seed)
+
+  def _noise(self, kernel, train_step, seed):
     own = seeds.derive(self.seed, seeds.Stream.GROWTH, seed)
     # Integers of one algorithm are the same on every device and in XLA, whose
     # random floats are not those of TensorFlow.

@@ -108,6 +108,36 @@ def others(layer):
   ]
 
 
+def deserialize(config, custom_objects=None):
+  """Makes a layer, not built, of what Keras' newer or older form says.
+
+  Args:
+    config: what either `serialize_keras_object` of Keras returned.
+    custom_objects: `{name: class}` of classes that are not registered.
+
+  Returns:
+    A Keras layer.
+  """
+  if 'module' not in config:
+    return _L.deserialize(config, custom_objects, use_legacy_format=True)
+  return tf.keras.utils.deserialize_keras_object(
+    _without_shapes(config), custom_objects
+  )
+
+
+def _without_shapes(config):
+  """The config of a layer that was not built, nor were those in it."""
+  if isinstance(config, dict):
+    return {
+      name: _without_shapes(value)
+      for name, value in config.items()
+      if name != 'build_config'
+    }
+  if isinstance(config, (list, tuple)):
+    return [_without_shapes(value) for value in config]
+  return config
+
+
 def build(layer, input_shape):
   """Builds a layer, and the layers that it would build when first called.
 

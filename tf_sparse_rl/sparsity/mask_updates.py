@@ -2,16 +2,17 @@
 
 import tensorflow as tf
 
-from tf_sparse_rl.sparsity import updaters
+from tf_sparse_rl.sparsity import updater_base
 
 
 class SparseKernel:
   """One masked kernel and what goes with it."""
 
-  def __init__(self, kernel, slots):
+  def __init__(self, kernel, slots, hidden=None):
     self.kernel = kernel
     self.constraint = kernel.constraint
-    self.slots = slots
+    self.slots = slots  # of the optimizer, those that are 0 where the mask is
+    self.hidden = hidden  # variable: values where the mask is 0, if kept
 
   @property
   def mask(self):
@@ -59,7 +60,7 @@ def shares(updater, kernels, gradients, train_step):
   """The `shares` of a MaskUpdater, one for each kernel; see `update_if_due`."""
   local = tf.distribute.get_strategy().experimental_local_results
   states = [
-    _state(k.constraint, *(local(x)[0] for x in (k.kernel, k.mask, gradient)))
+    state_of(k.constraint, *(local(x)[0] for x in (k.kernel, k.mask, gradient)))
     for k, gradient in zip(kernels, gradients)
   ]
   targets = [k.constraint.target_sparsity for k in kernels]
@@ -83,7 +84,7 @@ def update_one(
     share: what `shares` returned for it.
   """
   axes, shape = constraint.axes, kernel.shape
-  state = _state(constraint, kernel, mask, gradient)._replace(share=share)
+  state = state_of(constraint, kernel, mask, gradient)._replace(share=share)
   new_mask = updater.new_mask(
     state, constraint.target_sparsity, train_step, constraint.seed
   )
@@ -95,12 +96,12 @@ def update_one(
     mask.assign(tf.cast(new_mask, mask.dtype))
 
 
-def _state(constraint, kernel, mask, gradient):
-  """The KernelState of a kernel for an updater."""
+def state_of(constraint, kernel, mask, gradient):
+  """The KernelState of a kernel, its mask and its gradient for an updater."""
   values = (
     tf.cast(tf.convert_to_tensor(x), tf.float32)
     for x in (kernel, mask, gradient)
   )
-  return updaters.KernelState(
+  return updater_base.KernelState(
     *map(constraint.axes.to_matrix, values), constraint.structure
   )

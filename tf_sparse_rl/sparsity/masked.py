@@ -64,7 +64,7 @@ class MaskConstraint(tf.keras.constraints.Constraint):
     self.method = method
     self.starts_dense = starts_dense(method)
     self.inner = variable.constraint
-    self._num_trusting = 0
+    self._num_trusting = self._num_opening = 0
     for kernel, its_mask in masked_variables.pairs(variable, mask):
       masked_variables.tie(kernel, its_mask, self)
       with tf.init_scope():
@@ -107,7 +107,8 @@ class MaskConstraint(tf.keras.constraints.Constraint):
   def is_trusted(self):
     """Whether what is written is 0 outside the mask by construction."""
     # The weight's own constraint may make something else of a 0.
-    return self._num_trusting > 0 and self.inner is None
+    is_kept = self._num_trusting > 0 and self.inner is None
+    return is_kept or self._num_opening > 0
 
   def draw(self, seed, rescales):
     """Draws another random mask; the weight's last dense value is masked by it.
@@ -135,6 +136,16 @@ class MaskConstraint(tf.keras.constraints.Constraint):
       yield
     finally:
       self._num_trusting -= 1
+
+  @contextlib.contextmanager
+  def opened(self):
+    """Lets any value through, for a caller that masks the weight at the end."""
+    self._num_opening += 1
+    try:
+      with self.trusted():
+        yield
+    finally:
+      self._num_opening -= 1
 
 
 def missed(weights):

@@ -12,6 +12,7 @@ from tf_sparse_rl.sparsity import (
   optimizer_checks,
   optimizer_native,
   optimizer_slots,
+  straight_through,
 )
 
 
@@ -73,9 +74,12 @@ class SparseOptimizer(tf.keras.optimizers.Optimizer):
 
   @property
   def variables(self):
-    """The variables of the wrapped optimizer; there are no others."""
+    """The variables of the wrapped optimizer, then values that masks hide."""
     inner = self._optimizer.variables
-    return inner() if callable(inner) else inner
+    inner = inner() if callable(inner) else inner
+    kernels = self._sparse_kernels or ()
+    hidden = [k.hidden for k in kernels if k.hidden is not None]
+    return [*inner, *hidden] if hidden else inner
 
   def set_weights(self, weights):
     """See Keras, which restores `variables` from HDF5 files by this."""
@@ -107,14 +111,22 @@ class SparseOptimizer(tf.keras.optimizers.Optimizer):
       optimizer_checks.check_updater(self.updater, weights)
     optimizer_slots.build(self._optimizer, var_list)
     found = optimizer_slots.find(self._optimizer, var_list)
-    if native_updates.is_plain_adam(self._optimizer) and not any(
-      _has_own_constraint(v) or v.dtype != tf.float32 for v in var_list
+    is_dense = self.updater.trains_hidden
+    if (
+      not is_dense
+      and native_updates.is_plain_adam(self._optimizer)
+      and not any(
+        _has_own_constraint(v) or v.dtype != tf.float32 for v in var_list
+      )
     ):
       slots = {self._var_key(v): s for v, s in zip(var_list, found)}
       self._slots = self._no_dependency(slots)
     sparse = []
     for variable, slots in zip(var_list, found):
-      if _is_sparse(variable):
+      if _is_sparse(variable) and is_dense:
+        hidden = self.add_variable_from_reference(variable, 'hidden')
+        sparse.append(mask_updates.SparseKernel(variable, [], hidden))
+      elif _is_sparse(variable):
         slots = [
           s for s in slots if optimizer_slots.may_be_zero(self._optimizer, s)
         ]
@@ -178,8 +190,17 @@ class SparseOptimizer(tf.keras.optimizers.Optimizer):
     dense = [
       tf.convert_to_tensor(gradients[self._var_key(k.kernel)]) for k in present
     ]
+    # Not the variable, which the inner optimizer moves on.
+    train_step = tf.cast(tf.convert_to_tensor(self.iterations), tf.int64)
+    if self.updater.trains_hidden:
+      return straight_through.apply(
+        self.updater,
+        present,
+        dense,
+        train_step,
+        lambda: self._apply_inner(grads_and_vars, name),
+      )
     if masks_may_change and present:
-      train_step = tf.cast(self.iterations, tf.int64)
       mask_updates.update_if_due(self.updater, present, dense, train_step)
     for kernel, gradient in zip(present, dense):
       gradients[self._var_key(kernel.kernel)] = gradient * kernel.mask

@@ -5,7 +5,7 @@ import warnings
 import tensorflow as tf
 
 from tf_sparse_rl.sparsity import layers as layers_lib
-from tf_sparse_rl.sparsity import masked, updaters
+from tf_sparse_rl.sparsity import masked, updater_base
 
 NO_SPARSE_LAYER = (
   'Expected a model with at least one SparseLayer of target_sparsity > 0; make '
@@ -23,7 +23,7 @@ def check_arguments(optimizer, updater, model):
       'Expected LossScaleOptimizer(SparseOptimizer(...)), the loss scale '
       'outside. Received: a LossScaleOptimizer.'
     )
-  if not isinstance(updater, updaters.MaskUpdater):
+  if not isinstance(updater, updater_base.MaskUpdater):
     raise TypeError(f'Expected a MaskUpdater. Received: {updater!r}.')
   if model is None:
     return

@@ -233,10 +233,9 @@ class SparseLayer(pruning_wrapper.PruneLowMagnitude):
   @classmethod
   def from_config(cls, config, custom_objects=None):
     """Makes a layer from what `get_config` returned."""
-    # Past TFMOT's again, to the one of Keras' Wrapper.
-    layer = super(pruning_wrapper.PruneLowMagnitude, cls).from_config.__func__(
-      cls, config, custom_objects
-    )
+    # Not by Keras' Wrapper, which does not find layers that are registered.
+    others = {name: value for name, value in config.items() if name != 'layer'}
+    layer = cls(kinds.deserialize(config['layer'], custom_objects), **others)
     if 'name' not in config:  # A file of before a layer kept its name.
       layer._name = f'sparse_layer_{layer.layer.name}'
     return layer

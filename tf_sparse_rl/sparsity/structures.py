@@ -109,13 +109,16 @@ class Units:
     units = mask_ops.random_mask(shape[-1:], zeros, seed)
     return np.broadcast_to(units, shape).copy()
 
-  def drop_and_grow(self, mask, drop_scores, grow_scores, drop_fraction):
+  def drop_and_grow(
+    self, mask, drop_scores, grow_scores, drop_fraction, num_more=0
+  ):
     """Drops and grows whole units, by the sums of their scores."""
     units = mask_ops.drop_and_grow(
       self._first(mask),
       self._sum(drop_scores),
       self._sum(grow_scores),
       drop_fraction,
+      num_more // (mask.shape.num_elements() // mask.shape[-1]),
     )
     return tf.broadcast_to(units, mask.shape)
 

@@ -28,6 +28,8 @@ class MaskUpdater:
   # Whether it takes masks of ones, to prune them, or such as have their zeros,
   # whose number it keeps; None: either, and `sparsify` draws them at random.
   starts_dense = None
+  # Whether values that the mask hides are trained on: see `straight_through`.
+  trains_hidden = False
   # The train step at which targets are met; None: from the start.
   target_train_step = None
 

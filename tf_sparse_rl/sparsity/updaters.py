@@ -9,11 +9,13 @@ import inspect
 from tf_sparse_rl import methods, modules, names
 from tf_sparse_rl.sparsity.constant_fan_in import SRigL
 from tf_sparse_rl.sparsity.dropping_and_growing import SET, RigL
+from tf_sparse_rl.sparsity.neuroplastic import NeuroplasticExpansion
 from tf_sparse_rl.sparsity.pruning import (
   GlobalMagnitudePruning,
   MagnitudePruning,
   SaliencyPruning,
 )
+from tf_sparse_rl.sparsity.straight_through import StraightThrough
 from tf_sparse_rl.sparsity.updater_base import KernelState, MaskUpdater, Static
 
 __all__ = [
@@ -21,11 +23,13 @@ __all__ = [
   'KernelState',
   'MagnitudePruning',
   'MaskUpdater',
+  'NeuroplasticExpansion',
   'RigL',
   'SET',
   'SRigL',
   'SaliencyPruning',
   'Static',
+  'StraightThrough',
   'make',
   'own_class',
   'starts_dense',
