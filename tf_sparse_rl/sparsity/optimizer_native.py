@@ -7,6 +7,20 @@ from tf_sparse_rl.native import updates as native_updates
 from tf_sparse_rl.sparsity import mask_updates, masked
 
 
+def fits(optimizer, variables):
+  """Whether native kernels can update the variables of an optimizer."""
+  return native_updates.is_plain_adam(optimizer) and not any(
+    _has_own_constraint(v) or v.dtype != tf.float32 for v in variables
+  )
+
+
+def _has_own_constraint(variable):
+  """Whether a variable has a constraint other than its mask."""
+  if masked.mask_of(variable) is not None:
+    return variable.constraint.inner is not None
+  return variable.constraint is not None
+
+
 def parts_of(grads_and_vars, key_of):
   """The gradients that native kernels computed.
 
