@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from tf_sparse_rl.sparsity import updater_base
+from tf_sparse_rl.sparsity import optimizer_slots, updater_base
 
 
 class SparseKernel:
@@ -17,6 +17,29 @@ class SparseKernel:
   @property
   def mask(self):
     return self.constraint.mask
+
+
+def sparse_kernel(optimizer, variable, slots):
+  """The SparseKernel of a variable; its slots become 0 where the mask is.
+
+  Args:
+    optimizer: a SparseOptimizer.
+    variable: of a sparse weight.
+    slots: variables of the inner optimizer.
+
+  Returns:
+    A SparseKernel.
+  """
+  if optimizer.updater.trains_hidden:
+    hidden = optimizer.add_variable_from_reference(variable, 'hidden')
+    return SparseKernel(variable, [], hidden)
+  inner = optimizer.inner_optimizer
+  slots = [slot for slot in slots if optimizer_slots.may_be_zero(inner, slot)]
+  kernel = SparseKernel(variable, slots)
+  for slot in slots:
+    # Adagrad's accumulator starts above 0, for masked entries too.
+    slot.assign(slot * kernel.mask)
+  return kernel
 
 
 def update_if_due(updater, kernels, gradients, train_step):

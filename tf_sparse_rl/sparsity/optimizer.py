@@ -103,10 +103,8 @@ class SparseOptimizer(tf.keras.optimizers.Optimizer):
     if self._sparse_kernels is not None:
       return
     var_list = list(var_list)
-    weights = [v.constraint for v in var_list if masked.mask_of(v) is not None]
-    if optimizer_checks.check_trained(weights, self._model) and (
-      not self._is_checked
-    ):
+    weights = optimizer_checks.sparse_weights_of(var_list, self._model)
+    if weights and not self._is_checked:
       optimizer_checks.check_updater(self.updater, weights)
     optimizer_slots.build(self._optimizer, var_list)
     found = optimizer_slots.find(self._optimizer, var_list)
@@ -116,23 +114,11 @@ class SparseOptimizer(tf.keras.optimizers.Optimizer):
       slots = {self._var_key(v): s for v, s in zip(var_list, found)}
       self._slots = self._no_dependency(slots)
     kernels = [
-      self._sparse_kernel(variable, slots)
+      mask_updates.sparse_kernel(self, variable, slots)
       for variable, slots in zip(var_list, found)
       if masked.mask_of(variable) is not None
     ]
     self._sparse_kernels = self._no_dependency(kernels)
-
-  def _sparse_kernel(self, variable, slots):
-    if self.updater.trains_hidden:
-      hidden = self.add_variable_from_reference(variable, 'hidden')
-      return mask_updates.SparseKernel(variable, [], hidden)
-    slots = [
-      s for s in slots if optimizer_slots.may_be_zero(self._optimizer, s)
-    ]
-    for slot in slots:
-      # Adagrad's accumulator starts above 0, for masked entries too.
-      slot.assign(slot * masked.mask_of(variable))
-    return mask_updates.SparseKernel(variable, slots)
 
   @tf.autograph.experimental.do_not_convert
   def apply_gradients(
@@ -161,9 +147,9 @@ class SparseOptimizer(tf.keras.optimizers.Optimizer):
     grads_and_vars = list(grads_and_vars)
     with tf.init_scope():
       self.build([v for _, v in grads_and_vars])
-    known = [kernel.kernel for kernel in self._sparse_kernels]
-    variables = [v for _, v in grads_and_vars if masked.mask_of(v) is not None]
-    optimizer_checks.check_known(variables, known, self._var_key)
+    optimizer_checks.check_known(
+      [v for _, v in grads_and_vars], self._sparse_kernels, self._var_key
+    )
     grads_and_vars = [(g, v) for g, v in grads_and_vars if g is not None]
     masks_may_change = masks_may_change and self.updates_masks
     present = self._kernels_of(v for _, v in grads_and_vars)
@@ -187,17 +173,17 @@ class SparseOptimizer(tf.keras.optimizers.Optimizer):
     dense = [
       tf.convert_to_tensor(gradients[self._var_key(k.kernel)]) for k in present
     ]
-    # Not the variable, which the inner optimizer moves on.
-    train_step = tf.cast(tf.convert_to_tensor(self.iterations), tf.int64)
     if self.updater.trains_hidden:
       return straight_through.apply(
         self.updater,
         present,
         dense,
-        train_step,
+        # Not the variable, which the inner optimizer moves on.
+        tf.convert_to_tensor(self.iterations),
         lambda: self._apply_inner(grads_and_vars, name),
       )
     if masks_may_change and present:
+      train_step = tf.cast(self.iterations, tf.int64)
       mask_updates.update_if_due(self.updater, present, dense, train_step)
     for kernel, gradient in zip(present, dense):
       gradients[self._var_key(kernel.kernel)] = gradient * kernel.mask

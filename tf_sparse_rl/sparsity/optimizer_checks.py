@@ -75,12 +75,21 @@ def is_frozen(network):
   return not any(layer.trainable for layer in layers_lib.sparse_layers(network))
 
 
-def check_trained(weights, model):
-  """Refuses weights that are not the model's; returns whether there are any."""
+def sparse_weights_of(variables, model):
+  """The sparse weights among variables; refuses those of another model.
+
+  Args:
+    variables: list of variables that are to be trained.
+    model: what they should belong to, or None.
+
+  Returns:
+    List of MaskConstraint; none only if all layers of the model are frozen.
+  """
+  weights = [v.constraint for v in variables if masked.mask_of(v) is not None]
   if model is not None:
     own = layers_lib.sparse_weights(model)
     if own and not weights and is_frozen(model):
-      return False
+      return []
     if own and not {id(w) for w in own} & {id(w) for w in weights}:
       raise ValueError(
         'Expected gradients of the model that this SparseOptimizer was made '
@@ -91,13 +100,17 @@ def check_trained(weights, model):
       f'{NO_SPARSE_LAYER} With layers that are all frozen, give the model '
       'to SparseOptimizer. Received: none among the variables.'
     )
-  return True
+  return weights
 
 
-def check_known(variables, known, key_of):
-  """Refuses sparse variables that are not among those known by their keys."""
-  keys = {key_of(variable) for variable in known}
-  late = [v.name for v in variables if key_of(v) not in keys]
+def check_known(variables, kernels, key_of):
+  """Refuses sparse variables that are not among the kernels, by their keys."""
+  known = {key_of(kernel.kernel) for kernel in kernels}
+  late = [
+    v.name
+    for v in variables
+    if masked.mask_of(v) is not None and key_of(v) not in known
+  ]
   if late:
     raise ValueError(
       'Expected every sparse kernel at the first update, or build() with all '

@@ -76,8 +76,7 @@ class SparseLayer(pruning_wrapper.PruneLowMagnitude):
       block_shape, n_of_m, targets.values()
     )
     self.target_sparsity = max(targets.values())
-    self.seed = int(seed)
-    self.method = method
+    self.seed, self.method = int(seed), method
     self.sparse_weights = ()
     # For TFMOT, which asks a layer that it does not know by this.
     layer.get_prunable_weights = lambda: [w for w, _, _ in self.pruning_vars]
@@ -234,8 +233,8 @@ class SparseLayer(pruning_wrapper.PruneLowMagnitude):
   def from_config(cls, config, custom_objects=None):
     """Makes a layer from what `get_config` returned."""
     # Not by Keras' Wrapper, which does not find layers that are registered.
-    others = {name: value for name, value in config.items() if name != 'layer'}
-    layer = cls(kinds.deserialize(config['layer'], custom_objects), **others)
+    inner = kinds.deserialize(config['layer'], custom_objects)
+    layer = cls(**{**config, 'layer': inner})
     if 'name' not in config:  # A file of before a layer kept its name.
       layer._name = f'sparse_layer_{layer.layer.name}'
     return layer
