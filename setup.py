@@ -45,7 +45,11 @@ _EXTRAS = {
   'atari': ['ale-py', 'opencv-python-headless'],
   # Not in requirements.lock: 3 GB that serve a GPU only.
   'cuda': ['tensorflow[and-cuda]==2.21.0'],
+  # Not in requirements.lock: no version of backports.strenum, which it needs,
+  # serves all versions of Python.
+  'litert': ['ai-edge-litert'],
   'mujoco': ['gymnasium[mujoco]'],
+  'onnx': ['onnx', 'onnxruntime'],
   'report': ['jinja2', 'matplotlib', 'pandas<3', 'rliable'],
   'sweep': ['ray'],
   'test': ['hypothesis', 'pytest', 'pytest-xdist', 'ruff', 'scikit-learn'],

@@ -5,7 +5,7 @@ import itertools
 import pytest
 
 import tf_sparse_rl
-from tf_sparse_rl import runs
+from tf_sparse_rl import methods, runs
 
 _TINY = {
   'hidden_units': (16, 16),
@@ -34,7 +34,6 @@ _DENSE = {
   'sac': (None, 'actor_sparsity', 'critic_sparsity'),
   'ppo': (None, 'actor_sparsity', 'value_sparsity'),
 }
-_METHODS = ('dense', 'static', 'set', 'rigl', 'prune')
 _MASKS = (
   {'distribution': 'erk'},
   {'distribution': 'er'},
@@ -43,16 +42,20 @@ _MASKS = (
 )
 _ALL = [
   (agent, method, dense, masks)
-  for agent, method, masks in itertools.product(_AGENTS, _METHODS, range(4))
+  for agent, method, masks in itertools.product(
+    _AGENTS, methods.METHODS, range(4)
+  )
   for dense in _DENSE[agent]
   if method != 'dense' or (masks == 0 and dense is None)
+  if not _MASKS[masks].keys() & set(methods.METHODS[method].refuses)
 ]
-# Each network dense once with a method that moves masks, in the usual suite.
+# Each network dense once, each kind of method, in the usual suite.
 _USUAL = [
+  ('dqn', 'neuroplastic', None, 3),
   ('ppo', 'rigl', 'value_sparsity', 0),
-  ('ppo', 'prune', 'actor_sparsity', 1),
-  ('sac', 'set', 'actor_sparsity', 0),
-  ('sac', 'prune', 'critic_sparsity', 1),
+  ('ppo', 'straight_through', 'actor_sparsity', 1),
+  ('sac', 'srigl', 'actor_sparsity', 0),
+  ('sac', 'global_prune', 'critic_sparsity', 1),
 ]
 
 
@@ -73,7 +76,7 @@ def _assert_trains(path, agent, method, dense, masks):
 
 
 @pytest.mark.parametrize(('agent', 'method', 'dense', 'masks'), _USUAL)
-def test_one_network_is_dense(agent, method, dense, masks, tmp_path):
+def test_some_combinations(agent, method, dense, masks, tmp_path):
   _assert_trains(tmp_path, agent, method, dense, masks)
 
 

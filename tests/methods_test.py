@@ -14,8 +14,10 @@ def test_names_in_their_order():
   assert tuple(n for n in methods.METHODS if n in paper) == paper
   assert tuple(methods.COMPARED)[:2] == ('dense', methods.SMALL_DENSE)
   assert {*methods.COMPARED} == {*methods.METHODS, methods.SMALL_DENSE}
-  starts_dense = [n for n in paper if methods.METHODS[n].starts_dense]
-  assert starts_dense == ['prune']
+  starts_dense = [n for n, row in methods.METHODS.items() if row.starts_dense]
+  assert starts_dense == [
+    *('prune', 'saliency', 'global_prune', 'straight_through')
+  ]
 
 
 def test_looks_are_distinct():
@@ -64,7 +66,11 @@ def test_unused_fields_by_hand():
     'static': schedule,
     'set': prune,
     'rigl': prune,
+    'srigl': {*prune, 'block_shape', 'n_of_m'},
+    'neuroplastic': {*prune, 'n_of_m'},
     'prune': drop_and_grow,
+    'saliency': drop_and_grow,
+    'straight_through': {*drop_and_grow, 'mask_update_period'},
     'dense': {
       *schedule,
       *('sparsity', 'actor_sparsity', 'critic_sparsity', 'value_sparsity'),
@@ -95,6 +101,10 @@ def test_unused_fields_by_hand():
         'mask_update_period': 1000,
       },
     ),
+    (
+      'straight_through',
+      {'prune_begin_train_step': 20_000, 'prune_end_train_step': 75_000},
+    ),
   ],
 )
 def test_an_updater_is_made_from_a_config(name, expected):
@@ -115,6 +125,9 @@ def test_each_sparse_method_has_an_updater_of_its_own():
   assert kinds['set'] is sparsity.SET
   assert kinds['rigl'] is sparsity.RigL
   assert kinds['prune'] is sparsity.MagnitudePruning
+  assert kinds['global_prune'] is sparsity.GlobalMagnitudePruning
+  for name, kind in kinds.items():
+    assert kind.starts_dense == methods.METHODS[name].starts_dense, name
 
 
 _OWN = """

@@ -25,8 +25,11 @@ from tf_sparse_rl import (
 from tf_sparse_rl import runs as runs_lib
 
 Path = str | os.PathLike
-# What a policy can be exported as.
-FORMATS = ('saved_model', 'tflite', 'npz')
+# What a policy can be exported as, and what it is if nothing is said.
+FORMATS = ('saved_model', 'tflite', 'npz', 'onnx')
+DEFAULT_FORMATS = FORMATS[:3]
+# Packages of the extra `onnx`.
+_ONNX_PACKAGES = ('onnx', 'onnxruntime')
 
 # Makes a Gymnasium environment.
 MakeEnv = Callable[..., Any]
@@ -305,21 +308,22 @@ class Run:
   def export(
     self,
     out: Path,
-    formats: Sequence[str] = FORMATS,
+    formats: Sequence[str] = DEFAULT_FORMATS,
     checkpoint: str | int = 'last',
   ) -> Any:
     """Writes the greedy policy in other formats, all of them or none.
 
     Args:
       out: directory of the files, made if needed.
-      formats: some of 'saved_model', 'tflite', 'npz'.
+      formats: some of 'saved_model', 'tflite', 'npz', 'onnx'.
       checkpoint: see `policy`.
 
     Returns:
       A `Report` of sizes and latencies; its `str` is a table.
 
     Raises:
-      ValueError: for an unknown format, or one whose actions differ.
+      ValueError: for an unknown format, one whose packages are not installed,
+        or one whose actions differ.
       RunsError: see `policy`.
     """
     # NumPy's products with one thread, like TFLite's: two fight over a busy
@@ -374,10 +378,16 @@ class Run:
 
 
 def check_formats(formats):
-  """Raises ValueError for a format that is none, with the nearest name."""
+  """Raises ValueError for a format that is none, or lacks its packages."""
   for name in formats:
     if name not in FORMATS:
       raise ValueError(names.unknown('format', name, FORMATS))
+  missing = [p for p in _ONNX_PACKAGES if not importlib.util.find_spec(p)]
+  if 'onnx' in formats and missing:
+    raise ValueError(
+      "Expected the packages of the extra 'onnx' for the format 'onnx': pip "
+      f'install {" ".join(_ONNX_PACKAGES)}. Received: no {", ".join(missing)}.'
+    )
 
 
 def run_training(root_dir, config, callbacks=()):

@@ -57,7 +57,7 @@ def run():
   """Entry point of the command."""
   flags.DEFINE_string('root_dir', None, 'Directory of a run.')
   flags.DEFINE_list(
-    'format', list(api.FORMATS), f'Any of: {", ".join(api.FORMATS)}.'
+    'format', list(api.DEFAULT_FORMATS), f'Any of: {", ".join(api.FORMATS)}.'
   )
   flags.DEFINE_string('out', None, 'Directory of the files, made if needed.')
   run_flags.show_in_help('root_dir', 'out', 'format')

@@ -1,7 +1,7 @@
 """The training methods, one row each; no TensorFlow.
 
-A new method that moves masks is a class in `sparsity/updaters.py` and a row
-here. One of the user's own is named 'module:Class' and has no row.
+A new method that moves masks is a class that `sparsity/updaters.py` imports and
+a row here. One of the user's own is named 'module:Class' and has no row.
 """
 
 import zlib
@@ -49,6 +49,8 @@ class Method(NamedTuple):
   updater: str | None = None  # class in sparsity/updaters.py; None: no masks
   schedule: tuple[str, ...] = ()  # config fields, arguments of the updater
   starts_dense: bool = False  # masks start as ones, else at random
+  # Config fields of structures that contradict its own.
+  refuses: tuple[str, ...] = ()
 
   @property
   def is_own(self):
@@ -62,10 +64,11 @@ class Method(NamedTuple):
       return (*_MASKS, *OWN_SCHEDULE, 'method_kwargs')
     if self.updater is None:
       return ('seed',)
-    return ('seed', *_MASKS, *self.schedule)
+    masks = tuple(name for name in _MASKS if name not in self.refuses)
+    return ('seed', *masks, *self.schedule)
 
 
-# In the order of the paper's figures.
+# In the order of the paper's figures, then by age.
 _ROWS = (
   Method('dense', 'Dense', '#000000', 'o', (0, (5, 2))),
   Method(SMALL_DENSE, 'Small dense', '#7a7a7a', 's', (0, (2, 1.5))),
@@ -75,6 +78,30 @@ _ROWS = (
   Method(
     *('prune', 'Pruning', '#009e73', 'P', 'solid', 'MagnitudePruning', _PRUNE),
     starts_dense=True,
+  ),
+  Method(
+    *('saliency', 'Saliency pruning', '#8fbc5a', 'x', (0, (3, 1))),
+    *('SaliencyPruning', _PRUNE),
+    starts_dense=True,
+  ),
+  Method(
+    *('global_prune', 'Global pruning', '#b8860b', '+', (0, (5, 1, 1, 1))),
+    *('GlobalMagnitudePruning', _PRUNE),
+    starts_dense=True,
+  ),
+  Method(
+    *('straight_through', 'Straight-through', '#4b0082', '1', (0, (1, 1))),
+    *('StraightThrough', _PRUNE[:2]),
+    starts_dense=True,
+  ),
+  Method(
+    *('srigl', 'SRigL', '#a0341b', '2', 'solid', 'SRigL', _DROP_AND_GROW),
+    refuses=('block_shape', 'n_of_m'),
+  ),
+  Method(
+    *('neuroplastic', 'Neuroplastic', '#2f4f6f', '3', (0, (6, 1))),
+    *('NeuroplasticExpansion', _DROP_AND_GROW),
+    refuses=('n_of_m',),
   ),
 )
 # `{name: Method}`: what reports compare, and what `--method` takes.

@@ -39,6 +39,11 @@ _SOLVED = ('actor_sparsity', 'critic_sparsity', 'actor_width', 'critic_width')
     ),
     ({'method': 'set', 'drop_fraction': 0}, 'drop_fraction > 0'),
     ({'method': 'rigl', 'drop_fraction': 0}, 'drop_fraction > 0'),
+    ({'method': 'srigl', 'block_shape': (4, 1)}, 'no block_shape or n_of_m'),
+    (
+      {'method': 'neuroplastic', 'mask_update_end_train_step': 999},
+      'mask_update_end_train_step >= mask_update_period',
+    ),
     (
       {'method': 'rigl', 'mask_update_end_train_step': 0},
       'mask_update_end_train_step >= 1',

@@ -1,6 +1,7 @@
 """The command `export` as a user runs it, on runs that were never trained."""
 
 import dataclasses
+import importlib.util
 import os
 import pathlib
 import re
@@ -12,9 +13,9 @@ import numpy as np
 import pytest
 
 from tests import tiny
-from tf_sparse_rl import envs, flags, sparsity
+from tf_sparse_rl import api, envs, flags, sparsity
 from tf_sparse_rl.agents import registry
-from tf_sparse_rl.exporting import npz, npz_reader, policy
+from tf_sparse_rl.exporting import formats, policy
 from tf_sparse_rl.runs import run_dir as run_dir_lib
 
 _ROOT = pathlib.Path(__file__).parents[2]
@@ -80,12 +81,15 @@ def test_all_formats_of_dqn(dqn, tmp_path):
 def test_a_policy_for_images(tmp_path):
   path, out = tmp_path / 'run', tmp_path / 'out'
   _make_run(path, env_name='Pong', width=0.1, hidden_units=(64,))
-  process = _export(f'--root_dir={path}', f'--out={out}', '--format=tflite,npz')
+  names = 'tflite', 'npz', 'onnx'
+  process = _export(
+    f'--root_dir={path}', f'--out={out}', f'--format={",".join(names)}'
+  )
   assert process.returncode == 0, process.stderr
   assert process.stderr == ''
-  assert {x.name for x in out.iterdir()} == {'policy.tflite', 'policy.npz'}
+  assert {x.name for x in out.iterdir()} == {f'policy.{n}' for n in names}
   assert process.stdout.startswith('Agrees with Keras on 100 observations.')
-  assert process.stdout.count('times smaller than dense and') == 2
+  assert process.stdout.count('times smaller than dense and') == 3
 
 
 @pytest.mark.parametrize(
@@ -115,17 +119,24 @@ def test_the_mean_action_of_sac(tmp_path):
   config = run_dir.read_finished_config()
   spec = envs.make(config).spec
   greedy = policy.of_run(config, run_dir.policy_path, spec)
-  npz.save(greedy, tmp_path / 'policy.npz')
   observations = np.random.default_rng(0).normal(size=[9, 3]).astype('float32')
   output = observations
   for layer in agent.policy_layers:
     output = layer(output)
-  np.testing.assert_allclose(
-    npz_reader.load(tmp_path / 'policy.npz')(observations)['action'],
-    agent.greedy_action(output),
-    rtol=1e-4,
-    atol=1e-5,
-  )
+  expected = agent.greedy_action(output)
+  for name in ('npz', 'onnx'):
+    kind, path = formats.FORMATS[name], tmp_path / name
+    kind.save(greedy, path)
+    np.testing.assert_allclose(
+      kind.load(path)(observations)['action'], expected, rtol=1e-4, atol=1e-5
+    )
+
+
+def test_a_missing_package_is_told(monkeypatch):
+  monkeypatch.setattr(importlib.util, 'find_spec', lambda name: None)
+  api.check_formats(api.DEFAULT_FORMATS)
+  with pytest.raises(ValueError, match='no onnx, onnxruntime'):
+    api.check_formats(['onnx'])
 
 
 def test_a_missing_policy_or_that_of_another_run_is_told(dqn, tmp_path):

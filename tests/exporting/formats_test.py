@@ -19,6 +19,7 @@ from tf_sparse_rl.exporting import (
   formats,
   npz,
   npz_reader,
+  onnx_model,
   tflite,
 )
 from tf_sparse_rl.exporting import policy as policy_lib
@@ -74,19 +75,34 @@ def test_agrees_with_keras_on_images(name, network, block_inputs, tmp_path):
   assert len(set(act(policies.images(50))['action'].tolist())) > 1
 
 
-@pytest.mark.parametrize('name', ['tflite', 'npz'])
-def test_a_nature_cnn_agrees_with_keras_on_pong(name, tmp_path):
-  config = flags.make_config({'env_name': 'Pong', 'sparsity': 0.9})
+def _policy_for_pong(**values):
+  """A policy that was never trained, and frames that it comes to see."""
+  config = flags.make_config({'env_name': 'Pong', 'sparsity': 0.9, **values})
   env = envs.make(config)
   policy = policy_lib.of_agent(registry.build(config, env.spec))
   env.close()
   frames = acceptance.play(config, policy, 3, seed=0)
   assert frames.shape == (3, 84, 84, 4) and frames.dtype == np.uint8
-  kind, path = formats.FORMATS[name], tmp_path / 'policy'
-  kind.save(policy, path)
-  assert acceptance.difference(policy, kind.load(path), frames) < 1e-5
-  # Of about 4 million weights one in ten, of 4 to 8 bytes, is left.
-  assert path.stat().st_size < 4e6
+  return policy, frames
+
+
+def test_a_nature_cnn_agrees_with_keras_on_pong(tmp_path):
+  policy, frames = _policy_for_pong()
+  for name in ('tflite', 'npz', 'onnx'):
+    kind, path = formats.FORMATS[name], tmp_path / 'policy'
+    kind.save(policy, path)
+    assert acceptance.difference(policy, kind.load(path), frames) < 1e-5
+    # Of about 4 million weights one in ten, of 4 to 12 bytes, is left.
+    assert path.stat().st_size < (5.5e6 if name == 'onnx' else 4e6)
+
+
+@pytest.mark.slow
+def test_an_impala_resnet_agrees_with_keras_on_pong(tmp_path):
+  policy, frames = _policy_for_pong(network='impala_resnet')
+  for kind in (v for k, v in formats.FORMATS.items() if k != 'saved_model'):
+    kind.save(policy, tmp_path / 'policy')
+    act = kind.load(tmp_path / 'policy')
+    assert acceptance.difference(policy, act, frames) < 1e-5
 
 
 def _with_17_inputs():
@@ -140,6 +156,16 @@ outputs = run(observation=np.load(sys.argv[2]))
 assert not [m for m in sys.modules if m.startswith(('tf_sparse', 'tf_agents'))]
 np.savez('answer.npz', **outputs)
 """
+_ONNX_ALONE = """
+import sys
+import numpy as np
+import onnxruntime
+session = onnxruntime.InferenceSession(sys.argv[1])
+names = ['action', 'output']
+outputs = session.run(names, {'observation': np.load(sys.argv[2])})
+assert not [m for m in sys.modules if m.startswith('tensorflow')]
+np.savez('answer.npz', **dict(zip(names, outputs)))
+"""
 _NPZ_ALONE = """
 import sys
 import numpy as np
@@ -151,7 +177,8 @@ np.savez('answer.npz', **outputs)
 
 
 @pytest.mark.parametrize(
-  ('name', 'code'), [('tflite', _TFLITE_ALONE), ('npz', _NPZ_ALONE)]
+  ('name', 'code'),
+  [('tflite', _TFLITE_ALONE), ('npz', _NPZ_ALONE), ('onnx', _ONNX_ALONE)],
 )
 @pytest.mark.parametrize('network', ['dense', 'residual'])
 def test_is_read_without_this_package(name, code, network, tmp_path):
@@ -175,7 +202,7 @@ def test_is_read_without_this_package(name, code, network, tmp_path):
 
 def test_zeros_are_not_stored(tmp_path):
   policy = policies.make((64, 256, 256, 8))
-  for name in ('tflite', 'npz'):
+  for name in ('tflite', 'npz', 'onnx'):
     kind = formats.FORMATS[name]
     kind.save(policy, tmp_path / 'sparse')
     kind.save_dense(policy, tmp_path / 'dense')
@@ -235,6 +262,26 @@ def test_layers_without_words_are_refused(tmp_path):
   policy = policies.make((4, 8, 2), activation='elu')
   with pytest.raises(ValueError, match="'layer_0' with .*elu"):
     npz.save(policy, tmp_path / 'policy.npz')
+  onnx_model.save(policy, tmp_path / 'policy.onnx')
   policy.layers.insert(0, tf.keras.layers.LayerNormalization())
-  with pytest.raises(ValueError, match='Received: LayerNormalization'):
-    npz.save(policy, tmp_path / 'policy.npz')
+  policy.layers[-1].activation = tf.keras.activations.gelu
+  for save in (npz.save, onnx_model.save):
+    with pytest.raises(ValueError, match='Received: LayerNormalization'):
+      save(policy, tmp_path / 'policy')
+  policy.layers.pop(0)
+  with pytest.raises(ValueError, match="Received: 'layer_1' with .*gelu"):
+    onnx_model.save(policy, tmp_path / 'policy')
+
+
+def test_tflite_models_are_read_without_litert_too(tmp_path, monkeypatch):
+  policy, observations = _with_17_inputs()
+  tflite.save(policy, tmp_path / 'policy')
+  monkeypatch.setitem(sys.modules, 'ai_edge_litert', None)
+  assert tflite.interpreter_class() is tf.lite.Interpreter
+  act = tflite.load(tmp_path / 'policy')
+  assert acceptance.difference(policy, act, observations) < 1e-5
+
+
+def test_litert_reads_tflite_models_where_it_is():
+  litert = pytest.importorskip('ai_edge_litert.interpreter')
+  assert tflite.interpreter_class() is litert.Interpreter

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from tests.sparsity import networks
 from tf_sparse_rl import sparsity
-from tf_sparse_rl.sparsity import distributions
+from tf_sparse_rl.sparsity import distributions, mask_updates
 
 _METHODS = ['static', 'set', 'rigl', 'prune']
 _OPTIMIZERS = {
@@ -91,7 +91,12 @@ def _grown_and_regrown(optimizer):
   for i, slot in enumerate(slots):
     slot.assign((i + 1) * layer.mask * [[5, 6, 7, 8, 9, 9, 9, 9]])
   gradient = tf.constant([[0, 0, 9, -8, 0, 0, 0, 7]], tf.float32)
-  sparse_optimizer._update_masks(sparse_optimizer._sparse_kernels, [gradient])
+  mask_updates.update_if_due(
+    sparse_optimizer.updater,
+    sparse_optimizer._sparse_kernels,
+    [gradient],
+    tf.constant(0, tf.int64),
+  )
   return layer, slots
 
 

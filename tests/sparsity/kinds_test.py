@@ -315,6 +315,19 @@ def test_registrations_that_are_refused(arguments, message):
     sparsity.register_layer(*arguments)
 
 
+@pytest.mark.parametrize('file', ['model.keras', 'model.h5', 'model'])
+def test_a_registered_layer_loads_by_itself(file, tmp_path):
+  inputs = tf.keras.Input((6,))
+  outputs = _L.TimeDistributed(Block(3))(tf.expand_dims(Block(8)(inputs), 1))
+  model = sparsity.sparsify(
+    tf.keras.Model(inputs, outputs), target_sparsity=0.5
+  )
+  model.save(tmp_path / file)
+  loaded = tf.keras.models.load_model(tmp_path / file)
+  batch = np.random.default_rng(0).normal(size=(5, 6)).astype('float32')
+  np.testing.assert_allclose(loaded(batch), model(batch), rtol=1e-5)
+
+
 @tf.keras.utils.register_keras_serializable('tests')
 class Subclassed(tf.keras.Model):
   """Layers in attributes, a list and a dict; a nested model; a weight."""
@@ -340,8 +353,27 @@ class Subclassed(tf.keras.Model):
     return {'units': self.units}
 
 
+def _assert_is_saved_whole(model, inputs, tmp_path):
+  model.save(tmp_path / 'model.keras')
+  loaded = tf.keras.models.load_model(tmp_path / 'model.keras')
+  assert isinstance(loaded, Subclassed)
+  assert loaded.shared is loaded.first
+  np.testing.assert_allclose(loaded(inputs), model(inputs), rtol=1e-5)
+  pairs = zip(sparsity.sparse_weights(loaded), sparsity.sparse_weights(model))
+  for ours, theirs in pairs:
+    np.testing.assert_array_equal(ours.mask, theirs.mask)
+    assert ours.target_sparsity == theirs.target_sparsity
+  loaded.fit(inputs, np.ones((4, 3)), verbose=0)
+  for weight in sparsity.sparse_weights(loaded):
+    assert weight.missing_zeros == 0
+  assert type(sparsity.strip(loaded)) is Subclassed
+  model.save(tmp_path / 'model')
+  again = tf.keras.models.load_model(tmp_path / 'model')
+  np.testing.assert_allclose(again(inputs), model(inputs), rtol=1e-5)
+
+
 @pytest.mark.parametrize('built_by', ['call', 'build'])
-def test_subclassed_models(built_by):
+def test_subclassed_models(built_by, tmp_path):
   plain = Subclassed()
   inputs = np.ones((4, 6), np.float32)
   if built_by == 'call':
@@ -353,7 +385,7 @@ def test_subclassed_models(built_by):
   model = sparsity.sparsify(
     plain, target_sparsity=0.5, custom={'inner/last': 0.25, 'heads/mean': 0.75}
   )
-  assert type(model) is Subclassed
+  assert isinstance(model, Subclassed)
   assert model.shared is model.first
   for ours, theirs in zip(plain.get_weights(), before):
     np.testing.assert_array_equal(ours, theirs)
@@ -370,7 +402,9 @@ def test_subclassed_models(built_by):
     assert weight.missing_zeros == 0
     assert not weight.variable.numpy()[weight.mask.numpy() == 0].any()
   stripped = sparsity.strip(model)
+  assert type(stripped) is Subclassed
   assert not sparsity.sparse_layers(stripped)
   np.testing.assert_allclose(stripped(inputs), model(inputs), rtol=1e-5)
+  _assert_is_saved_whole(model, inputs, tmp_path)
   total = sparsity.counting.total(sparsity.counting.count(model))
   assert total.sparsity == pytest.approx(0.5, abs=0.05)

@@ -8,13 +8,18 @@ import pytest
 import tensorflow as tf
 
 from tests.sparsity import networks
-from tf_sparse_rl import sparsity
+from tf_sparse_rl import methods, sparsity
 
 _UPDATERS = {
   'static': sparsity.Static,
   'set': sparsity.SET,
   'rigl': sparsity.RigL,
   'prune': lambda: sparsity.MagnitudePruning(0, 10, 5),
+  'saliency': lambda: sparsity.SaliencyPruning(0, 10, 5),
+  'global_prune': lambda: sparsity.GlobalMagnitudePruning(0, 10, 5),
+  'straight_through': lambda: sparsity.StraightThrough(0, 10),
+  'srigl': sparsity.SRigL,
+  'neuroplastic': lambda: sparsity.NeuroplasticExpansion(0.3, 5, 10),
 }
 
 
@@ -52,25 +57,32 @@ def test_a_pruned_model_may_be_trained_on_by_any_optimizer():
   assert [np.sum(kernel == 0) for kernel in networks.kernels(model)] == zeros
 
 
-@pytest.mark.parametrize('updater', _UPDATERS)
-@pytest.mark.parametrize('method', _UPDATERS)
-def test_updaters_take_the_masks_that_they_can_bring_to_the_target(
-  method, updater
-):
-  model = _model(method)
-  fits = (method == 'prune') == (updater == 'prune')
-  for given in (model, None):  # At once, and at the first step.
+def test_every_method_has_a_line():
+  assert {n for n, row in methods.METHODS.items() if row.updater} == {
+    *_UPDATERS
+  }
 
-    def make(given=given):
-      optimizer = sparsity.SparseOptimizer('adam', _UPDATERS[updater](), given)
+
+@pytest.mark.filterwarnings('ignore:The masks were made for')
+@pytest.mark.parametrize('method', ['static', 'srigl', 'prune', 'saliency'])
+def test_updaters_take_the_masks_that_they_can_bring_to_the_target(method):
+  model = _model(method)
+  start_dense = method in ('prune', 'saliency')
+  for i, make_updater in enumerate(_UPDATERS.values()):
+    updater = make_updater()
+
+    def make(given, updater=updater):
+      # At once, or at the first step.
+      optimizer = sparsity.SparseOptimizer('adam', updater, given)
       optimizer.build(model.trainable_variables)
 
-    if fits:
-      make()
+    if updater.starts_dense == start_dense:
+      make(model if i % 2 else None)
     else:
-      expected = 'that have their zeros' if method == 'prune' else 'of ones'
-      with pytest.raises(ValueError, match=f'Expected masks {expected}'):
-        make()
+      expected = 'that have their zeros' if start_dense else 'of ones'
+      for given in (model, None):
+        with pytest.raises(ValueError, match=f'Expected masks {expected}'):
+          make(given)
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,10 @@ _INSTANCES = {
   'SRigL': lambda: sparsity.SRigL(0.2, 30, salient_fraction=0.5),
   'SaliencyPruning': lambda: sparsity.SaliencyPruning(10, 50, 20),
   'GlobalMagnitudePruning': lambda: sparsity.GlobalMagnitudePruning(0, 9),
+  'StraightThrough': lambda: sparsity.StraightThrough(3, 9),
+  'NeuroplasticExpansion': lambda: sparsity.NeuroplasticExpansion(
+    0.2, 30, 90, initial_share=0.5
+  ),
   'SparseLayer': lambda: sparsity.SparseLayer(
     tf.keras.layers.Conv2D(8, 3, name='inner'), 0.5, 7, n_of_m=(2, 4)
   ),

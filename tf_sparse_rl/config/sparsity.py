@@ -154,6 +154,13 @@ def _check_schedule(config):
     f'mask_update_end_train_step >= 1 for {config.method}',
     received=config.mask_update_end_train_step,
   )
+  config.require(
+    config.method != 'neuroplastic'
+    or config.mask_update_end_train_step >= config.mask_update_period,
+    'mask_update_end_train_step >= mask_update_period for neuroplastic, whose '
+    'layers have grown by then',
+    *('mask_update_end_train_step', 'mask_update_period'),
+  )
   if 'prune_end_train_step' not in schedule:
     return
   begin, end = config.prune_begin_train_step, config.prune_end_train_step
@@ -179,6 +186,12 @@ def _check_structure(config):
       f'{name} as two numbers of at least 1, as in 2,4',
       name,
     )
+  refused = methods.get(config.method).refuses
+  config.require(
+    not any(getattr(config, name) for name in refused),
+    f'no {" or ".join(refused)} for {config.method}, which it contradicts',
+    *refused,
+  )
   if not config.n_of_m:
     return
   active, group = config.n_of_m

@@ -7,7 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from tf_sparse_rl.exporting import npz, npz_reader, tflite
+from tf_sparse_rl.exporting import npz, npz_reader, onnx_model, tflite
 from tf_sparse_rl.exporting import policy as policy_lib
 
 
@@ -63,6 +63,13 @@ FORMATS = {
     tflite.load,
     tflite.one_call,
     functools.partial(tflite.save, sparse=False),
+  ),
+  'onnx': Format(
+    'policy.onnx',
+    onnx_model.save,
+    onnx_model.load,
+    onnx_model.one_call,
+    functools.partial(onnx_model.save, sparse=False),
   ),
   'npz': Format(
     'policy.npz',

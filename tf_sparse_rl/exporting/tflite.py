@@ -59,8 +59,20 @@ def one_call(path, observation):
   return interpreter.invoke
 
 
+def interpreter_class():
+  """LiteRT's interpreter if it is installed, else the one in TensorFlow.
+
+  TensorFlow's is to go. The converter has no other home yet.
+  """
+  try:
+    from ai_edge_litert import interpreter
+  except ImportError:
+    return tf.lite.Interpreter
+  return interpreter.Interpreter
+
+
 def _interpreter(path):
   with quiet.native_stderr_held_back():
-    interpreter = tf.lite.Interpreter(str(path), num_threads=1)
+    interpreter = interpreter_class()(str(path), num_threads=1)
     interpreter.allocate_tensors()
   return interpreter

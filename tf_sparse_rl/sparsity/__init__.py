@@ -36,16 +36,19 @@ from tf_sparse_rl.sparsity.updaters import (
   GlobalMagnitudePruning,
   MagnitudePruning,
   MaskUpdater,
+  NeuroplasticExpansion,
   RigL,
   SaliencyPruning,
   SRigL,
   Static,
+  StraightThrough,
 )
 
 __all__ = [
   'GlobalMagnitudePruning',
   'MagnitudePruning',
   'MaskUpdater',
+  'NeuroplasticExpansion',
   'RigL',
   'SET',
   'SRigL',
@@ -55,6 +58,7 @@ __all__ = [
   'SparsityCallback',
   'SparsitySpec',
   'Static',
+  'StraightThrough',
   'Weight',
   'assign_exact',
   'counting',

@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from tf_sparse_rl.sparsity import keras_check, kinds
+from tf_sparse_rl.sparsity import keras_check, kinds, subclassed
 from tf_sparse_rl.sparsity import layers as layers_lib
 
 
@@ -36,7 +36,7 @@ def leaves(network, prefix=''):
   if isinstance(network, tf.keras.Model):
     check_model(network)
     if not is_graph(network):
-      for name, value in _attributes(network).items():
+      for name, value in subclassed.attributes(network).items():
         yield from _leaves_of(value, prefix, name)
       return
   for layer in getattr(network, 'layers', network):
@@ -52,30 +52,8 @@ def _leaves_of(value, prefix, name):
   elif isinstance(value, tf.keras.layers.Layer):
     yield prefix + name, value
   else:
-    for key, item in _items(value):
+    for key, item in subclassed.items(value):
       yield from _leaves_of(item, prefix, f'{name}/{key}')
-
-
-def _items(value):
-  if isinstance(value, dict):
-    return list(value.items())
-  return list(enumerate(value)) if isinstance(value, (list, tuple)) else []
-
-
-def _attributes(model):
-  """{attribute: layer, or list or dict with layers in it} of a model."""
-  # pylint: disable-next=protected-access
-  names = model._trackable_children()
-  found = {name: getattr(model, name, None) for name in names}
-  return {name: value for name, value in found.items() if _has_layers(value)}
-
-
-def _has_layers(value):
-  if isinstance(value, tf.keras.metrics.Metric):
-    return False
-  return isinstance(value, tf.keras.layers.Layer) or any(
-    _has_layers(item) for _, item in _items(value)
-  )
 
 
 def clone(network, convert, input_shape=None):
@@ -138,7 +116,8 @@ def _clone_model(model, convert_layer, prefix=''):
 
 def _clone_subclassed(model, convert_layer, prefix):
   """Makes the model anew, and puts other layers into its attributes."""
-  copy = type(model).from_config(model.get_config())
+  plain, config = subclassed.plain(model)
+  copy = plain.from_config(config)
   copies = {}
 
   def converted(value, name):
@@ -147,7 +126,7 @@ def _clone_subclassed(model, convert_layer, prefix):
     if isinstance(value, (list, tuple)):
       items = [converted(v, f'{name}/{i}') for i, v in enumerate(value)]
       return tuple(items) if isinstance(value, tuple) else items
-    if not _has_layers(value):
+    if not subclassed.has_layers(value):
       return value
     if id(value) not in copies:
       copies[id(value)] = (
@@ -157,7 +136,7 @@ def _clone_subclassed(model, convert_layer, prefix):
       )
     return copies[id(value)]
 
-  for name, value in _attributes(model).items():
+  for name, value in subclassed.attributes(model).items():
     setattr(copy, name, converted(value, name))
   called_with = model.save_spec()
   if called_with is None:
@@ -168,6 +147,8 @@ def _clone_subclassed(model, convert_layer, prefix):
   for names in own:  # Of the model itself, not of its layers.
     for new, old in zip(getattr(copy, names), getattr(model, names)):
       new.assign(old)
+  if layers_lib.sparse_layers(copy):
+    subclassed.become_sparse(copy, config)
   return copy
 
 

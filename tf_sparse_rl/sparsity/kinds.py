@@ -6,74 +6,14 @@ here, nor does a subclass that gives the weights of its base another use of the
 same axes.
 """
 
-import math
 import re
 from typing import NamedTuple
 
-import numpy as np
 import tensorflow as tf
 
+from tf_sparse_rl.sparsity.axes import Axes, Weight
+
 _L = tf.keras.layers
-
-
-class Weight(NamedTuple):
-  """A weight of a layer kind.
-
-  The other axes run over positions, as those of a convolution's window do.
-  """
-
-  name: str  # attribute of the layer
-  inputs: tuple[int, ...] = (-2,)  # axes that run over inputs, from the end
-  units: tuple[int, ...] = (-1,)  # axes that run over units, from the end
-
-
-class Axes(NamedTuple):
-  """A weight as `[..., inputs, units]` and back; NumPy arrays and tensors."""
-
-  inputs: tuple[int, ...] = (-2,)
-  units: tuple[int, ...] = (-1,)
-
-  def matrix_shape(self, shape):
-    """Shape of the weight as `to_matrix` returns it.
-
-    Args:
-      shape: of the weight.
-
-    Returns:
-      Tuple of ints, positions first, then inputs and units.
-    """
-    axes = self._order(len(shape))
-    sizes = [int(shape[axis]) for axis in axes]
-    positions = len(shape) - len(self.inputs) - len(self.units)
-    inputs = math.prod(sizes[positions : positions + len(self.inputs)])
-    units = math.prod(sizes[positions + len(self.inputs) :])
-    return (*sizes[:positions], inputs, units)
-
-  def to_matrix(self, values):
-    """Moves the axes of inputs and units to the end, and joins them."""
-    if self == _LAST_TWO:
-      return values
-    order = self._order(len(values.shape))
-    xp = np if isinstance(values, np.ndarray) else tf
-    return xp.reshape(
-      xp.transpose(values, order), self.matrix_shape(values.shape)
-    )
-
-  def from_matrix(self, values, shape):
-    """Undoes `to_matrix` for a weight of a shape."""
-    if self == _LAST_TWO:
-      return values
-    order = self._order(len(shape))
-    xp = np if isinstance(values, np.ndarray) else tf
-    apart = xp.reshape(values, [int(shape[axis]) for axis in order])
-    return xp.transpose(apart, np.argsort(order))
-
-  def _order(self, rank):
-    ends = [axis % rank for axis in (*self.inputs, *self.units)]
-    return [axis for axis in range(rank) if axis not in ends] + ends
-
-
-_LAST_TWO = Axes()
 
 
 class Found(NamedTuple):
@@ -166,6 +106,36 @@ def others(layer):
     for variable in weights
     if id(variable) not in known and variable.shape.rank > 1
   ]
+
+
+def deserialize(config, custom_objects=None):
+  """Makes a layer, not built, of what Keras' newer or older form says.
+
+  Args:
+    config: what either `serialize_keras_object` of Keras returned.
+    custom_objects: `{name: class}` of classes that are not registered.
+
+  Returns:
+    A Keras layer.
+  """
+  if 'module' not in config:
+    return _L.deserialize(config, custom_objects, use_legacy_format=True)
+  return tf.keras.utils.deserialize_keras_object(
+    _without_shapes(config), custom_objects
+  )
+
+
+def _without_shapes(config):
+  """The config of a layer that was not built, nor were those in it."""
+  if isinstance(config, dict):
+    return {
+      name: _without_shapes(value)
+      for name, value in config.items()
+      if name != 'build_config'
+    }
+  if isinstance(config, (list, tuple)):
+    return type(config)(_without_shapes(value) for value in config)
+  return config
 
 
 def build(layer, input_shape):

@@ -61,7 +61,7 @@ def top_k_mask(scores, k, eligible=None):
   return marked if eligible is None else marked & eligible
 
 
-def drop_and_grow(mask, drop_scores, grow_scores, drop_fraction):
+def drop_and_grow(mask, drop_scores, grow_scores, drop_fraction, num_more=0):
   """Replaces a share of the active connections.
 
   Drops the `trunc(drop_fraction * active)` active connections of lowest
@@ -74,15 +74,16 @@ def drop_and_grow(mask, drop_scores, grow_scores, drop_fraction):
     drop_scores: float32 tensor of the same shape.
     grow_scores: float32 tensor of the same shape.
     drop_fraction: float scalar in [0, 1].
+    num_more: int scalar, connections that are activated besides.
 
   Returns:
-    The new mask, float32, with as many ones as `mask`.
+    The new mask, float32, with as many ones as `mask` and `num_more`.
 
   Reference: Evci et al. 2020, algorithm 1.
   """
   stays = kept(mask, drop_scores, drop_fraction)
   num_dropped = _count(tf.convert_to_tensor(mask) > 0) - _count(stays)
-  grown = top_k_mask(grow_scores, num_dropped, eligible=~stays)
+  grown = top_k_mask(grow_scores, num_dropped + num_more, eligible=~stays)
   return tf.cast(stays | grown, tf.float32)
 
 

@@ -1,25 +1,17 @@
 """Weights that are exactly 0 outside their masks, whoever writes to them.
 
-A sparse weight and its mask stay the Keras variables that they are, of a class
-with other methods for writing: a value that is assigned, restored or averaged
-in is multiplied by the mask on its way. Reading costs nothing. A caller whose
-value is 0 outside the mask by construction says so with `trusted`.
-
-Keras and TensorFlow restore weights and masks in any order. So the value
-written last is remembered until its mask is written too: both orders give the
-new value times the new mask.
+How they are written is in `masked_variables`. A caller whose value is 0 outside
+the mask by construction says so with `trusted`.
 """
 
 import contextlib
-import functools
 import math
-import weakref
 
 import numpy as np
 import tensorflow as tf
 
 from tf_sparse_rl import methods
-from tf_sparse_rl.sparsity import initializers
+from tf_sparse_rl.sparsity import initializers, masked_variables
 
 # What a sparsity may fall short of its target by without a word.
 TOLERANCE = 0.01
@@ -58,7 +50,7 @@ class MaskConstraint(tf.keras.constraints.Constraint):
       mask: variable of 0 and 1 of its shape.
       target_sparsity: fraction of zeros that it has or is pruned to.
       seed: int, of what is random in updates of the mask.
-      axes: `kinds.Axes`, its inputs and units.
+      axes: `axes.Axes`, its inputs and units.
       structure: which masks it may have, out of `structures`.
       method: a name of `methods.METHODS` that the mask is for, or None.
     """
@@ -72,12 +64,9 @@ class MaskConstraint(tf.keras.constraints.Constraint):
     self.method = method
     self.starts_dense = starts_dense(method)
     self.inner = variable.constraint
-    self._num_trusting = 0
-    for kernel, its_mask in zip(_parts(variable), _parts(mask)):
-      _become(kernel, _Weight)
-      _become(its_mask, _Mask)
-      kernel.constrain(self, its_mask)
-      its_mask.constrain(self, kernel)
+    self._num_trusting = self._num_opening = 0
+    for kernel, its_mask in masked_variables.pairs(variable, mask):
+      masked_variables.tie(kernel, its_mask, self)
       with tf.init_scope():
         kernel.assign(kernel)
 
@@ -107,7 +96,7 @@ class MaskConstraint(tf.keras.constraints.Constraint):
   def num_zeros(self):
     """Zeros that the mask has; an int."""
     with tf.init_scope():
-      return int(np.sum(_parts(self.mask)[0].numpy() == 0))
+      return int(np.sum(masked_variables.parts(self.mask)[0].numpy() == 0))
 
   @property
   def missing_zeros(self):
@@ -118,7 +107,8 @@ class MaskConstraint(tf.keras.constraints.Constraint):
   def is_trusted(self):
     """Whether what is written is 0 outside the mask by construction."""
     # The weight's own constraint may make something else of a 0.
-    return self._num_trusting > 0 and self.inner is None
+    is_kept = self._num_trusting > 0 and self.inner is None
+    return is_kept or self._num_opening > 0
 
   def draw(self, seed, rescales):
     """Draws another random mask; the weight's last dense value is masked by it.
@@ -146,6 +136,16 @@ class MaskConstraint(tf.keras.constraints.Constraint):
       yield
     finally:
       self._num_trusting -= 1
+
+  @contextlib.contextmanager
+  def opened(self):
+    """Lets any value through, for a caller that masks the weight at the end."""
+    self._num_opening += 1
+    try:
+      with self.trusted():
+        yield
+    finally:
+      self._num_opening -= 1
 
 
 def missed(weights):
@@ -177,7 +177,7 @@ def random_mask(shape, target_sparsity, axes, structure, seed):
   Args:
     shape: of the weight.
     target_sparsity: fraction of zeros.
-    axes: `kinds.Axes` of the weight.
+    axes: `axes.Axes` of the weight.
     structure: which masks it may have, out of `structures`.
     seed: int or `numpy.random.SeedSequence`.
 
@@ -209,135 +209,3 @@ def assign_exact(variable, value):
     return variable.assign(value)
   with constraint.trusted():
     return variable.assign(value)
-
-
-class _Constrained:
-  """A variable whose writes go through `_write`, unless they are trusted."""
-
-  _constraint_of_mask = None
-
-  def assign(self, value, use_locking=None, name=None, read_value=True):
-    """As in `tf.Variable`, through `_write`."""
-    write = super().assign
-    if not self._constraint_of_mask.is_trusted:
-      value = tf.convert_to_tensor(value, self.dtype)
-      # TensorFlow refuses another shape; a product would spread it.
-      if value.shape.is_compatible_with(self.shape):
-        return self._write(write, value, use_locking, name, read_value)
-    return write(value, use_locking, name, read_value)
-
-  def assign_add(self, delta, use_locking=None, name=None, read_value=True):
-    """As in `tf.Variable`, through `assign`."""
-    if self._constraint_of_mask.is_trusted:
-      return super().assign_add(delta, use_locking, name, read_value)
-    return self.assign(self + delta, use_locking, name, read_value)
-
-  def assign_sub(self, delta, use_locking=None, name=None, read_value=True):
-    """As in `tf.Variable`, through `assign`."""
-    if self._constraint_of_mask.is_trusted:
-      return super().assign_sub(delta, use_locking, name, read_value)
-    return self.assign(self - delta, use_locking, name, read_value)
-
-  def _restore_from_tensors(self, restored_tensors):
-    """Restores a checkpoint, in which TensorFlow does not call `assign`."""
-    [value] = restored_tensors.values()
-    if not value.shape.is_compatible_with(self.shape):
-      return super()._restore_from_tensors(restored_tensors)
-    return self.assign(value, read_value=False)
-
-
-class _Weight(_Constrained):
-  """A weight; of what is written only the active entries arrive."""
-
-  def constrain(self, constraint, mask):
-    """Ties the weight to its mask, on one device."""
-    self._constraint_of_mask = constraint
-    self._mask = mask
-    self._written = None
-
-  @property
-  def constraint(self):
-    """The MaskConstraint."""
-    return self._constraint_of_mask
-
-  def _write(self, write, value, *options):
-    self._written = _reference(value)
-    return write(value * self._mask.read_value(), *options)
-
-  def follow(self, before, now):
-    """Takes the new mask.
-
-    Args:
-      before: the mask till now, a tensor.
-      now: the mask from now on.
-    """
-    value = self.read_value()
-    written = self._written and self._written()
-    if written is not None:
-      # Weights that were trained since are not those that were written.
-      is_fresh = tf.reduce_all(value == written * before)
-      value = tf.where(is_fresh, written, value)
-    self._written = None
-    with self._constraint_of_mask.trusted():
-      self.assign(value * now)
-
-
-def _scattering(name):
-  def method(self, *args, **kwargs):
-    getattr(super(_Weight, self), name)(*args, **kwargs)
-    return self.assign(self.read_value())
-
-  method.__name__ = name
-  method.__doc__ = 'As in `tf.Variable`, to active entries only.'
-  return method
-
-
-for _name in dir(tf.Variable):
-  if 'scatter' in _name:
-    setattr(_Weight, _name, _scattering(_name))
-
-
-class _Mask(_Constrained):
-  """A mask; its weight follows when it is written."""
-
-  def constrain(self, constraint, kernel):
-    """Ties the mask to its weight, on one device."""
-    self._constraint_of_mask = constraint
-    self._kernel = kernel
-
-  def _write(self, write, value, *options):
-    before = self.read_value()
-    written = write(value, *options)
-    self._kernel.follow(before, value)
-    return written
-
-
-def _reference(tensor):
-  """A function that returns the tensor wherever it can still be used."""
-  if isinstance(tensor, tf.__internal__.EagerTensor):
-    return lambda: tensor if tf.executing_eagerly() else None
-  symbolic = weakref.ref(tensor)
-
-  def get():
-    found = symbolic()
-    if tf.executing_eagerly() or found is None:
-      return None
-    is_here = found.graph is tf.compat.v1.get_default_graph()
-    return found if is_here else None
-
-  return get
-
-
-def _parts(variable):
-  """The variables of the single devices, without Keras' casts around them."""
-  variable = getattr(variable, '_variable', variable)
-  return getattr(variable, 'values', (variable,))
-
-
-def _become(variable, mixin):
-  variable.__class__ = _class_of(mixin, type(variable))
-
-
-@functools.cache
-def _class_of(mixin, base):
-  return type(f'{mixin.__name__[1:]}{base.__name__}', (mixin, base), {})

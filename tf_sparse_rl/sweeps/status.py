@@ -88,7 +88,9 @@ def _still_for(sweep_dir, run):
   last = sweep_dir.run_dir(run).last_env_step_time()
   still = 0.0 if last is None else time.time() - last
   return (
-    '' if still < _STILL_SECONDS else f', no env step for {duration(still)}'
+    ''
+    if still < _STILL_SECONDS
+    else f', no env step for {text_table.duration(still)}'
   )
 
 

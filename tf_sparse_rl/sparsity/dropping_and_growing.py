@@ -1,0 +1,139 @@
+"""SET and RigL: the number of zeros stays, the connections move."""
+
+import tensorflow as tf
+
+from tf_sparse_rl import seeds
+from tf_sparse_rl.sparsity import schedules, updater_base
+
+_serializable = tf.keras.utils.register_keras_serializable('tf_sparse_rl')
+
+
+@_serializable
+class SET(updater_base.MaskUpdater):
+  """Sparse evolutionary training: drops small weights, grows at random.
+
+  Reference: Mocanu et al. 2018.
+  """
+
+  starts_dense = False
+
+  def __init__(
+    self,
+    drop_fraction=0.3,
+    mask_update_period=100,
+    mask_update_end_train_step=None,
+    seed=0,
+  ):
+    """Keeps the schedule.
+
+    Args:
+      drop_fraction: share of the active connections replaced at an update, in
+        (0, 1], decayed to 0 along a cosine until the end if there is one; or
+        a function of the train step, as in `schedules`.
+      mask_update_period: train steps from one update to the next.
+      mask_update_end_train_step: the last train step at which masks change;
+        None for no end.
+      seed: of the random choices of SET.
+
+    Raises:
+      ValueError: for numbers out of range.
+    """
+    end = mask_update_end_train_step
+    if mask_update_period < 1:
+      raise ValueError(
+        'Expected mask_update_period >= 1 train steps. Received: '
+        f'mask_update_period={mask_update_period}.'
+      )
+    self._given_drop_fraction = drop_fraction
+    if not callable(drop_fraction):
+      drop_fraction = self._decayed(drop_fraction, end)
+    self.drop_fraction = drop_fraction
+    self.mask_update_period = int(mask_update_period)
+    self.mask_update_end_train_step = end
+    self.seed = int(seed)
+
+  def get_config(self):
+    """Returns the config; a schedule of the drop fraction is serialized."""
+    given = self._given_drop_fraction
+    if callable(given):
+      given = tf.keras.utils.legacy.serialize_keras_object(given)
+    return {
+      'drop_fraction': given,
+      'mask_update_period': self.mask_update_period,
+      'mask_update_end_train_step': self.mask_update_end_train_step,
+      'seed': self.seed,
+    }
+
+  @classmethod
+  def from_config(cls, config):
+    """Makes an updater from what `get_config` returned."""
+    config = dict(config)
+    if isinstance(config['drop_fraction'], dict):
+      config['drop_fraction'] = tf.keras.utils.deserialize_keras_object(
+        config['drop_fraction']
+      )
+    return cls(**config)
+
+  @staticmethod
+  def _decayed(drop_fraction, end_train_step):
+    if not 0 < drop_fraction <= 1:
+      raise ValueError(
+        'Expected drop_fraction in (0, 1]; a mask that never changes is '
+        f'Static. Received: drop_fraction={drop_fraction}.'
+      )
+    if end_train_step is None:
+      return schedules.ConstantDropFraction(drop_fraction)
+    return schedules.CosineDropFraction(drop_fraction, end_train_step)
+
+  def is_due(self, train_step):
+    """Is true at multiples of the period, step 0 included as in the paper."""
+    return schedules.is_due(
+      train_step,
+      self.mask_update_period,
+      end_train_step=self.mask_update_end_train_step,
+    )
+
+  def drop_scores(self, kernel):
+    """Magnitude: the smallest weights are dropped. `[...]` as the kernel."""
+    return tf.abs(kernel.weight)
+
+  def grow_scores(self, kernel, train_step, seed):
+    """Uniform noise, from the seed, the layer and the train step."""
+    return self._noise(kernel, train_step, seed)
+
+  def _noise(self, kernel, train_step, seed):
+    own = seeds.derive(self.seed, seeds.Stream.GROWTH, seed)
+    # Integers of one algorithm are the same on every device and in XLA, whose
+    # random floats are not those of TensorFlow.
+    noise = tf.random.stateless_uniform(
+      kernel.mask.shape,
+      seed=tf.stack([tf.constant(own, tf.int64), train_step]),
+      minval=None,
+      maxval=None,
+      dtype=tf.int32,
+      alg='philox',
+    )
+    return tf.cast(noise, tf.float32)
+
+  def new_mask(self, kernel, target_sparsity, train_step, seed):
+    """Drops by `drop_scores`, grows as many by `grow_scores`."""
+    del target_sparsity
+    return kernel.structure.drop_and_grow(
+      kernel.mask,
+      self.drop_scores(kernel),
+      self.grow_scores(kernel, train_step, seed),
+      self.drop_fraction(train_step),
+    )
+
+
+@_serializable
+class RigL(SET):
+  """SET that grows where the gradient of the loss is largest.
+
+  Reference: Evci et al. 2020.
+  """
+
+  def grow_scores(self, kernel, train_step, seed):
+    """Magnitude of the dense gradient."""
+    del train_step, seed
+    return tf.abs(kernel.gradient)

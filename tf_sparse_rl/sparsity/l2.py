@@ -1,0 +1,48 @@
+"""L2 regularization of a sparse kernel."""
+
+import contextlib
+
+import tensorflow as tf
+
+from tf_sparse_rl.native import stacks
+
+
+class SparseL2(tf.keras.regularizers.Regularizer):
+  """L2 of a sparse kernel, that of its active entries where this is faster."""
+
+  def __init__(self, inner):
+    self.mask = None  # Set by SparseLayer.build for a kernel with zeros.
+    self._inner = inner
+
+  def __call__(self, kernel):
+    """Returns the loss."""
+    loss = None
+    if self.mask is not None:
+      loss = stacks.l2(kernel, self.mask, float(self._inner.l2))
+    return self._inner(kernel) if loss is None else loss
+
+
+def for_layer(layer):
+  """The SparseL2 of a Dense layer that has Keras' L2; None for others."""
+  if (
+    isinstance(layer, tf.keras.layers.Dense)
+    and type(layer.kernel_regularizer) is tf.keras.regularizers.L2
+  ):
+    return SparseL2(layer.kernel_regularizer)
+  return None
+
+
+@contextlib.contextmanager
+def replaced(layer, attributes):
+  """Gives the layer other attributes to build with, then its own ones back.
+
+  So the layer's config stays that of a plain layer.
+  """
+  own = {name: getattr(layer, name) for name in attributes}
+  for name, value in attributes.items():
+    setattr(layer, name, value)
+  try:
+    yield
+  finally:
+    for name, value in own.items():
+      setattr(layer, name, value)

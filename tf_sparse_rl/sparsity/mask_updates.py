@@ -1,0 +1,130 @@
+"""An update of the masks of all sparse kernels of an optimizer."""
+
+import tensorflow as tf
+
+from tf_sparse_rl.sparsity import optimizer_slots, updater_base
+
+
+class SparseKernel:
+  """One masked kernel and what goes with it."""
+
+  def __init__(self, kernel, slots, hidden=None):
+    self.kernel = kernel
+    self.constraint = kernel.constraint
+    self.slots = slots  # of the optimizer, those that are 0 where the mask is
+    self.hidden = hidden  # variable: values where the mask is 0, if kept
+
+  @property
+  def mask(self):
+    return self.constraint.mask
+
+
+def sparse_kernel(optimizer, variable, slots):
+  """The SparseKernel of a variable; its slots become 0 where the mask is.
+
+  Args:
+    optimizer: a SparseOptimizer.
+    variable: of a sparse weight.
+    slots: variables of the inner optimizer.
+
+  Returns:
+    A SparseKernel.
+  """
+  if optimizer.updater.trains_hidden:
+    hidden = optimizer.add_variable_from_reference(variable, 'hidden')
+    return SparseKernel(variable, [], hidden)
+  inner = optimizer.inner_optimizer
+  slots = [slot for slot in slots if optimizer_slots.may_be_zero(inner, slot)]
+  kernel = SparseKernel(variable, slots)
+  for slot in slots:
+    # Adagrad's accumulator starts above 0, for masked entries too.
+    slot.assign(slot * kernel.mask)
+  return kernel
+
+
+def update_if_due(updater, kernels, gradients, train_step):
+  """Updates the masks of all replicas if it is time.
+
+  Args:
+    updater: a MaskUpdater.
+    kernels: list of SparseKernel.
+    gradients: list of their dense gradients.
+    train_step: int64 scalar, train steps done so far.
+  """
+  due = updater.is_due(train_step)
+
+  def update_all(strategy, gradients):
+    def update():
+      found = shares(updater, kernels, gradients, train_step)
+      for kernel, gradient, share in zip(kernels, gradients, found):
+        strategy.extended.update(
+          kernel.kernel,
+          update_one,
+          args=(kernel.mask, gradient, train_step, *kernel.slots),
+          kwargs={
+            'updater': updater,
+            'constraint': kernel.constraint,
+            'share': share,
+          },
+          group=False,
+        )
+      return tf.constant(True)
+
+    # A cond is allowed here, in the cross-replica context, only.
+    return tf.cond(due, update, lambda: tf.constant(False))
+
+  # The same way through replicas that Keras' own optimizers take.
+  tf.__internal__.distribute.interim.maybe_merge_call(
+    update_all, tf.distribute.get_strategy(), gradients
+  )
+
+
+def shares(updater, kernels, gradients, train_step):
+  """The `shares` of a MaskUpdater, one for each kernel; see `update_if_due`."""
+  local = tf.distribute.get_strategy().experimental_local_results
+  states = [
+    state_of(k.constraint, *(local(x)[0] for x in (k.kernel, k.mask, gradient)))
+    for k, gradient in zip(kernels, gradients)
+  ]
+  targets = [k.constraint.target_sparsity for k in kernels]
+  found = updater.shares(states, targets, train_step)
+  return [None] * len(kernels) if found is None else found
+
+
+def update_one(
+  kernel, mask, gradient, train_step, *slots, updater, constraint, share
+):
+  """Gives one kernel its new mask; what goes inactive is set to 0.
+
+  Args:
+    kernel: variable, on one device.
+    mask: its mask, a variable.
+    gradient: its dense gradient.
+    train_step: int64 scalar.
+    *slots: variables of its optimizer.
+    updater: a MaskUpdater.
+    constraint: its MaskConstraint.
+    share: what `shares` returned for it.
+  """
+  axes, shape = constraint.axes, kernel.shape
+  state = state_of(constraint, kernel, mask, gradient)._replace(share=share)
+  new_mask = updater.new_mask(
+    state, constraint.target_sparsity, train_step, constraint.seed
+  )
+  stays = axes.from_matrix(state.mask * new_mask, shape)
+  new_mask = axes.from_matrix(new_mask, shape)
+  with constraint.trusted():
+    for variable in (kernel, *slots):
+      variable.assign(variable * tf.cast(stays, kernel.dtype))
+    mask.assign(tf.cast(new_mask, mask.dtype))
+
+
+def state_of(constraint, kernel, mask, gradient):
+  """The KernelState of a kernel, its mask and its gradient for an updater."""
+  values = (
+    tf.cast(tf.convert_to_tensor(x), tf.float32)
+    for x in (kernel, mask, gradient)
+  )
+  return updater_base.KernelState(
+    *map(constraint.axes.to_matrix, values), constraint.structure
+  )

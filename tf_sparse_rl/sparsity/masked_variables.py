@@ -1,0 +1,162 @@
+"""Variables of a weight and its mask: what is written meets the mask.
+
+A sparse weight and its mask stay the Keras variables that they are, of a class
+with other methods for writing: a value that is assigned, restored or averaged
+in is multiplied by the mask on its way. Reading costs nothing.
+
+Keras and TensorFlow restore weights and masks in any order. So the value
+written last is remembered until its mask is written too: both orders give the
+new value times the new mask.
+"""
+
+import functools
+import weakref
+
+import tensorflow as tf
+
+
+class _Constrained:
+  """A variable whose writes go through `_write`, unless they are trusted."""
+
+  _constraint_of_mask = None
+
+  def assign(self, value, use_locking=None, name=None, read_value=True):
+    """As in `tf.Variable`, through `_write`."""
+    write = super().assign
+    if not self._constraint_of_mask.is_trusted:
+      value = tf.convert_to_tensor(value, self.dtype)
+      # TensorFlow refuses another shape; a product would spread it.
+      if value.shape.is_compatible_with(self.shape):
+        return self._write(write, value, use_locking, name, read_value)
+    return write(value, use_locking, name, read_value)
+
+  def assign_add(self, delta, use_locking=None, name=None, read_value=True):
+    """As in `tf.Variable`, through `assign`."""
+    if self._constraint_of_mask.is_trusted:
+      return super().assign_add(delta, use_locking, name, read_value)
+    return self.assign(self + delta, use_locking, name, read_value)
+
+  def assign_sub(self, delta, use_locking=None, name=None, read_value=True):
+    """As in `tf.Variable`, through `assign`."""
+    if self._constraint_of_mask.is_trusted:
+      return super().assign_sub(delta, use_locking, name, read_value)
+    return self.assign(self - delta, use_locking, name, read_value)
+
+  def _restore_from_tensors(self, restored_tensors):
+    """Restores a checkpoint, in which TensorFlow does not call `assign`."""
+    [value] = restored_tensors.values()
+    if not value.shape.is_compatible_with(self.shape):
+      return super()._restore_from_tensors(restored_tensors)
+    return self.assign(value, read_value=False)
+
+
+class _Weight(_Constrained):
+  """A weight; of what is written only the active entries arrive."""
+
+  def constrain(self, constraint, mask):
+    """Ties the weight to its mask, on one device."""
+    self._constraint_of_mask = constraint
+    self._mask = mask
+    self._written = None
+
+  @property
+  def constraint(self):
+    """The MaskConstraint."""
+    return self._constraint_of_mask
+
+  def _write(self, write, value, *options):
+    self._written = _reference(value)
+    return write(value * self._mask.read_value(), *options)
+
+  def follow(self, before, now):
+    """Takes the new mask.
+
+    Args:
+      before: the mask till now, a tensor.
+      now: the mask from now on.
+    """
+    value = self.read_value()
+    written = self._written and self._written()
+    if written is not None:
+      # Weights that were trained since are not those that were written.
+      is_fresh = tf.reduce_all(value == written * before)
+      value = tf.where(is_fresh, written, value)
+    self._written = None
+    with self._constraint_of_mask.trusted():
+      self.assign(value * now)
+
+
+def _scattering(name):
+  def method(self, *args, **kwargs):
+    getattr(super(_Weight, self), name)(*args, **kwargs)
+    return self.assign(self.read_value())
+
+  method.__name__ = name
+  method.__doc__ = 'As in `tf.Variable`, to active entries only.'
+  return method
+
+
+for _name in dir(tf.Variable):
+  if 'scatter' in _name:
+    setattr(_Weight, _name, _scattering(_name))
+
+
+class _Mask(_Constrained):
+  """A mask; its weight follows when it is written."""
+
+  def constrain(self, constraint, kernel):
+    """Ties the mask to its weight, on one device."""
+    self._constraint_of_mask = constraint
+    self._kernel = kernel
+
+  def _write(self, write, value, *options):
+    before = self.read_value()
+    written = write(value, *options)
+    self._kernel.follow(before, value)
+    return written
+
+
+def _reference(tensor):
+  """A function that returns the tensor wherever it can still be used."""
+  if isinstance(tensor, tf.__internal__.EagerTensor):
+    return lambda: tensor if tf.executing_eagerly() else None
+  symbolic = weakref.ref(tensor)
+
+  def get():
+    found = symbolic()
+    if tf.executing_eagerly() or found is None:
+      return None
+    is_here = found.graph is tf.compat.v1.get_default_graph()
+    return found if is_here else None
+
+  return get
+
+
+def parts(variable):
+  """The variables of the single devices, without Keras' casts around them."""
+  variable = getattr(variable, '_variable', variable)
+  return getattr(variable, 'values', (variable,))
+
+
+def pairs(variable, mask):
+  """(weight, mask) on each device; see `parts`."""
+  return zip(parts(variable), parts(mask))
+
+
+def tie(kernel, mask, constraint):
+  """Ties a weight and its mask together, on one device.
+
+  Args:
+    kernel: variable of the weight.
+    mask: variable of the mask.
+    constraint: MaskConstraint, which says when writes are trusted.
+  """
+  kernel.__class__ = _class_of(_Weight, type(kernel))
+  mask.__class__ = _class_of(_Mask, type(mask))
+  kernel.constrain(constraint, mask)
+  mask.constrain(constraint, kernel)
+
+
+@functools.cache
+def _class_of(mixin, base):
+  return type(f'{mixin.__name__[1:]}{base.__name__}', (mixin, base), {})

@@ -1,0 +1,139 @@
+"""Gradual pruning: by magnitude, by saliency, with one threshold for all."""
+
+import tensorflow as tf
+
+from tf_sparse_rl.sparsity import mask_ops, schedules, updater_base
+
+_serializable = tf.keras.utils.register_keras_serializable('tf_sparse_rl')
+
+
+@_serializable
+class MagnitudePruning(updater_base.MaskUpdater):
+  """Gradual pruning: drops the smallest weights, along a cubic ramp.
+
+  Each layer has a ramp of its own, to its own target. A pruned weight does
+  not come back: its gradient is masked. (In TFMOT one might, on the strength
+  of a single optimizer step.)
+
+  Reference: Zhu & Gupta 2017; paper section 2.
+  """
+
+  starts_dense = True
+
+  def __init__(
+    self,
+    prune_begin_train_step,
+    prune_end_train_step,
+    mask_update_period=100,
+  ):
+    """Keeps the schedule.
+
+    Args:
+      prune_begin_train_step: first train step at which weights are pruned.
+      prune_end_train_step: train step at which the target is met.
+      mask_update_period: train steps from one update to the next; the window
+        should be a multiple of it, or the ramp stops short: an update is then
+        made at the end all the same.
+    """
+    self.prune_begin_train_step = int(prune_begin_train_step)
+    self.prune_end_train_step = int(prune_end_train_step)
+    self.mask_update_period = int(mask_update_period)
+    self._ramp(0.5)  # Checks the numbers.
+
+  def get_config(self):
+    """Returns the config."""
+    return {
+      'prune_begin_train_step': self.prune_begin_train_step,
+      'prune_end_train_step': self.prune_end_train_step,
+      'mask_update_period': self.mask_update_period,
+    }
+
+  @property
+  def target_train_step(self):
+    """Train step of the last update."""
+    return self.prune_end_train_step
+
+  def _ramp(self, target_sparsity):
+    return schedules.CubicSparsity(
+      0.0,
+      target_sparsity,
+      self.prune_begin_train_step,
+      self.prune_end_train_step,
+      self.mask_update_period,
+    )
+
+  def is_due(self, train_step):
+    """Is true on the ramp of sparsities, and at its end."""
+    due = self._ramp(0.5).is_due(train_step)
+    return due | (tf.cast(train_step, tf.int64) == self.prune_end_train_step)
+
+  def scores(self, kernel):
+    """Magnitude: the smallest weights are pruned. `[...]` as the kernel."""
+    return tf.abs(kernel.weight)
+
+  def _num_zeros(self, kernel, target_sparsity, train_step):
+    """Zeros of a layer after the update, an int32 scalar."""
+    shape = kernel.mask.shape
+    budget = kernel.structure.num_zeros(shape, target_sparsity)
+    # Rounded as in TFMOT on the way, but never past the layer's budget, which
+    # float32 would miss at the end in a layer of many millions.
+    ramp = self._ramp(target_sparsity)(train_step)
+    ramp = tf.cast(tf.round(ramp * shape.num_elements()), tf.int32)
+    return tf.where(
+      tf.cast(train_step, tf.int64) < self.prune_end_train_step,
+      tf.minimum(ramp, budget),
+      budget,
+    )
+
+  def new_mask(self, kernel, target_sparsity, train_step, seed):
+    """Keeps the weights of the highest scores."""
+    del seed
+    zeros = kernel.share
+    if zeros is None:
+      zeros = self._num_zeros(kernel, target_sparsity, train_step)
+    return kernel.structure.prune(kernel.mask, self.scores(kernel), zeros)
+
+
+@_serializable
+class SaliencyPruning(MagnitudePruning):
+  """Gradual pruning of the weights that change the loss least: `|w * g|`.
+
+  `g` is the gradient of the train step's batch.
+
+  Reference: Molchanov et al. 2017; JaxPruner's SaliencyPruning.
+  """
+
+  def scores(self, kernel):
+    """First-order change of the loss if the weight were 0."""
+    return tf.abs(kernel.weight * kernel.gradient)
+
+
+@_serializable
+class GlobalMagnitudePruning(MagnitudePruning):
+  """Gradual magnitude pruning with one threshold for all layers.
+
+  A layer's magnitudes are divided by their norm, so that layers of small
+  weights are not pruned away. The zeros of all layers together are those of
+  their targets; those of a single layer are what the threshold says.
+
+  Reference: JaxPruner's GlobalMagnitudePruning.
+  """
+
+  def scores(self, kernel):
+    """Magnitude over the norm of the layer's weights."""
+    norm = tf.sqrt(tf.reduce_sum(tf.square(kernel.weight)))
+    return tf.abs(kernel.weight) / (norm + 1e-8)
+
+  def shares(self, kernels, targets, train_step):
+    """The zeros of each layer."""
+    zeros = tf.add_n(
+      [
+        self._num_zeros(kernel, target, train_step)
+        for kernel, target in zip(kernels, targets)
+      ]
+    )
+    return mask_ops.zeros_of_each(
+      [kernel.mask for kernel in kernels],
+      [self.scores(kernel) for kernel in kernels],
+      zeros,
+    )

@@ -1,0 +1,97 @@
+"""Subclassed models: layers in their attributes, and files of sparse ones.
+
+The config of a model of the user's own knows of no masks. So its sparse copy is
+of a class made from the user's, and is saved as that class with the layers that
+stand in its attributes.
+"""
+
+import functools
+
+import tensorflow as tf
+
+
+def items(value):
+  """(key, item) of a list or dict; nothing of another value."""
+  if isinstance(value, dict):
+    return list(value.items())
+  return list(enumerate(value)) if isinstance(value, (list, tuple)) else []
+
+
+def attributes(model):
+  """{attribute: layer, or list or dict with layers in it} of a model."""
+  # pylint: disable-next=protected-access
+  names = model._trackable_children()
+  found = {name: getattr(model, name, None) for name in names}
+  return {name: value for name, value in found.items() if has_layers(value)}
+
+
+def has_layers(value):
+  """Whether a value is a layer, or a list or dict with layers in it."""
+  if isinstance(value, tf.keras.metrics.Metric):
+    return False
+  return isinstance(value, tf.keras.layers.Layer) or any(
+    has_layers(item) for _, item in items(value)
+  )
+
+
+class SparseModel:
+  """The sparse copy of a subclassed model is this, and its own class besides.
+
+  Keras finds the class of a saved model by module and name, those of this one.
+  """
+
+  plain_class = None  # Set in the classes that are made of it.
+
+  def get_config(self):
+    """Returns the plain model's class and config, and its layers."""
+    plain = self.plain_class
+    return {
+      'plain': {
+        'module': plain.__module__,
+        'class_name': plain.__name__,
+        'registered_name': tf.keras.utils.get_registered_name(plain),
+        'config': self._plain_config,
+      },
+      'layers': {
+        name: tf.keras.utils.serialize_keras_object(value)
+        for name, value in attributes(self).items()
+      },
+    }
+
+  @classmethod
+  def from_config(cls, config, custom_objects=None):
+    """Makes a model from what `get_config` returned."""
+    load = tf.keras.utils.deserialize_keras_object
+    model = load(config['plain'], custom_objects)
+    for name, value in config['layers'].items():
+      setattr(model, name, load(value, custom_objects))
+    become_sparse(model, config['plain']['config'])
+    return model
+
+
+@functools.cache
+def _sparse_class(plain):
+  return type(
+    SparseModel.__name__,
+    (SparseModel, plain),
+    {'__module__': __name__, 'plain_class': plain},
+  )
+
+
+def become_sparse(model, config):
+  """Gives a subclassed model with SparseLayers the class that is saved whole.
+
+  Args:
+    model: of the user's class.
+    config: what makes a plain one by `from_config`.
+  """
+  model.__class__ = _sparse_class(type(model))
+  # pylint: disable-next=protected-access
+  model._plain_config = model._no_dependency(config)
+
+
+def plain(model):
+  """The class and config of a subclassed model without SparseLayers."""
+  if isinstance(model, SparseModel):
+    return model.plain_class, model._plain_config  # pylint: disable=protected-access
+  return type(model), model.get_config()
