@@ -28,7 +28,7 @@ class _Curve(NamedTuple):
   xs: np.ndarray
   estimates: list
   runs: np.ndarray | None = None  # `[runs, points]` where they are drawn
-  note: str = ''  # after its label
+  note: str = ''  # for the title of its panel
 
 
 def learning_curves(study, env_name):
@@ -50,7 +50,7 @@ def _curve(study, result, env_steps, returns):
   chosen = _some(len(env_steps))
   estimates = aggregates.mean_curve(returns[:, chosen], study.num_resamples)
   runs = returns[:, chosen] if 1 < len(returns) <= _FEW_RUNS else None
-  note = '' if result.condition.finished else ' (unfinished)'
+  note = '' if result.condition.finished else 'unfinished'
   return _Curve(result.cell, env_steps[chosen], estimates, runs, note)
 
 
@@ -121,11 +121,14 @@ def _against_others(curves, xlabel, ylabel, finish):
     return None
 
   def panel(axis, method, sparsity):
-    label = methods_lib.get(method).label
-    axis.set_title(f'{label}, sparsity {sparsity:g}' if sparsity else label)
-    for curve in curves:
-      if curve.cell.sparsity in (0, sparsity):
-        _draw(axis, curve, method)
+    shown = [c for c in curves if c.cell.sparsity in (0, sparsity)]
+    for curve in shown:
+      _draw(axis, curve, method)
+    words = [methods_lib.get(method).label]
+    words += [f'sparsity {sparsity:g}'] if sparsity else []
+    notes = [c.note for c in shown if c.cell.method == method]
+    words += notes if notes else ['no runs']
+    axis.set_title(', '.join(filter(None, words)))
     finish(axis)
 
   return drawing.grid(
@@ -145,9 +148,9 @@ def _draw(axis, curve, method):
   values = [e.value for e in curve.estimates]
   look = drawing.style(curve.cell.method)
   if curve.cell.method == method:
-    label = look['label'] + curve.note
+    # The title says which it is; the legend, what the others are.
     drawing.with_interval(
-      axis, curve.xs, curve.estimates, method, marker='', label=label, zorder=3
+      axis, curve.xs, curve.estimates, method, marker='', label='', zorder=3
     )
     if curve.runs is not None:
       axis.plot(

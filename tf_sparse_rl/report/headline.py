@@ -14,6 +14,7 @@ class Headline(NamedTuple):
   tiles: list  # of (number, what it is)
   warnings: list  # of str
   origin: origins.Origin | None = None
+  rule: str = ''  # by which the findings were found
 
 
 def build(every, studies, unreadable=(), made=None):
@@ -42,10 +43,11 @@ def build(every, studies, unreadable=(), made=None):
   said = [words for s in studies for words in findings.sentences(s)]
   return Headline(
     f'Sparse training of {agents}',
-    [*said, findings.RULE] if said else [],
+    said,
     tiles,
     _warnings(every, studies, unreadable),
     made,
+    findings.RULE if said else '',
   )
 
 

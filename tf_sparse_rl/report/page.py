@@ -77,7 +77,7 @@ def render(headline, sections, about):
     headline=headline,
     groups=[*groups, *([('About the runs', about)] if about else [])],
     mark=markupsafe.Markup(out_dir.MARK),
-    style=_read('page.css') + theme.swatch_style(),
+    style=_read('page.css') + markupsafe.Markup(theme.swatch_style()),
     script=_read('page.js'),
   )
 
