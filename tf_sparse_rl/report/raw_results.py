@@ -92,13 +92,13 @@ def read(directory):
       found.append(_run(line, path, by_run.pop(line.id, [])))
     except ValueError as error:
       raise runs.RunsError(f'{path}, line {i}, is damaged: {error}.') from error
+  if not found:
+    raise runs.RunsError(f'Expected a line a run in {path}. Received none.')
   if by_run:
     raise runs.RunsError(
       f'Expected every run of {EVALUATIONS} in {path}. Received evaluations '
       f'of others too: {", ".join(sorted(by_run))}.'
     )
-  if not found:
-    raise runs.RunsError(f'Expected a line a run in {path}. Received none.')
   return sorted(found, key=lambda run: run.name), _read_study(directory)
 
 
