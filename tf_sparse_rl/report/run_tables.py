@@ -1,6 +1,7 @@
 """Tables of the runs themselves: directories, settings, versions."""
 
 import collections
+import dataclasses
 import os
 import pathlib
 
@@ -79,6 +80,21 @@ def settings(all_conditions):
   )
   title = 'Other than the presets'
   return tables.Table('settings', title, columns, rows, note) if rows else None
+
+
+def config(run):
+  """Table of the fields of one run, those other than its preset first."""
+  differ = conditions.overrides(run)
+  values = dataclasses.asdict(run.config)
+  rows = [
+    (name, str(value), 'no' if name in differ else 'yes')
+    for name, value in sorted(
+      values.items(), key=lambda item: item[0] not in differ
+    )
+    if value is not None
+  ]
+  columns = (Column('field'), Column('value', long=True), Column('preset'))
+  return tables.Table('config', 'Config', columns, rows)
 
 
 def versions(all_conditions):

@@ -11,6 +11,7 @@ from tf_sparse_rl.report import (
   out_dir,
   page,
   result_tables,
+  run_page,
   run_tables,
   study,
   tables,
@@ -57,6 +58,26 @@ def write(every, out, num_resamples=2000, unreadable=(), made=None):
   about = [table for table in about if table is not None]
   summary = headline.build(every, studies, unreadable, made)
   return _write_all(out, summary, sections, about)
+
+
+def write_run(run, out):
+  """Writes the page of one run.
+
+  Args:
+    run: a Run.
+    out: directory of the page; an older one there is replaced.
+
+  Returns:
+    Path of index.html.
+  """
+  out = pathlib.Path(out)
+  out.mkdir(parents=True, exist_ok=True)
+  summary, pictures, found = run_page.build(run)
+  with drawing.settings():
+    figures = [_shown(*picture) for picture in pictures]
+  section = page.Section('The run', figures, found)
+  about = [run_tables.config(run)]
+  return _write_all(out, summary, [section], about)
 
 
 def _write_all(out, summary, sections, about):

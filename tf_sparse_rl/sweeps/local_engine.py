@@ -146,6 +146,10 @@ class LocalEngine:
     for run_id in self._running:
       self._send(stop=run_id)
 
+  def stop_run(self, run):
+    """Asks one run to save a checkpoint and end; `wait` tells of it."""
+    self._send(stop=run.id)
+
   def close(self):
     """Ends the run server, and runs that are left, after they are saved."""
     if self._server is None:
