@@ -15,7 +15,8 @@ from tf_sparse_rl import flags as run_flags
 from tf_sparse_rl import methods, packages, quiet, signals
 from tf_sparse_rl import runs as runs_lib
 
-_LISTS = ('methods', 'sparsities', 'env_names', 'seeds')
+_LISTS = ('methods', 'sparsities', 'env_names', 'seeds', 'grid')
+_SEARCH = ('optuna', 'space')
 _ENGINE = (
   'engine',
   'max_parallel',
@@ -81,6 +82,9 @@ def _main(options, sweep_dir):
   from tf_sparse_rl.sweeps import local_engine
   from tf_sparse_rl.sweeps import status as status_lib
 
+  if options.optuna or options.space:
+    _search(options, sweep_dir)
+    return
   asked = _asked_runs(options)
   there = sweep_dir.read_runs()
   runs = there + sweep_dir.missing(asked)
@@ -111,6 +115,8 @@ def _main(options, sweep_dir):
     if options.engine == 'ray':
       packages.require('--engine=ray', 'ray')
   num_added = len(sweep_dir.add(asked))
+  if asked:
+    runs_lib.note_command(sweep_dir.path, _own_command())
   if there and num_added:
     print(f'{len(there)} runs were on the list, {num_added} were added.')
   if options.list_only:
@@ -121,7 +127,7 @@ def _main(options, sweep_dir):
 
 def _asked_runs(options):
   """The runs that the flags list; none if no flag is about runs."""
-  from tf_sparse_rl.sweeps import grid
+  from tf_sparse_rl.sweeps import field_lists, grid
 
   for name, instead in _INSTEAD.items():
     if flags.FLAGS[name].present:
@@ -147,9 +153,108 @@ def _asked_runs(options):
     }
     of_preset = run_flags.make_config(known)
     env_names = [of_preset.env_name]
+  combinations = field_lists.parse(options.grid, _INSTEAD)
+  twice = sorted({*given} & {*combinations[0]})
+  if twice:
+    raise run_flags.UserError(
+      f'Expected {twice[0]} as a flag of its own or in --grid. Received both.'
+    )
   return grid.make_runs(
-    options.methods, sparsities, env_names, options.seeds, given
+    options.methods,
+    sparsities,
+    env_names,
+    options.seeds,
+    given,
+    combinations,
   )
+
+
+def _search(options, sweep_dir):
+  """Searches a space of hyperparameters, or goes on with that."""
+  from tf_sparse_rl.sweeps import local_engine
+  from tf_sparse_rl.sweeps import space as space_lib
+
+  if not (options.optuna and options.space):
+    raise run_flags.UserError(
+      'Expected --optuna=N, the number of trials, and --space=FILE. Received '
+      f'--{"optuna" if options.optuna else "space"} only.'
+    )
+  modes = ('dry_run', 'list_only', 'index', 'status', 'grid')
+  unfit = [name for name in modes if flags.FLAGS[name].present]
+  if unfit or options.engine != 'local':
+    raise run_flags.UserError(
+      'Expected a search by itself, on this machine. Received: '
+      f'--{unfit[0] if unfit else "engine"}.'
+    )
+  space = space_lib.read(options.space)
+  one = _one_run(options, [dimension.field for dimension in space])
+  try:
+    from tf_sparse_rl.sweeps import search as search_lib
+  except ImportError as error:
+    if error.name != 'optuna':
+      raise
+    raise run_flags.UserError(
+      '--optuna needs Optuna, which is not installed. To install it: '
+      "pip install 'tf_sparse_rl[optuna]'"
+    ) from error
+  with sweep_dir.worked_on():
+    search = search_lib.Search(sweep_dir, space, one.flags, options.optuna)
+    runs_lib.note_command(sweep_dir.path, _own_command())
+    engine = local_engine.LocalEngine(sweep_dir, options.max_parallel)
+    received = signals.note()
+    print(
+      f'{sweep_dir.path}: {search.num_done} of {options.optuna} trials are '
+      f'done, {engine.num_parallel} at a time',
+      flush=True,
+    )
+    try:
+      stopped = search.run(
+        engine,
+        options.max_retries,
+        lambda line: print(line, flush=True),
+        lambda: received,
+      )
+    finally:
+      engine.close()
+    best = search.best()
+  if best:
+    print(best)
+  if stopped:
+    print(f'Stopped. To continue: {_own_command()}', file=sys.stderr)
+    sys.exit(128 + received[0])
+  print(_how_to_report(sweep_dir, '--allow_unfinished'))
+
+
+def _one_run(options, searched):
+  """The run that all trials vary, a ListedRun.
+
+  Raises:
+    UserError: if the flags list several.
+  """
+  listed = {'method': 'methods', 'sparsity': 'sparsities'}
+  for field, name in {**listed, 'env_name': 'env_names'}.items():
+    values = options[name].value
+    if field in searched:
+      options[name].value = values[:1] if values else values
+    elif values and len(values) != 1:
+      raise run_flags.UserError(
+        f'Expected one value of --{name} for a search, or {field} in its '
+        f'space. Received: --{name}={",".join(values)}.'
+      )
+  if options['seeds'].present and options.seeds != 1:
+    raise run_flags.UserError(
+      f'Expected --seeds=1 for a search. Received: --seeds={options.seeds}.'
+    )
+  given = [name for name in searched if flags.FLAGS[name].present]
+  if given:
+    raise run_flags.UserError(
+      f'Expected {given[0]} as a flag of its own or in the space. Received '
+      'both.'
+    )
+  options['seeds'].value = 1
+  options['seeds'].present += 1
+  [run] = _asked_runs(options)
+  return run
 
 
 def _print_commands(sweep_dir, runs):
@@ -177,10 +282,16 @@ def _work_off(options, sweep_dir, runs):
     if s.state == runs_lib.DAMAGED
   }
   unfinished = [
-    s.run for s in statuses if s.state != 'finished' and s.run.id not in damaged
+    s.run
+    for s in statuses
+    if s.state not in ('finished', status_lib.PRUNED)
+    and s.run.id not in damaged
   ]
   if not unfinished and not damaged:
-    print(f'All {len(runs)} runs of {sweep_dir.path} are finished.')
+    print(
+      f'All {len(runs)} runs of {sweep_dir.path} are finished.\n'
+      f'{_how_to_report(sweep_dir)}'
+    )
     return
   grid.check(unfinished)
   with held:
@@ -215,7 +326,20 @@ def _work_off(options, sweep_dir, runs):
   if failed:
     _print_failed(sweep_dir, counts, failed)
     sys.exit(1)
-  print(f'{counts}.')
+  print(f'{counts}.\n{_how_to_report(sweep_dir)}')
+
+
+def _how_to_report(sweep_dir, *more):
+  """The command that reports the sweep, in a line for a person."""
+  path = sweep_dir.path
+  arguments = [f'--sweep_dir={path}', f'--out={path / "report"}', *more]
+  command = shlex.join(['python', '-m', 'tf_sparse_rl.report', *arguments])
+  return f'To report it: {command}'
+
+
+def _own_command():
+  """This command as a shell takes it."""
+  return shlex.join(['python', '-m', 'tf_sparse_rl.sweep', *sys.argv[1:]])
 
 
 def _print_failed(sweep_dir, counts, failed):
@@ -277,6 +401,18 @@ def run():
   flags.DEFINE_list('sparsities', ['0.9'], 'Fractions of zeros, in [0, 1).')
   flags.DEFINE_list('env_names', None, 'Gymnasium ids. Default: by preset.')
   run_flags.define_integer('seeds', 3, 'Number of seeds: 0, 1, ...', 1)
+  flags.DEFINE_string(
+    'grid',
+    None,
+    'Lists of values of any fields, as in learning_rate=1e-3,1e-4;'
+    'batch_size=64,128. Lists of a field that is one: 64,64|256,256.',
+  )
+  run_flags.define_integer(
+    'optuna', None, 'Number of trials of a search; needs --space.', 1
+  )
+  flags.DEFINE_string(
+    'space', None, 'The space of a search, a JSON file; docs/tuning.md.'
+  )
   flags.DEFINE_enum(
     'engine', 'local', ['local', 'ray'], 'Executes the queued runs: local, ray.'
   )

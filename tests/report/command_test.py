@@ -54,7 +54,7 @@ def test_same_runs_same_bytes(dqn_runs, report, tmp_path):
   assert process.stdout == f'Report: {tmp_path}/out/index.html\n'
   assert process.stderr == ''
   first, second = _files(report.parent), _files(tmp_path / 'out')
-  assert len(first) == 1 + 7 * 2 + 8 * 2
+  assert len(first) == 1 + 8 * 2 + 8 * 2
   assert first.keys() == second.keys()
   for name, content in first.items():
     assert content == second[name], name
@@ -95,7 +95,11 @@ def test_only_damaged_runs_are_told(tmp_path):
 @pytest.mark.parametrize(
   'flags, message',
   [
-    ((), 'Expected --sweep_dir, the directory of the runs'),
+    ((), 'Expected --sweep_dir, the directory of the runs; or --results'),
+    (('--sweep_dir={}/runs', '--results={}'), '--sweep_dir and --results'),
+    (('--root_dir={}/runs',), 'Received: {}/runs, no run'),
+    (('--root_dir={}/runs/0', '--raw_out={}/x'), '--raw_out with --sweep_dir'),
+    (('--results={}/none',), 'Expected raw results in {}/none'),
     (('--sweep_dir={}/runs',), 'Expected --out, the directory of the report'),
     (('--sweep_dir={}/none', '--out={}/out'), 'Received: {}/none'),
     (('--sweep_dir={}/other', '--out={}/out'), 'Found none'),

@@ -86,7 +86,7 @@ def test_only_seeds_of_all_environments_are_aggregated(tmp_path, read_study):
 
 
 def test_improvement_is_over_dense_of_full_and_of_equal_size(dqn_study):
-  found = [(x.label, y.label) for x, y, _ in dqn_study.improvements]
+  found = [(x.label, y.label) for x, y, *_ in dqn_study.improvements]
   assert found == [
     ('Small dense 0.8', 'Dense'),
     ('Small dense 0.95', 'Dense'),

@@ -5,6 +5,7 @@ import errno
 import fcntl
 import json
 import os
+import re
 import resource
 import signal
 import subprocess
@@ -53,6 +54,7 @@ def test_naming_a_directory_creates_nothing(tmp_path, config):
 def test_config_json_has_every_field_and_the_versions(started, config):
   values = json.loads((started.path / 'config.json').read_text('utf-8'))
   versions = values.pop('versions')
+  assert re.fullmatch(r'\d{4}-\d\d-\d\d', values.pop('date'))
   assert values == config_lib.to_dict(config)
   assert versions['tensorflow'].count('.') == 2
   assert {'tf_sparse_rl', 'git_commit', 'tf-agents', 'numpy'} <= set(versions)

@@ -6,6 +6,9 @@ import json
 from tf_sparse_rl import files
 from tf_sparse_rl.config.config import fields
 
+# Keys of a config.json that do not start a run.
+NOT_FIELDS = ('versions', 'date', 'machine', 'history', 'origin')
+
 
 def to_dict(config):
   """The fields as JSON types, in order."""
@@ -22,8 +25,7 @@ def load_values(path):
     path: of a file as a run writes it, or with a few fields only.
 
   Returns:
-    `{field name: value}`; keys that do not start a run (versions, machine,
-      history, origin) left out.
+    `{field name: value}`; the keys of NOT_FIELDS are left out.
 
   Raises:
     ValueError: if the file is missing, no JSON object, or has unknown fields.
@@ -32,12 +34,27 @@ def load_values(path):
     values = json.loads(files.read(path))
   except (OSError, ValueError, RecursionError) as error:
     raise ValueError(f'Cannot read the config {path}: {error}.') from error
-  if not isinstance(values, dict):
+  return values_of(values, path)
+
+
+def values_of(content, path):
+  """The fields in the content of a config.json.
+
+  Args:
+    content: of JSON types.
+    path: of the file, for errors.
+
+  Returns:
+    `{field name: value}`; see `load_values`.
+
+  Raises:
+    ValueError: if it is no JSON object, or has unknown fields.
+  """
+  if not isinstance(content, dict):
     raise ValueError(
-      f'Expected a JSON object in {path}. Received: {values!r:.80}.'
+      f'Expected a JSON object in {path}. Received: {content!r}.'
     )
-  for name in ('versions', 'machine', 'history', 'origin'):
-    values.pop(name, None)
+  values = {k: v for k, v in content.items() if k not in NOT_FIELDS}
   unknown = sorted(set(values) - {field.name for field in fields()})
   if unknown:
     raise ValueError(

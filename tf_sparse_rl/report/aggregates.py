@@ -4,6 +4,7 @@ Scores are normalised, `[runs, tasks]`; runs are drawn within each task, in
 `num_resamples` resamples.
 """
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -85,6 +86,20 @@ def probability_of_improvement(scores_x, scores_y, num_resamples):
 
   [estimate] = _estimates(pair, of, num_resamples)
   return estimate
+
+
+def chance_of_separation(scores_x, scores_y):
+  """Chance that, of two that are level, one wins every comparison of runs.
+
+  Args:
+    scores_x: `[runs, tasks]`.
+    scores_y: `[runs, tasks]`, of the same tasks.
+
+  Returns:
+    float; such a pair has an interval without any width.
+  """
+  orders = math.comb(len(scores_x) + len(scores_y), len(scores_x))
+  return min(1.0, 2 / orders ** scores_x.shape[1])
 
 
 def performance_profile(scores, thresholds, num_resamples):

@@ -1,60 +1,98 @@
 """The figures of a report, in order, with their titles and captions."""
 
 import functools
+import re
 from collections.abc import Callable
 from typing import NamedTuple
 
 from tf_sparse_rl import diagnoses
-from tf_sparse_rl.report import diagnosis_figures, figures, panels
+from tf_sparse_rl.report import (
+  curve_figures,
+  diagnosis_figures,
+  figures,
+  panels,
+)
 
 
 class Entry(NamedTuple):
-  """One figure."""
+  """One figure, or one an environment."""
 
   name: str  # of its files
   title: str
   caption: str
   draw: Callable  # AgentStudy -> Figure or None
+  # Whether `draw` takes the name of an environment too.
+  by_environment: bool = False
 
 
-_BANDS = 'Bands are 95 % bootstrap intervals over seeds.'
+def draw_all(study):
+  """Draws the figures of an AgentStudy.
+
+  Yields:
+    (name, title, caption, Figure) of those that the runs have data for.
+  """
+  for entry in FIGURES:
+    words = (entry.name, entry.title)
+    calls = [(*words, (study,))]
+    if entry.by_environment:
+      calls = [
+        (*_of_environment(*words, name), (study, name))
+        for name in study.env_names
+      ]
+    for name, title, arguments in calls:
+      figure = entry.draw(*arguments)
+      if figure is not None:
+        yield name, title, entry.caption, figure
+
+
+def _of_environment(name, title, env_name):
+  return f'{name}_{re.sub("[^A-Za-z0-9.-]", "_", env_name)}', (
+    f'{title}, {env_name}'
+  )
+
+
+_WHISKERS = 'Whiskers are 95 % bootstrap intervals over seeds.'
+_BAND = 'The band is the 95 % bootstrap interval over seeds.'
 
 FIGURES = (
   Entry(
     'iqm',
     'Scores by sparsity',
     'Interquartile mean of normalised returns over all runs and environments, '
-    "after the paper's figure 1. The dashed line is the dense network of full "
-    'size; whiskers and its band are 95 % intervals.',
-    figures.iqm_bars,
+    "after the paper's figure 1: points with their 95 % intervals. The dashed "
+    'line and the band behind are the dense network of full size.',
+    figures.iqm,
   ),
   Entry(
     'parameters',
     'Return against parameters',
     'Final return over active parameters (weights and biases; of SAC, actor '
-    "and both critics), after the paper's figures 2, 8 and 9. " + _BANDS,
+    "and both critics), after the paper's figures 2, 8 and 9. The dashed line "
+    'is the dense network of full size. ' + _WHISKERS,
     figures.return_against_parameters,
   ),
   Entry(
     'sample_efficiency',
     'Sample efficiency',
     'Interquartile mean of normalised returns of all evaluations over the '
-    'course of training. ' + _BANDS,
-    figures.sample_efficiency,
+    'course of training, a row a method, others in grey. ' + _BAND,
+    curve_figures.sample_efficiency,
   ),
   Entry(
     'curves',
     'Learning curves',
-    'Mean return of an evaluation over env steps; where there are no more '
-    'than three runs, each is a thin line. ' + _BANDS,
-    figures.learning_curves,
+    'Mean return of an evaluation over env steps, a row a method, others in '
+    'grey; where there are no more than three runs, each is a thin line. '
+    + _BAND,
+    curve_figures.learning_curves,
+    by_environment=True,
   ),
   Entry(
     'profiles',
     'Performance profiles',
-    'Share of all runs, over all environments, that score more than s. '
-    + _BANDS,
-    figures.performance_profiles,
+    'Share of all runs, over all environments, that score more than s, a row '
+    'a method, others in grey. ' + _BAND,
+    curve_figures.performance_profiles,
   ),
   Entry(
     'over_dense',
@@ -66,39 +104,40 @@ FIGURES = (
   Entry(
     'distributions',
     'Allocation of sparsity to layers',
-    'ERK and uniform sparsity with the same method. ' + _BANDS,
+    'ERK and uniform sparsity with the same method. ' + _WHISKERS,
     panels.distributions,
   ),
   Entry(
     'weight_decay',
     'Weight decay',
-    'Final return by weight decay, all else being equal. ' + _BANDS,
+    'Final return by weight decay, all else being equal. ' + _WHISKERS,
     panels.weight_decay,
   ),
   Entry(
     'initialization',
     'Sparsity-aware initialisation',
-    'Final return with and without it, all else being equal. ' + _BANDS,
+    'Final return with and without it, all else being equal. ' + _WHISKERS,
     panels.initialization,
   ),
   Entry(
     'actor_share',
     'Actor and critic',
     'Final return by the share of all parameters that the actor has, after '
-    "the paper's figure 3. " + _BANDS,
+    "the paper's figure 3. " + _WHISKERS,
     panels.actor_share,
   ),
   Entry(
     'noise',
     'Robustness to noise',
-    'Return with Gaussian noise added to observations at evaluation. ' + _BANDS,
+    'Return with Gaussian noise added to observations at evaluation. '
+    + _WHISKERS,
     panels.noise_robustness,
   ),
   *(
     Entry(
       kind.figure.name,
       kind.figure.title,
-      f'{kind.figure.caption} {_BANDS}',
+      f'{kind.figure.caption} {_WHISKERS}',
       functools.partial(diagnosis_figures.over_time, figure_row=kind.figure),
     )
     for kind in diagnoses.KINDS.values()

@@ -1,11 +1,25 @@
 """The report command: `python -m tf_sparse_rl.report`."""
 
+import pathlib
+
 from absl import flags, logging
 
 from tf_sparse_rl import flags as run_flags
 from tf_sparse_rl import packages
 from tf_sparse_rl import runs as runs_lib
-from tf_sparse_rl.report import completeness, conditions, out_dir
+from tf_sparse_rl.report import (
+  completeness,
+  conditions,
+  origins,
+  out_dir,
+  raw_results,
+)
+
+_SOURCES = {
+  'sweep_dir': 'the directory of the runs',
+  'results': 'that of raw results',
+  'root_dir': 'that of one run',
+}
 
 _HELP = run_flags.Help(
   'Makes one page of many runs: scores with intervals, figures, tables and '
@@ -27,27 +41,84 @@ def main(argv):
   """Reads the runs, works out the results and writes the report."""
   del argv
   options = flags.FLAGS
-  for name, what in (('sweep_dir', 'runs'), ('out', 'report')):
-    if not options[name].value:
-      raise run_flags.UserError(
-        f'Expected --{name}, the directory of the {what}. Received none.'
-      )
-  out = options.out
+  source = _source(options)
+  out = options.raw_out or options.out
+  if not out and source != 'sweep_dir':
+    # Raw results have their report beside them, a run in its directory.
+    out = options.results or str(pathlib.Path(options.root_dir, 'report'))
+  if not out:
+    raise run_flags.UserError(
+      'Expected --out, the directory of the report. Received none.'
+    )
   try:
-    runs = runs_lib.read(options.sweep_dir)
-    unreadable = [run for run in runs if run.config is None]
-    every = conditions.group([run for run in runs if run.config is not None])
-    if not every:
-      raise runs_lib.RunsError(unreadable[0].damage)
-    if not options.allow_unfinished:
-      completeness.check(every)
-    out_dir.check(out)
-    page = _writing().write(every, out, options.num_resamples, unreadable)
+    if source == 'root_dir':
+      page = _report_run(options.root_dir, out)
+    elif options.raw_out:
+      return _write_raw(options.sweep_dir, out)
+    else:
+      page = _report_study(*_read(options, source), out, options)
   except runs_lib.RunsError as error:
     raise run_flags.UserError(str(error)) from error
   except OSError as error:
     raise run_flags.UserError(f'Writing to {out} failed: {error}.') from error
   print(f'Report: {page}')
+
+
+def _source(options):
+  """Which of the flags says where the runs are."""
+  given = [name for name in _SOURCES if options[name].value]
+  if len(given) != 1:
+    words = [f'--{name}, {what}' for name, what in _SOURCES.items()]
+    received = ' and '.join(f'--{name}' for name in given) or 'none'
+    raise run_flags.UserError(
+      f'Expected {"; or ".join(words)}. Received: {received}.'
+    )
+  if options.raw_out and (options.out or given != ['sweep_dir']):
+    raise run_flags.UserError(
+      'Expected --raw_out with --sweep_dir, and without --out. Received: '
+      f'--{given[0]}{" and --out" * bool(options.out)}.'
+    )
+  return given[0]
+
+
+def _read(options, source):
+  """(list of Run, Origin) of a study."""
+  if source == 'results':
+    found, study = raw_results.read(options.results)
+    return found, origins.of(found, **vars(study))
+  found = runs_lib.read(options.sweep_dir)
+  commands = runs_lib.read_commands(pathlib.Path(options.sweep_dir))
+  return found, origins.of(found, commands)
+
+
+def _report_study(found, origin_of_all, out, options):
+  unreadable = [run for run in found if run.config is None]
+  every = conditions.group([run for run in found if run.config is not None])
+  if not every:
+    raise runs_lib.RunsError(unreadable[0].damage)
+  if not options.allow_unfinished:
+    completeness.check(every)
+  out_dir.check(out)
+  return _writing().write(
+    every, out, options.num_resamples, unreadable, origin_of_all
+  )
+
+
+def _write_raw(sweep_dir, out):
+  found = runs_lib.read(sweep_dir)
+  every = conditions.group([run for run in found if run.config is not None])
+  commands = runs_lib.read_commands(pathlib.Path(sweep_dir))
+  left_out = raw_results.write(every, out, commands)
+  for condition in left_out:
+    label = f'{condition.cell.agent} {condition.env_name}'
+    print(f'Not finished, left out: {label} {condition.cell.label}')
+  print(f'Raw results of {len(every) - len(left_out)} conditions: {out}')
+
+
+def _report_run(root_dir, out):
+  run = runs_lib.read_run(root_dir)
+  out_dir.check(out)
+  return _writing().write_run(run, out)
 
 
 def _writing():
@@ -71,7 +142,22 @@ def run():
   flags.DEFINE_string(
     'sweep_dir', None, 'Directory of a sweep, or of run directories.'
   )
-  flags.DEFINE_string('out', None, 'Directory of the report, made if needed.')
+  flags.DEFINE_string(
+    'results', None, 'Directory of raw results, as --raw_out writes them.'
+  )
+  flags.DEFINE_string('root_dir', None, 'Directory of one run.')
+  flags.DEFINE_string(
+    'out',
+    None,
+    'Directory of the report, made if needed. Default: that of --results, or '
+    'report/ in --root_dir.',
+  )
+  flags.DEFINE_string(
+    'raw_out',
+    None,
+    'Writes the raw results of the finished conditions of --sweep_dir to this '
+    'directory, and no report.',
+  )
   flags.DEFINE_boolean(
     'allow_unfinished',
     False,
@@ -81,6 +167,6 @@ def run():
     'num_resamples', 2000, 'Resamples of each bootstrap.', lower_bound=100
   )
   run_flags.show_in_help(
-    'sweep_dir', 'out', 'allow_unfinished', 'num_resamples'
+    *(*_SOURCES, 'out', 'raw_out', 'allow_unfinished', 'num_resamples')
   )
   run_flags.run_command(main, _HELP)

@@ -36,10 +36,11 @@ def over_time(study, figure_row):
   figure, axes = drawing.panels(len(found), len(names), sharex='col')
   sparsities = sorted({r.cell.sparsity for r in study.results})
   for row, (network, members) in zip(axes, found.items()):
-    for r, env_steps, values in members:
-      drawing.with_interval(
+    step = 0.004 * max(env_steps[-1] for _, env_steps, _ in members)
+    for i, (r, env_steps, values) in enumerate(members):
+      drawing.with_whiskers(
         row[names.index(r.env_name)],
-        env_steps,
+        drawing.dodged(env_steps, i, len(members), step),
         aggregates.mean_curve(values, study.num_resamples),
         r.cell.method,
         marker='',

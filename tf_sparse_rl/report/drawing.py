@@ -4,27 +4,33 @@ import io
 import math
 
 import matplotlib
+import numpy as np
 from matplotlib import figure as figure_lib
 from matplotlib import ticker
 
 from tf_sparse_rl import methods
-from tf_sparse_rl.report import conditions
+from tf_sparse_rl.report import conditions, theme
 
 _RC = {
   'text.parse_math': False,  # Names may have a $.
   'font.size': 9,
+  'text.color': theme.INK,
   'axes.titlesize': 10,
   'axes.titleweight': 'bold',
-  'axes.labelcolor': '#333333',
-  'axes.edgecolor': '#888888',
+  'axes.titlecolor': theme.INK,
+  'axes.labelcolor': theme.SOFT,
+  'axes.edgecolor': theme.AXIS,
+  'axes.facecolor': theme.CARD,
   'axes.grid': True,
   'axes.axisbelow': True,
   'axes.spines.top': False,
   'axes.spines.right': False,
-  'grid.color': '#e6e6e6',
+  'grid.color': theme.GRID,
   'grid.linewidth': 0.7,
-  'xtick.color': '#555555',
-  'ytick.color': '#555555',
+  'xtick.color': theme.AXIS,
+  'xtick.labelcolor': theme.SOFT,
+  'ytick.color': theme.AXIS,
+  'ytick.labelcolor': theme.SOFT,
   'legend.frameon': False,
   'lines.linewidth': 1.6,
   'lines.markersize': 5,
@@ -32,6 +38,8 @@ _RC = {
   'svg.hashsalt': 'tf_sparse_rl',
 }
 _PANEL = (3.3, 2.5)  # inches
+# Whiskers of a line of many points stand at so many of them.
+_MAX_WHISKERS = 6
 
 
 def settings():
@@ -43,7 +51,7 @@ def style(method):
   """Keyword arguments of `Axes.plot` for one of conditions.METHODS."""
   row = methods.get(method)
   return {
-    'color': row.color,
+    'color': theme.of_figure(row.color),
     'marker': row.marker,
     'linestyle': row.dashes,
     'label': row.label,
@@ -64,14 +72,17 @@ def panels(rows, columns, width=1.0, height=1.0, **subplots):
     (Figure, array of Axes `[rows, columns]`).
   """
   size = (_PANEL[0] * width * columns, _PANEL[1] * height * rows + 0.3)
-  figure = figure_lib.Figure(
-    figsize=(max(size[0], 1.6 * _PANEL[0]), size[1]), layout='constrained'
-  )
-  figure.get_layout_engine().set(w_pad=0.06, h_pad=0.06)
+  figure = figure_lib.Figure(figsize=(max(size[0], 1.6 * _PANEL[0]), size[1]))
+  _lay_out(figure)
   return figure, figure.subplots(rows, columns, squeeze=False, **subplots)
 
 
-def grid(rows, columns, draw, xlabel, ylabel, **subplots):
+def _lay_out(figure):
+  """Has a figure laid out when it is written next."""
+  figure.set_layout_engine('constrained', w_pad=0.06, h_pad=0.06)
+
+
+def grid(rows, columns, draw, xlabel, ylabel, height=1.0, **subplots):
   """A figure with a legend, and a panel for each pair of a row and a column.
 
   Args:
@@ -79,14 +90,15 @@ def grid(rows, columns, draw, xlabel, ylabel, **subplots):
     columns: sequence of values.
     draw: function of (Axes, row, column).
     xlabel: of the lowest panels.
-    ylabel: of the first panel of a row.
+    ylabel: of the first panel of a row, unless it has one.
+    height: see `panels`.
     **subplots: for `Figure.subplots`.
   """
-  figure, axes = panels(len(rows), len(columns), **subplots)
+  figure, axes = panels(len(rows), len(columns), height=height, **subplots)
   for line, row in zip(axes, rows):
     for axis, column in zip(line, columns):
       draw(axis, row, column)
-    line[0].set_ylabel(ylabel)
+    line[0].set_ylabel(line[0].get_ylabel() or ylabel)
   for axis in axes[-1]:
     axis.set_xlabel(xlabel)
   legend(figure)
@@ -101,7 +113,7 @@ def wrapped(values, draw, xlabel, ylabel, **subplots):
     draw: function of (Axes, value).
     xlabel: of every panel.
     ylabel: of the first panel.
-    **subplots: for `Figure.subplots`.
+    **subplots: for `panels`.
   """
   count = len(values)
   columns = {1: 1, 2: 2, 4: 2}.get(count, 3)
@@ -119,6 +131,8 @@ def wrapped(values, draw, xlabel, ylabel, **subplots):
 def with_interval(axis, xs, estimates, method, **changes):
   """A line in a method's style with its interval as a band.
 
+  For a method that has its panel to itself: bands that overlap hide others.
+
   Args:
     axis: an Axes.
     xs: sequence of numbers.
@@ -135,22 +149,57 @@ def with_interval(axis, xs, estimates, method, **changes):
     )
 
 
+def with_whiskers(axis, xs, estimates, method, **changes):
+  """A thin line of points in a method's style, their intervals as whiskers.
+
+  Args:
+    axis: an Axes.
+    xs: sequence of numbers, dodged where several lines have the same.
+    estimates: sequence of Estimate; NaN bounds draw no whisker.
+    method: one of conditions.METHODS.
+    **changes: of the style.
+  """
+  look = {**style(method), 'linewidth': 1.0, **changes}
+  axis.plot(xs, [e.value for e in estimates], **look)
+  count = len(estimates)
+  # Those of many points are drawn at a few, the last one among them.
+  every = max(1, math.ceil(count / _MAX_WHISKERS))
+  for i in range(count - 1, -1, -every):
+    if not math.isnan(estimates[i].low):
+      bounds = (estimates[i].low, estimates[i].high)
+      axis.vlines(xs[i], *bounds, color=look['color'], linewidth=1.4)
+
+
+def dodged(xs, index, count, step):
+  """Moves numbers aside, so that lines of the same ones lie side by side.
+
+  Args:
+    xs: sequence of numbers.
+    index: of the line.
+    count: of the lines.
+    step: between two lines.
+
+  Returns:
+    Array of numbers.
+  """
+  return np.asarray(xs, float) + (index - (count - 1) / 2) * step
+
+
 def dense_line(axis, estimate):
-  """A horizontal line of dense networks, with its interval as a band."""
-  look = {**style('dense'), 'marker': '', 'linewidth': 1.2}
-  axis.axhline(estimate.value, **look)
-  if not math.isnan(estimate.low):
-    axis.axhspan(
-      estimate.low, estimate.high, color=look['color'], alpha=0.07, linewidth=0
-    )
+  """A horizontal line at the value of dense networks."""
+  axis.axhline(
+    estimate.value, **{**style('dense'), 'marker': '', 'linewidth': 1.0}
+  )
 
 
 def legend(figure):
-  """One legend for all panels, above them."""
+  """One legend for all panels, above them; none where nothing has a label."""
   entries = {}
   for axis in figure.axes:
     for handle, label in zip(*axis.get_legend_handles_labels()):
       entries.setdefault(label, handle)
+  if not entries:
+    return
   names = list(conditions.METHOD_NAMES.values())
   order = sorted(
     entries, key=lambda x: (names.index(x) if x in names else len(names), x)
@@ -175,12 +224,58 @@ def thousands(axis):
   axis.xaxis.set_major_formatter(ticker.EngFormatter(sep=''))
 
 
+def stack(figure):
+  """Puts the panels of a figure below one another, for a narrow screen.
+
+  Args:
+    figure: a Figure; it is changed.
+
+  Returns:
+    Whether it had panels side by side.
+  """
+  axes = figure.axes
+  places = [axis.get_subplotspec() for axis in axes]
+  if len({place.colspan.start for place in places}) < 2:
+    return False
+  titles = {
+    place.colspan.start: axis.get_title()
+    for axis, place in zip(axes, places)
+    if place.rowspan.start == 0
+  }
+  height = min(axis.get_position().height for axis in axes)
+  height = max(1.3, 0.9 * height * figure.get_figheight())
+  xlabel, ylabel = axes[-1].get_xlabel(), ''
+  below = figure.add_gridspec(len(axes), 1)
+  for spot, axis, place in zip(below, axes, places):
+    ylabel = axis.get_ylabel() or ylabel
+    axis.set_xlabel(axis.get_xlabel() or xlabel)
+    axis.set_ylabel(ylabel)
+    axis.set_title(axis.get_title() or titles[place.colspan.start])
+    axis.tick_params(labelbottom=True, labelleft=True)
+    axis.set_subplotspec(spot)
+  for old in figure.legends:
+    old.remove()
+  _lay_out(figure)
+  # The labels of an axis take about 0.75 inches.
+  figure.set_size_inches(_PANEL[0] * 1.1, (height + 0.75) * len(axes))
+  legend(figure)
+  return True
+
+
 def to_bytes(figure, form):
-  """The figure's bytes as 'svg' or 'png', the same each time."""
+  """The figure's bytes as 'svg' or 'png', the same each time.
+
+  It is laid out at the first call only, which takes a third of the time.
+  """
   file = io.BytesIO()
   # Neither the date nor the version of matplotlib goes into the file.
   undated = {'svg': {'Date': None, 'Creator': None}, 'png': {'Software': None}}
   figure.savefig(
-    file, format=form, dpi=160, metadata=undated[form], facecolor='white'
+    file, format=form, dpi=160, metadata=undated[form], facecolor=theme.CARD
   )
-  return file.getvalue()
+  figure.set_layout_engine('none')
+  content = file.getvalue()
+  if form == 'svg':
+    defs = b'<defs>'
+    content = content.replace(defs, defs + theme.svg_style().encode(), 1)
+  return content

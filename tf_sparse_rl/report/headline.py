@@ -2,9 +2,8 @@
 
 from typing import NamedTuple
 
-from tf_sparse_rl import methods
 from tf_sparse_rl import runs as runs_lib
-from tf_sparse_rl.report import completeness, study, tables
+from tf_sparse_rl.report import completeness, findings, origins, study
 
 
 class Headline(NamedTuple):
@@ -14,15 +13,18 @@ class Headline(NamedTuple):
   findings: list  # of str
   tiles: list  # of (number, what it is)
   warnings: list  # of str
+  origin: origins.Origin | None = None
+  rule: str = ''  # by which the findings were found
 
 
-def build(every, studies, unreadable=()):
+def build(every, studies, unreadable=(), made=None):
   """The Headline of a report.
 
   Args:
     every: list of Condition.
     studies: the AgentStudies made of it.
     unreadable: Runs without a config.
+    made: an Origin of the runs.
   """
   counts = study.statuses(every)
   finished, num_runs = counts[runs_lib.FINISHED], sum(counts.values())
@@ -38,40 +40,15 @@ def build(every, studies, unreadable=()):
     (' to '.join(f'{n:,}' for n in shortest_and_longest), 'env steps a run'),
   ]
   agents = ' and '.join(s.agent.upper() for s in studies)
-  findings = [words for s in studies for words in _findings(s)]
+  said = [words for s in studies for words in findings.sentences(s)]
   return Headline(
     f'Sparse training of {agents}',
-    findings,
+    said,
     tiles,
     _warnings(every, studies, unreadable),
+    made,
+    findings.RULE if said else '',
   )
-
-
-def _findings(agent_study):
-  """Sentences about the scores of one agent."""
-  dense = agent_study.aggregate('dense')
-  is_dense = ('dense', methods.SMALL_DENSE)
-  sparse = [a for a in agent_study.aggregates if a.cell.method not in is_dense]
-  if dense is None or not sparse:
-    return []
-  goal = dense.estimates['iqm'].value
-  best = max(sparse, key=_iqm)
-  words = [
-    f'{agent_study.agent.upper()}: the best sparse networks are '
-    f'{_words(best.cell)} with an IQM of {_iqm(best):.2f}; dense ones have '
-    f'{goal:.2f}.'
-  ]
-  level = [a for a in sparse if _iqm(a) >= 0.9 * goal]
-  if level and goal > 0:
-    sparsest = max(level, key=lambda a: (a.cell.sparsity, _iqm(a)))
-    words.append(
-      f'The sparsest within 10 % of dense: {_words(sparsest.cell)}, an IQM of '
-      f'{_iqm(sparsest):.2f} with {100 * (1 - sparsest.cell.sparsity):.3g} % '
-      'of the weights.'
-    )
-  else:
-    words.append('No sparse network comes within 10 % of the dense ones.')
-  return words
 
 
 def _warnings(every, studies, unreadable):
@@ -87,10 +64,14 @@ def _warnings(every, studies, unreadable):
     for c, seeds in completeness.missing_seeds(every)
   ]
   found += filter(None, map(_off_target, every))
-  for agent, count in ((s.agent.upper(), len(s.seeds)) for s in studies):
-    if count < 3:
-      seeds = 'seeds' if count > 1 else 'seed'
-      found.append(f'{agent} has {count} {seeds}: too few to rank methods.')
+  for s in studies:
+    few = [x for x in s.improvements if x.is_too_few]
+    if few or len(s.seeds) < 2:
+      count = len(s.seeds)
+      found.append(
+        f'{s.agent.upper()} has {count} seed{"s" * (count > 1)}: too few to '
+        'rank methods.'
+      )
   return found
 
 
@@ -115,14 +96,3 @@ def _off_target(condition):
     f'Off target: {cell.agent.upper()} {condition.env_name} {cell.label} ended '
     f'with a sparsity of {worst:.3g}.'
   )
-
-
-def _words(cell):
-  words = f'{methods.get(cell.method).label} at {cell.sparsity:g}'
-  if cell.distribution != 'erk':
-    words += f' ({cell.distribution})'
-  return f'{words} with {cell.variant}' if cell.variant else words
-
-
-def _iqm(aggregate):
-  return aggregate.estimates['iqm'].value

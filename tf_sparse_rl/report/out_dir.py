@@ -3,7 +3,10 @@
 import pathlib
 
 from tf_sparse_rl import files, runs
+from tf_sparse_rl.report import raw_results
 
+# Of the raw results that a report may lie beside.
+_MAY_BE_THERE = (*raw_results.FILES, 'README.md')
 # Stands in index.html.
 MARK = '<meta name="generator" content="tf_sparse_rl.report">'
 
@@ -19,7 +22,9 @@ def check(out):
     OSError: if it cannot be read.
   """
   out = pathlib.Path(out)
-  if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+  if not out.exists():
+    return
+  if out.is_dir() and all(path.name in _MAY_BE_THERE for path in out.iterdir()):
     return
   index = out / 'index.html'
   if not index.is_file() or MARK.encode() not in files.read(index):

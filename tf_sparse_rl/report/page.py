@@ -9,11 +9,13 @@ import jinja2
 import markupsafe
 
 from tf_sparse_rl import methods, runs
-from tf_sparse_rl.report import aggregates, out_dir, tables
+from tf_sparse_rl.report import aggregates, out_dir, tables, theme
 
 _DATA = pathlib.Path(__file__).parent / 'data'
 # Tables with more rows get a field to filter them.
 _MANY_ROWS = 12
+# Those with more than this scroll by themselves.
+_TALL_ROWS = 60
 
 
 class ShownFigure(NamedTuple):
@@ -23,12 +25,13 @@ class ShownFigure(NamedTuple):
   title: str
   caption: str
   files: dict  # {'svg' or 'png': bytes}
+  narrow: bytes | None = None  # an SVG of stacked panels, for narrow screens
 
 
 class Section(NamedTuple):
-  """One agent's part of the page."""
+  """A part of the page: that of one agent, or of one run."""
 
-  agent: str
+  title: str
   figures: list  # of ShownFigure
   tables: list  # of Table
 
@@ -44,9 +47,12 @@ def render(headline, sections, about):
   Returns:
     str; whatever is not Markup is escaped.
   """
-  # The numbers of a study come first, then what shows them, then the rest.
+  # The main figure of a study, its numbers, then the rest of both.
   groups = [
-    (s.agent.upper(), [*s.tables[:1], *s.figures, *s.tables[1:]])
+    (
+      s.title,
+      [*s.figures[:1], *s.tables[:1], *s.figures[1:], *s.tables[1:]],
+    )
     for s in sections
   ]
   environment = jinja2.Environment(
@@ -59,17 +65,19 @@ def render(headline, sections, about):
   environment.globals.update(
     base64=lambda content: base64.b64encode(content).decode('ascii'),
     color_of=_color_of,
+    condensed=tables.condensed,
     kind_of=_kind_of,
     many_rows=_MANY_ROWS,
+    tall_rows=_TALL_ROWS,
     sort_key=_sort_key,
     text=tables.text,
     url=tables.url,
   )
   return environment.get_template('page.html.jinja').render(
     headline=headline,
-    groups=[*groups, ('About the runs', about)],
+    groups=[*groups, *([('About the runs', about)] if about else [])],
     mark=markupsafe.Markup(out_dir.MARK),
-    style=_read('page.css'),
+    style=_read('page.css') + markupsafe.Markup(theme.swatch_style()),
     script=_read('page.js'),
   )
 

@@ -26,13 +26,16 @@ def distributions(study):
     return None
   dashes = {'erk': 'solid', 'uniform': (0, (2, 1.5)), 'er': (0, (5, 1, 1, 1))}
 
+  step = 0.006
+
   def panel(axis, name):
-    for (method, distribution), results in lines.items():
+    for i, ((method, distribution), results) in enumerate(lines.items()):
       chosen = [r for r in results if r.env_name == name]
       if chosen:
-        drawing.with_interval(
+        sparsities = [r.cell.sparsity for r in chosen]
+        drawing.with_whiskers(
           axis,
-          [r.cell.sparsity for r in chosen],
+          drawing.dodged(sparsities, i, len(lines), step),
           [r.final_return for r in chosen],
           method,
           label=f'{drawing.style(method)["label"]}, {distribution}',
@@ -80,14 +83,19 @@ def noise_robustness(study):
   rows = sorted({r.cell.sparsity for r in noisy if r.cell.sparsity}) or [0.0]
 
   def panel(axis, sparsity, name):
-    for r in noisy:
-      if r.env_name == name and r.cell.sparsity in (0, sparsity):
-        stds, returns = study_lib.at_common_points(
-          {n.noise_std: n.return_mean for n in run.noise}
-          for run in r.condition.finished
-        )
-        estimates = aggregates.mean_curve(returns, study.num_resamples)
-        drawing.with_interval(axis, stds, estimates, r.cell.method)
+    shown = [
+      r
+      for r in noisy
+      if r.env_name == name and r.cell.sparsity in (0, sparsity)
+    ]
+    for i, r in enumerate(shown):
+      stds, returns = study_lib.at_common_points(
+        {n.noise_std: n.return_mean for n in run.noise}
+        for run in r.condition.finished
+      )
+      estimates = aggregates.mean_curve(returns, study.num_resamples)
+      xs = drawing.dodged(stds, i, len(shown), 0.01 * (stds[-1] - stds[0]))
+      drawing.with_whiskers(axis, xs, estimates, r.cell.method)
     axis.set_title(f'{name}, sparsity {sparsity:g}' if sparsity else name)
 
   return drawing.grid(
@@ -136,16 +144,17 @@ def _over_field(results, field, xlabel):
   values = sorted({value for line in lines.values() for value, _ in line})
 
   def panel(axis, name):
-    for (env_name, _), line in lines.items():
-      if env_name == name:
-        line.sort(key=lambda pair: pair[0])
-        drawing.with_interval(
-          axis,
-          [values.index(value) for value, _ in line],
-          [r.final_return for _, r in line],
-          line[0][1].cell.method,
-          label=_label(line[0][1], field),
-        )
+    shown = [line for (env_name, _), line in lines.items() if env_name == name]
+    for i, line in enumerate(shown):
+      line.sort(key=lambda pair: pair[0])
+      places = [values.index(value) for value, _ in line]
+      drawing.with_whiskers(
+        axis,
+        drawing.dodged(places, i, len(shown), 0.06),
+        [r.final_return for _, r in line],
+        line[0][1].cell.method,
+        label=_label(line[0][1], field),
+      )
     axis.set_xticks(range(len(values)), [_short(v) for v in values])
     axis.set_title(name)
 

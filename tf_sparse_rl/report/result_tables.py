@@ -90,7 +90,7 @@ def improvements(study):
   return _table(
     study,
     'improvement',
-    'Probability of improvement',
+    'Probability of improvement, in numbers',
     columns,
     study.improvements,
     note,

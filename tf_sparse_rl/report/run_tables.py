@@ -1,6 +1,7 @@
 """Tables of the runs themselves: directories, settings, versions."""
 
 import collections
+import dataclasses
 import os
 import pathlib
 
@@ -28,11 +29,11 @@ def runs(all_conditions, out_dir, unreadable=()):
   rows = [(run.name, _status(run), *[None] * 8) for run in unreadable]
   for condition in all_conditions:
     for run in condition.runs:
-      started = bool(run.versions)
+      config = run.path / 'config.json'
       summary, commit = run.summary, run.versions.get('git_commit')
       rows.append(
         (
-          link(run.name, run.path) if started else run.name,
+          link(run.name, run.path) if config.exists() else run.name,
           _status(run),
           condition.env_name,
           condition.cell.label,
@@ -40,7 +41,7 @@ def runs(all_conditions, out_dir, unreadable=()):
           summary and summary.final_return,
           summary and summary.best_return,
           run.results[-1].env_step if run.results else 0,
-          link('config', run.path / 'config.json') if started else None,
+          link('config', config) if config.exists() else None,
           commit and commit[:10],
         )
       )
@@ -56,8 +57,9 @@ def runs(all_conditions, out_dir, unreadable=()):
     Column('settings'),
     Column('commit'),
   )
+  has_links = any(isinstance(row[0], Link) for row in rows)
   note = 'Links lead from this report to the directories of the runs.'
-  return tables.Table('runs', 'Runs', columns, rows, note)
+  return tables.Table('runs', 'Runs', columns, rows, note * has_links)
 
 
 def settings(all_conditions):
@@ -78,6 +80,21 @@ def settings(all_conditions):
   )
   title = 'Other than the presets'
   return tables.Table('settings', title, columns, rows, note) if rows else None
+
+
+def config(run):
+  """Table of the fields of one run, those other than its preset first."""
+  differ = conditions.overrides(run)
+  values = dataclasses.asdict(run.config)
+  rows = [
+    (name, str(value), 'no' if name in differ else 'yes')
+    for name, value in sorted(
+      values.items(), key=lambda item: item[0] not in differ
+    )
+    if value is not None
+  ]
+  columns = (Column('field'), Column('value', long=True), Column('preset'))
+  return tables.Table('config', 'Config', columns, rows)
 
 
 def versions(all_conditions):

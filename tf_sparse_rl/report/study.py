@@ -16,6 +16,9 @@ COSTS = (
 )
 
 
+_MOST_BY_CHANCE = 0.05
+
+
 @dataclasses.dataclass(frozen=True)
 class Result:
   """The results of a condition."""
@@ -63,6 +66,13 @@ class Improvement(NamedTuple):
   cell: conditions.Cell
   baseline: conditions.Cell
   estimate: aggregates.Estimate
+  # Chance that methods which are level are separated completely.
+  by_chance: float
+
+  @property
+  def is_too_few(self):
+    """Whether there are too few runs to say which is ahead."""
+    return self.by_chance > _MOST_BY_CHANCE
 
 
 @dataclasses.dataclass(frozen=True)
@@ -175,7 +185,8 @@ def _improvements(found, num_resamples):
         estimate = aggregates.probability_of_improvement(
           a.matrix, baseline.matrix, num_resamples
         )
-        result.append(Improvement(a.cell, baseline.cell, estimate))
+        by_chance = aggregates.chance_of_separation(a.matrix, baseline.matrix)
+        result.append(Improvement(a.cell, baseline.cell, estimate, by_chance))
   return tuple(result)
 
 

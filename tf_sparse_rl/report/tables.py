@@ -13,6 +13,8 @@ from tf_sparse_rl.report import aggregates
 # Stands for None, unless a column says otherwise.
 MISSING = '–'
 NOT_RECORDED = 'not recorded'
+# Columns that a reader looks for, even of one value.
+_STAY = ('method', 'status')
 
 
 class Column(NamedTuple):
@@ -43,6 +45,37 @@ class Table(NamedTuple):
   note: str = ''  # a sentence or more below the table
 
 
+def condensed(table):
+  """The Table for people: a column of one value goes into the note.
+
+  That of the method stays, and tables of a single row do.
+  """
+  same = {
+    i: text(table.rows[0][i], column)
+    for i, column in enumerate(table.columns)
+    if len(table.rows) > 1
+    and column.title not in _STAY
+    and len({row[i] for row in table.rows}) == 1
+    and not isinstance(table.rows[0][i], aggregates.Estimate)
+  }
+  if not same or len(same) == len(table.columns):
+    return table
+  kept = [i for i in range(len(table.columns)) if i not in same]
+  words = [
+    f'{table.columns[i].title}: {value}'
+    for i, value in same.items()
+    if value != table.columns[i].missing
+  ]
+  note = table.note
+  if words:
+    note = f'The same in all rows: {"; ".join(words)}. {note}'.strip()
+  return table._replace(
+    columns=tuple(table.columns[i] for i in kept),
+    rows=[tuple(row[i] for i in kept) for row in table.rows],
+    note=note,
+  )
+
+
 def text(value, column):
   """A number, str, Estimate, Link or None under a Column, as people read it."""
   if _is_missing(value):
@@ -71,7 +104,8 @@ def url(path):
 
 
 def to_markdown(table):
-  """The Table in Markdown, title and note included."""
+  """The Table in Markdown, title and note included, condensed."""
+  table = condensed(table)
   titles = [c.title for c in table.columns]
   marks = ['---' if c.digits is None else '--:' for c in table.columns]
   lines = [f'### {table.title}', '', f'| {" | ".join(titles)} |']

@@ -11,6 +11,7 @@ from tf_sparse_rl.report import (
   out_dir,
   page,
   result_tables,
+  run_page,
   run_tables,
   study,
   tables,
@@ -30,7 +31,7 @@ _TABLES = (
 )
 
 
-def write(every, out, num_resamples=2000, unreadable=()):
+def write(every, out, num_resamples=2000, unreadable=(), made=None):
   """Writes the report on some runs.
 
   Args:
@@ -38,6 +39,7 @@ def write(every, out, num_resamples=2000, unreadable=()):
     out: directory of the report; an older one there is replaced.
     num_resamples: of each bootstrap.
     unreadable: Runs without a config, which are shown as damaged.
+    made: an Origin of the runs.
 
   Returns:
     Path of index.html.
@@ -58,9 +60,34 @@ def write(every, out, num_resamples=2000, unreadable=()):
     run_tables.versions(every),
   ]
   about = [table for table in about if table is not None]
+  summary = headline.build(every, studies, unreadable, made)
+  return _write_all(out, summary, sections, about)
+
+
+def write_run(run, out):
+  """Writes the page of one run.
+
+  Args:
+    run: a Run.
+    out: directory of the page; an older one there is replaced.
+
+  Returns:
+    Path of index.html.
+  """
+  out = pathlib.Path(out)
+  out.mkdir(parents=True, exist_ok=True)
+  summary, pictures, found = run_page.build(run)
+  with drawing.settings():
+    figures = [_shown(*picture) for picture in pictures]
+  section = page.Section('The run', figures, found)
+  about = [run_tables.config(run)]
+  return _write_all(out, summary, [section], about)
+
+
+def _write_all(out, summary, sections, about):
+  """Writes the page, and its figures and tables beside it."""
   # First, for by it the directory is known as one of a report.
   index = out / 'index.html'
-  summary = headline.build(every, studies, unreadable)
   files.write(index, page.render(summary, sections, about))
   for part in ('figures', 'tables'):
     _remove_older(out / part)
@@ -88,17 +115,19 @@ def _remove_older(directory):
 
 def _section(agent_study):
   """The figures and tables of one agent."""
-  figures = []
   with drawing.settings():
-    for entry in catalogue.FIGURES:
-      figure = entry.draw(agent_study)
-      if figure is not None:
-        name = f'{agent_study.agent}_{entry.name}'
-        forms = {f: drawing.to_bytes(figure, f) for f in ('svg', 'png')}
-        figures.append(
-          page.ShownFigure(name, entry.title, entry.caption, forms)
-        )
+    figures = [
+      _shown(f'{agent_study.agent}_{name}', *rest)
+      for name, *rest in catalogue.draw_all(agent_study)
+    ]
   made = [make(agent_study) for make in _TABLES]
-  return page.Section(
-    agent_study.agent, figures, [table for table in made if table is not None]
-  )
+  found = [table for table in made if table is not None]
+  return page.Section(agent_study.agent.upper(), figures, found)
+
+
+def _shown(name, title, caption, figure):
+  """A Figure in all its forms."""
+  forms = {form: drawing.to_bytes(figure, form) for form in ('svg', 'png')}
+  is_wide = drawing.stack(figure)
+  narrow = drawing.to_bytes(figure, 'svg') if is_wide else None
+  return page.ShownFigure(name, title, caption, forms, narrow)

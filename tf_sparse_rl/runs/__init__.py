@@ -1,5 +1,6 @@
 """Runs on disk: their directories, records and lists. No TensorFlow."""
 
+from tf_sparse_rl.runs.commands import note_command, read_commands
 from tf_sparse_rl.runs.longer import config_for
 from tf_sparse_rl.runs.reading import (
   DAMAGED,
@@ -9,6 +10,7 @@ from tf_sparse_rl.runs.reading import (
   UNFINISHED,
   Run,
   read,
+  read_run,
 )
 from tf_sparse_rl.runs.records import (
   Evaluation,
@@ -41,7 +43,10 @@ __all__ = [
   'config_for',
   'default_root_dir',
   'final_return',
+  'note_command',
   'read',
+  'read_commands',
   'read_lines',
   'read_list',
+  'read_run',
 ]

@@ -23,6 +23,8 @@ class Run:
   results: list = dataclasses.field(default_factory=list)  # of Evaluation
   summary: records.Summary | None = None  # None until the run is finished
   noise: list = dataclasses.field(default_factory=list)  # of NoiseLevel
+  date: str = ''  # on which it began, UTC; '' if not recorded
+  cpu: str = ''
   damage: str = ''  # which file cannot be read, and why
 
   @property
@@ -70,6 +72,29 @@ def _name(path):
   return os.fsencode(path).decode('utf-8', 'backslashreplace')
 
 
+def read_run(root_dir):
+  """Reads one run directory.
+
+  Args:
+    root_dir: the run's.
+
+  Returns:
+    A `Run`, finished or not.
+
+  Raises:
+    RunsError: if there is no run, or it is damaged.
+  """
+  path = pathlib.Path(root_dir)
+  if not (path / 'config.json').exists():
+    raise records.RunsError(
+      f'Expected the directory of a run. Received: {path}, no run.'
+    )
+  run = _read(path.resolve().name, path)
+  if run.damage:
+    raise records.RunsError(run.damage)
+  return run
+
+
 def _read_listed(run, path):
   config, damage = None, ''
   try:
@@ -90,6 +115,7 @@ def _read(name, path, config=None):
     found['results'] = directory.read_results()
     found['summary'] = directory.read_summary()
     found['noise'] = directory.read_noise()
+    found['date'], found['cpu'] = directory.read_date_and_cpu()
   except records.RunsError as error:
     found['damage'] = str(error)
   return Run(name, path, **found)

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import datetime
 import fnmatch
 import importlib.metadata
 import json
@@ -44,6 +45,7 @@ class _Origin(records.Record):
   """The entries of config.json besides the fields."""
 
   versions: dict[str, str | None] | None = None  # {package: version}
+  date: str = ''  # on which it began, UTC
   history: list[dict] | None = None  # see `RunDir.start`
   machine: dict | None = None  # a Machine
 
@@ -121,6 +123,15 @@ class RunDir:
     """
     origin = records.read(self._config_path, _Origin)
     return origin and origin.versions or {'tf_sparse_rl': 'unknown'}
+
+  def read_date_and_cpu(self):
+    """The day on which the run began and the CPU, '' where not recorded.
+
+    Raises:
+      RunsError: if config.json is damaged or cannot be read.
+    """
+    origin = records.read(self._config_path, _Origin) or _Origin()
+    return origin.date, (origin.machine or {}).get('cpu', '')
 
   def read_history(self):
     """How the run was made longer or its periods changed, if it was.
@@ -269,7 +280,12 @@ class RunDir:
     """
     there = self.read_config()
     if there is None:
-      values = {**config_lib.to_dict(config), 'versions': _versions()}
+      today = datetime.datetime.now(datetime.timezone.utc).date().isoformat()
+      values = {
+        **config_lib.to_dict(config),
+        'versions': _versions(),
+        'date': today,
+      }
       files.write_json(self._config_path, values, indent=2)
       return ''
     changed = longer.changes(there, config)

@@ -6,12 +6,15 @@ from tf_sparse_rl import config as config_lib
 from tf_sparse_rl import envs, modules, names
 from tf_sparse_rl.methods import METHODS, SMALL_DENSE, is_own
 from tf_sparse_rl.runs import ListedRun
+from tf_sparse_rl.sweeps import field_lists
 
 # What the lists of a sweep set.
 LISTED_FIELDS = ('method', 'sparsity', 'match_sparsity', 'env_name', 'seed')
 
 
-def make_runs(methods, sparsities, env_names, num_seeds, given=None):
+def make_runs(
+  methods, sparsities, env_names, num_seeds, given=None, combinations=({},)
+):
   """Lists every combination once; dense does not depend on the sparsity.
 
   Args:
@@ -22,6 +25,8 @@ def make_runs(methods, sparsities, env_names, num_seeds, given=None):
     num_seeds: seeds 0, 1, ... of each combination.
     given: `{field of Config: value}` for every run; what the lists set and
       what follows from that is left out.
+    combinations: `{field: value}` of runs besides, each with all of the above;
+      see `field_lists.parse`.
 
   Returns:
     List of ListedRun, seed by seed, so that an unfinished sweep is of use.
@@ -41,16 +46,19 @@ def make_runs(methods, sparsities, env_names, num_seeds, given=None):
     for env_name in env_names:
       for method in methods:
         for sparsity in (None,) if method == 'dense' else sparsities:
-          run = _make_run(env_name, method, sparsity, seed, given or {})
-          if runs.setdefault(run.id, run) != run:
-            raise ValueError(
-              f'Expected runs with ids that differ. Received twice: {run.id}.'
+          for values in combinations:
+            run = _make_run(
+              env_name, method, sparsity, seed, given or {}, values
             )
+            if runs.setdefault(run.id, run) != run:
+              raise ValueError(
+                f'Expected runs with ids that differ. Received twice: {run.id}.'
+              )
   check(runs.values())
   return list(runs.values())
 
 
-def _make_run(env_name, method, sparsity, seed, given):
+def _make_run(env_name, method, sparsity, seed, given, values):
   listed = {'env_name': env_name, 'method': method, 'seed': seed}
   # The id is the name of a directory.
   parts = [re.sub('[/:]', '_', name) for name in (env_name, method)]
@@ -61,12 +69,19 @@ def _make_run(env_name, method, sparsity, seed, given):
     listed.update(method='dense', match_sparsity=float(sparsity))
   elif method != 'dense':
     listed.update(sparsity=float(sparsity))
+  if values:
+    parts.append(re.sub('[/:]', '_', field_lists.label(values)))
+    listed.update(values)
   if 'method_kwargs' in given and not is_own(method):
     listed['method_kwargs'] = '{}'
   rest = {
     name: list(value) if isinstance(value, tuple) else value
     for name, value in config_lib.without_copies(given, listed).items()
-    if name not in LISTED_FIELDS and value is not None
+    if name not in listed and name not in LISTED_FIELDS and value is not None
+  }
+  listed = {
+    name: list(value) if isinstance(value, tuple) else value
+    for name, value in listed.items()
   }
   return ListedRun('-'.join([*parts, f'seed{seed}']), {**listed, **rest})
 

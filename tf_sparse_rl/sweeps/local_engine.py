@@ -187,6 +187,10 @@ class LocalEngine:
       self._stop(attempt, '')
     self._give_up = time.monotonic() + self._limits.stop + 10
 
+  def stop_run(self, run):
+    """Asks one run to save a checkpoint and end; `wait` tells of it."""
+    self._send(stop=run.id)
+
   def close(self):
     """Ends the run server, and runs that are left, after they are saved."""
     if self._server is None:

@@ -10,7 +10,19 @@ from tf_sparse_rl.sweeps import outcome as outcome_lib
 
 # Evaluations count; a graph of many layers may take a minute to be made.
 _STILL_SECONDS = 90
-STATES = ('finished', 'running', 'failed', 'missing', runs_lib.DAMAGED)
+# A trial of a search that was stopped for its returns.
+PRUNED = 'pruned'
+STATES = (
+  *('finished', 'running', 'failed', 'missing'),
+  *(PRUNED, runs_lib.DAMAGED),
+)
+# Shown only where there are such runs.
+_RARE = (PRUNED, runs_lib.DAMAGED)
+# Fields that a group of runs is named by, or its seeds.
+_GROUPED = (
+  *('env_name', 'method', 'sparsity', 'match_sparsity', 'seed'),
+  'method_kwargs',
+)
 
 
 class RunStatus(NamedTuple):
@@ -76,6 +88,8 @@ def _unfinished(sweep_dir, run, at):
       'missing',
       f'lost {where} {at}' if at else f'starting or lost {where}',
     )
+  if events[-1].reason == PRUNED:
+    return PRUNED, at
   outcome = outcome_lib.Outcome(events[-1].exit_code, events[-1].reason)
   if outcome.stopped:
     return 'missing', f'stopped {at}' if at else 'stopped before it began'
@@ -114,12 +128,14 @@ def seconds_left(statuses, num_parallel):
     return None
   left = 0.0
   for status in statuses:
-    if status.state != 'finished':
+    if status.state not in ('finished', PRUNED):
       # By runs of the same kind, if there are any; else by all.
       kind = _kind(status) if _kind(status) in steps else None
       todo = status.num_env_steps - status.env_step
       left += todo * seconds[kind] / steps[kind]
-  num_unfinished = sum(status.state != 'finished' for status in statuses)
+  num_unfinished = sum(
+    status.state not in ('finished', PRUNED) for status in statuses
+  )
   return left / max(1, min(num_parallel, num_unfinished))
 
 
@@ -140,16 +156,21 @@ def table(statuses, num_parallel):
     str of several lines.
   """
   groups = collections.defaultdict(collections.Counter)
+  varying = _varying([status.run for status in statuses])
   for status in statuses:
-    groups[_group(status.run)][status.state] += 1
-  groups['total', '', ''] = total = sum(groups.values(), collections.Counter())
-  states = [s for s in STATES if s != runs_lib.DAMAGED or total[s]]
+    apart = ' '.join(f'{n}={status.run.flags.get(n)}' for n in varying)
+    groups[(*_group(status.run), apart)][status.state] += 1
+  total = sum(groups.values(), collections.Counter())
+  groups['total', '', '', ''] = total
+  states = [s for s in STATES if s not in _RARE or total[s]]
+  names = ('env_name', 'method', 'sparsity', 'set apart by')
+  left = len(names) if varying else len(names) - 1
   rows = [
-    [*group, *(str(counts[state]) for state in states)]
+    [*group[:left], *(str(counts[state]) for state in states)]
     for group, counts in groups.items()
   ]
-  header = ('env_name', 'method', 'sparsity', *states)
-  lines = [text_table.format_table(header, rows, left=3, total=True)]
+  header = (*names[:left], *states)
+  lines = [text_table.format_table(header, rows, left=left, total=True)]
   for state in ('running', 'failed', runs_lib.DAMAGED):
     lines += _listed(state, statuses)
   lines += _missing(statuses)
@@ -166,6 +187,16 @@ def _group(run):
     sparsity = None
   text = '' if sparsity is None else f'{sparsity:g}'
   return str(run.flags.get('env_name') or ''), method, text
+
+
+def _varying(listed):
+  """Fields besides those of a group that differ among runs, a list."""
+  values = collections.defaultdict(set)
+  for run in listed:
+    for name, value in run.flags.items():
+      if name not in _GROUPED:
+        values[name].add(str(value))
+  return [name for name, found in values.items() if len(found) > 1]
 
 
 def _listed(state, statuses):
@@ -187,7 +218,7 @@ def _missing(statuses):
 
 
 def _time_left(statuses, num_parallel):
-  if all(status.state == 'finished' for status in statuses):
+  if all(status.state in ('finished', PRUNED) for status in statuses):
     return 'All runs are finished.'
   seconds = seconds_left(statuses, num_parallel)
   if seconds is None:

@@ -1,0 +1,67 @@
+"""Reads scalars out of TensorBoard's event files, without TensorFlow."""
+
+import pathlib
+import struct
+
+import numpy as np
+from tensorboard.compat.proto import event_pb2
+
+# A record: its length, a checksum of that, the bytes, a checksum of these.
+_LENGTH = struct.Struct('<QI')
+_CHECKSUM_BYTES = 4
+
+
+def scalars(directory):
+  """The scalars of a run's `train/` or `eval/`.
+
+  Args:
+    directory: of event files; it may be missing.
+
+  Returns:
+    `{tag: (steps, values)}`, arrays in order of the steps. Where a run went on
+    from a checkpoint, what it had written past that is left out.
+  """
+  points = {}  # {tag: {step: value}}
+  for path in sorted(pathlib.Path(directory).glob('events.out.tfevents.*')):
+    for event in _events(path):
+      if event.session_log.status == event.session_log.START:
+        for values in points.values():
+          for step in [s for s in values if s >= event.step]:
+            del values[step]
+      for value in event.summary.value:
+        number = _number(value)
+        if number is not None:
+          points.setdefault(value.tag, {})[event.step] = number
+  return {
+    tag: tuple(np.array(x) for x in zip(*sorted(values.items())))
+    for tag, values in sorted(points.items())
+    if values
+  }
+
+
+def _events(path):
+  """The events of a file, up to one that was not written to its end."""
+  content = path.read_bytes()
+  begin = 0
+  while begin + _LENGTH.size <= len(content):
+    length, _ = _LENGTH.unpack_from(content, begin)
+    begin += _LENGTH.size
+    end = begin + length
+    if end + _CHECKSUM_BYTES > len(content):
+      return
+    yield event_pb2.Event.FromString(content[begin:end])
+    begin = end + _CHECKSUM_BYTES
+
+
+def _number(value):
+  """The float of a value of a summary, or None if it is none."""
+  if value.WhichOneof('value') == 'simple_value':
+    return value.simple_value
+  tensor = value.tensor
+  if value.metadata.plugin_data.plugin_name not in ('scalars', ''):
+    return None
+  if len(tensor.float_val) == 1:
+    return tensor.float_val[0]
+  if len(tensor.tensor_content) == 4:
+    return float(np.frombuffer(tensor.tensor_content, '<f4')[0])
+  return None

@@ -1,0 +1,83 @@
+"""Sentences about scores: no more than the intervals allow.
+
+The rule: a method is clearly ahead of another where the 95 % interval of its
+probability of improvement lies above 0.5, clearly behind where it lies below;
+and only where there are so many runs that methods which are level would be
+told apart completely in less than 5 % of all studies. Everything else is
+undecided.
+"""
+
+import itertools
+import math
+
+from tf_sparse_rl import methods
+
+RULE = (
+  'Clearly means: the 95 % interval of the probability that a run of the one '
+  'scores more than a run of the other lies on one side of 0.5, and there are '
+  'enough runs that chance alone separates two methods completely in less '
+  'than 5 % of studies.'
+)
+AHEAD, BEHIND, UNDECIDED = 'ahead', 'behind', 'undecided'
+
+
+def verdict(improvement):
+  """One of AHEAD, BEHIND and UNDECIDED, of a study.Improvement."""
+  estimate = improvement.estimate
+  if improvement.is_too_few or math.isnan(estimate.low):
+    return UNDECIDED
+  if estimate.low > 0.5:
+    return AHEAD
+  return BEHIND if estimate.high < 0.5 else UNDECIDED
+
+
+def sentences(agent_study):
+  """What can be said of one agent, a list of str; none without baselines."""
+  words = []
+  against = {
+    'dense': 'dense networks of full size',
+    methods.SMALL_DENSE: 'dense networks of the same size',
+  }
+  for baseline, name in against.items():
+    members = [
+      x
+      for x in agent_study.improvements
+      if x.baseline.method == baseline and not x.cell.variant
+    ]
+    if members:
+      words.append(
+        f'{agent_study.agent.upper()}, against {name}: {_sentence(members)}.'
+      )
+  return words
+
+
+def _sentence(members):
+  """Who is ahead, behind and undecided."""
+  found = {AHEAD: [], BEHIND: [], UNDECIDED: []}
+  for member in members:
+    found[verdict(member)].append(member.cell)
+  parts = [
+    f'clearly ahead {_names(found[AHEAD])}'
+    if found[AHEAD]
+    else 'none is clearly ahead',
+    f'clearly behind {_names(found[BEHIND])}'
+    if found[BEHIND]
+    else 'none is clearly behind',
+  ]
+  if found[UNDECIDED]:
+    parts.append(f'undecided {_names(found[UNDECIDED])}')
+  return '; '.join(parts)
+
+
+def _names(cells):
+  """'are RigL at 0.8 and 0.9, Static at 0.8' of a list of Cell."""
+  groups = []
+  kinds = itertools.groupby(cells, lambda c: (c.method, c.distribution))
+  for (method, distribution), members in kinds:
+    label = methods.get(method).label
+    sparsities = [f'{c.sparsity:g}' for c in members]
+    *first, last = sparsities
+    text = f'{", ".join(first)} and {last}' if first else last
+    kind = f' ({distribution})' if distribution not in ('', 'erk') else ''
+    groups.append(f'{label} at {text}{kind}')
+  return f'{"are" if len(cells) > 1 else "is"} {", ".join(groups)}'

@@ -1,0 +1,247 @@
+"""The raw results of a study in three small files, without its directories.
+
+evaluations.csv.gz    a line an evaluation: run, env_step, return_mean,
+                      num_episodes, sparsity, env_steps_per_sec, and a column
+                      for each tag of diagnoses, if there were any
+runs.jsonl.gz         a line a run: id; config, the content of config.json;
+                      summary, that of summary.json; noise, if evaluated
+study.json            the commands of the runs; date and machine, where runs
+                      do not have them
+
+A report is drawn from them alone. The same runs give the same bytes.
+"""
+
+import csv
+import dataclasses
+import gzip
+import io
+import json
+import math
+import pathlib
+import zlib
+
+from tf_sparse_rl import config as config_lib
+from tf_sparse_rl import files, runs
+from tf_sparse_rl.report import completeness
+
+EVALUATIONS, RUNS = 'evaluations.csv.gz', 'runs.jsonl.gz'
+STUDY = 'study.json'
+FILES = (EVALUATIONS, RUNS, STUDY)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RawEvaluation(runs.Record):
+  """A line of evaluations.csv.gz."""
+
+  env_step: int
+  return_mean: float
+  num_episodes: int
+  sparsity: float
+  env_steps_per_sec: float
+  diagnosis: dict[str, float] | None = None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Study(runs.Record):
+  """The content of study.json: how the runs were made."""
+
+  commands: list[str] = dataclasses.field(default_factory=list)
+  date: str = ''
+  machine: str = ''
+
+  @classmethod
+  def from_json(cls, values):
+    """Checks an object that was read. See base class."""
+    return super().from_json({'commands': [], **values})
+
+
+_COLUMNS = tuple(
+  f.name for f in dataclasses.fields(RawEvaluation) if f.name != 'diagnosis'
+)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Line(runs.Record):
+  """A line of runs.jsonl.gz."""
+
+  id: str
+  config: dict
+  summary: dict
+  noise: list[dict] | None = None
+
+
+def read(directory):
+  """Loads raw results.
+
+  Args:
+    directory: has the files of this module.
+
+  Returns:
+    (list of Run, sorted by name, whose results are RawEvaluations; Study).
+
+  Raises:
+    RunsError: if a file is missing or damaged.
+  """
+  directory = pathlib.Path(directory)
+  by_run = _read_evaluations(directory / EVALUATIONS)
+  found = []
+  path = directory / RUNS
+  for i, text in enumerate(_unpacked(path).splitlines(), start=1):
+    try:
+      line = _Line.from_json(json.loads(text))
+      found.append(_run(line, path, by_run.pop(line.id, [])))
+    except ValueError as error:
+      raise runs.RunsError(f'{path}, line {i}, is damaged: {error}.') from error
+  if not found:
+    raise runs.RunsError(f'Expected a line a run in {path}. Received none.')
+  if by_run:
+    raise runs.RunsError(
+      f'Expected every run of {EVALUATIONS} in {path}. Received evaluations '
+      f'of others too: {", ".join(sorted(by_run))}.'
+    )
+  return sorted(found, key=lambda run: run.name), _read_study(directory)
+
+
+def write(every, directory, commands=()):
+  """Writes the conditions of which every seed is finished.
+
+  Args:
+    every: list of Condition, as read from directories of runs.
+    directory: made if needed; older raw results there are replaced.
+    commands: those that made the runs.
+
+  Returns:
+    List of Condition: those left out.
+
+  Raises:
+    RunsError: if no condition is finished.
+  """
+  left_out = [condition for condition, _ in completeness.missing_seeds(every)]
+  kept = [c for c in every if c not in left_out]
+  if not kept:
+    raise runs.RunsError(
+      'Expected a condition of which every seed is finished. Received none.'
+    )
+  members = sorted((r for c in kept for r in c.runs), key=lambda r: r.name)
+  directory = pathlib.Path(directory)
+  directory.mkdir(parents=True, exist_ok=True)
+  files.write(directory / EVALUATIONS, _packed(_evaluations(members)))
+  lines = (json.dumps(_to_line(run)) + '\n' for run in members)
+  files.write(directory / RUNS, _packed(''.join(lines)))
+  study = Study(commands=list(commands)).to_json()
+  files.write_json(directory / STUDY, study, indent=2)
+  return left_out
+
+
+def _evaluations(members):
+  """The text of evaluations.csv.gz."""
+  tags = sorted(
+    {t for run in members for e in run.results for t in e.diagnosis or {}}
+  )
+  text = io.StringIO()
+  writer = csv.writer(text, lineterminator='\n')
+  writer.writerow(['run', *_COLUMNS, *tags])
+  for run in members:
+    for e in run.results:
+      values = {**vars(e), 'num_episodes': len(e.returns)}
+      diagnosis = e.diagnosis or {}
+      row = [values[name] for name in _COLUMNS]
+      writer.writerow([run.name, *row, *(diagnosis.get(t, '') for t in tags)])
+  return text.getvalue()
+
+
+def _to_line(run):
+  """A line of runs.jsonl.gz, as a dict."""
+  config = json.loads((run.path / 'config.json').read_bytes())
+  line = {'id': run.name, 'config': config, 'summary': run.summary.to_json()}
+  if run.noise:
+    line['noise'] = [level.to_json() for level in run.noise]
+  return line
+
+
+def _run(line, path, results):
+  """The Run of a line.
+
+  Raises:
+    ValueError: if something in it does not fit.
+  """
+  config = config_lib.make_config(config_lib.values_of(line.config, path))
+  machine = line.config.get('machine') or {}
+  return runs.Run(
+    line.id,
+    path.parent,
+    config,
+    versions=line.config.get('versions') or {'tf_sparse_rl': 'unknown'},
+    results=results,
+    summary=runs.Summary.from_json(line.summary),
+    noise=[runs.NoiseLevel.from_json(level) for level in line.noise or []],
+    date=line.config.get('date', ''),
+    cpu=machine.get('cpu', ''),
+  )
+
+
+def _read_evaluations(path):
+  """`{run: list of RawEvaluation}`, in order."""
+  rows = csv.reader(io.StringIO(_unpacked(path)))
+  header = next(rows, [])
+  if tuple(header[: 1 + len(_COLUMNS)]) != ('run', *_COLUMNS):
+    raise runs.RunsError(
+      f'Expected the columns run, {", ".join(_COLUMNS)} in {path}. Received: '
+      f'{", ".join(header)}.'
+    )
+  tags = header[1 + len(_COLUMNS) :]
+  by_run = {}
+  for i, (name, *row) in enumerate(filter(None, rows), start=2):
+    try:
+      evaluation = _evaluation(row, tags)
+    except ValueError as error:
+      raise runs.RunsError(f'{path}, line {i}, is damaged: {error}.') from error
+    by_run.setdefault(name, []).append(evaluation)
+  return by_run
+
+
+def _evaluation(row, tags):
+  """The RawEvaluation of a row of text."""
+  if len(row) != len(_COLUMNS) + len(tags):
+    raise ValueError(
+      f'Expected {1 + len(_COLUMNS) + len(tags)} values. Received: '
+      f'{1 + len(row)}'
+    )
+  whole = ('env_step', 'num_episodes')
+  values = {
+    name: int(text) if name in whole else float(text)
+    for name, text in zip(_COLUMNS, row)
+  }
+  found = zip(tags, row[len(_COLUMNS) :])
+  diagnosis = {tag: float(text) for tag, text in found if text}
+  if not all(map(math.isfinite, values.values())):
+    raise ValueError(f'Expected finite numbers. Received: {", ".join(row)}')
+  return RawEvaluation(**values, diagnosis=diagnosis or None)
+
+
+def _read_study(directory):
+  """The Study; an empty one without study.json."""
+  path = directory / STUDY
+  try:
+    return Study.from_json(json.loads(path.read_bytes()))
+  except FileNotFoundError:
+    return Study()
+  except (ValueError, TypeError) as error:
+    raise runs.RunsError(f'{path} is damaged: {error}.') from error
+
+
+def _unpacked(path):
+  try:
+    return gzip.decompress(path.read_bytes()).decode()
+  except (FileNotFoundError, NotADirectoryError):
+    raise runs.RunsError(
+      f'Expected raw results in {path.parent}: {EVALUATIONS} and {RUNS}. '
+      f'Received none. Write them with python -m tf_sparse_rl.report '
+      '--sweep_dir=DIR --raw_out=DIR.'
+    ) from None
+  except (EOFError, OSError, zlib.error, UnicodeDecodeError) as error:
+    raise runs.RunsError(f'{path} is damaged: {error}.') from error
+
+
+def _packed(text):
+  return gzip.compress(text.encode(), mtime=0)
