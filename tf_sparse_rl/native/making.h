@@ -1,0 +1,226 @@
+// Operations that make networks and train steps of variables.
+
+#ifndef TF_SPARSE_RL_NATIVE_MAKING_H_
+#define TF_SPARSE_RL_NATIVE_MAKING_H_
+
+#include <algorithm>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "dqn.h"
+#include "network.h"
+#include "sac.h"
+#include "step.h"
+#include "tensorflow/core/framework/op_kernel.h"
+
+namespace tf_sparse_rl {
+
+// The variables, one after another, of an input that is a list of handles.
+class Handles {
+ public:
+  Status Read(OpKernelContext* ctx, const char* name) {
+    OpInputList list;
+    TF_RETURN_IF_ERROR(ctx->input_list(name, &list));
+    for (const Tensor& handle : list) {
+      variables_.emplace_back();
+      TF_RETURN_IF_ERROR(
+          Lookup(ctx, handle.scalar<tensorflow::ResourceHandle>()(),
+                 &variables_.back()));
+    }
+    return OkStatus();
+  }
+
+  size_t size() const { return variables_.size(); }
+  VarPtr Next() { return std::move(variables_[next_++]); }
+
+ private:
+  std::vector<VarPtr> variables_;
+  size_t next_ = 0;
+};
+
+// Puts a resource into the output of an operation, which lives as long as that.
+template <typename T>
+void Return(OpKernelContext* ctx, T* resource) {
+  Tensor* handle;
+  OP_REQUIRES_OK(ctx, ctx->allocate_output(0, {}, &handle));
+  handle->scalar<tensorflow::ResourceHandle>()() =
+      tensorflow::ResourceHandle::MakeRefCountingHandle(
+          resource, ctx->device()->name());
+}
+
+class NetworkOp : public OpKernel {
+ public:
+  explicit NetworkOp(OpKernelConstruction* ctx) : OpKernel(ctx) {
+    OP_REQUIRES_OK(ctx, ctx->GetAttr("sizes", &sizes_));
+    OP_REQUIRES_OK(ctx, ctx->GetAttr("activations", &activations_));
+    OP_REQUIRES_OK(ctx, ctx->GetAttr("l2", &l2_));
+    OP_REQUIRES_OK(ctx, ctx->GetAttr("has_mask", &has_mask_));
+    OP_REQUIRES_OK(ctx, ctx->GetAttr("is_trained", &is_trained_));
+  }
+
+  void Compute(OpKernelContext* ctx) override {
+    Handles variables;
+    OP_REQUIRES_OK(ctx, variables.Read(ctx, "variables"));
+    const size_t count = activations_.size();
+    const size_t masks =
+        std::count(has_mask_.begin(), has_mask_.end(), true);
+    OP_REQUIRES(ctx,
+                count > 0 && sizes_.size() == count + 1 &&
+                    l2_.size() == count && has_mask_.size() == count &&
+                    variables.size() == count * (is_trained_ ? 6 : 2) + masks,
+                InvalidArgument("Expected as many of each as layers."));
+    std::vector<Layer> layers(count);
+    for (size_t l = 0; l < count; ++l) {
+      Layer& layer = layers[l];
+      bool known = true;
+      layer.inputs = sizes_[l];
+      layer.outputs = sizes_[l + 1];
+      layer.activation = ActivationNamed(activations_[l], &known);
+      OP_REQUIRES(ctx, known,
+                  InvalidArgument("Unknown activation: ", activations_[l]));
+      layer.l2 = l2_[l];
+      layer.kernel = variables.Next();
+      layer.bias = variables.Next();
+      if (has_mask_[l]) layer.mask = variables.Next();
+      if (!is_trained_) continue;
+      layer.kernel_m = variables.Next();
+      layer.kernel_v = variables.Next();
+      layer.bias_m = variables.Next();
+      layer.bias_v = variables.Next();
+    }
+    Return(ctx, new Network(std::move(layers)));
+  }
+
+ private:
+  std::vector<int64_t> sizes_;
+  std::vector<std::string> activations_;
+  std::vector<float> l2_;
+  std::vector<bool> has_mask_;
+  bool is_trained_;
+};
+
+// What makes a train step.
+class MakeStepOp : public OpKernel {
+ public:
+  using OpKernel::OpKernel;
+
+ protected:
+  template <typename T>
+  void Get(OpKernelConstruction* ctx, const char* name, T* value) {
+    OP_REQUIRES_OK(ctx, ctx->GetAttr(name, value));
+  }
+
+  Status ReadNetworks(
+      OpKernelContext* ctx,
+      const std::vector<tensorflow::core::RefCountPtr<Network>*>& networks) {
+    OpInputList list;
+    TF_RETURN_IF_ERROR(ctx->input_list("networks", &list));
+    for (size_t i = 0; i < networks.size(); ++i) {
+      TF_RETURN_IF_ERROR(tensorflow::LookupResource(
+          ctx, list[i].scalar<tensorflow::ResourceHandle>()(), networks[i]));
+    }
+    return OkStatus();
+  }
+
+  // Four variables of each optimizer.
+  Status ReadAdams(OpKernelContext* ctx, const std::vector<float>& epsilons,
+                   const std::vector<Adam*>& adams) {
+    Handles variables;
+    TF_RETURN_IF_ERROR(variables.Read(ctx, "adams"));
+    for (size_t i = 0; i < adams.size(); ++i) {
+      for (VarPtr* variable : adams[i]->Variables()) {
+        *variable = variables.Next();
+      }
+      adams[i]->epsilon = epsilons[i];
+    }
+    return OkStatus();
+  }
+
+  Status ReadScalars(OpKernelContext* ctx,
+                     const std::vector<VarPtr*>& scalars) {
+    Handles variables;
+    TF_RETURN_IF_ERROR(variables.Read(ctx, "scalars"));
+    for (VarPtr* scalar : scalars) *scalar = variables.Next();
+    return OkStatus();
+  }
+};
+
+class MakeSacOp : public MakeStepOp {
+ public:
+  explicit MakeSacOp(OpKernelConstruction* ctx) : MakeStepOp(ctx) {
+    Get(ctx, "epsilons", &epsilons_);
+    Get(ctx, "middle", &middle_);
+    Get(ctx, "scale", &scale_);
+    Get(ctx, "critic_weight", &settings_.critic_weight);
+    Get(ctx, "actor_weight", &settings_.actor_weight);
+    Get(ctx, "alpha_weight", &settings_.alpha_weight);
+    Get(ctx, "reward_scale", &settings_.reward_scale);
+    Get(ctx, "gamma", &settings_.gamma);
+    Get(ctx, "target_entropy", &settings_.target_entropy);
+    Get(ctx, "tau", &settings_.tau);
+    Get(ctx, "loss_of_log_alpha", &settings_.loss_of_log_alpha);
+    Get(ctx, "target_update_period", &settings_.target_update_period);
+    Get(ctx, "seeds", &settings_.seeds);
+  }
+
+  void Compute(OpKernelContext* ctx) override {
+    tensorflow::core::RefCountPtr<SacStep> step(new SacStep);
+    SacStep& s = *step;
+    static_cast<SacSettings&>(s) = settings_;
+    s.head.middle = middle_;
+    s.head.scale = scale_;
+    const std::vector<Adam*> adams = {&s.critic_adam, &s.actor_adam,
+                                      &s.alpha_adam};
+    const std::vector<VarPtr*> scalars = {&s.train_step, &s.log_alpha,
+                                          &s.log_alpha_m, &s.log_alpha_v};
+    OP_REQUIRES_OK(ctx, ReadNetworks(ctx, {&s.actor, &s.critics[0],
+                                           &s.critics[1], &s.targets[0],
+                                           &s.targets[1]}));
+    OP_REQUIRES_OK(ctx, ReadAdams(ctx, epsilons_, adams));
+    OP_REQUIRES_OK(ctx, ReadScalars(ctx, scalars));
+    s.Remember({s.actor.get(), s.critics[0].get(), s.critics[1].get(),
+                s.targets[0].get(), s.targets[1].get()},
+               adams, scalars);
+    Return<Step>(ctx, step.release());
+  }
+
+ private:
+  std::vector<float> epsilons_, middle_, scale_;
+  SacSettings settings_;
+};
+
+class MakeDqnOp : public MakeStepOp {
+ public:
+  explicit MakeDqnOp(OpKernelConstruction* ctx) : MakeStepOp(ctx) {
+    Get(ctx, "adam_epsilon", &adam_epsilon_);
+    Get(ctx, "reward_scale", &settings_.reward_scale);
+    Get(ctx, "gamma", &settings_.gamma);
+    Get(ctx, "tau", &settings_.tau);
+    Get(ctx, "epsilon", &settings_.epsilon);
+    Get(ctx, "epsilon_decay_train_steps",
+        &settings_.epsilon_decay_train_steps);
+    Get(ctx, "target_update_period", &settings_.target_update_period);
+    Get(ctx, "is_huber", &settings_.is_huber);
+    Get(ctx, "is_double", &settings_.is_double);
+  }
+
+  void Compute(OpKernelContext* ctx) override {
+    tensorflow::core::RefCountPtr<DqnStep> step(new DqnStep);
+    DqnStep& s = *step;
+    static_cast<DqnSettings&>(s) = settings_;
+    OP_REQUIRES_OK(ctx, ReadNetworks(ctx, {&s.online, &s.target}));
+    OP_REQUIRES_OK(ctx, ReadAdams(ctx, {adam_epsilon_}, {&s.adam}));
+    OP_REQUIRES_OK(ctx, ReadScalars(ctx, {&s.train_step}));
+    s.Remember({s.online.get(), s.target.get()}, {&s.adam}, {&s.train_step});
+    Return<Step>(ctx, step.release());
+  }
+
+ private:
+  float adam_epsilon_;
+  DqnSettings settings_;
+};
+
+}  // namespace tf_sparse_rl
+
+#endif  // TF_SPARSE_RL_NATIVE_MAKING_H_

@@ -1,0 +1,172 @@
+// Parts of fused train steps: scalar variables, Adam, batches, what a step is.
+//
+// A step is made once, of networks and scalar variables, and holds its buffers.
+
+#ifndef TF_SPARSE_RL_NATIVE_STEP_H_
+#define TF_SPARSE_RL_NATIVE_STEP_H_
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+#include <vector>
+
+#include "kernels.h"
+#include "network.h"
+#include "packed.h"
+#include "passes.h"
+
+namespace tf_sparse_rl {
+
+using tensorflow::ResourceBase;
+
+inline Status Lookup(OpKernelContext* ctx,
+                     const tensorflow::ResourceHandle& handle,
+                     VarPtr* variable) {
+  return tensorflow::LookupResource(ctx, handle, variable);
+}
+
+// The value of a scalar variable.
+template <typename T>
+T Value(const VarPtr& variable) {
+  return variable->tensor()->scalar<T>()();
+}
+
+template <typename T>
+void Assign(const VarPtr& variable, T value) {
+  Tensor changed(variable->tensor()->dtype(), {});
+  changed.scalar<T>()() = value;
+  *variable->tensor() = changed;
+}
+
+// Adam's numbers, of one optimizer.
+struct Adam {
+  VarPtr learning_rate, beta_1, beta_2, iterations;
+  float epsilon;
+
+  // In the order in which operations get them.
+  std::vector<VarPtr*> Variables() {
+    return {&learning_rate, &beta_1, &beta_2, &iterations};
+  }
+
+  // The numbers of the next step, which is counted.
+  AdamStep Next() const {
+    const int64_t train_step = Value<int64_t>(iterations);
+    Assign<int64_t>(iterations, train_step + 1);
+    return AdamStepOf(Value<float>(learning_rate), Value<float>(beta_1),
+                      Value<float>(beta_2), epsilon, train_step);
+  }
+};
+
+// A batch as the operation gets it.
+struct Batch {
+  const float* rows;
+  int64_t size, row;
+
+  // Columns of the rows in blocks, `units` from `first` on, as units of blocks
+  // that have `all` units, from the unit `at` on.
+  void ToBlocks(int64_t first, int64_t units, int64_t all, int64_t at,
+                float* blocks) const {
+    const int64_t width = BlockWidth(size);
+    for (int64_t b = 0; b < NumBlocks(size); ++b) {
+      float* block = blocks + (b * all + at) * width;
+      const int64_t examples = std::min(width, size - b * width);
+      for (int64_t e = 0; e < examples; ++e) {
+        const float* from = rows + (b * width + e) * row + first;
+        for (int64_t i = 0; i < units; ++i) block[i * width + e] = from[i];
+      }
+    }
+  }
+
+  float at(int64_t example, int64_t column) const {
+    return rows[example * row + column];
+  }
+};
+
+// What a train step returns.
+struct Result {
+  Tensor* actions;
+  std::vector<float> scalars;
+};
+
+inline Status CheckFinite(float loss, const char* name) {
+  if (std::isfinite(loss)) return OkStatus();
+  return InvalidArgument(name, " is inf or nan");
+}
+
+// A train step of some agent.
+class Step : public ResourceBase {
+ public:
+  std::string DebugString() const override { return "tf_sparse_rl train step"; }
+
+  // Numbers of an observation, of a row of the batch, of an action's noise.
+  virtual int64_t num_observations() const = 0;
+  virtual int64_t row_size() const = 0;
+  virtual int64_t noise_size() const = 0;
+
+  // The caller has the lock of all variables.
+  virtual Status Run(OpKernelContext* ctx, const Batch& batch,
+                     const Tensor& observations, const Tensor& noise,
+                     Result* result) = 0;
+
+  // All variables, in the order in which they are locked.
+  void Remember(const std::vector<Network*>& networks,
+                const std::vector<Adam*>& adams,
+                const std::vector<VarPtr*>& scalars) {
+    for (Network* network : networks) {
+      for (const Layer& layer : network->layers) {
+        for (const VarPtr* variable :
+             {&layer.kernel, &layer.bias, &layer.mask, &layer.kernel_m,
+              &layer.kernel_v, &layer.bias_m, &layer.bias_v}) {
+          if (*variable) all_.push_back(variable->get());
+        }
+      }
+    }
+    for (Adam* adam : adams) {
+      for (const VarPtr* variable : adam->Variables()) {
+        all_.push_back(variable->get());
+      }
+    }
+    for (const VarPtr* variable : scalars) all_.push_back(variable->get());
+    std::sort(all_.begin(), all_.end(),
+              [](Var* a, Var* b) { return a->mu() < b->mu(); });
+    all_.erase(std::unique(all_.begin(), all_.end()), all_.end());
+  }
+
+  const std::vector<Var*>& variables() const { return all_; }
+
+ protected:
+  // The gradient of a network's outputs, 0 as yet, of missing examples too.
+  static float* ZeroTop(const Network* network, const Batch& batch,
+                        States* deltas) {
+    float* top = (*deltas)[network->layers.size()];
+    std::fill_n(top,
+                PaddedBatch(batch.size) * network->layers.back().outputs, 0.0f);
+    return top;
+  }
+
+  // The outputs of a network for observations [count, inputs], in blocks.
+  const float* Outputs(OpKernelContext* ctx, const AtWork& network,
+                       const Network& of, const Tensor& observations) {
+    const int64_t count = observations.dim_size(0);
+    acting_.Allocate(of, PaddedBatch(count));
+    BestKernels().to_blocks(Data(observations), count,
+                            observations.dim_size(1), acting_[0]);
+    network.Forward(ctx, count, &acting_);
+    return acting_.last();
+  }
+
+ private:
+  std::vector<Var*> all_;
+  States acting_;
+};
+
+// The place of an example's unit in blocks of `units`.
+inline int64_t Place(int64_t batch, int64_t example, int64_t unit,
+                     int64_t units) {
+  const int64_t width = BlockWidth(batch);
+  return (example / width * units + unit) * width + example % width;
+}
+
+}  // namespace tf_sparse_rl
+
+#endif  // TF_SPARSE_RL_NATIVE_STEP_H_
