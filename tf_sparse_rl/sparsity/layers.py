@@ -13,7 +13,7 @@ from tensorflow_model_optimization.python.core.sparsity.keras import (
 )
 
 from tf_sparse_rl import seeds
-from tf_sparse_rl.native import stacks
+from tf_sparse_rl.native import conv, stacks
 from tf_sparse_rl.sparsity import kinds, masked, structures
 
 
@@ -133,7 +133,9 @@ class SparseLayer(pruning_wrapper.PruneLowMagnitude):
     l2 = None
     if (
       self.target_sparsity
-      and isinstance(self.layer, tf.keras.layers.Dense)
+      and isinstance(
+        self.layer, (tf.keras.layers.Dense, tf.keras.layers.Conv2D)
+      )
       and type(self.layer.kernel_regularizer) is tf.keras.regularizers.L2
     ):
       l2 = _L2(self.layer.kernel_regularizer)
@@ -223,7 +225,8 @@ class SparseLayer(pruning_wrapper.PruneLowMagnitude):
 
   def call(self, inputs, *args, **kwargs):
     """Calls the wrapped layer; changes no state."""
-    if stacks.fits(self.operand):  # Of Dense, which takes no other arguments.
+    if stacks.fits(self.operand) or conv.fits(self.operand):
+      # Neither Dense nor Conv2D takes other arguments.
       return stacks.call([self.operand], inputs)
     if 'mask' in kwargs and not self._takes_mask:
       kwargs.pop('mask')
@@ -339,6 +342,8 @@ def _replaced(layer, attributes):
 def call_in_turn(layers, inputs):
   """The output of layers called in turn; SparseLayers in a row as one stack.
 
+  A Rescaling before them is part of it.
+
   Args:
     layers: list of layers, built.
     inputs: of the first, `[batch, ...]`.
@@ -346,17 +351,26 @@ def call_in_turn(layers, inputs):
   Returns:
     Tensor `[batch, ...]`, the output of the last.
   """
-  for sparse, group in itertools.groupby(layers, _is_built_sparse_layer):
-    if sparse:
-      inputs = stacks.call([layer.operand for layer in group], inputs)
+  for is_stack, group in itertools.groupby(layers, _is_of_stack):
+    if is_stack:
+      inputs = stacks.call([_operand(layer) for layer in group], inputs)
     else:
       for layer in group:
         inputs = layer(inputs)
   return inputs
 
 
-def _is_built_sparse_layer(layer):
+def _is_of_stack(layer):
+  if isinstance(layer, tf.keras.layers.Rescaling):
+    return True
   return isinstance(layer, SparseLayer) and layer.built
+
+
+def _operand(layer):
+  """A SparseLayer or Rescaling as native kernels take it."""
+  if isinstance(layer, SparseLayer):
+    return layer.operand
+  return stacks.Layer(layer, None, 0.0)
 
 
 def leaf_layers(network):
