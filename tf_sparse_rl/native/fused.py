@@ -97,7 +97,7 @@ def may_be_fused(layers, batch):
 
 
 def _fits(layer):
-  dense = layer.dense
+  dense = layer.plain
   return (
     stacks.fits(layer)
     and stacks.activation_of(layer) is not None
@@ -131,15 +131,15 @@ def network(layers, slots_of=None):
   """
   variables = []
   for layer in layers:
-    variables += [layer.dense.kernel, layer.dense.bias]
+    variables += [layer.plain.kernel, layer.plain.bias]
     variables += [] if layer.mask is None else [layer.mask]
     if slots_of:
-      variables += slots_of(layer.dense.kernel) + slots_of(layer.dense.bias)
+      variables += slots_of(layer.plain.kernel) + slots_of(layer.plain.bias)
   return library.load().tf_sparse_rl_network(
     [variable.handle for variable in variables],
     sizes=stacks.sizes_of(layers),
     activations=[stacks.activation_of(layer) for layer in layers],
-    l2=[_l2(layer.dense) for layer in layers],
+    l2=[_l2(layer.plain) for layer in layers],
     has_mask=[layer.mask is not None for layer in layers],
     is_trained=slots_of is not None,
   )

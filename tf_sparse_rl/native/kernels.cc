@@ -4,8 +4,7 @@
 // keep the copy of any one instruction set for all of them.
 
 #include "kernels.h"
-
-#include <utility>
+#include "vectors.h"
 
 #ifdef __AVX512F__
 #include <immintrin.h>
@@ -15,38 +14,19 @@ namespace tf_sparse_rl {
 namespace TF_SPARSE_RL_CPU {
 namespace {
 
-#define ALWAYS_INLINE __attribute__((always_inline))
-#define INLINE inline ALWAYS_INLINE
-
-constexpr int kLanes = TF_SPARSE_RL_LANES;
 // Registers that the examples of a block take at a time.
 constexpr int kMaxVecs = 4;
 constexpr Activation kActivations[] = {
     Activation::kLinear, Activation::kRelu, Activation::kTanh,
     Activation::kSigmoid, Activation::kElu};
 
-typedef float Vec
-    __attribute__((vector_size(4 * kLanes), aligned(4), may_alias));
-typedef int32_t IntVec
-    __attribute__((vector_size(4 * kLanes), aligned(4), may_alias));
 typedef float Quad __attribute__((vector_size(16), aligned(4), may_alias));
-
-INLINE Vec Load(const float* p) { return *reinterpret_cast<const Vec*>(p); }
-INLINE void Store(float* p, Vec v) { *reinterpret_cast<Vec*>(p) = v; }
-INLINE Vec Fill(float x) { return x - Vec{}; }
 
 INLINE Vec Sqrt(Vec x) {
   for (int i = 0; i < kLanes; ++i) x[i] = __builtin_sqrtf(x[i]);
   return x;
 }
 
-// Vectors of the compiler's shuffle from vectors a and b, by a function of the
-// place: below kLanes from a, above from b.
-template <int (*kFrom)(int), int... kPlaces>
-INLINE Vec Shuffle(Vec a, Vec b, std::integer_sequence<int, kPlaces...>) {
-  return __builtin_shufflevector(a, b, kFrom(kPlaces)...);
-}
-constexpr std::make_integer_sequence<int, kLanes> kPlaces;
 constexpr int Evens(int i) { return i % 2 ? i - 1 + kLanes : i; }
 constexpr int Odds(int i) { return i % 2 ? i + kLanes : i + 1; }
 constexpr int Lows(int i) { return i % 4 < 2 ? i : i - 2 + kLanes; }
@@ -182,11 +162,6 @@ INLINE void SumConnections(const Connections& c, int64_t width, const float* x,
     }
   }
 }
-
-template <int kValue>
-struct Constant {
-  static constexpr int value = kValue;
-};
 
 // Calls a function with the vectors that a block's examples are taken by: all
 // at once, or as many at a time as leave registers free.

@@ -3,6 +3,7 @@
 import ctypes
 import functools
 import hashlib
+import itertools
 import os
 import pathlib
 import platform
@@ -17,6 +18,9 @@ from tensorflow.python.eager import context
 from tf_sparse_rl import files, locks
 
 _SOURCES = pathlib.Path(__file__).parent
+
+# Compiled once for each instruction set.
+KERNEL_SOURCES = ('kernels.cc', 'conv_kernels.cc')
 
 # Name, floats of a register and compiler flags of each instruction set.
 SETS = (
@@ -172,13 +176,13 @@ def _build(path):
   commands = {
     **{
       name: [*common, *tensorflow_flags, f'{name}.cc']
-      for name in ('ops', 'resting', 'fused')
+      for name in ('ops', 'conv_ops', 'resting', 'fused')
     },
     'cpu': [*common, '-O2', 'cpu.cc'],
   }
-  for name, lanes, flags in sets:
-    commands[name] = [
-      *(*common, *_KERNEL_FLAGS, *flags, 'kernels.cc'),
+  for (name, lanes, flags), source in itertools.product(sets, KERNEL_SOURCES):
+    commands[f'{name}_{source}'] = [
+      *(*common, *_KERNEL_FLAGS, *flags, source),
       *(f'-DTF_SPARSE_RL_CPU={name}', f'-DTF_SPARSE_RL_LANES={lanes}'),
     ]
   with tempfile.TemporaryDirectory(dir=path.parent) as temporary:

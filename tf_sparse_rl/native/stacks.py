@@ -1,5 +1,7 @@
 """Stacks of sparse Dense layers as one operation, with its gradient.
 
+Conv2D layers make stacks of their own, see `conv`.
+
 Who calls layers in turn gives them to `call` together: one operation computes
 the output of the last from the input of the first. A layer alone is a stack of
 one.
@@ -15,7 +17,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from tf_sparse_rl.native import backend, library
+from tf_sparse_rl.native import backend, conv, library
 
 _ACTIVATIONS = {
   tf.keras.activations.linear: 'linear',
@@ -33,7 +35,7 @@ _ACTIVATIONS = {
 class Layer(NamedTuple):
   """A layer of a stack."""
 
-  dense: tf.keras.layers.Dense  # built
+  plain: tf.keras.layers.Layer  # built
   mask: tf.Variable | None  # None for ones
   sparsity: float  # that it has, or is pruned to
 
@@ -46,7 +48,7 @@ class Part(NamedTuple):
 
   packed: tf.Tensor | None  # `[connections]`
   decay: tf.Tensor | None  # scalar
-  dense: Callable[[], tf.Tensor]  # the whole of it, `[inputs, outputs]`
+  dense: Callable[[], tf.Tensor]  # the whole of it, of the kernel's shape
 
 
 class _Operands(NamedTuple):
@@ -55,7 +57,6 @@ class _Operands(NamedTuple):
   kernel: tf.Tensor
   bias: tf.Tensor
   mask: tf.Tensor
-  activation: str
 
 
 def call(layers, inputs):
@@ -69,13 +70,17 @@ def call(layers, inputs):
     A tensor, the output of the last.
   """
   for stack in divide(layers):
-    if _is_native(stack, inputs):
-      inputs = _emit(stack, inputs)
-      if not _is_fused(stack[-1]):
-        inputs = stack[-1].dense.activation(inputs)
-    else:
+    outputs = None
+    if conv.fits(stack[-1]):
+      outputs = conv.call(stack, _operands_of, inputs)
+    elif _is_native(stack, inputs):
+      outputs = _emit(stack, inputs)
+    if outputs is None:
       for layer in stack:
-        inputs = layer.dense(inputs)
+        inputs = layer.plain(inputs)
+    else:
+      last = stack[-1].plain
+      inputs = outputs if _is_fused(stack[-1]) else last.activation(outputs)
   return inputs
 
 
@@ -91,28 +96,37 @@ def divide(layers):
   Returns:
     List of lists of Layer.
   """
-  stacks, is_open = [], False
+  stacks, open_for = [], None
   for layer in layers:
-    if is_open and fits(layer):
+    if open_for and open_for(layer):
       stacks[-1].append(layer)
     else:
       stacks.append([layer])
-    is_open = fits(layer) and _is_fused(layer)
+    open_for = _followers(layer)
   return stacks
+
+
+def _followers(layer):
+  """A function: whether a layer may follow this one in a stack; or None."""
+  if conv.is_scale(layer):
+    return conv.fits
+  if fits(layer) and _is_fused(layer):
+    return fits
+  return conv.fits if conv.fits(layer) and _is_fused(layer) else None
 
 
 def sizes_of(layers):
   """Units of the input and of each of some Layers."""
-  inputs = layers[0].dense.kernel.shape[0]
-  return (inputs, *(layer.dense.units for layer in layers))
+  inputs = layers[0].plain.kernel.shape[0]
+  return (inputs, *(layer.plain.units for layer in layers))
 
 
 def fits(layer):
   """Whether there are native kernels for a Layer."""
   return (
-    type(layer.dense) is tf.keras.layers.Dense
-    and layer.dense.dtype_policy.compute_dtype == 'float32'
-    and layer.dense.dtype_policy.variable_dtype == 'float32'
+    type(layer.plain) is tf.keras.layers.Dense
+    and layer.plain.dtype_policy.compute_dtype == 'float32'
+    and layer.plain.dtype_policy.variable_dtype == 'float32'
   )
 
 
@@ -132,23 +146,34 @@ def _is_native(stack, inputs):
 
 def activation_of(layer):
   """The kernels' name of a Layer's activation, or None if they have none."""
-  return _ACTIVATIONS.get(layer.dense.activation)
+  return _ACTIVATIONS.get(layer.plain.activation)
 
 
 def _is_fused(layer):
   """Whether the kernels have the layer's activation."""
-  return layer.dense.activation in _ACTIVATIONS
+  if conv.fits(layer):
+    return conv.is_fused(layer)
+  return layer.plain.activation in _ACTIVATIONS
 
 
 def _operands(layer):
-  dense = layer.dense
+  plain = layer.plain
   return _Operands(
-    tf.convert_to_tensor(dense.kernel),
-    tf.convert_to_tensor(dense.bias)
-    if dense.use_bias
-    else tf.zeros([dense.units]),
+    tf.convert_to_tensor(plain.kernel),
+    tf.convert_to_tensor(plain.bias)
+    if plain.use_bias
+    else tf.zeros(plain.kernel.shape[-1:]),
     mask_tensor(layer.mask),
-    _ACTIVATIONS.get(dense.activation, 'linear'),
+  )
+
+
+def _operands_of(layers):
+  """(kernels, biases, masks) of some layers, as they are now."""
+  operands = [_operands(layer) for layer in layers]
+  return (
+    [layer.kernel for layer in operands],
+    [layer.bias for layer in operands],
+    [layer.mask for layer in operands],
   )
 
 
@@ -159,14 +184,11 @@ def mask_tensor(mask):
 
 def _emit(stack, inputs):
   """Puts the operation of a stack into the graph; returns its output."""
-  operands = [_operands(layer) for layer in stack]
   outputs = library.load().tf_sparse_rl_stack(
     inputs,
-    [layer.kernel for layer in operands],
-    [layer.bias for layer in operands],
-    [layer.mask for layer in operands],
+    *_operands_of(stack),
     sizes=sizes_of(stack),
-    activations=[layer.activation for layer in operands],
+    activations=[activation_of(layer) or 'linear' for layer in stack],
   )
   return outputs.output
 
@@ -208,7 +230,7 @@ def l2(kernel, mask, factor):
   """`factor * sum(kernel ** 2)`, or None where there are no native kernels.
 
   Args:
-    kernel: a sparse kernel, `[inputs, outputs]`, or its variable.
+    kernel: a sparse kernel, of a Dense or Conv2D layer, or its variable.
     mask: its mask.
     factor: float.
 
@@ -219,7 +241,7 @@ def l2(kernel, mask, factor):
   if (
     not backend.may_be_native()
     or kernel.dtype != tf.float32
-    or kernel.shape.rank != 2
+    or kernel.shape.rank not in (2, 4)
   ):
     return None
   return factor * library.load().tf_sparse_rl_sum_of_squares(
@@ -252,24 +274,37 @@ def parts_of(gradient):
   return parts
 
 
+def _dense_gradient(op):
+  """See `conv.dense_gradient`."""
+  return library.load().tf_sparse_rl_dense_gradient(
+    *op.inputs, sizes=op.get_attr('sizes')
+  )
+
+
+# Operations that compute dense gradients: those that compute the packed ones
+# from the same deltas, and how to get the dense one where it is asked for.
+_DENSE_GRADIENTS = {
+  'TfSparseRlDenseGradient': ('TfSparseRlWeightGradients', _dense_gradient),
+  'TfSparseRlConvDenseGradient': (
+    'TfSparseRlConvWeightGradients',
+    conv.dense_gradient,
+  ),
+}
+
+
 def _part(op):
   """The Part that an operation computes densely, or None."""
-  if op.type == 'TfSparseRlDenseGradient':
-    state, delta = op.inputs
+  if op.type in _DENSE_GRADIENTS:
+    weights_type, dense = _DENSE_GRADIENTS[op.type]
+    delta = op.inputs[1]
     # The packed gradients of the same stack are made of the same deltas.
-    weights = _consumer(delta, 'TfSparseRlWeightGradients')
+    weights = _consumer(delta, weights_type)
     if weights is None:
       return None  # It is in another graph, around this one.
     index, count = delta.value_index, weights.get_attr('N')
     if not weights.inputs[2 * count + index].shape[0]:
       return None  # A kernel without a mask.
-    return Part(
-      weights.outputs[index],
-      None,
-      lambda: library.load().tf_sparse_rl_dense_gradient(
-        state, delta, sizes=op.get_attr('sizes')
-      ),
-    )
+    return Part(weights.outputs[index], None, lambda: dense(op))
   if op.type == 'Mul':
     decay, kernel = op.inputs
     if decay.shape.rank == 0 and _consumer(kernel, 'TfSparseRlSumOfSquares'):

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from tf_sparse_rl import runs as runs_lib
-from tf_sparse_rl.report import completeness, findings, origins, study
+from tf_sparse_rl.report import completeness, findings, origins, study, tables
 
 
 class Headline(NamedTuple):

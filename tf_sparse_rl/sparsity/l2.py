@@ -23,9 +23,9 @@ class SparseL2(tf.keras.regularizers.Regularizer):
 
 
 def for_layer(layer):
-  """The SparseL2 of a Dense layer that has Keras' L2; None for others."""
+  """The SparseL2 of a Dense or Conv2D layer with Keras' L2; else None."""
   if (
-    isinstance(layer, tf.keras.layers.Dense)
+    isinstance(layer, (tf.keras.layers.Dense, tf.keras.layers.Conv2D))
     and type(layer.kernel_regularizer) is tf.keras.regularizers.L2
   ):
     return SparseL2(layer.kernel_regularizer)

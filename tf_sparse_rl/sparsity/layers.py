@@ -2,6 +2,8 @@
 
 import itertools
 
+import tensorflow as tf
+
 from tf_sparse_rl.native import stacks
 from tf_sparse_rl.sparsity import keras_check
 from tf_sparse_rl.sparsity.sparse_layer import SparseLayer
@@ -10,6 +12,8 @@ from tf_sparse_rl.sparsity.sparse_layer import SparseLayer
 def call_in_turn(layers, inputs):
   """The output of layers called in turn; SparseLayers in a row as one stack.
 
+  A Rescaling before them is part of it.
+
   Args:
     layers: list of layers, built.
     inputs: of the first, `[batch, ...]`.
@@ -17,17 +21,26 @@ def call_in_turn(layers, inputs):
   Returns:
     Tensor `[batch, ...]`, the output of the last.
   """
-  for sparse, group in itertools.groupby(layers, _is_built_sparse_layer):
-    if sparse:
-      inputs = stacks.call([layer.operand for layer in group], inputs)
+  for is_stack, group in itertools.groupby(layers, _is_of_stack):
+    if is_stack:
+      inputs = stacks.call([_operand(layer) for layer in group], inputs)
     else:
       for layer in group:
         inputs = layer(inputs)
   return inputs
 
 
-def _is_built_sparse_layer(layer):
+def _is_of_stack(layer):
+  if isinstance(layer, tf.keras.layers.Rescaling):
+    return True
   return isinstance(layer, SparseLayer) and layer.built
+
+
+def _operand(layer):
+  """A SparseLayer or Rescaling as native kernels take it."""
+  if isinstance(layer, SparseLayer):
+    return layer.operand
+  return stacks.Layer(layer, None, 0.0)
 
 
 def leaf_layers(network):

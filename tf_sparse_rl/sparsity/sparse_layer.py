@@ -10,7 +10,7 @@ from tensorflow_model_optimization.python.core.sparsity.keras import (
 )
 
 from tf_sparse_rl import seeds
-from tf_sparse_rl.native import stacks
+from tf_sparse_rl.native import conv, stacks
 from tf_sparse_rl.sparsity import (
   keras_check,
   kinds,
@@ -181,7 +181,8 @@ class SparseLayer(pruning_wrapper.PruneLowMagnitude):
 
   def call(self, inputs, *args, **kwargs):
     """Calls the wrapped layer; changes no state."""
-    if stacks.fits(self.operand):  # Of Dense, which takes no other arguments.
+    if stacks.fits(self.operand) or conv.fits(self.operand):
+      # Neither Dense nor Conv2D takes other arguments.
       return stacks.call([self.operand], inputs)
     if 'mask' in kwargs and not self._takes_mask:
       kwargs.pop('mask')
