@@ -2,11 +2,13 @@
 
 from typing import NamedTuple
 
+from tf_sparse_rl.config.actor_critic import ActorCritic
 from tf_sparse_rl.config.dqn import Dqn
 from tf_sparse_rl.config.learning import Replay
 from tf_sparse_rl.config.networks import Actor, Critic
 from tf_sparse_rl.config.ppo import Ppo
 from tf_sparse_rl.config.sac import Sac
+from tf_sparse_rl.config.td3 import Td3
 
 
 class Agent(NamedTuple):
@@ -19,7 +21,12 @@ class Agent(NamedTuple):
 
 AGENTS = {
   'dqn': Agent(('Discrete',), ('q_network',), (Replay, Dqn)),
-  'sac': Agent(('Box',), ('actor', 'critic'), (Replay, Actor, Critic, Sac)),
+  'sac': Agent(
+    ('Box',), ('actor', 'critic'), (Replay, Actor, Critic, ActorCritic, Sac)
+  ),
+  'td3': Agent(
+    ('Box',), ('actor', 'critic'), (Replay, Actor, Critic, ActorCritic, Td3)
+  ),
   'ppo': Agent(
     ('Box', 'Discrete', 'MultiDiscrete', 'MultiBinary'),
     ('actor', 'value'),
