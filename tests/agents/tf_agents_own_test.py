@@ -18,7 +18,7 @@ import pytest
 from absl import flags
 from absl.testing import flagsaver
 
-from tf_sparse_rl.agents import dqn, ppo, sac
+from tf_sparse_rl.agents import dqn, ppo, sac, td3
 
 _NAMES = pathlib.Path(__file__).with_name('tf_agents_own_tests.txt')
 
@@ -67,6 +67,12 @@ _SUITES = {
         'train returns statistics beside the losses, loss does not'
       ),
     },
+  ),
+  'td3': _Suite(
+    'tf_agents.agents.td3.td3_agent_test',
+    'tf_agents.agents.td3.td3_agent',
+    {'Td3Agent': td3.Td3Agent},
+    {'TD3AgentTest.testAgent*Train': _HEAD},
   ),
   'ppo': _Suite(
     'tf_agents.agents.ppo.ppo_agent_test',
