@@ -196,6 +196,7 @@ def test_td3(method):
     target_update_period=1,
     target_noise=0.0,
     reward_scale=2.0,
+    weight_decay=0.0,  # TF-Agents' has none.
   )
   ours, other = (registry.build(config, _BOX) for _ in range(2))
   actor, *critics = other.networks.values()

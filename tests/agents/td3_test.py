@@ -181,6 +181,12 @@ def test_a_stopped_run_ends_as_if_nothing_had_been(tmp_path, backend):
     'diagnostics': 'churn,dormant,norms,rank,snr',
     'diagnostics_period': 100,
     'backend': backend,
+    'n_step': 3,
+    'n_step_begin_env_step': 170,
+    'dynamic_replay': True,
+    'dynamic_replay_period': 50,
+    'max_policy_distance': 0.01,
+    'min_replay_size': 220,
   }
   untouched = tf_sparse_rl.train(tmp_path / 'untouched', **fields)
   stopped = tf_sparse_rl.train(

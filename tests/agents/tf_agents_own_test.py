@@ -90,6 +90,10 @@ _SUITES = {
 }
 
 
+# Methods of tf.test.TestCase, and what TF-Agents itself skips.
+_NO_TESTS = {'TD3AgentTest': ('test_session', 'testCriticLoss')}
+
+
 def _listed():
   """[(suite, class and test)] of those that pass as they are."""
   return [tuple(line.split()) for line in _NAMES.read_text().splitlines()]
@@ -125,7 +129,7 @@ def _names(module):
     for case in vars(module).values()
     if isinstance(case, type) and issubclass(case, unittest.TestCase)
     for name in unittest.defaultTestLoader.getTestCaseNames(case)
-    if name != 'test_session'  # A method of tf.test.TestCase.
+    if name not in _NO_TESTS.get(case.__name__, ('test_session',))
   ]
 
 

@@ -7,7 +7,7 @@ from tf_sparse_rl.agents import base, experience, replicas, sizing, sparse
 from tf_sparse_rl.networks import conv, dense, residual, stack
 
 
-def q_values_of(critics, observations, actions):
+def values_of(critics, observations, actions):
   """The Q-values of actions by each critic, a list of `[batch]`."""
   return [critic((observations, actions))[0] for critic in critics]
 

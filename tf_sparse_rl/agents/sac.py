@@ -17,7 +17,7 @@ from tf_sparse_rl.agents import (
   sparse,
   steps,
 )
-from tf_sparse_rl.agents.actor_critic import q_values_of
+from tf_sparse_rl.agents.actor_critic import values_of
 from tf_sparse_rl.networks import heads, stack
 
 _CRITIC_LOSS_WEIGHT = 0.5  # Haarnoja et al. 2018b, equation 5.
@@ -70,9 +70,7 @@ class SacAgent(sac_agent.SacAgent):
 
     targets = self.td_targets(transition)
     with tf.GradientTape() as tape:
-      q_values = q_values_of(
-        critics, observations, transition.action_step.action
-      )
+      q_values = values_of(critics, observations, transition.action_step.action)
       td_losses = tf.add_n(
         [self._td_errors_loss_fn(targets, q) for q in q_values]
       )
@@ -81,7 +79,7 @@ class SacAgent(sac_agent.SacAgent):
 
     with tf.GradientTape() as tape:  # By the critics just updated.
       actions, log_pi = self.sample(self.actor_outputs(observations), 1)
-      new_q_values = q_values_of(critics, observations, actions)
+      new_q_values = values_of(critics, observations, actions)
       actor_losses = losses.actor_losses(log_pi, new_q_values, alpha)
       actor_loss = self._actor_loss_weight * mean_loss(actor_losses, [actor])
     descend(self._actor_optimizer, tape, actor_loss, [actor], 'Actor loss')
@@ -117,7 +115,7 @@ class SacAgent(sac_agent.SacAgent):
     following = transition.next_time_step
     outputs = self.actor_outputs(following.observation)
     actions, log_pi = self.sample(outputs, 0)
-    q_values = q_values_of(self._targets, following.observation, actions)
+    q_values = values_of(self._targets, following.observation, actions)
     return losses.td_targets(
       self._reward_scale_factor * following.reward,
       self._gamma * following.discount,
@@ -235,7 +233,7 @@ class Sac(actor_critic.ActorCritic):
 
     def actor_losses(outputs):
       actions, log_pi = agent.sample(outputs, 1)
-      q_values = q_values_of(critics, observations, actions)
+      q_values = values_of(critics, observations, actions)
       return losses.actor_losses(log_pi, q_values, agent.alpha)
 
     critic = self.critic_probe(

@@ -16,7 +16,7 @@ from tf_sparse_rl.agents import (
   sparse,
   steps,
 )
-from tf_sparse_rl.agents.actor_critic import q_values_of
+from tf_sparse_rl.agents.actor_critic import values_of
 from tf_sparse_rl.networks import heads
 
 
@@ -65,9 +65,7 @@ class Td3Agent(td3_agent.Td3Agent):
 
     targets = self.td_targets(transition)
     with tf.GradientTape() as tape:
-      q_values = q_values_of(
-        critics, observations, transition.action_step.action
-      )
+      q_values = values_of(critics, observations, transition.action_step.action)
       td_losses = tf.add_n(
         [self._td_errors_loss_fn(targets, q) for q in q_values]
       )
@@ -77,7 +75,7 @@ class Td3Agent(td3_agent.Td3Agent):
 
     with tf.GradientTape() as tape:  # By the critic just updated.
       actions, _ = actor(observations)
-      [new_q_values] = q_values_of(critics[:1], observations, actions)
+      [new_q_values] = values_of(critics[:1], observations, actions)
       actor_losses = losses.deterministic_actor_losses(new_q_values)
       actor_loss = mean_loss(actor_losses, [actor])
 
@@ -104,7 +102,7 @@ class Td3Agent(td3_agent.Td3Agent):
     """Targets of the critics for a transition, `[batch]`."""
     following = transition.next_time_step
     actions = self.target_actions(following.observation)
-    q_values = q_values_of(self._targets, following.observation, actions)
+    q_values = values_of(self._targets, following.observation, actions)
     return losses.td_targets(
       self._reward_scale_factor * following.reward,
       self._gamma * following.discount,
@@ -218,7 +216,7 @@ class Td3(actor_critic.ActorCritic):
 
     def actor_losses(outputs):
       actions, critic = self.head(outputs), self.networks['critic_1']
-      [q_values] = q_values_of([critic], observations, actions)
+      [q_values] = values_of([critic], observations, actions)
       return losses.deterministic_actor_losses(q_values)
 
     critic = self.critic_probe(

@@ -36,11 +36,6 @@ class Dqn(Record):
   double_dqn: bool = row(
     'the online network picks the action that the target values', default=False
   )
-  n_step: int = row(
-    'env steps whose rewards are summed before a value',
-    Range(1, 100, 'from 1 to 100 env steps'),
-    default=1,
-  )
   clip_rewards: bool | None = row(
     'train on rewards cut off at -1 and 1',
     dqn=ByNetwork(mlp=Value(False, 'code'), images=Value(True, 'code')),
@@ -70,13 +65,3 @@ class Dqn(Record):
       images=Value(0.001, 'code'),
     ),
   )
-
-  def check(self):
-    """Checks that the replay has something to draw when training begins."""
-    collected = self.initial_collect_env_steps
-    n_step, num_envs = self.n_step, self.num_envs
-    self.require(
-      collected >= n_step * num_envs,
-      'initial_collect_env_steps of at least n_step * num_envs',
-      received=f'{collected}, {n_step} and {num_envs}',
-    )

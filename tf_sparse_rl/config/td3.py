@@ -7,7 +7,7 @@ from tf_sparse_rl.config.rows import COUNT, WEIGHT, Record, record, row
 # "TD3": Fujimoto et al. 2018 with the settings of its repository today; "RLx2":
 # Tan et al. 2023 and its code.
 _TD3 = 'TD3'
-_SAC = 'as SAC here'
+_SAC = 'ours: as SAC'
 _OWN_RATE = Same('learning_rate', 'TD3: one for both')
 
 

@@ -22,6 +22,7 @@ class State:
   results: list  # of Evaluation, the lines of results.jsonl
   # {tag: value} of the last diagnosis
   diagnosis: dict = dataclasses.field(default_factory=dict)
+  num_forgotten: int = 0  # env steps at the start that are not drawn any more
 
   @classmethod
   def begin(cls, config):
@@ -71,6 +72,7 @@ class State:
       'clock': self.clock.to_json(self.env_step),
       'results': [result.to_json() for result in self.results],
       'diagnosis': self.diagnosis,
+      'num_forgotten': self.num_forgotten,
     }
 
 

@@ -17,11 +17,12 @@ TAGS = {
   'collection episodes (train), of one evaluation (eval)',
   'Metrics/AverageEpisodeLength': 'mean env steps of the same episodes',
   'Metrics/NumberOfEpisodes': 'collection episodes so far',
+  'Metrics/replay_size': 'transitions that may be drawn, with --dynamic_replay',
   'Losses/{loss}': 'a loss of the agent at this train step',
   'Agent/alpha': 'SAC: temperature',
   'Agent/entropy': 'SAC, PPO: entropy of the policy on the batch, in nats',
-  'Agent/q_value_1': 'SAC: mean Q-value of the batch by critic 1',
-  'Agent/q_value_2': 'SAC: the same by critic 2',
+  'Agent/q_value_1': 'SAC, TD3: mean Q-value of the batch by critic 1',
+  'Agent/q_value_2': 'SAC, TD3: the same by critic 2',
   'Agent/clip_fraction': 'PPO: share of the batch whose ratio of '
   'probabilities was clipped',
   'Agent/learning_rate': 'PPO: learning rate at this train step',
@@ -87,8 +88,8 @@ class Summaries:
       for name, network in self._agent.networks.items():
         self._network(name, network)
 
-  def diagnosis(self, env_step, values):
-    """Writes a diagnosis, `{tag: float}`."""
+  def values(self, env_step, values):
+    """Writes more of training, `{tag: float}`."""
     with self._train.as_default(step=env_step):
       for tag, value in values.items():
         tf.summary.scalar(tag, value)
