@@ -166,7 +166,7 @@ def film(config, act, video_dir, seed):
   episode = {
     'env_name': env_name,
     'kwargs': config.env_arguments,
-    'wrappers': config.env_wrapper_names,
+    'wrappers': config.env_wrapper_calls,
     'video_dir': str(video_dir),
     'position': env.position,
   }
