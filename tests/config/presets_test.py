@@ -373,7 +373,7 @@ def test_every_value_has_a_source(agent):
   for name, rule in making.rules(agent).items():
     for text in _sources(rule):
       source, _, what = text.partition(' ')
-      source, what = source.rstrip(':;'), what or None
+      source, what = source.rstrip(':;,'), what or None
       assert source in ('table', 'section', 'ours', *_SOURCES), name
       # A table or a section has a number, a choice of ours a reason.
       assert what or source in _SOURCES, name

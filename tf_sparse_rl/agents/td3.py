@@ -88,15 +88,7 @@ class Td3Agent(td3_agent.Td3Agent):
     if masks_may_change:
       self.copy_masks()
     steps.every(self._target_update_period, step, self.move_targets)
-    return tf_agent.LossInfo(
-      critic_loss + actor_loss,
-      {
-        'Losses/critic_loss': critic_loss,
-        'Losses/actor_loss': actor_loss,
-        'Agent/q_value_1': tf.reduce_mean(q_values[0]),
-        'Agent/q_value_2': tf.reduce_mean(q_values[1]),
-      },
-    )
+    return _loss_info(critic_loss, actor_loss, q_values)
 
   def td_targets(self, transition):
     """Targets of the critics for a transition, `[batch]`."""
@@ -141,6 +133,18 @@ class Td3Agent(td3_agent.Td3Agent):
       (self._actor_network, self._target_actor_network),
       *zip(self._critics, self._targets),
     ]
+
+
+def _loss_info(critic_loss, actor_loss, q_values):
+  return tf_agent.LossInfo(
+    critic_loss + actor_loss,
+    {
+      'Losses/critic_loss': critic_loss,
+      'Losses/actor_loss': actor_loss,
+      'Agent/q_value_1': tf.reduce_mean(q_values[0]),
+      'Agent/q_value_2': tf.reduce_mean(q_values[1]),
+    },
+  )
 
 
 class Td3(actor_critic.ActorCritic):
