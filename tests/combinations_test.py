@@ -22,6 +22,11 @@ _AGENTS = {
     'initial_collect_env_steps': 50,
     'batch_size': 8,
   },
+  'td3': {
+    'env': 'Pendulum-v1',
+    'initial_collect_env_steps': 50,
+    'batch_size': 8,
+  },
   'ppo': {
     'env': 'CartPole-v1',
     'rollout_env_steps': 100,
@@ -32,6 +37,7 @@ _AGENTS = {
 _DENSE = {
   'dqn': (None,),
   'sac': (None, 'actor_sparsity', 'critic_sparsity'),
+  'td3': (None, 'actor_sparsity', 'critic_sparsity'),
   'ppo': (None, 'actor_sparsity', 'value_sparsity'),
 }
 _MASKS = (
@@ -65,7 +71,7 @@ def _assert_trains(path, agent, method, dense, masks):
     fields |= _MASKS[masks]
   if dense:
     fields[dense] = 0.0
-  if agent == 'sac' and masks >= 2 and dense != 'actor_sparsity':
+  if agent in ('sac', 'td3') and masks >= 2 and dense != 'actor_sparsity':
     fields['custom_sparsity'] = 'actor/hidden_0=0'  # 3 inputs do not divide.
   run = tf_sparse_rl.train(
     path, agent=agent, method=method, num_env_steps=300, **fields

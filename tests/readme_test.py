@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from tf_sparse_rl import config
+from tf_sparse_rl.config import reference
 from tf_sparse_rl.training import summaries
 
 _ROOT = pathlib.Path(__file__).parents[1]
@@ -35,15 +36,9 @@ def _launch(*command):
   )
 
 
-def test_every_flag_is_listed_with_its_default():
-  for field in config.fields():
-    [row] = re.findall(rf'^\| `--{field.name}` \|.*$', _README, re.M)
-    default = field.default
-    if isinstance(default, bool):
-      default = str(default).lower()
-    text = 'none' if default in ('', ()) else str(default)
-    text = 'by preset' if default is None else text
-    assert row.endswith(f'| {text} |'), row
+def test_the_page_of_flags_is_as_the_fields_are():
+  page = (_ROOT / 'docs' / 'flags.md').read_text('utf-8')
+  assert page == reference.page(), 'python -m tf_sparse_rl.config.reference'
 
 
 def test_every_tag_is_listed():

@@ -14,10 +14,11 @@ import tensorflow as tf
 from tf_agents.agents.dqn import dqn_agent
 from tf_agents.agents.ppo import ppo_clip_agent
 from tf_agents.agents.sac import sac_agent
+from tf_agents.agents.td3 import td3_agent
 from tf_agents.utils import common
 
 from tf_sparse_rl import envs, flags, seeds
-from tf_sparse_rl.agents import dqn, ppo, registry, sac, sparse
+from tf_sparse_rl.agents import dqn, ppo, registry, sac, sparse, td3
 from tf_sparse_rl.networks import heads, stack
 
 _BATCH = 16
@@ -184,6 +185,55 @@ def test_sac(method):
   _assert_moved(actor.trainable_variables, before)
 
 
+@pytest.mark.parametrize('method', _METHODS)
+def test_td3(method):
+  # TF-Agents' actor and targets move at other train steps, if not at all.
+  config = _config(
+    'td3',
+    method=method,
+    target_update_tau=0.3,
+    actor_update_period=1,
+    target_update_period=1,
+    target_noise=0.0,
+    reward_scale=2.0,
+    weight_decay=0.0,  # TF-Agents' has none.
+  )
+  ours, other = (registry.build(config, _BOX) for _ in range(2))
+  actor, *critics = other.networks.values()
+  theirs = td3_agent.Td3Agent(
+    ours.tf_agent.time_step_spec,
+    ours.tf_agent.action_spec,
+    actor_network=actor,
+    critic_network=critics[0],
+    critic_network_2=critics[1],
+    actor_optimizer=sparse.optimizer(config, actor, 3e-4),
+    critic_optimizer=sparse.optimizer(config, critics, 3e-4),
+    target_update_tau=0.3,
+    td_errors_loss_fn=common.element_wise_squared_loss,
+    gamma=config.gamma,
+    reward_scale_factor=2.0,
+    target_policy_noise=0.0,
+    train_step_counter=tf.Variable(0, dtype=tf.int64),
+  )
+  theirs.initialize()
+  before = [v.numpy() for v in actor.trainable_variables]
+  rng = np.random.default_rng(0)
+  for _ in range(3):
+    rows = _rows(_BOX, rng)
+    found = ours.train(rows)
+    expected = theirs.train(ours.experience(rows))
+    for name in ('critic_loss', 'actor_loss'):
+      np.testing.assert_allclose(
+        found[f'Losses/{name}'], getattr(expected.extra, name), rtol=1e-4
+      )
+    for name, network in other.networks.items():
+      _assert_close(ours.networks[name], network)
+    for name in ('actor_network', 'critic_network_1', 'critic_network_2'):
+      pair = (getattr(a, f'_target_{name}') for a in (ours.tf_agent, theirs))
+      _assert_close(*pair)
+  _assert_moved(actor.trainable_variables, before)
+
+
 @pytest.mark.parametrize('entropy_weight', [0.0, 0.02])
 @pytest.mark.parametrize('spec', [_BOX, _DISCRETE], ids=['box', 'discrete'])
 @pytest.mark.parametrize('method', _METHODS)
@@ -244,7 +294,9 @@ def test_ppo(method, spec, entropy_weight):
 
 
 @pytest.mark.parametrize(
-  'ours', [dqn.DqnAgent, sac.SacAgent, ppo.PpoAgent], ids=lambda c: c.__name__
+  'ours',
+  [dqn.DqnAgent, sac.SacAgent, td3.Td3Agent, ppo.PpoAgent],
+  ids=lambda c: c.__name__,
 )
 def test_of_tf_agents_methods_train_alone_is_overridden(ours):
   bases = [c for c in ours.__mro__[1:] if c.__module__.startswith('tf_agents')]

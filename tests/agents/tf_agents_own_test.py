@@ -18,7 +18,7 @@ import pytest
 from absl import flags
 from absl.testing import flagsaver
 
-from tf_sparse_rl.agents import dqn, ppo, sac
+from tf_sparse_rl.agents import dqn, ppo, sac, td3
 
 _NAMES = pathlib.Path(__file__).with_name('tf_agents_own_tests.txt')
 
@@ -68,6 +68,12 @@ _SUITES = {
       ),
     },
   ),
+  'td3': _Suite(
+    'tf_agents.agents.td3.td3_agent_test',
+    'tf_agents.agents.td3.td3_agent',
+    {'Td3Agent': td3.Td3Agent},
+    {'TD3AgentTest.testAgent*Train': _HEAD},
+  ),
   'ppo': _Suite(
     'tf_agents.agents.ppo.ppo_agent_test',
     'tf_agents.agents.ppo.ppo_agent',
@@ -82,6 +88,10 @@ _SUITES = {
     },
   ),
 }
+
+
+# Methods of tf.test.TestCase, and what TF-Agents itself skips.
+_NO_TESTS = {'TD3AgentTest': ('test_session', 'testCriticLoss')}
 
 
 def _listed():
@@ -119,7 +129,7 @@ def _names(module):
     for case in vars(module).values()
     if isinstance(case, type) and issubclass(case, unittest.TestCase)
     for name in unittest.defaultTestLoader.getTestCaseNames(case)
-    if name != 'test_session'  # A method of tf.test.TestCase.
+    if name not in _NO_TESTS.get(case.__name__, ('test_session',))
   ]
 
 

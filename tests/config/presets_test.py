@@ -239,7 +239,7 @@ def test_a_preset_fills_exactly_what_has_no_default(agent, network):
 def test_every_preset_value_of_dqn_and_sac_is_tested():
   sac = {'env_name', 'actor_sparsity', 'critic_sparsity', *_PAPER_SAC}
   sac |= {'initial_collect_env_steps', *_PAPER_SAC_METHODS['set']}
-  sac |= {'network'}
+  sac |= {'network', 'min_replay_size'}
   assert set(making.rules('sac')) == sac
   dqn = {'env_name', *_PAPER_DQN_CLASSIC}
   assert set(making.rules('dqn')) == dqn
@@ -357,6 +357,10 @@ def test_what_is_given_stays():
   assert config.prune_end_train_step == 75_000
 
 
+# The paper's code, and the papers whose values are those of their code too.
+_SOURCES = ('code', 'TD3', 'RLx2')
+
+
 def _sources(rule):
   if hasattr(rule, 'source'):
     return [rule.source]
@@ -369,9 +373,10 @@ def test_every_value_has_a_source(agent):
   for name, rule in making.rules(agent).items():
     for text in _sources(rule):
       source, _, what = text.partition(' ')
-      assert source.rstrip(':;') in ('table', 'code', 'section', 'ours'), name
+      source, what = source.rstrip(':;,'), what or None
+      assert source in ('table', 'section', 'ours', *_SOURCES), name
       # A table or a section has a number, a choice of ours a reason.
-      assert what or source == 'code', name
+      assert what or source in _SOURCES, name
 
 
 def test_an_agent_may_state_its_values_of_shared_fields(monkeypatch):

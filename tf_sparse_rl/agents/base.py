@@ -4,6 +4,7 @@ import abc
 from collections.abc import Callable
 from typing import NamedTuple
 
+import numpy as np
 import tensorflow as tf
 
 from tf_sparse_rl.agents import experience
@@ -93,6 +94,19 @@ class Agent(abc.ABC):
     batch = self.experience(rows)
     info = self.tf_agent.train(batch, masks_may_change=masks_may_change)
     return {'Losses/total_loss': info.loss, **info.extra}
+
+  def updates_masks_at(self, train_steps):
+    """Whether `train` updates masks, at each of int64 `[...]` train steps."""
+    due = [
+      self._is_due(name, train_steps)
+      for name, optimizer in self.optimizers.items()
+      if optimizer.updates_masks
+    ]
+    return np.any(due, axis=0)
+
+  def _is_due(self, name, train_steps):
+    """Whether the optimizer of a network updates masks at train steps."""
+    return self.optimizers[name].updater.is_due(train_steps)
 
   def fused_step(self, batch_size):
     """`train`, then `act`, as one native operation.

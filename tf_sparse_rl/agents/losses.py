@@ -60,6 +60,25 @@ def temperature_losses(temperature, log_pi, target_entropy):
   return temperature * tf.stop_gradient(-log_pi - target_entropy)
 
 
+def clipped_double_q(q_values):
+  """Values of next observations: the smaller Q-value of their actions.
+
+  Args:
+    q_values: list of those of the target policy's actions, one each critic.
+
+  Reference: Fujimoto et al. 2018 (arXiv 1802.09477), equation 10.
+  """
+  return tf.reduce_min(q_values, axis=0)
+
+
+def deterministic_actor_losses(q_values):
+  """The first critic's Q-values of the policy's actions, negated.
+
+  Reference: Silver et al. 2014, theorem 1; Fujimoto et al. 2018, algorithm 1.
+  """
+  return -q_values
+
+
 def clipped_surrogate_losses(ratios, advantages, clip_ratio):
   """PPO's clipped surrogate objective, negated.
 

@@ -1,8 +1,8 @@
 """The agents by name."""
 
-from tf_sparse_rl.agents import dqn, ppo, sac
+from tf_sparse_rl.agents import dqn, ppo, sac, td3
 
-_AGENTS = {'dqn': dqn.Dqn, 'sac': sac.Sac, 'ppo': ppo.Ppo}
+_AGENTS = {'dqn': dqn.Dqn, 'sac': sac.Sac, 'td3': td3.Td3, 'ppo': ppo.Ppo}
 
 
 def build(config, env_spec):

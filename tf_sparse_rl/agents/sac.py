@@ -7,18 +7,18 @@ from tf_agents.agents import tf_agent
 from tf_agents.agents.sac import sac_agent
 from tf_agents.trajectories import time_step as ts
 
-from tf_sparse_rl import seeds
 from tf_sparse_rl.agents import (
+  actor_critic,
   base,
   experience,
   fused,
   losses,
   replicas,
-  sizing,
   sparse,
   steps,
 )
-from tf_sparse_rl.networks import conv, dense, heads, residual, stack
+from tf_sparse_rl.agents.actor_critic import values_of
+from tf_sparse_rl.networks import heads, stack
 
 _CRITIC_LOSS_WEIGHT = 0.5  # Haarnoja et al. 2018b, equation 5.
 
@@ -70,7 +70,7 @@ class SacAgent(sac_agent.SacAgent):
 
     targets = self.td_targets(transition)
     with tf.GradientTape() as tape:
-      q_values = _q_values(critics, observations, transition.action_step.action)
+      q_values = values_of(critics, observations, transition.action_step.action)
       td_losses = tf.add_n(
         [self._td_errors_loss_fn(targets, q) for q in q_values]
       )
@@ -79,7 +79,7 @@ class SacAgent(sac_agent.SacAgent):
 
     with tf.GradientTape() as tape:  # By the critics just updated.
       actions, log_pi = self.sample(self.actor_outputs(observations), 1)
-      new_q_values = _q_values(critics, observations, actions)
+      new_q_values = values_of(critics, observations, actions)
       actor_losses = losses.actor_losses(log_pi, new_q_values, alpha)
       actor_loss = self._actor_loss_weight * mean_loss(actor_losses, [actor])
     descend(self._actor_optimizer, tape, actor_loss, [actor], 'Actor loss')
@@ -115,7 +115,7 @@ class SacAgent(sac_agent.SacAgent):
     following = transition.next_time_step
     outputs = self.actor_outputs(following.observation)
     actions, log_pi = self.sample(outputs, 0)
-    q_values = _q_values(self._targets, following.observation, actions)
+    q_values = values_of(self._targets, following.observation, actions)
     return losses.td_targets(
       self._reward_scale_factor * following.reward,
       self._gamma * following.discount,
@@ -138,13 +138,11 @@ class SacAgent(sac_agent.SacAgent):
       (actions `[batch, action_size]`, log probabilities `[batch]`).
     """
     head = self._actor_network.layers[-1]
-    seed = seeds.derive(self._seed, seeds.Stream.TRAIN_NOISE, draw)
-    # For the whole batch, so that it does not depend on how this is shared.
-    noise = tf.random.stateless_normal(
-      [replicas.num_replicas() * outputs.shape[0], head.noise_size],
-      seed=tf.stack([tf.constant(seed, tf.int64), self.train_step_counter]),
+    noise = actor_critic.train_noise(
+      *(self._seed, draw, self.train_step_counter),
+      shape=[outputs.shape[0], head.noise_size],
     )
-    return head.sample(outputs, replicas.share_of_replica(noise))
+    return head.sample(outputs, noise)
 
   def move_targets(self, masks_may_change):
     """Soft update of both targets, if one is due."""
@@ -159,11 +157,6 @@ class SacAgent(sac_agent.SacAgent):
       return tf.no_op()
 
     steps.every(period, self.train_step_counter, move)
-
-
-def _q_values(critics, observations, actions):
-  """The Q-values of actions by each critic, a list of `[batch]`."""
-  return [critic((observations, actions))[0] for critic in critics]
 
 
 def _loss_info(critic_loss, actor_loss, alpha_loss, alpha, log_pi, q_values):
@@ -181,12 +174,8 @@ def _loss_info(critic_loss, actor_loss, alpha_loss, alpha, log_pi, q_values):
   )
 
 
-class Sac(base.ActorAgent):
-  """SAC with sparse networks; masks are drawn before the targets' copies.
-
-  Both critics have masks of their own. One optimizer trains both, as TF-Agents
-  has it.
-  """
+class Sac(actor_critic.ActorCritic):
+  """SAC with sparse networks."""
 
   # The actor: the next actions, its loss, the temperature's loss. A critic:
   # its target, its loss, and the actor's loss without the weights' gradient.
@@ -198,49 +187,8 @@ class Sac(base.ActorAgent):
     Raises:
       ValueError: for an actor_parameter_share that the networks cannot meet.
     """
-    config.check_observation(env_spec)
-    if config.has_own_network and env_spec.observation_shape:
-      raise ValueError(
-        'Expected network=nature_cnn or impala_resnet for images with sac: a '
-        "critic takes an action too, which layers of one's own would have to "
-        f'take beside the image. Received: network={config.network}.'
-      )
-    self._env_spec, self.head = env_spec, heads.TanhGaussian(env_spec)
-    actor, *critics = self._make_networks(config)
-    names = 'actor', 'critic_1', 'critic_2'
-    self.networks = dict(zip(names, (actor, *critics)))
-    actor_optimizer = sparse.optimizer(
-      config, actor, config.actor_learning_rate
-    )
-    critic_optimizer = sparse.optimizer(
-      config, critics, config.critic_learning_rate
-    )
-    optimizers = actor_optimizer, critic_optimizer, critic_optimizer
-    self.optimizers = sparse.sparse_optimizers(zip(names, optimizers))
-    self.tf_agent = self._make_agent(config, actor_optimizer, critic_optimizer)
-    self.tf_agent.initialize()
-    self.descents = [
-      (actor_optimizer, [actor]),
-      (critic_optimizer, critics),
-      self.tf_agent.temperature_descent,
-    ]
-
-  def _make_networks(self, config):
-    """The actor and both critics."""
-    sparse.seed_initializers(config)
-    actor_plan, critic_plan = plan_networks(config, self._env_spec)
-    spec = experience.observation_spec(self._env_spec)
-    self.policy_layers = _layers(config, self._env_spec, actor_plan, 0, 'actor')
-    critics = [
-      _critic(
-        _layers(config, self._env_spec, critic_plan, index, 'critic'),
-        (spec, self.head.action_spec),
-        name=f'Critic{index}',
-      )
-      for index in (1, 2)
-    ]
-    actor = stack.Network([*self.policy_layers, self.head], spec, name='Actor')
-    return actor, *critics
+    super().__init__(config, env_spec, heads.TanhGaussian(env_spec))
+    self.descents.append(self.tf_agent.temperature_descent)
 
   def _make_agent(self, config, actor_optimizer, critic_optimizer):
     return SacAgent(
@@ -285,70 +233,15 @@ class Sac(base.ActorAgent):
 
     def actor_losses(outputs):
       actions, log_pi = agent.sample(outputs, 1)
-      q_values = _q_values(critics, observations, actions)
+      q_values = values_of(critics, observations, actions)
       return losses.actor_losses(log_pi, q_values, agent.alpha)
 
-    def critic_losses(outputs):
-      errors = losses.squared_errors(targets, outputs[:, 0])
-      return _CRITIC_LOSS_WEIGHT * errors
-
-    critic = base.Probe(
-      (observations, transition.action_step.action),
-      critic_losses,
-      lambda outputs: outputs[:, 0],
+    critic = self.critic_probe(
+      transition,
+      lambda q: _CRITIC_LOSS_WEIGHT * losses.squared_errors(targets, q),
     )
     return {
       'actor': base.Probe(observations, actor_losses),
       'critic_1': critic,
       'critic_2': critic,
     }
-
-
-def plan_networks(config, env_spec):
-  """Plans of the actor and of each of two critics; see `sizing.plan`."""
-  size, action_size = env_spec.observation_size, env_spec.action_size
-  return sizing.plan(
-    config,
-    ends=[(size, 2 * action_size), (size + action_size, 1)],
-    widths=[config.actor_width, config.critic_width],
-    sparsities=[config.actor_sparsity, config.critic_sparsity],
-    copies=[1, 2],
-  )
-
-
-def _layers(config, env_spec, plan, index, network):
-  """The built layers of one network; of images each has its own encoder.
-
-  So masks and sparsities are of one network each, as in the paper. Others share
-  an encoder, which only the critics train (Yarats et al. 2021, arXiv
-  1910.01741), or keep one for the actor and one for the critics.
-  """
-  shape = env_spec.observation_shape
-  is_critic = network == 'critic'
-
-  def make():
-    layers = dense.glorot_layers(plan.units, plan.outputs, config.weight_decay)
-    if config.is_mlp or config.has_own_network:
-      return layers
-    width = config.critic_width if is_critic else config.actor_width
-    torso = conv.torso(config.network, width, config.weight_decay)
-    if is_critic:
-      torso = [residual.Encoder(torso, name='encoder')]
-    return [*torso, *layers]
-
-  input_shape = shape or [plan.inputs]
-  if shape and is_critic:
-    input_shape = [shape, [env_spec.action_size]]
-  return sparse.make_layers(
-    *(config, env_spec, make, input_shape),
-    *(plan.sparsity, network, index),
-  )
-
-
-def _critic(layers, input_spec, name):
-  """A network from (observations, actions) to Q-values `[batch]`."""
-  if not isinstance(layers[0], residual.Encoder):
-    join = tf.keras.layers.Lambda(lambda inputs: tf.concat(inputs, axis=-1))
-    layers = [join, *layers]
-  flatten = tf.keras.layers.Lambda(lambda q: tf.squeeze(q, axis=-1))
-  return stack.Network([*layers, flatten], input_spec, name=name)

@@ -1,6 +1,7 @@
 """From a config to sparse layers and their optimizer, for every agent."""
 
 import contextlib
+import dataclasses
 
 import tensorflow as tf
 from tf_agents.utils import common
@@ -93,10 +94,11 @@ def _custom(config, network):
   return custom
 
 
-def optimizer(config, network, learning_rate, **options):
+def optimizer(config, network, learning_rate, period=1, **options):
   """Adam for a network or a list of them, wrapped if one is sparse.
 
-  Adam, with its options, sees masked gradients.
+  Adam, with its options, sees masked gradients. `period`: train steps for each
+  of its steps, by which schedules of masks are divided.
   """
   # The legacy generation: TensorFlow has one fused kernel for it.
   adam = tf.keras.optimizers.legacy.Adam(learning_rate, **options)
@@ -104,8 +106,31 @@ def optimizer(config, network, learning_rate, **options):
     layer.target_sparsity > 0 for layer in sparsity.sparse_layers(network)
   ):
     return adam
-  updater = sparsity.updaters.make(config.method, config)
+  updater = sparsity.updaters.make(config.method, _per_step(config, period))
   return sparsity.SparseOptimizer(adam, updater, network)
+
+
+def build(optimizer, networks):
+  """Makes the slots of an optimizer for networks, before it is traced."""
+  variables = [v for network in networks for v in network.trainable_variables]
+  if isinstance(optimizer, sparsity.SparseOptimizer):
+    optimizer.build(variables)
+  else:
+    optimizer._create_all_weights(variables)
+
+
+def _per_step(config, period):
+  """A Config whose schedules of masks count every `period`-th train step."""
+  scheduled = {
+    name: max(low, round(getattr(config, name) / period))
+    for name, low in (
+      ('mask_update_period', 1),
+      ('mask_update_end_train_step', 1),
+      ('prune_begin_train_step', 0),
+      ('prune_end_train_step', 1),
+    )
+  }
+  return dataclasses.replace(config, **scheduled)
 
 
 def sparse_optimizers(optimizers):
@@ -157,6 +182,14 @@ def update_target(online, target, tau, masks_may_differ):
     if is_native and mask is not None and target.shape.rank == 2:
       native_updates.keep_packed(target, mask)
   return tf.group()
+
+
+def copy_masks(online, target):
+  """Gives a target network the masks of the online one; it moves no further.
+
+  Its own weights outside of them become 0.
+  """
+  update_target(online, target, tau=0.0, masks_may_differ=True)
 
 
 def _move(target, source, mask, tau):

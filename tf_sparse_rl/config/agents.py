@@ -2,11 +2,14 @@
 
 from typing import NamedTuple
 
+from tf_sparse_rl.config.actor_critic import ActorCritic
 from tf_sparse_rl.config.dqn import Dqn
+from tf_sparse_rl.config.dynamic_replay import DynamicReplay
 from tf_sparse_rl.config.learning import Replay
 from tf_sparse_rl.config.networks import Actor, Critic
 from tf_sparse_rl.config.ppo import Ppo
 from tf_sparse_rl.config.sac import Sac
+from tf_sparse_rl.config.td3 import Td3
 
 
 class Agent(NamedTuple):
@@ -17,9 +20,12 @@ class Agent(NamedTuple):
   records: tuple[type, ...]  # of fields, beside those of every agent
 
 
+_ACTOR_CRITIC = Replay, DynamicReplay, Actor, Critic, ActorCritic
+
 AGENTS = {
   'dqn': Agent(('Discrete',), ('q_network',), (Replay, Dqn)),
-  'sac': Agent(('Box',), ('actor', 'critic'), (Replay, Actor, Critic, Sac)),
+  'sac': Agent(('Box',), ('actor', 'critic'), (*_ACTOR_CRITIC, Sac)),
+  'td3': Agent(('Box',), ('actor', 'critic'), (*_ACTOR_CRITIC, Td3)),
   'ppo': Agent(
     ('Box', 'Discrete', 'MultiDiscrete', 'MultiBinary'),
     ('actor', 'value'),

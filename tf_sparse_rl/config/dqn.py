@@ -38,11 +38,6 @@ class Dqn(Record):
     'network evaluates',
     default=False,
   )
-  n_step: int = row(
-    'number of env steps of an n-step return',
-    Range(1, 100, 'from 1 to 100 env steps'),
-    default=1,
-  )
   clip_rewards: bool | None = row(
     'clip rewards to [-1, 1] in training',
     dqn=ByNetwork(mlp=Value(False, 'code'), images=Value(True, 'code')),
@@ -72,13 +67,3 @@ class Dqn(Record):
       images=Value(0.001, 'code'),
     ),
   )
-
-  def check(self):
-    """Checks that the replay has something to draw when training begins."""
-    collected = self.initial_collect_env_steps
-    n_step, num_envs = self.n_step, self.num_envs
-    self.require(
-      collected >= n_step * num_envs,
-      'initial_collect_env_steps of at least n_step * num_envs',
-      received=f'{collected}, {n_step} and {num_envs}',
-    )

@@ -5,6 +5,7 @@ from tf_sparse_rl.config.rows import (
   ABOVE_0,
   COUNT,
   RATE,
+  STEPS,
   Range,
   Record,
   record,
@@ -94,8 +95,24 @@ class Replay(Record):
     sac=Value(1, 'table 8'),
   )
 
+  n_step: int = row(
+    'number of env steps of an n-step return',
+    Range(1, 100, 'from 1 to 100 env steps'),
+    default=1,
+  )
+  n_step_begin_env_step: int = row(
+    'env step up to which n_step is 1', STEPS, default=0
+  )
+
   def check(self):
-    """Checks that there is a train step."""
+    """Checks that there is a train step, with something to draw for it."""
+    collected = self.initial_collect_env_steps
+    n_step, num_envs = self.n_step, self.num_envs
+    self.require(
+      collected >= n_step * num_envs,
+      'initial_collect_env_steps of at least n_step * num_envs',
+      received=f'{collected}, {n_step} and {num_envs}',
+    )
     self.require(
       self.initial_collect_env_steps < self.num_env_steps,
       'fewer initial_collect_env_steps than num_env_steps, or nothing is '

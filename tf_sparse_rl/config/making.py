@@ -5,9 +5,9 @@ import functools
 
 from tf_sparse_rl.config import config as config_lib
 from tf_sparse_rl.config import presets
+from tf_sparse_rl.config.actor_critic import SOLVED_FIELDS
 from tf_sparse_rl.config.agents import AGENTS
 from tf_sparse_rl.config.rows import OneOf
-from tf_sparse_rl.config.sac import SOLVED_FIELDS
 
 
 def make_config(values):

@@ -87,12 +87,13 @@ class Network(Record):
   def check_observation(self, env_spec):
     """Refuses a network that does not fit the observations of an EnvSpec."""
     shape = env_spec.observation_shape
-    if self.has_own_network and self.agent == 'sac' and shape:
+    has_critic = 'critic' in self.network_sparsities
+    if self.has_own_network and has_critic and shape:
       raise ValueError(
         'Expected network=nature_cnn or impala_resnet with images and '
-        'agent=sac, whose critics take an image and an action. Received: '
-        f'network={self.network}, observations of shape {list(shape)} from '
-        f'{env_spec.name}.'
+        f'agent={self.agent}, whose critics take an image and an action. '
+        f'Received: network={self.network}, observations of shape '
+        f'{list(shape)} from {env_spec.name}.'
       )
     if self.has_own_network or self.is_mlp == (not shape):
       return

@@ -1,13 +1,32 @@
-"""The reference of all fields: `python -m tf_sparse_rl.config.reference`."""
+"""The page of all fields: `python -m tf_sparse_rl.config.reference`.
 
+It prints docs/flags.md.
+"""
+
+from tf_sparse_rl.config import making
 from tf_sparse_rl.config.config import fields
+
+_INTRODUCTION = """# Fields of a run
+
+Each is a flag of `train`, `summarize`, `benchmark` and `sweep`, an argument of
+`tf_sparse_rl.train` and an entry of `config.json`. A value that is not given
+comes from the preset of the agent; its source stands beside it. "Table n" are
+the tables of the paper's appendix, "code" is its released code.
+
+"""
+
+
+def page():
+  """The Markdown of docs/flags.md."""
+  return f'{_INTRODUCTION}{markdown()}\n'
 
 
 def markdown():
   """The fields with their presets and sources: a Markdown table, a row each."""
   lines = ['| flag | meaning | agents | default |', '|---|---|---|---|']
   for field in fields():
-    presets = (f'{a}: {_text(rule)}' for a, rule in field.presets.items())
+    rules = ((a, making.rules(a).get(field.name)) for a in field.agents)
+    presets = (f'{agent}: {_text(rule)}' for agent, rule in rules if rule)
     default = '<br>'.join(presets) or f'`{field.default!r}`'
     agents = ', '.join(field.agents)
     lines.append(
@@ -30,4 +49,4 @@ def _text(rule):
 
 
 if __name__ == '__main__':
-  print(markdown())
+  print(page(), end='')

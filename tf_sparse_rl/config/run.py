@@ -50,6 +50,12 @@ class Run(Record):
     References(),
     default='',
   )
+  env_wrapper_kwargs: str = row(
+    'arguments of env_wrappers by function, a JSON object of objects, as in '
+    '{"NoiseFeatures": {"share": 0.9}}',
+    JsonObject(),
+    default='{}',
+  )
   method: str = row(
     f'one of: {", ".join(methods.METHODS)}; or module:Class, a MaskUpdater of '
     'your own',
@@ -111,6 +117,15 @@ class Run(Record):
     return tuple(filter(None, self.env_wrappers.split(',')))
 
   @property
+  def env_wrapper_calls(self):
+    """(name, arguments as a dict) of each of `env_wrappers`, a tuple."""
+    arguments = json.loads(self.env_wrapper_kwargs)
+    return tuple(
+      (name, arguments.get(name.rpartition(':')[2], {}))
+      for name in self.env_wrapper_names
+    )
+
+  @property
   def env_modules(self):
     """Names of the user's modules that the environment is from, a tuple."""
     named = (self.env_name, *self.env_wrapper_names)
@@ -148,6 +163,14 @@ class Run(Record):
       self.num_env_steps % self.num_envs == 0,
       'num_env_steps as a multiple of num_envs',
       *('num_env_steps', 'num_envs'),
+    )
+    functions = {name.rpartition(':')[2] for name in self.env_wrapper_names}
+    arguments = json.loads(self.env_wrapper_kwargs)
+    self.require(
+      arguments.keys() <= functions
+      and all(isinstance(given, dict) for given in arguments.values()),
+      'env_wrapper_kwargs as an object for functions of env_wrappers',
+      *('env_wrapper_kwargs', 'env_wrappers'),
     )
     self.require(
       methods.is_own(self.method) or not self.method_arguments,

@@ -52,7 +52,7 @@ def check(env_name, kwargs=None, wrappers=(), others=()):
   Args:
     env_name: id such as 'CartPole-v1', 'module:Id', or 'callable:name'.
     kwargs: dict, arguments of the environment.
-    wrappers: tuple of 'module:function'.
+    wrappers: tuple of 'module:function', or of (that, dict of its arguments).
     others: names that may have been meant, besides Gymnasium's.
 
   Raises:
@@ -62,8 +62,8 @@ def check(env_name, kwargs=None, wrappers=(), others=()):
   """
   creator, given = _creator(env_name, others)
   _check_arguments(env_name, creator, given, kwargs or {})
-  for wrapper in wrappers:
-    modules.load(wrapper, '--env_wrappers')
+  for name, _ in map(_wrapper, wrappers):
+    modules.load(name, '--env_wrappers')
 
 
 def make(env_name, kwargs=None, wrappers=(), render_mode=None, others=()):
@@ -97,11 +97,15 @@ def make(env_name, kwargs=None, wrappers=(), render_mode=None, others=()):
 
 def wrap(env, wrappers):
   """Applies wrappers; see `make`."""
-  for wrapper in wrappers:
-    env = _called(
-      f'--env_wrappers={wrapper}', modules.load(wrapper, '--env_wrappers'), env
-    )
+  for name, kwargs in map(_wrapper, wrappers):
+    function = modules.load(name, '--env_wrappers')
+    env = _called(f'--env_wrappers={name}', function, env, **kwargs)
   return env
+
+
+def _wrapper(given):
+  """(name, arguments) of a wrapper that is given with them or without."""
+  return (given, {}) if isinstance(given, str) else given
 
 
 def _made(env_name, kwargs):

@@ -14,7 +14,7 @@ def check_name(env_name, kwargs=None, wrappers=()):
     env_name: id such as 'CartPole-v1', 'module:Id' or 'ALE/Pong-v5', or a game
       such as 'Pong'.
     kwargs: dict, arguments of the environment.
-    wrappers: tuple of 'module:function'.
+    wrappers: tuple of 'module:function', or of (that, dict of its arguments).
 
   Raises:
     ValueError: if there is no such module, id, argument or wrapper, with the
@@ -60,7 +60,7 @@ def make(config):
   env = from_name(
     config.env_name,
     kwargs=config.env_arguments,
-    wrappers=config.env_wrapper_names,
+    wrappers=config.env_wrapper_calls,
   )
   expected = config_lib.AGENTS[config.agent].action_spaces
   kinds = tuple(getattr(gym.spaces, name) for name in expected)

@@ -106,6 +106,36 @@ class TanhGaussian(_Bounded):
     return self._bound(tf.tanh(before)), log_pi
 
 
+class Deterministic(_Bounded):
+  """The tanh of the outputs, within the bounds of an environment.
+
+  To collect, Gaussian noise is added and the sum clipped to the bounds. Noise
+  is in units of half the range of an action.
+
+  Reference: Fujimoto et al. 2018 (arXiv 1802.09477), section 5.
+  """
+
+  def __init__(self, env_spec, exploration_noise):
+    """Takes the bounds of an EnvSpec, and the noise's standard deviation."""
+    super().__init__(env_spec, name='deterministic')
+    self.num_outputs = env_spec.action_size
+    self._exploration_noise = exploration_noise
+
+  def call(self, outputs):
+    return self.mode(outputs)
+
+  def mode(self, outputs):
+    return self._bound(tf.tanh(outputs))
+
+  def act(self, outputs, noise):
+    return self.perturbed(self.mode(outputs), self._exploration_noise * noise)
+
+  def perturbed(self, actions, noise):
+    """Actions plus noise `[batch, action_size]`, clipped to the bounds."""
+    low, high = self.action_spec.minimum, self.action_spec.maximum
+    return tf.clip_by_value(actions + self.scale * noise, low, high)
+
+
 class Gaussian(_Bounded):
   """A Gaussian around the squashed mean; its width is a variable of its own.
 

@@ -15,7 +15,10 @@ def make(config, env_spec):
   """
   if config.agent == 'ppo':
     return Rollout(config.rollout_env_steps, env_spec, config.num_envs)
-  returns = Returns(config.n_step, config.gamma, bool(config.clip_rewards))
+  returns = Returns(
+    *(config.n_step, config.gamma, bool(config.clip_rewards)),
+    begin_env_step=config.n_step_begin_env_step,
+  )
   capacity, drawn = config.replay_capacity, (config.num_envs, returns)
   shape, num_frames = env_spec.observation_shape, env_spec.num_frames
   if shape:

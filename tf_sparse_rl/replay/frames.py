@@ -81,7 +81,7 @@ class FrameReplay(ring.Ring):
 
   @property
   def drawable(self):
-    begin, newest = self._oldest, self._returns.n_step * self.num_envs
+    begin, newest = self._oldest, self._num_steps * self.num_envs
     if begin:  # Older frames may be overwritten.
       begin += (self._num_frames - 1) * self.num_envs
     return range(begin, max(begin, self.num_added - newest))

@@ -18,24 +18,36 @@ class Returns:
   Reference: Sutton and Barto, Reinforcement Learning (2018), equation 7.1.
   """
 
-  def __init__(self, n_step=1, gamma=0.99, clip_rewards=False):
-    """Sums at most `n_step` rewards, each of them clipped to [-1, 1] or not."""
+  def __init__(
+    self, n_step=1, gamma=0.99, clip_rewards=False, begin_env_step=0
+  ):
+    """Sums at most `n_step` rewards, each of them clipped to [-1, 1] or not.
+
+    Up to `begin_env_step` it sums one.
+    """
     self.n_step = n_step
     self.clip_rewards = clip_rewards
+    self._begin_env_step = begin_env_step
     self._powers = (gamma ** np.arange(n_step)).astype(np.float32)
+
+  def num_steps(self, env_step):
+    """Rewards that are summed at most after this many env steps."""
+    return self.n_step if env_step > self._begin_env_step else 1
 
   def of(self, ring, numbers):
     """Sums up from steps on.
 
     Args:
-      ring: a Ring that holds n_step steps of an environment from each of them.
+      ring: a Ring that holds `num_steps` steps of an environment from each of
+        them.
       numbers: int64 `[batch]`.
 
     Returns:
       (reward, discount, last): float32 `[batch]`, float32 `[batch]`, and the
       number of the last step that was taken, int64 `[batch]`.
     """
-    offsets = np.arange(self.n_step) * ring.num_envs
+    num_steps = self.num_steps(ring.num_added)
+    offsets = np.arange(num_steps) * ring.num_envs
     window = numbers[:, np.newaxis] + offsets
     rewards = ring.column('reward', window)
     if self.clip_rewards:
@@ -46,7 +58,8 @@ class Returns:
     num_taken = taken.sum(axis=1)
     last = numbers + (num_taken - 1) * ring.num_envs
     discount = self._powers[num_taken - 1] * ring.column('discount', last)
-    return np.sum(rewards * taken * self._powers, axis=1), discount, last
+    powers = self._powers[:num_steps]
+    return np.sum(rewards * taken * powers, axis=1), discount, last
 
 
 ONE_STEP = Returns()

@@ -24,6 +24,8 @@ class Ring(abc.ABC):
     capacity: steps that it holds at most; the oldest is overwritten.
     num_envs: environments that add in turn.
     num_added: steps ever added.
+    num_forgotten: of these, the first ones that are not drawn any more,
+      although they may be held.
   """
 
   def __init__(self, capacity, num_envs, layout, returns, observations=None):
@@ -39,6 +41,7 @@ class Ring(abc.ABC):
         None for the column of that name.
     """
     self.capacity, self.num_envs, self.num_added = capacity, num_envs, 0
+    self.num_forgotten = 0
     self._layout, self._returns = layout, returns
     self._outcome = slice(layout['reward'].start, None)
     self._steps = np.zeros((capacity, layout.size), np.float32)
@@ -49,6 +52,15 @@ class Ring(abc.ABC):
 
   def __len__(self):
     return min(self.num_added, self.capacity)
+
+  @property
+  def num_drawn(self):
+    """Steps that may be drawn, apart from the newest that are not whole."""
+    return self.num_added - self._oldest
+
+  def forget(self, count):
+    """Draws the `count` oldest of these steps no more."""
+    self.num_forgotten = self._oldest + count
 
   @property
   def num_bytes(self):
@@ -159,8 +171,13 @@ class Ring(abc.ABC):
 
   @property
   def _oldest(self):
-    """Number of the oldest step."""
-    return self.num_added - len(self)
+    """Number of the oldest step that may be drawn."""
+    return max(self.num_added - len(self), self.num_forgotten)
+
+  @property
+  def _num_steps(self):
+    """Rewards that are summed at most, now."""
+    return self._returns.num_steps(self.num_added)
 
   def _kept(self, observation):
     """The part of an observation that is kept."""

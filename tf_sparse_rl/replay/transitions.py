@@ -47,12 +47,12 @@ class Replay(ring.Ring):
 
   @property
   def drawable(self):
-    newest = (self._returns.n_step - 1) * self.num_envs
+    newest = (self._num_steps - 1) * self.num_envs
     return range(self._oldest, max(self._oldest, self.num_added - newest))
 
   def sample(self, batch_size, rng):
     """Draws rows uniformly, with replacement: float32 `[batch, row_size]`."""
-    if self._returns.n_step > 1:
+    if self._num_steps > 1 or self.num_forgotten:
       return super().sample(batch_size, rng)
     rows = self._one_step(rng.integers(len(self), size=batch_size))
     if self._returns.clip_rewards:

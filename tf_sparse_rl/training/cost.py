@@ -26,10 +26,11 @@ def train_step_flops(agent, batch_size):
   The dense gradients of RigL's mask updates, one in hundreds of train steps,
   are left out, as are optimizers and losses.
   """
-  return batch_size * sum(
+  per_transition = sum(
     agent.train_passes[name] * _total([network]).flops
     for name, network in agent.networks.items()
   )
+  return round(batch_size * per_transition)
 
 
 def train_flops(results):

@@ -191,7 +191,7 @@ def film(config, act, path, seed, on_frame=lambda done, total: None):
   episode = {
     'env_name': config.env_name,
     'kwargs': config.env_arguments,
-    'wrappers': config.env_wrapper_names,
+    'wrappers': config.env_wrapper_calls,
     'path': str(part),
     'position': env.position,
   }

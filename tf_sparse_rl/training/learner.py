@@ -239,7 +239,7 @@ class _TrainStep:
     """Compiles `function(masks_may_change)`, which returns scalars last."""
     self._agent, self._fused = agent, fused
     optimizers = [o for o in agent.optimizers.values() if o.updates_masks]
-    self._due_train_steps = _DueTrainSteps(optimizers)
+    self._due_train_steps = _DueTrainSteps(agent if optimizers else None)
     self._compiled = {
       may: _compile(function(may), *specs, jit=jit)
       for may in (True, False)
@@ -317,14 +317,16 @@ class _DueTrainSteps:
 
   _BLOCK = 4096
 
-  def __init__(self, optimizers):
-    self._optimizers = optimizers
+  def __init__(self, agent):
+    """Takes the agent; None if its masks never change."""
+    self._agent = agent
     self._block, self._due = None, ()
 
   def __contains__(self, train_step):
+    if self._agent is None:
+      return False
     block, index = divmod(train_step, self._BLOCK)
     if block != self._block:
       steps = tf.range(self._BLOCK, dtype=tf.int64) + block * self._BLOCK
-      due = [o.updater.is_due(steps).numpy() for o in self._optimizers]
-      self._block, self._due = block, np.any(due, axis=0)
-    return bool(self._due[index]) if self._optimizers else False
+      self._block, self._due = block, self._agent.updates_masks_at(steps)
+    return bool(self._due[index])

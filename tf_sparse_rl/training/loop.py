@@ -14,6 +14,7 @@ from tf_sparse_rl.training import (
   checkpoints,
   collector,
   divergence,
+  dynamic_replay,
   evaluation,
   learner,
   machine,
@@ -112,6 +113,10 @@ class Training:
       self.message(text)
     now.backends = machine.backends(self.machine)
     run_dir.note_machine(self.machine)
+    self.buffer.num_forgotten = now.num_forgotten
+    self.dynamic_replay = dynamic_replay.make(
+      config, self.envs[0].spec, self.buffer, self.learner.act_greedily
+    )
     self._keep_evaluation()
     run_dir.set_results(now.results)
     self.summaries = summaries.Summaries(
@@ -139,6 +144,7 @@ class Training:
       self.collect()
       self.diagnose()
       self.train_and_act()
+      self.shrink_replay()
       self.write()
       for call in every_env_step:
         call(self)
@@ -210,7 +216,7 @@ class Training:
       rng = seeds.generator(seed, seeds.Stream.DIAGNOSIS, now.env_step)
       rows = self.learner.draw(self.buffer, rng)
       now.diagnosis = self.diagnoser.diagnose(rows)
-      self.summaries.diagnosis(now.env_step, now.diagnosis)
+      self.summaries.values(now.env_step, now.diagnosis)
 
   def train_and_act(self):
     """Trains as often as is due by now; chooses the next actions."""
@@ -238,12 +244,21 @@ class Training:
     if self._hooks['on_mask_update'] and self.learner.masks_changed():
       self.tell('on_mask_update')
 
+  def shrink_replay(self):
+    """Forgets what the policy has moved away from, if that is due."""
+    if self.dynamic_replay and self.dynamic_replay.is_due(self.now.env_step):
+      self.dynamic_replay.shrink()
+      self.now.num_forgotten = self.buffer.num_forgotten
+
   def write(self):
     """Writes summaries and a checkpoint, where they are due."""
     config, now = self.config, self.now
     if config.is_due(now.env_step, config.summary_period):
       speed = now.clock.speed(now.env_step)
       self.summaries.train(now.env_step, now.scalars, now.episodes, speed)
+      if self.dynamic_replay:
+        size = self.buffer.num_drawn
+        self.summaries.values(now.env_step, {'Metrics/replay_size': size})
     if self.is_over or config.is_due(now.env_step, config.checkpoint_period):
       self._save()
 

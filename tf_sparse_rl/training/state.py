@@ -26,6 +26,7 @@ class State:
   backends: dict = dataclasses.field(default_factory=dict)
   # See `Summaries.masks_written`; for the first changed_fraction after a stop.
   masks_written: dict = dataclasses.field(default_factory=dict)
+  num_forgotten: int = 0  # env steps at the start that are not drawn any more
 
   @classmethod
   def begin(cls, config):
@@ -98,6 +99,7 @@ class State:
       'diagnosis': self.diagnosis,
       'backends': self.backends,
       'masks_written': self.masks_written,
+      'num_forgotten': self.num_forgotten,
     }
 
 

@@ -22,6 +22,7 @@ TAGS = {
   'collection episodes (train), of one evaluation (eval)',
   'Metrics/AverageEpisodeLength': 'mean env steps of the same episodes',
   'Metrics/NumberOfEpisodes': 'collection episodes so far',
+  'Metrics/replay_size': 'transitions that may be drawn, with --dynamic_replay',
   'Losses/{loss}': 'a loss of the agent at this train step',
   'Sparsity/{network}/{layer}': 'fraction of zeros of a kernel',
   'Params/{network}/nonzero': 'active kernel entries of a network',
@@ -33,8 +34,8 @@ TAGS = {
   **diagnoses.TAGS,
   'Agent/alpha': 'SAC: temperature',
   'Agent/entropy': 'SAC, PPO: entropy of the policy on the batch, in nats',
-  'Agent/q_value_1': 'SAC: mean Q-value of the batch by critic 1',
-  'Agent/q_value_2': 'SAC: the same by critic 2',
+  'Agent/q_value_1': 'SAC, TD3: mean Q-value of the batch by critic 1',
+  'Agent/q_value_2': 'SAC, TD3: the same by critic 2',
   'Agent/clip_fraction': 'PPO: share of the batch whose ratio of '
   'probabilities was clipped',
   'Agent/learning_rate': 'PPO: learning rate at this train step',
@@ -105,8 +106,8 @@ class Summaries:
       self._has_layout = True
       self._train.write(env_step, layout.summary(self._rows(values)))
 
-  def diagnosis(self, env_step, values):
-    """Writes a diagnosis, `{tag: float}`."""
+  def values(self, env_step, values):
+    """Writes more of training, `{tag: float}`."""
     self._train.write(env_step, _scalars(values))
 
   def evaluation(self, env_step, returns, lengths):

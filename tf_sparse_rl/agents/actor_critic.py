@@ -1,0 +1,166 @@
+"""An actor and two critics: the networks of SAC and TD3, and their training."""
+
+import tensorflow as tf
+
+from tf_sparse_rl import seeds
+from tf_sparse_rl.agents import base, experience, replicas, sizing, sparse
+from tf_sparse_rl.networks import conv, dense, residual, stack
+
+
+def values_of(critics, observations, actions):
+  """The Q-values of actions by each critic, a list of `[batch]`."""
+  return [critic((observations, actions))[0] for critic in critics]
+
+
+def train_noise(seed, draw, train_step, shape):
+  """Standard normal numbers of a train step, a function of its arguments.
+
+  TF-Agents' random operations have a state of their own, which no checkpoint
+  holds.
+
+  Args:
+    seed: int, the run's.
+    draw: number of the draw in this train step, an int.
+    train_step: int64 scalar.
+    shape: `[batch, ...]`, with a replica's share of the batch.
+
+  Returns:
+    float32 tensor of this shape.
+  """
+  stream = seeds.derive(seed, seeds.Stream.TRAIN_NOISE, draw)
+  # For the whole batch, so that it does not depend on how this is shared.
+  noise = tf.random.stateless_normal(
+    [replicas.num_replicas() * shape[0], *shape[1:]],
+    seed=tf.stack([tf.constant(stream, tf.int64), train_step]),
+  )
+  return replicas.share_of_replica(noise)
+
+
+class ActorCritic(base.ActorAgent):
+  """Base class of agents with a sparse actor and two sparse critics.
+
+  Masks are drawn before the targets' copies. Both critics have masks of their
+  own. One optimizer trains both, as TF-Agents has it.
+
+  Attributes:
+    actor_period: train steps for each step of the actor's optimizer.
+  """
+
+  actor_period = 1
+
+  def __init__(self, config, env_spec, head):
+    """Builds the networks and the agent, for continuous actions.
+
+    Args:
+      config: a Config.
+      env_spec: an EnvSpec.
+      head: the actor's last layer, see `heads`.
+
+    Raises:
+      ValueError: for an actor_parameter_share that the networks cannot meet.
+    """
+    config.check_observation(env_spec)
+    self._env_spec, self.head = env_spec, head
+    actor, *critics = self._make_networks(config)
+    names = 'actor', 'critic_1', 'critic_2'
+    self.networks = dict(zip(names, (actor, *critics)))
+    actor_optimizer = sparse.optimizer(
+      config, actor, config.actor_learning_rate, period=self.actor_period
+    )
+    critic_optimizer = sparse.optimizer(
+      config, critics, config.critic_learning_rate
+    )
+    optimizers = actor_optimizer, critic_optimizer, critic_optimizer
+    self.optimizers = sparse.sparse_optimizers(zip(names, optimizers))
+    self.descents = [(actor_optimizer, [actor]), (critic_optimizer, critics)]
+    self.tf_agent = self._make_agent(config, actor_optimizer, critic_optimizer)
+    self.tf_agent.initialize()
+
+  def _make_networks(self, config):
+    """The actor and both critics."""
+    sparse.seed_initializers(config)
+    env_spec, num_outputs = self._env_spec, self.head.num_outputs
+    actor_plan, critic_plan = plan_networks(config, env_spec, num_outputs)
+    spec = experience.observation_spec(env_spec)
+    self.policy_layers = _layers(config, env_spec, actor_plan, 0, 'actor')
+    critics = [
+      _critic(
+        _layers(config, env_spec, critic_plan, index, 'critic'),
+        (spec, self.head.action_spec),
+        name=f'Critic{index}',
+      )
+      for index in (1, 2)
+    ]
+    actor = stack.Network([*self.policy_layers, self.head], spec, name='Actor')
+    return actor, *critics
+
+  def _make_agent(self, config, actor_optimizer, critic_optimizer):
+    """The TF-Agents agent."""
+    raise NotImplementedError
+
+  def critic_probe(self, transition, losses):
+    """The Probe of a critic whose losses of Q-values `[batch]` are given."""
+    return base.Probe(
+      (transition.time_step.observation, transition.action_step.action),
+      lambda outputs: losses(outputs[:, 0]),
+      lambda outputs: outputs[:, 0],
+    )
+
+
+def plan_networks(config, env_spec, num_outputs):
+  """Plans of the actor and of each of two critics; see `sizing.plan`.
+
+  Args:
+    config: a Config.
+    env_spec: an EnvSpec.
+    num_outputs: of the actor before its head.
+
+  Returns:
+    List of two `sizing.Plan`.
+  """
+  size, action_size = env_spec.observation_size, env_spec.action_size
+  return sizing.plan(
+    config,
+    ends=[(size, num_outputs), (size + action_size, 1)],
+    widths=[config.actor_width, config.critic_width],
+    sparsities=[config.actor_sparsity, config.critic_sparsity],
+    copies=[1, 2],
+  )
+
+
+def _layers(config, env_spec, plan, index, network):
+  """The built layers of one network; of images each has its own encoder.
+
+  So masks and sparsities are of one network each, as in the paper. Others share
+  an encoder, which only the critics train (Yarats et al. 2021, arXiv
+  1910.01741), or keep one for the actor and one for the critics.
+  """
+  shape = env_spec.observation_shape
+  is_critic = network == 'critic'
+
+  def make():
+    layers = dense.glorot_layers(plan.units, plan.outputs, config.weight_decay)
+    if config.is_mlp or config.has_own_network:
+      return layers
+    width = config.critic_width if is_critic else config.actor_width
+    torso = conv.torso(config.network, width, config.weight_decay)
+    if is_critic:
+      torso = [residual.Encoder(torso, name='encoder')]
+    return [*torso, *layers]
+
+  input_shape = shape or [plan.inputs]
+  if shape and is_critic:
+    input_shape = [shape, [env_spec.action_size]]
+  return sparse.make_layers(
+    *(config, env_spec, make, input_shape),
+    *(plan.sparsity, network, index),
+  )
+
+
+def _critic(layers, input_spec, name):
+  """A network from (observations, actions) to Q-values `[batch]`."""
+  if not isinstance(layers[0], residual.Encoder):
+    join = tf.keras.layers.Lambda(lambda inputs: tf.concat(inputs, axis=-1))
+    layers = [join, *layers]
+  flatten = tf.keras.layers.Lambda(lambda q: tf.squeeze(q, axis=-1))
+  return stack.Network([*layers, flatten], input_spec, name=name)
