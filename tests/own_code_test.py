@@ -142,13 +142,13 @@ def test_a_run_that_is_made_longer_says_what_changes(lab, longer):
 
 
 @pytest.mark.usefixtures('longer')
-def test_it_is_played_without_its_module_and_exported_with_it(lab, tmp_path):
+def test_it_is_played_and_exported_with_the_module_of_its_network(
+  lab, tmp_path
+):
   root_dir = f'--root_dir={lab.path}/run'
-  # The policy needs TensorFlow alone.
-  played, stderr = lab.run(
-    'evaluate', root_dir, '--num_episodes=2', cwd=tmp_path
-  )
-  assert json.loads(played)['num_episodes'] == 2 and stderr == ''
+  played, stderr = lab.run('evaluate', root_dir, '--num_episodes=2')
+  assert json.loads(played)['num_episodes'] == 2
+  assert 'names modules that are imported now: own_lab' in stderr
   out = f'--out={tmp_path}/out'
   formats = '--format=saved_model,tflite'
   said, stderr = lab.run('export', root_dir, out, formats)

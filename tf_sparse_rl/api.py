@@ -13,7 +13,7 @@ import numpy as np
 
 from tf_sparse_rl import callbacks as callbacks_lib
 from tf_sparse_rl import config as config_lib
-from tf_sparse_rl import modules, names, quiet, signals
+from tf_sparse_rl import files, modules, names, quiet, signals
 from tf_sparse_rl import runs as runs_lib
 
 Path = str | os.PathLike
@@ -217,6 +217,7 @@ class Run:
       }
       if video:
         directory = self.path / 'video'
+        files.refuse_links(directory)
         evaluation.film(self.config, act, directory, seed)
         result['video'] = str(directory)
     return result
@@ -315,15 +316,9 @@ class Run:
     return checkpoint == 'last' and self.is_finished
 
   def _act(self, checkpoint, spec):
-    """A checkpoint's policy as a function of NumPy arrays.
-
-    That of a finished run is its SavedModel: code of the user's that made its
-    network is not needed.
-    """
+    """A checkpoint's policy as a function of NumPy arrays."""
     from tf_sparse_rl.exporting import policy
 
-    if self._is_exported(checkpoint):
-      return policy.load(self._run_dir.policy_path)
     return policy.compiled(self._greedy(checkpoint, spec))
 
   def _greedy(self, checkpoint, spec):
@@ -333,7 +328,7 @@ class Run:
     from tf_sparse_rl.training import checkpoints
 
     if self._is_exported(checkpoint):
-      return policy.of_run(self.config, self._run_dir.policy_path)
+      return policy.of_run(self.config, self._run_dir.policy_path, spec)
     agent = registry.build(self.config, spec)
     checkpoints.load_networks(
       self._run_dir.checkpoints,
@@ -367,15 +362,18 @@ def run_training(root_dir, config, callbacks=()):
   """
   from tf_sparse_rl import envs
 
+  run_dir = runs_lib.RunDir(root_dir)
   # First: what is wrong is told at once, before TensorFlow starts.
+  run_dir.check_config(config)
+  # Before the lock: its disk may be read-only.
+  if run_dir.is_finished(config):
+    return None
   for flag in ('method', 'network'):
     if ':' in getattr(config, flag):
       modules.find(getattr(config, flag), f'--{flag}')
   with quiet.silenced(quiet.filter_warnings):
     envs.try_out(config)
-  run_dir = runs_lib.RunDir(root_dir)
   with _tensorflow():
-    run_dir.check_config(config)
     from tf_sparse_rl.training import machine
 
     # Before anything is written: what it asks for may not be there.

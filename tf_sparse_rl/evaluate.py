@@ -1,6 +1,7 @@
 """Evaluates a run: `python -m tf_sparse_rl.evaluate --root_dir=DIR`.
 
-Of a finished run it needs the exported policy and config.json only.
+Of a finished run it needs the weights of the exported policy and config.json
+only: it builds the network and reads them, no program in the directory runs.
 """
 
 import importlib.util
@@ -26,9 +27,10 @@ def main(argv):
   stds = _noise_stds(options.noise_std)
   try:
     run, checkpoint = api.open_run(options.root_dir), run_flags.checkpoint()
-    needs_agent = checkpoint != 'last' or not run.is_finished
+    # The policy of a finished run needs no method.
+    is_exported = checkpoint == 'last' and run.is_finished
     run_flags.tell_imports(
-      run.config.imported_modules if needs_agent else run.config.env_modules,
+      run.config.policy_modules if is_exported else run.config.imported_modules,
       run.path / 'config.json',
     )
     result = run.evaluate(

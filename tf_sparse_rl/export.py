@@ -26,8 +26,11 @@ def main(argv):
     api.check_formats(options.format)
     run = api.open_run(options.root_dir)
     checkpoint = run_flags.checkpoint()
-    config_path = run.path / 'config.json'
-    run_flags.tell_imports(run.config.imported_modules, config_path)
+    is_exported = checkpoint == 'last' and run.is_finished
+    run_flags.tell_imports(
+      run.config.policy_modules if is_exported else run.config.imported_modules,
+      run.path / 'config.json',
+    )
     print(run.export(options.out, options.format, checkpoint))
   except (ValueError, runs_lib.RunsError) as error:
     raise run_flags.UserError(str(error)) from error

@@ -2,7 +2,10 @@
 
 import contextlib
 import fcntl
+import os
 import time
+
+from tf_sparse_rl import files
 
 
 @contextlib.contextmanager
@@ -15,8 +18,9 @@ def held(path, seconds=None):
 
   Raises:
     BlockingIOError: if another process has it for longer.
+    OSError: if it cannot be made, or is no file of its own.
   """
-  with open(path, 'a', encoding='utf-8') as file:
+  with files.open_to_append(path) as file:
     if seconds is None:
       fcntl.flock(file, fcntl.LOCK_EX)
     else:
@@ -27,12 +31,16 @@ def held(path, seconds=None):
 def is_held(path):
   """Whether a process holds the lock of a file; makes nothing."""
   try:
-    with open(path, encoding='utf-8') as file:
-      fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-  except FileNotFoundError:
+    # Of a link nobody holds the lock: it is refused.
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+  except OSError:
     return False
+  try:
+    fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
   except BlockingIOError:
     return True
+  finally:
+    os.close(descriptor)
   return False
 
 

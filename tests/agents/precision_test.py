@@ -151,7 +151,7 @@ def test_the_exported_policy_computes_in_float32(runs, case, tmp_path):
   np.testing.assert_allclose(
     loaded(observation=tf.constant(observations))['output'], output, rtol=1e-5
   )
-  again = policy.of_run(config, path)
+  again = policy.of_run(config, path, _CASES[case][1])
   np.testing.assert_allclose(
     act(observations), again(observations)['action'], rtol=1e-5
   )

@@ -112,7 +112,9 @@ def test_the_mean_action_of_sac(tmp_path):
     tmp_path / 'run', agent='sac', env_name='Pendulum-v1', seed=1
   )
   run_dir = run_dir_lib.RunDir(tmp_path / 'run')
-  greedy = policy.of_run(run_dir.read_finished_config(), run_dir.policy_path)
+  config = run_dir.read_finished_config()
+  spec = envs.make(config).spec
+  greedy = policy.of_run(config, run_dir.policy_path, spec)
   npz.save(greedy, tmp_path / 'policy.npz')
   observations = np.random.default_rng(0).normal(size=[9, 3]).astype('float32')
   output = observations
@@ -129,10 +131,13 @@ def test_the_mean_action_of_sac(tmp_path):
 def test_a_missing_policy_or_that_of_another_run_is_told(dqn, tmp_path):
   run_dir = run_dir_lib.RunDir(dqn[0])
   config = run_dir.read_finished_config()
+  spec = envs.make(config).spec
   with pytest.raises(ValueError, match='Expected an exported policy in'):
-    policy.of_run(config, tmp_path)
+    policy.of_run(config, tmp_path, spec)
   with pytest.raises(ValueError, match=r'\(4, 60\).* Received: .*\(4, 30\)'):
-    policy.of_run(dataclasses.replace(config, width=2.0), run_dir.policy_path)
+    policy.of_run(
+      dataclasses.replace(config, width=2.0), run_dir.policy_path, spec
+    )
 
 
 @pytest.mark.parametrize(

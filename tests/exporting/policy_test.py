@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tf_sparse_rl import envs, flags, sparsity
+from tf_sparse_rl import envs, files, flags, sparsity
 from tf_sparse_rl.agents import registry
 from tf_sparse_rl.exporting import policy
 
@@ -36,8 +37,12 @@ print(json.dumps({
 
 
 @pytest.fixture(scope='module')
-def agent():
-  config = flags.make_config({'hidden_units': (32, 32), 'sparsity': 0.8})
+def config():
+  return flags.make_config({'hidden_units': (32, 32), 'sparsity': 0.8})
+
+
+@pytest.fixture(scope='module')
+def agent(config):
   return registry.build(config, envs.Environment('CartPole-v1').spec)
 
 
@@ -111,27 +116,109 @@ def test_export_leaves_the_agent_alone(agent, tmp_path):
   assert len(sparsity.sparse_layers(agent.policy_layers)) == 3
 
 
-def test_no_policy_is_told(tmp_path):
-  with pytest.raises(ValueError, match='Received none'):
-    policy.load(tmp_path / 'policy')
-
-
-def test_a_program_that_reads_files_is_no_policy(tmp_path):
-  module = tf.Module()
-  module.secret = tf.function(
-    lambda: tf.io.read_file('/etc/hostname'), input_signature=[]
-  )
-  tf.saved_model.save(module, str(tmp_path / 'policy'))
-  with pytest.raises(ValueError, match='operations ReadFile, which'):
-    policy.load(tmp_path / 'policy')
-
-
-def test_a_damaged_policy_is_told(agent, tmp_path):
+def test_an_export_leaves_nothing_of_one_that_was_cut_short(agent, tmp_path):
+  (tmp_path / 'policy.0a1b2c3d.tmp').mkdir()
+  (tmp_path / 'policy.0a1b2c3d.tmp' / 'saved_model.pb').write_text('torn')
+  (tmp_path / 'policy.tmp').write_text('mine')
+  (tmp_path / 'policy.old.tmp').mkdir()
   policy.save(policy.of_agent(agent), tmp_path / 'policy')
-  model = tmp_path / 'policy' / 'saved_model.pb'
-  model.write_bytes(model.read_bytes()[:-100])
-  with pytest.raises(ValueError, match='Received a damaged one'):
-    policy.load(tmp_path / 'policy')
+  assert {p.name for p in tmp_path.iterdir()} == {
+    *('policy', 'policy.tmp', 'policy.old.tmp')
+  }
+
+
+def test_a_policy_is_not_written_through_a_link(agent, tmp_path):
+  (tmp_path / 'other').mkdir()
+  (tmp_path / 'other' / 'mine').write_text('mine')
+  (tmp_path / 'policy').symlink_to(tmp_path / 'other')
+  with pytest.raises(files.LinkError, match='policy, a link to'):
+    policy.save(policy.of_agent(agent), tmp_path / 'policy')
+  assert [p.name for p in (tmp_path / 'other').iterdir()] == ['mine']
+
+
+@pytest.fixture(name='saved')
+def saved_fixture(config, agent, tmp_path):
+  """Function: reads the policy of `agent`, saved in tmp_path / 'policy'."""
+  policy.save(policy.of_agent(agent), tmp_path / 'policy')
+  spec = envs.EnvSpec('CartPole-v1', 4, 2, 500)
+  return lambda: policy.of_run(config, tmp_path / 'policy', spec)
+
+
+def test_weights_are_read_and_no_program_runs(agent, saved, tmp_path):
+  """Whatever the program is, and even without one."""
+
+  class Hostile(tf.Module):
+    def __init__(self):
+      super().__init__()
+      self.weights = [
+        tf.Variable(w) for w in (x for y in expected.layers for x in y.weights)
+      ]
+
+    @tf.function(input_signature=[tf.TensorSpec([None, 4])])
+    def action(self, observation):
+      tf.io.write_file(str(tmp_path / 'written'), 'by the program')
+      return {'action': observation, 'output': observation}
+
+  expected = policy.of_agent(agent)
+  observations = _observations()
+  module = Hostile()
+  tf.saved_model.save(
+    module,
+    str(tmp_path / 'policy'),
+    signatures={'serving_default': module.action},
+  )
+  tf.saved_model.load(str(tmp_path / 'policy')).signatures['serving_default'](
+    tf.constant(observations)
+  )
+  (tmp_path / 'written').unlink()  # It does write if it runs.
+  for content in (b'damaged', None):
+    np.testing.assert_array_equal(
+      saved()(observations)['output'], expected(observations)['output']
+    )
+    program = tmp_path / 'policy' / 'saved_model.pb'
+    program.unlink() if content is None else program.write_bytes(content)
+  assert not (tmp_path / 'written').exists()
+
+
+def test_no_policy_is_told(saved, tmp_path):
+  shutil.rmtree(tmp_path / 'policy')
+  with pytest.raises(ValueError, match='policy. Received none'):
+    saved()
+  (tmp_path / 'policy').write_text('a file')
+  with pytest.raises(ValueError, match='policy. Received none'):
+    saved()
+
+
+@pytest.mark.parametrize('name', ['index', 'data-00000-of-00001'])
+@pytest.mark.parametrize(
+  'content',
+  [lambda x: b'', lambda x: x[: len(x) // 2], lambda x: bytes(len(x))],
+)
+def test_damaged_variables_are_told_in_a_line(saved, tmp_path, name, content):
+  file = tmp_path / 'policy' / 'variables' / f'variables.{name}'
+  file.write_bytes(content(file.read_bytes()))
+  with pytest.raises(ValueError, match='policy/variables, damaged: ') as error:
+    saved()
+  assert str(error.value).count('\n') == 0
+
+
+def test_variables_that_are_no_files(saved, tmp_path):
+  file = tmp_path / 'policy' / 'variables' / 'variables.data-00000-of-00001'
+  file.unlink()
+  with pytest.raises(ValueError, match='policy/variables, damaged: '):
+    saved()
+  os.mkfifo(file)
+  with pytest.raises(ValueError, match='damaged: .*no regular file'):
+    saved()
+
+
+def test_weights_that_are_not_finite_are_told(agent, saved, tmp_path):
+  greedy = policy.of_agent(agent)
+  bias = greedy.layers[0].bias
+  bias.assign(bias * np.nan)
+  policy.save(greedy, tmp_path / 'policy')
+  with pytest.raises(ValueError, match='finite weights, float32. Received oth'):
+    saved()
 
 
 def test_a_policy_for_continuous_actions_keeps_to_the_bounds(tmp_path):

@@ -20,9 +20,9 @@ def native_backend():
   if library.load() is None:
     pytest.skip(library.problem())
   backend.set_backend('native')
-  backend._measured.cache_clear()
+  backend._of_machine.cache_clear()
   yield
-  backend._measured.cache_clear()
+  backend._of_machine.cache_clear()
 
 
 def _model():
@@ -172,13 +172,22 @@ def test_auto_measures_once_and_remembers(tmp_path, monkeypatch, answer):
   for _ in range(2):
     assert _is_native(_traced(_built('relu', 4, 6), 32, 6)) == answer
     # As in another process.
-    backend._measured.cache_clear()
+    backend._of_machine.cache_clear()
+    measured = backend.measurements()
+    backend.set_backend('auto')
   assert asked == [(32, (6, 4), (0.5,))]
   known = json.loads((tmp_path / 'milliseconds.json').read_text('utf-8'))
   expected = [2.0, 1.0] if answer else [1.0, 2.0]
   assert list(known.values()) == [expected]
+  # As in a run that goes on, where the machine says otherwise.
+  monkeypatch.setattr(backend, '_of_machine', lambda *_: expected[::-1])
+  backend.set_backend('auto', measured)
+  assert _is_native(_traced(_built('relu', 4, 6), 32, 6)) == answer
   assert backend.choice([6, 4], [0.5]) == (answer, *expected)
   assert backend.choice([6, 5], [0.5]) == (False, None, None)
+  assert backend.measurements() == measured
+  backend.set_backend('auto')
+  assert _is_native(_traced(_built('relu', 4, 6), 32, 6)) != answer
 
 
 def test_a_choice_is_forgotten_with_its_backend():
@@ -190,17 +199,34 @@ def test_a_choice_is_forgotten_with_its_backend():
   assert not backend.choice([6, 4], [0.5]).is_native
 
 
-@pytest.mark.parametrize('content', ['', '{"[32', '\0\0'])
+_KEY = '[32, [6, 4], [0.5]]'
+
+
+@pytest.mark.parametrize(
+  'content',
+  [
+    *(b'', b'{"[32', b'\0\0', b'\xff', b'[]', b'7', b'[' * 100_000),
+    *(
+      json.dumps({_KEY: value}).encode()
+      for value in (None, 7, [1.0], [1, 2], ['1', '2'], [1.0, float('nan')])
+    ),
+    None,  # A directory.
+  ],
+)
 def test_what_was_measured_is_measured_anew_if_its_file_is_damaged(
   tmp_path, monkeypatch, content
 ):
   monkeypatch.setattr(measure, 'seconds', lambda *_: (0.002, 0.001))
   monkeypatch.setattr(library, 'cache_dir', lambda: tmp_path)
   backend.set_backend('auto')
-  (tmp_path / 'milliseconds.json').write_text(content)
+  if content is None:
+    (tmp_path / 'milliseconds.json').mkdir()
+  else:
+    (tmp_path / 'milliseconds.json').write_bytes(content)
   assert _is_native(_traced(_built('relu', 4, 6), 32, 6))
-  known = json.loads((tmp_path / 'milliseconds.json').read_text('utf-8'))
-  assert list(known.values()) == [[2.0, 1.0]]
+  if content is not None:
+    known = json.loads((tmp_path / 'milliseconds.json').read_text('utf-8'))
+    assert known == {_KEY: [2.0, 1.0]}
 
 
 def test_auto_goes_on_where_nothing_can_be_written(

@@ -87,15 +87,48 @@ def test_a_cache_that_cannot_be_written_is_said(tmp_path, monkeypatch):
   assert 'they cannot be written' in library.problem()
 
 
-def test_a_library_that_cannot_be_loaded_is_said():
-  try:
-    path = library.cache_dir()
-  except library.BuildError as error:
-    pytest.skip(str(error))
-  path.mkdir(parents=True)
-  (path / 'libtf_sparse_rl.so').write_bytes(b'no library')
+_WRITES = 'for out; do :; done; echo no library > "$out"; echo >> {}'
+
+
+def test_a_library_that_cannot_be_loaded_is_said(tmp_path, monkeypatch):
+  script = _WRITES.format(tmp_path / 'calls')
+  monkeypatch.setenv('CXX', _compiler(tmp_path, script))
   assert library.load() is None
   assert 'No native kernels' in library.problem()
+
+
+def _truncated(path):
+  os.truncate(path, 3)
+
+
+def _flipped(path):
+  path.write_bytes(path.read_bytes().replace(b'n', b'N'))
+
+
+def _a_directory(path):
+  path.unlink()
+  path.mkdir()
+
+
+@pytest.mark.parametrize(
+  'name', ['libtf_sparse_rl.so', 'libtf_sparse_rl.sha256']
+)
+@pytest.mark.parametrize(
+  'damage', [_truncated, _flipped, pathlib.Path.unlink, _a_directory]
+)
+def test_a_damaged_library_is_built_anew(tmp_path, monkeypatch, name, damage):
+  script = _WRITES.format(tmp_path / 'calls')
+  monkeypatch.setenv('CXX', _compiler(tmp_path, script))
+  path = library._cached()
+  content = path.read_bytes()
+  count = len((tmp_path / 'calls').read_text())
+  assert library._cached() == path
+  if name.endswith('256') and damage is _flipped:
+    damage = _truncated
+  damage(path.with_name(name))
+  assert library._cached() == path
+  assert path.read_bytes() == content == b'no library\n'
+  assert len((tmp_path / 'calls').read_text()) == 2 * count
 
 
 def test_another_source_is_built_elsewhere(tmp_path, monkeypatch):
@@ -138,7 +171,9 @@ def test_two_processes_at_once_build_once(tmp_path):
   assert sum(err.count('Building the native') for _, err in outputs) == 1
   # What is there now is found without building.
   [path] = (tmp_path / 'cache' / 'tf_sparse_rl').iterdir()
-  assert {p.name for p in path.iterdir()} == {'lock', 'libtf_sparse_rl.so'}
+  assert {p.name for p in path.iterdir()} == {
+    *('lock', 'libtf_sparse_rl.so', 'libtf_sparse_rl.sha256')
+  }
 
 
 @pytest.mark.parametrize('name', ['portable', 'avx2'])

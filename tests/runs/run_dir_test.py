@@ -258,7 +258,8 @@ def test_results_are_set_whatever_was_left(started, tail):
 def test_without_results_a_run_starts_over(started):
   for name in ('train', 'eval'):
     (started.path / name).mkdir()
-    (started.path / name / 'events').write_text('old')
+    (started.path / name / 'events.out.tfevents.1').write_text('old')
+  (started.path / 'eval' / 'notes').write_text('mine')
   started.append_result(_RESULTS[0])
   started.set_results([])
   started.set_results([])  # There need not be anything.
@@ -266,8 +267,55 @@ def test_without_results_a_run_starts_over(started):
   assert {p.name for p in started.path.iterdir()} == {
     '.lock',
     'config.json',
+    'eval',
     'results.jsonl',
+    'train',
   }
+  events = [p for n in ('train', 'eval') for p in (started.path / n).iterdir()]
+  assert events == [started.path / 'eval' / 'notes']
+
+
+@pytest.mark.parametrize('name', run_dir._WRITTEN)
+@pytest.mark.parametrize('there', [True, False])
+def test_links_are_refused_and_nothing_is_changed(tmp_path, name, there):
+  directory = run_dir.RunDir(tmp_path / 'run')
+  directory.path.mkdir()
+  target = tmp_path / 'target'
+  if there:
+    target.mkdir()
+    (target / 'mine').write_text('mine')
+  (directory.path / name).symlink_to(target)
+  before = sorted(tmp_path.rglob('*'))
+  with (
+    pytest.raises(run_dir.RunsError, match=f'{name}, a link to {target}, whi'),
+    directory.locked(),
+  ):
+    pass
+  assert sorted(tmp_path.rglob('*')) == before
+
+
+def test_the_directory_itself_may_be_a_link(tmp_path, config):
+  (tmp_path / 'elsewhere').mkdir()
+  (tmp_path / 'run').symlink_to(tmp_path / 'elsewhere')
+  directory = run_dir.RunDir(tmp_path / 'run')
+  with directory.locked():
+    directory.start(config)
+  assert (tmp_path / 'elsewhere' / 'config.json').exists()
+
+
+def test_noise_goes_into_no_link(started, tmp_path):
+  (tmp_path / 'target').write_text('mine')
+  (started.path / 'noise.png').symlink_to(tmp_path / 'target')
+  with pytest.raises(OSError, match='noise.png, a link to'):
+    started.write_noise([], b'figure')
+  assert (tmp_path / 'target').read_text() == 'mine'
+
+
+def test_names_that_are_no_checkpoints(started):
+  for name in ('env_step_x', 'env_step_7', 'env_step_000000000007.bak'):
+    (started.checkpoints / name).mkdir(parents=True)
+    (started.checkpoints / name / 'manifest.json').write_text('{}')
+  assert started.checkpoint_env_step() is None
 
 
 def test_finish_writes_the_summary(started):

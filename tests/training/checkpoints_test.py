@@ -2,6 +2,7 @@
 
 import dataclasses
 import errno
+import functools
 import hashlib
 import io
 import json
@@ -16,7 +17,7 @@ import pytest
 import tensorflow as tf
 
 from tests import tiny
-from tf_sparse_rl import envs, replay
+from tf_sparse_rl import envs, files, replay
 from tf_sparse_rl.agents import registry
 from tf_sparse_rl.envs import gymnasium_env
 from tf_sparse_rl.training import checkpoints, metrics, state
@@ -277,6 +278,74 @@ def test_what_was_not_completed_is_neither_loaded_nor_kept(path):
     *(_segment(n, n + 20) for n in (0, 20, 40)),
   ]
   assert _Run(path).restore() == 60
+
+
+_NOTES = (
+  'notes.txt',
+  'backup/env_step_000000000020/agent.index',
+  'env_step_20/mine',
+  'env_step_000000000020/mine',
+  'env_step_000000000020.bak/state.json',
+  'replay.npy',
+  'replay_0_20.npy',
+)
+
+
+def test_what_is_not_of_ours_stays(path):
+  run = _Run(path, capacity=50).save(20)
+  for name in _NOTES:
+    (path / name).parent.mkdir(parents=True, exist_ok=True)
+    (path / name).write_text('mine')
+  run.save(40, 60, 80, 100, 120)
+  kept = [str(p.relative_to(path)) for p in path.rglob('*') if p.is_file()]
+  assert {name for name in kept if 'env_step_000000000020/' in name} == {
+    'env_step_000000000020/mine',
+    'backup/env_step_000000000020/agent.index',
+  }
+  assert all((path / name).read_text() == 'mine' for name in _NOTES)
+  assert _Run(path, capacity=50).restore() == 120
+
+
+def test_a_checkpoint_of_where_something_else_stayed(path):
+  _Run(path).save(20, 40)
+  (_checkpoint(path, 40) / 'mine').write_text('mine')
+  (_checkpoint(path, 40) / 'manifest.json').unlink()
+  run = _Run(path)
+  assert run.restore() == 20
+  run.save(40)
+  assert (_checkpoint(path, 40) / 'mine').read_text() == 'mine'
+  assert _Run(path).restore() == 40
+
+
+@pytest.mark.parametrize(
+  'name',
+  [
+    '',
+    'env_step_000000000020',
+    'env_step_000000000060.tmp',
+    'damaged_env_step_000000000020',
+    _segment(0, 20),
+    f'{_segment(20, 40)}.0a1b2c3d.tmp',
+  ],
+)
+@pytest.mark.parametrize('there', [True, False])
+def test_links_are_refused_and_nothing_is_changed(path, tmp_path, name, there):
+  _Run(path).save(20, 40)
+  target = tmp_path / 'target'
+  if (path / name).exists():
+    (path / name).rename(target)
+    if not there:
+      target.rename(tmp_path / 'moved')
+  elif there:
+    target.mkdir()
+    (target / 'state.json').write_text('mine')
+  (path / name).symlink_to(target)
+  before = _content(tmp_path)
+  run = _Run(path).train_to(60)
+  for act in (run.checkpoints.restore, lambda: run.save(60)):
+    with pytest.raises(files.LinkError, match=f'a link to {target}, which is'):
+      act()
+  assert _content(tmp_path) == before
 
 
 class _Kill(BaseException):
@@ -674,13 +743,14 @@ def test_a_state_is_the_same_through_json(tiny_config, actions):
   here.actions = actions
   here.scalars = {'Losses/loss': tf.constant(1 / 3), 'Agent/alpha': np.nan}
   here.results = [_RESULT]
-  here.episodes.add(gymnasium_env.Step(None, 1 / 3, True, False))
   position = {'seed': 2**31 - 1, 'actions': [1, 0]}
-  environments = [types.SimpleNamespace(position=position)]
+  environments = [types.SimpleNamespace(position=position)] * len(actions)
+  here.episodes = metrics.Episodes(len(actions))
+  here.episodes.add(gymnasium_env.Step(None, 1 / 3, True, False))
   text = json.dumps(here.to_json(environments))
-  there = state.State.from_json(json.loads(text))
+  there = state.State.from_json(json.loads(text), 7, len(actions))
   assert there.env_step == 7
-  assert there.positions == [position]
+  assert there.positions == [position] * len(actions)
   assert there.results == [_RESULT]
   assert there.scalars['Losses/loss'] == np.float32(1 / 3)
   assert np.isnan(there.scalars['Agent/alpha'])
@@ -696,6 +766,78 @@ def test_a_state_is_the_same_through_json(tiny_config, actions):
     lambda rng: rng.random(9, np.float32),
   ):
     np.testing.assert_array_equal(draw(there.rng), draw(here.rng))
+
+
+_NAN = float('nan')
+
+
+@pytest.mark.parametrize(
+  'changes',
+  [
+    {'env_step': 8},
+    {'env_step': '7'},
+    {'env_step': None},
+    {'rng': {}},
+    {'rng': {'bit_generator': 'MT19937'}},
+    {'rng': {'bit_generator': 'PCG64', 'state': {'state': -1, 'inc': 1}}},
+    {'positions': []},
+    {'positions': [{'seed': 'x', 'actions': []}]},
+    {'positions': [[]]},
+    {'actions': []},
+    {'actions': ['left']},
+    {'actions': [[1], [1, 2]]},
+    {'actions': [10**40]},
+    {'actions': {}},
+    {'scalars': {'Losses/loss': 'low'}},
+    {'scalars': []},
+    {'episodes': {}},
+    {'episodes': {'count': 0, 'returns': [], 'lengths': [], 'current': []}},
+    {'episodes': {'count': 0, 'returns': [], 'lengths': [], 'current': [[1]]}},
+    {'clock': {'wall_seconds': _NAN, 'trained_seconds': 0.0, 'env_steps': 0}},
+    {'clock': [0, 0, 0]},
+    {'results': []},
+    {'results': [{}]},
+    {'results': [tiny.evaluation(8).to_json()]},
+    {'diagnosis': 3},
+    {'backends': {'actor': 3}},
+  ],
+)
+def test_a_state_of_the_right_hash_and_wrong_content(
+  path, tiny_config, changes
+):
+  now = state.State.begin(tiny_config())
+  now.actions, now.results = np.array([1]), [_RESULT]
+  position = {'seed': 1, 'actions': [0]}
+  environments = [types.SimpleNamespace(position=position)]
+  parse = functools.partial(state.State.from_json, num_envs=1)
+
+  run = _Run(path)
+  for env_step in (5, 7):
+    now.env_step = env_step
+    run.train_to(env_step)
+    run.checkpoints.save(env_step, now.to_json(environments))
+  assert _Run(path).checkpoints.restore(parse=parse).env_step == 7
+
+  file = _checkpoint(path, 7) / 'state.json'
+  values = json.loads(file.read_text('utf-8'))
+  file.write_text(json.dumps({**values, **changes}), 'utf-8')
+  _rehash(_checkpoint(path, 7))
+  run = _Run(path)
+  restored = run.checkpoints.restore(run.told.append, parse)
+  assert restored.env_step == 5
+  assert run.agent.train_step == 5
+  [told] = run.told
+  assert told.startswith(_told(7) + 'state.json is not one: Expected '), told
+
+
+@pytest.mark.parametrize('content', [b'', b'[]', b'null', b'{}', b'\xff'])
+def test_a_state_that_is_none(path, tiny_config, content):
+  parse = functools.partial(state.State.from_json, num_envs=1)
+  run = _Run(path).save(20)
+  (_checkpoint(path, 20) / 'state.json').write_bytes(content)
+  _rehash(_checkpoint(path, 20))
+  with pytest.raises(checkpoints.CheckpointError, match='state.json'):
+    run.checkpoints.restore(parse=parse)
 
 
 def test_a_state_says_all_that_it_has(tiny_config):

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 
+from tf_sparse_rl import files
 from tf_sparse_rl.config.config import fields
 
 
@@ -28,18 +29,19 @@ def load_values(path):
     ValueError: if the file is missing, no JSON object, or has unknown fields.
   """
   try:
-    with open(path, encoding='utf-8') as file:
-      values = json.load(file)
+    values = json.loads(files.read(path))
   except (OSError, ValueError, RecursionError) as error:
     raise ValueError(f'Cannot read the config {path}: {error}.') from error
   if not isinstance(values, dict):
-    raise ValueError(f'Expected a JSON object in {path}. Received: {values!r}.')
+    raise ValueError(
+      f'Expected a JSON object in {path}. Received: {values!r:.80}.'
+    )
   for name in ('versions', 'machine', 'history', 'origin'):
     values.pop(name, None)
   unknown = sorted(set(values) - {field.name for field in fields()})
   if unknown:
     raise ValueError(
-      f'Expected fields of a run config in {path}. Received: {unknown}.'
+      f'Expected fields of a run config in {path}. Received: {unknown!r:.200}.'
     )
   return {
     name: tuple(v) if isinstance(v, list) else v for name, v in values.items()

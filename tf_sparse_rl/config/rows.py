@@ -135,11 +135,21 @@ class Field(NamedTuple):
       kinds = (int, float) if self.kind is float else self.kind
       good = isinstance(value, kinds)
       good = good and (self.kind is bool or not isinstance(value, bool))
+    if good and self.kind is str and not _is_text(value):
+      raise ValueError(
+        f'Expected {self.name} as text that can be printed. '
+        f'Received: {value!a:.80}.'
+      )
     if not good:
       kind = 'list of int' if self.kind is tuple else self.kind.__name__
       raise ValueError(
-        f'Expected {self.name} to be of type {kind}. Received: {value!r}.'
+        f'Expected {self.name} to be of type {kind}. Received: {value!r:.80}.'
       )
+
+
+def _is_text(value):
+  """Whether all of a str can be shown: nothing that moves a cursor."""
+  return all(each.isprintable() or each in '\n\t' for each in value)
 
 
 def row(meaning, allowed=None, *, default=None, learned=True, **presets):

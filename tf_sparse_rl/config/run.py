@@ -109,6 +109,12 @@ class Run(Record):
     return tuple(filter(None, dict.fromkeys(found)))
 
   @property
+  def policy_modules(self):
+    """Those that a trained policy needs to be built: not that of the method."""
+    network = env_names.module_of(self.network)
+    return tuple(filter(None, dict.fromkeys((*self.env_modules, network))))
+
+  @property
   def imported_modules(self):
     """Names of all modules of the user's that the config names, a tuple."""
     found = (env_names.module_of(name) for name in (self.method, self.network))

@@ -1,16 +1,17 @@
 """The greedy policy as a SavedModel that needs nothing but TensorFlow."""
 
 import dataclasses
-import shutil
 from collections.abc import Callable
 
+import numpy as np
 import tensorflow as tf
-from google.protobuf import message
-from tensorflow.core.protobuf import saved_model_pb2
 
-from tf_sparse_rl import envs, files
+from tf_sparse_rl import files, methods
 from tf_sparse_rl.agents import registry
 from tf_sparse_rl.sparsity import cloning
+
+# Name of a weight in the file of variables, by its number in _Module.
+_WEIGHT = 'weights/{}/.ATTRIBUTES/VARIABLE_VALUE'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,31 +60,66 @@ def _plain_in_float32(layer, path):
   return type(plain).from_config({**plain.get_config(), 'dtype': 'float32'})
 
 
-def of_run(config, path):
+def of_run(config, path, env_spec):
   """The GreedyPolicy of a finished run, as Keras layers.
+
+  The layers are those of the config, their weights are read from the
+  SavedModel; the program in it does not run.
 
   Args:
     config: of the run.
     path: directory of its exported policy.
+    env_spec: an EnvSpec of the run's environment.
 
   Raises:
-    ValueError: if there is no policy, or it is not one of this config.
+    ValueError: if there is no policy, or it is damaged, or it is not one of
+      this config.
   """
-  weights = load(path).model.weights
-  env = envs.make(config)
-  policy = of_agent(registry.build(config, env.spec))
-  env.close()
+  if methods.is_own(config.method):
+    # The zeros are in the weights: no module is needed for them.
+    config = dataclasses.replace(config, method='static', method_kwargs='{}')
+  policy = of_agent(registry.build(config, env_spec))
   variables = [v for layer in policy.layers for v in layer.weights]
-  expected = [tuple(v.shape) for v in variables]
-  received = [tuple(w.shape) for w in weights]
-  if expected != received:
-    raise ValueError(
-      f'Expected a policy in {path} with weights of the shapes {expected}, as '
-      f'its config.json says. Received: {received}.'
-    )
-  for variable, weight in zip(variables, weights):
+  for variable, weight in zip(variables, _read_weights(path, variables)):
     variable.assign(weight)
   return policy
+
+
+def _read_weights(path, variables):
+  """The weights in a SavedModel that `save` wrote, like those of variables."""
+  prefix = path / 'variables' / 'variables'
+  index = prefix.with_suffix('.index')
+  if not index.exists():
+    raise ValueError(f'Expected an exported policy in {path}. Received none.')
+  try:
+    for file in (index, *prefix.parent.glob(f'{prefix.name}.data-*')):
+      files.open_to_read(file).close()
+    reader = tf.train.load_checkpoint(str(prefix))
+    shapes = reader.get_variable_to_shape_map()
+    names = [_WEIGHT.format(i) for i in range(len(shapes))]
+    received = [tuple(shapes[name]) for name in names if name in shapes]
+    expected = [tuple(v.shape) for v in variables]
+    if expected != received:
+      raise ValueError(
+        f'Expected a policy in {path} with weights of the shapes {expected}, '
+        f'as its config.json says. Received: {received}.'
+      )
+    weights = [
+      reader.get_tensor(_WEIGHT.format(i)) for i in range(len(expected))
+    ]
+  except (tf.errors.OpError, RuntimeError, LookupError, OSError) as error:
+    raise ValueError(
+      f'Expected an exported policy. Received: {prefix.parent}, damaged: '
+      f'{str(error).splitlines()[0]}.'
+    ) from error
+  for weight, variable in zip(weights, variables):
+    dtype = variable.dtype.as_numpy_dtype
+    if weight.dtype != dtype or not np.isfinite(weight).all():
+      raise ValueError(
+        f'Expected finite weights, {variable.dtype.name}. Received others in '
+        f'{prefix.parent}.'
+      )
+  return weights
 
 
 def compiled(policy):
@@ -119,28 +155,23 @@ def save(policy, path):
       `serving_default` maps `observation` to `action` and `output`.
   """
   module = _Module(policy)
-  temporary = path.with_name(path.name + '.tmp')
-  shutil.rmtree(temporary, ignore_errors=True)
-  tf.saved_model.save(
-    module, str(temporary), signatures={'serving_default': module.action}
-  )
-  files.move_over(temporary, path)
+  files.remove_leftovers(path)
+  with files.replacing_directory(path) as temporary:
+    tf.saved_model.save(
+      module, str(temporary), signatures={'serving_default': module.action}
+    )
 
 
 def load(path):
-  """Loads an exported policy from the directory of its SavedModel.
+  """Loads the SavedModel of a policy that is one's own: its program runs.
+
+  Args:
+    path: directory of the SavedModel.
 
   Returns:
     Function from observations, NumPy arrays, to NumPy actions. Its `model` is
     what was saved, `weights` and `signatures` included.
-
-  Raises:
-    ValueError: if there is none, a damaged one, or one with operations that
-      none of ours has.
   """
-  if not (path / 'saved_model.pb').exists():
-    raise ValueError(f'Expected an exported policy in {path}. Received none.')
-  _check_operations(path)
   model = tf.saved_model.load(str(path))
   signature = model.signatures['serving_default']
 
@@ -150,47 +181,3 @@ def load(path):
   # The signature lives as long as the model it is of.
   act.model = model
   return act
-
-
-# A SavedModel is a program: TensorFlow has operations that read and write any
-# file. These are what loads variables, and mathematics: what our policies and
-# networks of Keras layers are made of.
-_OPERATIONS = frozenset(
-  'AssignVariableOp Const DisableCopyOnRead Identity IdentityN '
-  'MergeV2Checkpoints NoOp PartitionedCall Placeholder ReadVariableOp '
-  'ResourceGather RestoreV2 SaveV2 ShardedFilename StatefulPartitionedCall '
-  'StaticRegexFullMatch StringJoin VarHandleOp '
-  'Abs AddV2 ArgMax AvgPool BatchMatMulV2 BatchToSpaceND BiasAdd BroadcastTo '
-  'Cast ConcatV2 Conv2D Conv2DBackpropInput Cos Cumsum DepthwiseConv2dNative '
-  'DivNoNan Einsum Elu Equal Erf Erfc Exp ExpandDims Expm1 Fill FloorDiv '
-  'FloorMod FusedBatchNormV3 GatherV2 Greater GreaterEqual LeakyRelu Less '
-  'LessEqual Log Log1p LogSoftmax LogicalAnd LogicalNot LogicalOr MatMul Max '
-  'MaxPool Maximum Mean Min Minimum Mul Neg OnesLike Pack Pad PadV2 Pow Prod '
-  'Range RealDiv Reciprocal Relu Relu6 Reshape ResizeNearestNeighbor Rsqrt '
-  'Select SelectV2 Selu Shape Sigmoid Sign Sin Slice Softmax Softplus Softsign '
-  'SpaceToBatchND Split SplitV Sqrt Square SquaredDifference Squeeze '
-  'StridedSlice Sub Sum Tanh Tile Transpose Unpack ZerosLike'.split()
-)
-
-
-def _check_operations(path):
-  """Refuses a SavedModel that is no policy of ours."""
-  try:
-    model = saved_model_pb2.SavedModel.FromString(
-      (path / 'saved_model.pb').read_bytes()
-    )
-  except message.DecodeError as error:
-    raise ValueError(
-      f'Expected an exported policy in {path}. Received a damaged one: {error}.'
-    ) from error
-  nodes = []
-  for graph in (meta_graph.graph_def for meta_graph in model.meta_graphs):
-    nodes.extend(graph.node)
-    for function in graph.library.function:
-      nodes.extend(function.node_def)
-  unknown = sorted({node.op for node in nodes} - _OPERATIONS)
-  if unknown:
-    raise ValueError(
-      f'Expected a policy of tf_sparse_rl in {path}. Received a program with '
-      f'the operations {", ".join(unknown)}, which a policy has no use for.'
-    )

@@ -6,6 +6,7 @@ path: eager execution, other devices, XLA, what is being saved.
 
 import functools
 import json
+import math
 import sys
 from typing import NamedTuple
 
@@ -32,9 +33,11 @@ class Choice(NamedTuple):
 
 # {(sizes, sparsities): Choice}, of what was traced since `set_backend`.
 _choices = {}
+# {key of `_key`: [masked, native] milliseconds}, what they were made by.
+_measurements = {}
 
 
-def set_backend(name):
+def set_backend(name, measurements=()):
   """Chooses how sparse layers are computed in graphs traced from now on.
 
   Args:
@@ -43,6 +46,8 @@ def set_backend(name):
       whole train steps of our agents as one operation, see `fused`. 'auto':
       'fused' or 'masked', whichever was faster on this machine for layers of
       these sizes and sparsities.
+    measurements: what `measurements` returned where the same choices were made:
+      of these layers nothing is measured.
 
   Raises:
     ValueError: for another name, or 'native' or 'fused' where that cannot be
@@ -59,6 +64,10 @@ def set_backend(name):
   global _backend
   _backend = name
   _choices.clear()
+  _measurements.clear()
+  for each in measurements:
+    key = _key(each['batch'], each['sizes'], each['sparsities'])
+    _measurements[key] = [each['masked_ms'], each['native_ms']]
 
 
 def current_backend():
@@ -142,16 +151,43 @@ def choice(sizes, sparsities):
   return _choices.get((tuple(sizes), tuple(sparsities)), Choice(False))
 
 
+def measurements():
+  """What 'auto' chose by since `set_backend`, a list of dicts of JSON types."""
+  found = []
+  for key, (masked_ms, native_ms) in _measurements.items():
+    batch, sizes, sparsities = json.loads(key)
+    found.append(
+      {
+        **{'batch': batch, 'sizes': sizes, 'sparsities': sparsities},
+        **{'masked_ms': masked_ms, 'native_ms': native_ms},
+      }
+    )
+  return found
+
+
 _USUAL_BATCH = 128
 
 
-@functools.cache
 def _measured(batch, sizes, sparsities):
+  """[masked, native] milliseconds, of this run or of this machine."""
+  key = _key(batch, sizes, sparsities)
+  if key not in _measurements:
+    _measurements[key] = _of_machine(batch, sizes, sparsities)
+  return _measurements[key]
+
+
+def _key(batch, sizes, sparsities):
+  return json.dumps([batch, [*sizes], [round(s, 4) for s in sparsities]])
+
+
+@functools.cache
+def _of_machine(batch, sizes, sparsities):
   """[masked, native] milliseconds, from a file if they are known.
 
-  Where nothing can be written, every process measures anew.
+  The file is only a hint: where it cannot be read, or nothing can be written,
+  every process measures anew.
   """
-  key = json.dumps([batch, sizes, [round(s, 4) for s in sparsities]])
+  key = _key(batch, sizes, sparsities)
   path = library.cache_dir() / 'milliseconds.json'
   known = _read(path)
   if key in known:
@@ -176,7 +212,19 @@ def _measure(batch, sizes, sparsities):
 
 
 def _read(path):
+  """What is known, `{key: [masked, native]}`; without what is damaged."""
   try:
-    return json.loads(path.read_text('utf-8'))
-  except (FileNotFoundError, ValueError):
-    return {}  # Torn, it is measured anew.
+    values = json.loads(files.read(path))
+  except (OSError, ValueError, RecursionError):
+    return {}
+  if not isinstance(values, dict):
+    return {}
+  return {key: ms for key, ms in values.items() if _are_milliseconds(ms)}
+
+
+def _are_milliseconds(values):
+  return (
+    isinstance(values, list)
+    and len(values) == 2
+    and all(type(each) is float and 0 < each < math.inf for each in values)
+  )

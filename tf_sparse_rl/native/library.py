@@ -14,7 +14,7 @@ import tempfile
 import tensorflow as tf
 from tensorflow.python.eager import context
 
-from tf_sparse_rl import locks
+from tf_sparse_rl import files, locks
 
 _SOURCES = pathlib.Path(__file__).parent
 
@@ -133,17 +133,33 @@ def _cached():
   """Path of the library, built if need be."""
   directory = cache_dir()
   path = directory / 'libtf_sparse_rl.so'
-  if path.exists():
+  if _is_whole(path):
     return path
   try:
-    directory.mkdir(parents=True, exist_ok=True)
+    files.make_directory(directory)
     # Of several processes that come first together, one builds.
     with locks.held(directory / 'lock'):
-      if not path.exists():
+      if not _is_whole(path):
         _build(path)
   except OSError as error:
     raise BuildError(f'they cannot be written: {error}.') from error
   return path
+
+
+def _is_whole(path):
+  """Whether a library is as it was built: a torn one ends its process."""
+  try:
+    return _digest(path) == files.read(_digest_path(path))
+  except OSError:
+    return False
+
+
+def _digest_path(path):
+  return path.with_suffix('.sha256')
+
+
+def _digest(path):
+  return hashlib.sha256(files.read(path)).hexdigest().encode()
 
 
 def _build(path):
@@ -171,7 +187,8 @@ def _build(path):
     made = os.path.join(temporary, path.name)
     link = [cxx, '-shared', *objects.values(), '-o', made]
     _run_all([[*link, *tf.sysconfig.get_link_flags()]])
-    os.replace(made, path)
+    files.write(_digest_path(path), _digest(made))
+    files.move_over(made, path)
 
 
 def _run_all(commands):

@@ -11,6 +11,7 @@ from tf_sparse_rl import methods
 from tf_sparse_rl.report import conditions
 
 _RC = {
+  'text.parse_math': False,  # Names may have a $.
   'font.size': 9,
   'axes.titlesize': 10,
   'axes.titleweight': 'bold',

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from tf_sparse_rl import methods
 from tf_sparse_rl import runs as runs_lib
-from tf_sparse_rl.report import completeness, study
+from tf_sparse_rl.report import completeness, study, tables
 
 
 class Headline(NamedTuple):
@@ -77,7 +77,7 @@ def _findings(agent_study):
 def _warnings(every, studies, unreadable):
   members = (run for c in every for run in c.runs)
   found = [
-    f'Damaged and left out: {run.name}. {run.damage}'
+    tables.printable(f'Damaged and left out: {run.name}. {run.damage}')
     for run in (*unreadable, *members)
     if run.damage
   ]

@@ -2,7 +2,7 @@
 
 import pathlib
 
-from tf_sparse_rl import runs
+from tf_sparse_rl import files, runs
 
 # Stands in index.html.
 MARK = '<meta name="generator" content="tf_sparse_rl.report">'
@@ -22,7 +22,7 @@ def check(out):
   if not out.exists() or (out.is_dir() and not any(out.iterdir())):
     return
   index = out / 'index.html'
-  if not index.is_file() or MARK not in index.read_text('utf-8'):
+  if not index.is_file() or MARK.encode() not in files.read(index):
     raise runs.RunsError(
       f'Expected --out to be new, empty or an older report. Received: {out} '
       'with other files. Choose another --out.'

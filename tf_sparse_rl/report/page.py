@@ -63,7 +63,7 @@ def render(headline, sections, about):
     many_rows=_MANY_ROWS,
     sort_key=_sort_key,
     text=tables.text,
-    url=_url,
+    url=tables.url,
   )
   return environment.get_template('page.html.jinja').render(
     headline=headline,
@@ -93,10 +93,6 @@ def _sort_key(value):
     value = value.value
   is_number = isinstance(value, int | float) and not math.isnan(value)
   return f'{value:.10g}' if is_number else None
-
-
-def _url(path):
-  return path.replace('%', '%25').replace('#', '%23').replace('?', '%3F')
 
 
 def _read(name):

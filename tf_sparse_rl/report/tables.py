@@ -1,8 +1,11 @@
 """Tables of values, and how they are written as Markdown and CSV."""
 
 import csv
+import html
 import io
 import math
+import os
+import urllib.parse
 from typing import NamedTuple
 
 from tf_sparse_rl.report import aggregates
@@ -45,14 +48,26 @@ def text(value, column):
   if _is_missing(value):
     return column.missing
   if isinstance(value, Link):
-    return value.text
+    return printable(value.text)
   if isinstance(value, aggregates.Estimate):
     point = _number(value.value, column)
     if math.isnan(value.low):
       return point
     low, high = _number(value.low, column), _number(value.high, column)
     return f'{point} [{low}, {high}]'
-  return value if isinstance(value, str) else _number(value, column)
+  if isinstance(value, str):
+    return printable(value)
+  return _number(value, column)
+
+
+def printable(words):
+  """Text that any file takes: names of files may have bytes that are none."""
+  return words.encode('utf-8', 'backslashreplace').decode()
+
+
+def url(path):
+  """A relative path, a str, as a link: no scheme, whatever its name."""
+  return urllib.parse.quote(os.fsencode(path), safe='/(~')
 
 
 def to_markdown(table):
@@ -104,22 +119,38 @@ def _number(value, column):
 
 
 def _markdown_cell(value, column):
+  words = text(value, column)
   if isinstance(value, Link):
-    target = value.target.replace(' ', '%20').replace(')', '%29')
-    return f'[{_escaped(value.text)}]({target})'
-  return _escaped(text(value, column))
+    return f'[{_escaped(words)}]({url(value.target)})'
+  return _escaped(words) if isinstance(value, str) else words
 
 
 def _escaped(words):
-  return words.replace('|', '\\|').replace('\n', ' ')
+  """Text in which Markdown sees no markup, link, HTML or end of the cell."""
+  for mark in '\\`[]|':
+    words = words.replace(mark, f'\\{mark}')
+  return html.escape(words, quote=False).replace('\n', ' ')
 
 
 def _csv_cell(value):
   if _is_missing(value):
     return ''
   if isinstance(value, Link):
-    return value.target
+    value = value.target
+  if isinstance(value, str):
+    return _no_formula(printable(value))
   return f'{value:.10g}' if isinstance(value, float) else str(value)
+
+
+def _no_formula(words):
+  """Text that no spreadsheet computes; what is a number stays one."""
+  if not words.startswith(('=', '+', '-', '@', '\t', '\r')):
+    return words
+  try:
+    float(words)
+    return words
+  except ValueError:
+    return f"'{words}"
 
 
 def _is_missing(value):

@@ -1,8 +1,8 @@
 """Writes a report: figures, tables and the page that shows them."""
 
 import pathlib
-import shutil
 
+from tf_sparse_rl import config as config_lib
 from tf_sparse_rl import files
 from tf_sparse_rl.report import (
   catalogue,
@@ -16,6 +16,9 @@ from tf_sparse_rl.report import (
   tables,
 )
 
+# Names of the tables of all agents together.
+_ABOUT = ('runs', 'settings', 'references', 'versions')
+_SUFFIXES = ('.svg', '.png', '.csv', '.md')
 # Of one agent, in this order.
 _TABLES = (
   result_tables.aggregate_scores,
@@ -44,7 +47,8 @@ def write(every, out, num_resamples=2000, unreadable=()):
   """
   out_dir.check(out)
   out = pathlib.Path(out)
-  out.mkdir(parents=True, exist_ok=True)  # Fails now, if it does.
+  files.make_directory(out)  # Fails now, if it does.
+  files.refuse_links(out / 'index.html', out / 'figures', out / 'tables')
   studies = study.build(every, num_resamples)
   sections = [_section(s) for s in studies]
   about = [
@@ -59,8 +63,7 @@ def write(every, out, num_resamples=2000, unreadable=()):
   summary = headline.build(every, studies, unreadable)
   files.write(index, page.render(summary, sections, about))
   for part in ('figures', 'tables'):
-    shutil.rmtree(out / part, ignore_errors=True)
-    (out / part).mkdir(parents=True)
+    _remove_older(out / part)
   for section in sections:
     for shown in section.figures:
       for form, content in shown.files.items():
@@ -70,6 +73,17 @@ def write(every, out, num_resamples=2000, unreadable=()):
       path = out / 'tables' / f'{table.name}.{form}'
       path.write_text(write_as(table), 'utf-8')
   return index
+
+
+def _remove_older(directory):
+  """Has a directory without the files of an older report; others stay."""
+  files.make_directory(directory)
+  for path in directory.iterdir():
+    is_ours = (
+      path.stem in _ABOUT or path.stem.split('_')[0] in config_lib.AGENTS
+    )
+    if is_ours and path.suffix in _SUFFIXES and not path.is_dir():
+      path.unlink()
 
 
 def _section(agent_study):

@@ -12,6 +12,7 @@ from tf_sparse_rl.runs.reading import (
 )
 from tf_sparse_rl.runs.records import (
   Evaluation,
+  Machine,
   NoiseLevel,
   Record,
   RunsError,
@@ -27,6 +28,7 @@ __all__ = [
   'Evaluation',
   'FINISHED',
   'ListedRun',
+  'Machine',
   'NOT_STARTED',
   'NoiseLevel',
   'Record',

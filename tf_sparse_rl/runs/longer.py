@@ -1,10 +1,11 @@
 """A run that goes on: for longer than it was to, or with other periods.
 
-What follows from the length of a run, such as the end of mask updates, stays
-as it was unless it is given. PPO's learning rate, which falls to 0 by the end
-of the run, turns where the run was made longer and falls to 0 by the new end.
-So a run made longer is the run that its config.json describes: one that is
-started with that config does the same.
+The backend of a run is its own: it goes on with it unless another one is asked
+for by its name. What follows from the length of a run, such as the end of mask
+updates, stays as it was unless it is given. PPO's learning rate, which falls to
+0 by the end of the run, turns where the run was made longer and falls to 0 by
+the new end. So a run made longer is the run that its config.json describes: one
+that is started with that config does the same.
 """
 
 from tf_sparse_rl import config as config_lib
@@ -27,7 +28,10 @@ def config_for(run_dir, values):
     ValueError: for a value that does not fit.
     RunsError: if the run there cannot be read.
   """
-  asked, there = config_lib.make_config(values), run_dir.read_config()
+  there = run_dir.read_config()
+  if there is not None and values.get('backend') is None:
+    values = {**values, 'backend': there.backend}
+  asked = config_lib.make_config(values)
   if there is None or there.agent != asked.agent:
     return asked
   is_longer = asked.num_env_steps > there.num_env_steps
@@ -74,10 +78,12 @@ def may_change(there, asked, finished):
   Returns:
     Tuple of str.
   """
+  # One that is asked for by its name; for 'auto' it keeps what it has.
+  changeable = _PERIODS if asked.backend == 'auto' else (*_PERIODS, 'backend')
   if asked.num_env_steps > there.num_env_steps:
     lengths = config_lib.length_fields(there.agent)
-    return ('num_env_steps', _TURNS, *lengths, *_PERIODS)
-  return () if finished else _PERIODS
+    return ('num_env_steps', _TURNS, *lengths, *changeable)
+  return () if finished else changeable
 
 
 def sentence(env_step, changed):

@@ -1,6 +1,7 @@
 """Reads the runs of a study, finished or not, damaged ones among them."""
 
 import dataclasses
+import os
 import pathlib
 
 from tf_sparse_rl import config as config_lib
@@ -55,7 +56,7 @@ def read(root):
     runs = [_read_listed(run, root / 'runs' / run.id) for run in listed]
   else:
     paths = [path.parent for path in root.rglob('config.json')]
-    runs = [_read(path.relative_to(root).as_posix(), path) for path in paths]
+    runs = [_read(_name(path.relative_to(root)), path) for path in paths]
   if not runs:
     raise records.RunsError(
       f'Expected runs in {root}: a runs.jsonl, or directories with a '
@@ -64,13 +65,18 @@ def read(root):
   return sorted(runs, key=lambda run: run.name)
 
 
+def _name(path):
+  """A path as text, also of bytes that are none."""
+  return os.fsencode(path).decode('utf-8', 'backslashreplace')
+
+
 def _read_listed(run, path):
   config, damage = None, ''
   try:
     config = run.config()
   except ValueError as error:
     damage = f'Its flags in runs.jsonl: {error}'
-  if (path / 'config.json').exists():
+  if os.path.lexists(path / 'config.json'):
     return _read(run.id, path, config)
   return Run(run.id, path, config, damage=damage)
 

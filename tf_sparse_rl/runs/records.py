@@ -7,6 +7,8 @@ import math
 import types
 import typing
 
+from tf_sparse_rl import files
+
 _MOST = 2**63
 
 
@@ -65,8 +67,9 @@ def _fits(value, kind):
     )
   if origin is dict:
     # A diagnosis may come to NaN.
+    kind = arguments[1]
     return isinstance(value, dict) and all(
-      type(each) is float or _fits(each, arguments[1])
+      (kind is float and type(each) is float) or _fits(each, kind)
       for each in value.values()
     )
   return isinstance(value, kind)
@@ -142,6 +145,37 @@ class NoiseLevel(Record):
   returns: list[float] | None = None
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Measurement(Record):
+  """Milliseconds of a train step of some layers, in an entry of Machine."""
+
+  batch: int
+  sizes: list[int]  # units of the input and of each layer
+  sparsities: list[float]
+  masked_ms: float
+  native_ms: float
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Machine(Record):
+  """What a run began on, an entry of config.json."""
+
+  cpu: str
+  instruction_set: str | None = None  # of the native kernels
+  backends: dict[str, dict]  # {network: {'backend': its name, ...}}
+  measurements: list[dict] | None = None  # by which they were chosen
+
+  @classmethod
+  def from_json(cls, values):
+    machine = super().from_json(values)
+    for each in machine.measurements or ():
+      Measurement.from_json(each)
+    for name, chosen in machine.backends.items():
+      if not isinstance(chosen.get('backend'), str):
+        raise ValueError(f'Expected a backend of {name}. Received: {chosen!r}')
+    return machine
+
+
 def final_return(returns):
   """Mean of the last 10 % of the evaluations, of at least one.
 
@@ -170,8 +204,8 @@ def read(path, kind):
   Raises:
     RunsError: if the file is damaged or cannot be read.
   """
-  content = _content(path)
-  return None if content is None else _parse(path, content, kind)
+  found = content(path)
+  return None if found is None else _parse(path, found, kind)
 
 
 def read_lines(path, kind, whole_lines=True):
@@ -189,7 +223,7 @@ def read_lines(path, kind, whole_lines=True):
   Raises:
     RunsError: if a line is damaged, or the file cannot be read.
   """
-  lines = (_content(path) or b'').split(b'\n')
+  lines = (content(path) or b'').split(b'\n')
   if whole_lines or not lines[-1].strip():
     del lines[-1]
   return [
@@ -198,9 +232,17 @@ def read_lines(path, kind, whole_lines=True):
   ]
 
 
-def _content(path):
+def content(path):
+  """The bytes of a file, or None if there is none.
+
+  Args:
+    path: of the file.
+
+  Raises:
+    RunsError: if it cannot be read.
+  """
   try:
-    return path.read_bytes()
+    return files.read(path)
   except (FileNotFoundError, NotADirectoryError):
     return None
   except OSError as error:

@@ -6,7 +6,7 @@ import fnmatch
 import importlib.metadata
 import json
 import pathlib
-import shutil
+import re
 import subprocess
 
 from tf_sparse_rl import config as config_lib
@@ -26,6 +26,15 @@ _PACKAGES = (
 # What a run leaves that was stopped before it had written its config.
 _BEFORE_START = ('.lock', 'config.json*.tmp')
 
+# What a run writes, now or later, in its directory.
+_WRITTEN = (
+  *('.lock', 'config.json', 'results.jsonl', 'summary.json'),
+  *('checkpoints', 'policy', 'train', 'eval'),
+)
+_CHECKPOINT = re.compile(r'env_step_(\d{12,13})')
+# TensorFlow's, in `train` and `eval`.
+_EVENT_FILES = 'events.out.tfevents.*'
+
 # Who looks whether a directory is in use holds its lock for an instant.
 _A_LOOK_SECONDS = 0.5
 
@@ -35,8 +44,8 @@ class _Origin(records.Record):
   """The entries of config.json besides the fields."""
 
   versions: dict[str, str | None] | None = None  # {package: version}
-  num_env_steps: int | None = None
   history: list[dict] | None = None  # see `RunDir.start`
+  machine: dict | None = None  # a Machine
 
 
 class RunDir:
@@ -70,7 +79,7 @@ class RunDir:
     Raises:
       RunsError: if config.json is damaged or cannot be read.
     """
-    if not self._config_path.exists():
+    if records.content(self._config_path) is None:
       return None
     try:
       values = config_lib.load_values(self._config_path)
@@ -108,9 +117,7 @@ class RunDir:
 
   def checkpoint_env_step(self):
     """Env step of the latest complete checkpoint, None if there is none."""
-    found = self.checkpoints.glob('env_step_*/manifest.json')
-    steps = (path.parent.name.removeprefix('env_step_') for path in found)
-    return max(map(int, steps), default=None)
+    return max(checkpoint_env_steps(self.checkpoints), default=None)
 
   def read_summary(self):
     """The Summary of a finished run, or None.
@@ -121,18 +128,18 @@ class RunDir:
       RunsError: if it is damaged or cannot be read.
     """
     summary = records.read(self.path / 'summary.json', records.Summary)
-    origin = summary and records.read(self._config_path, _Origin)
-    is_older = (
-      origin and origin.history and summary.env_steps < origin.num_env_steps
-    )
-    return None if is_older else summary
+    if summary and self.read_history():
+      is_older = summary.env_steps < self.read_config().num_env_steps
+      return None if is_older else summary
+    return summary
 
   def is_finished(self, config):
     """Whether the run has come to the end that a Config asks for."""
-    origin = records.read(self._config_path, _Origin)
+    there = self.read_config()
     return (
-      self.read_summary() is not None
-      and config.num_env_steps <= origin.num_env_steps
+      there is not None
+      and self.read_summary() is not None
+      and config.num_env_steps <= there.num_env_steps
     )
 
   def read_finished_config(self):
@@ -207,7 +214,8 @@ class RunDir:
     """
     with contextlib.ExitStack() as stack:
       try:
-        self.path.mkdir(parents=True, exist_ok=True)
+        files.make_directory(self.path)
+        files.refuse_links(*(self.path / name for name in _WRITTEN))
         stack.enter_context(locks.held(self.path / '.lock', _A_LOOK_SECONDS))
       except BlockingIOError:
         raise RunsError(
@@ -241,12 +249,14 @@ class RunDir:
     if not changed:
       return ''
     env_step = self.checkpoint_env_step() or 0
-    values = json.loads(self._config_path.read_bytes())
+    values = json.loads(files.read(self._config_path))
     history = [
-      *values.pop('history', []),
+      *(values.pop('history', None) or []),
       {'env_step': env_step, 'changed': changed, 'versions': _versions()},
     ]
     values.update(config_lib.to_dict(config), history=history)
+    if 'backend' in changed:
+      values.pop('machine', None)
     files.write_json(self._config_path, values, indent=2)
     return longer.sentence(env_step, changed)
 
@@ -256,8 +266,24 @@ class RunDir:
     Args:
       origin: dict of JSON types.
     """
-    values = json.loads(self._config_path.read_bytes())
+    values = json.loads(files.read(self._config_path))
     files.write_json(self._config_path, {**values, 'origin': origin}, indent=2)
+
+  def read_machine(self):
+    """What the run began on, a Machine, or None if it is not known.
+
+    Raises:
+      RunsError: if config.json is damaged or cannot be read.
+    """
+    origin = records.read(self._config_path, _Origin)
+    if origin is None or origin.machine is None:
+      return None
+    try:
+      return records.Machine.from_json(origin.machine)
+    except ValueError as error:
+      raise RunsError(
+        f'{self._config_path} is damaged: its machine: {error}.'
+      ) from error
 
   def note_machine(self, machine):
     """Keeps what the run began on in config.json, beside the fields.
@@ -265,10 +291,20 @@ class RunDir:
     Args:
       machine: dict of JSON types.
     """
-    values = json.loads(self._config_path.read_bytes())
+    values = json.loads(files.read(self._config_path))
     if 'machine' not in values:
       values['machine'] = machine
       files.write_json(self._config_path, values, indent=2)
+
+  def note_measurements(self, measurements):
+    """Keeps there, once there are more, what backends are chosen by.
+
+    Args:
+      measurements: list of dicts of JSON types, see records.Measurement.
+    """
+    values = json.loads(files.read(self._config_path))
+    values['machine']['measurements'] = measurements
+    files.write_json(self._config_path, values, indent=2)
 
   def set_results(self, evaluations):
     """Sets the evaluations so far, whatever an interrupted run left.
@@ -278,7 +314,8 @@ class RunDir:
     """
     if not evaluations:
       for name in ('train', 'eval'):
-        shutil.rmtree(self.path / name, ignore_errors=True)
+        for path in (self.path / name).glob(_EVENT_FILES):
+          path.unlink()
     files.write_json_lines(
       self.path / 'results.jsonl', (e.to_json() for e in evaluations)
     )
@@ -311,6 +348,13 @@ class RunDir:
     path = self.path / 'noise.png'
     files.write(path, figure)
     return path
+
+
+def checkpoint_env_steps(path):
+  """Env steps of the complete checkpoints in a directory, in order."""
+  found = path.glob('env_step_*/manifest.json')
+  names = (_CHECKPOINT.fullmatch(each.parent.name) for each in found)
+  return sorted(int(name[1]) for name in names if name)
 
 
 def _versions():

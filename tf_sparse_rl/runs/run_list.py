@@ -2,11 +2,13 @@
 
 import collections
 import dataclasses
-import os
 
 from tf_sparse_rl import config as config_lib
 from tf_sparse_rl import names
 from tf_sparse_rl.runs import records
+
+# Bytes; with '.jsonl' it is the name of a file.
+_LONGEST_ID = 240
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,8 +28,10 @@ class ListedRun(records.Record):
     run = super().from_json(values)
     if values.keys() - {'id', 'flags'}:
       raise ValueError(f'Expected id and flags only. Received: {[*values]}')
-    if os.path.basename(run.id) != run.id or run.id in ('', '.', '..'):
-      raise ValueError(f'Expected id to name a directory. Received: {run.id!r}')
+    if not _names_a_directory(run.id):
+      raise ValueError(
+        f'Expected id to name a directory. Received: {run.id!r:.200}'
+      )
     return run
 
   @property
@@ -53,6 +57,15 @@ class ListedRun(records.Record):
   def arguments(self):
     """The flags as `tf_sparse_rl.train` takes them, a list of strings."""
     return [f'--{name}={_text(value)}' for name, value in self.flags.items()]
+
+
+def _names_a_directory(text):
+  return (
+    text.isprintable()  # No part of a surrogate, nothing that moves a cursor.
+    and '/' not in text
+    and text not in ('', '.', '..')
+    and len(text.encode()) <= _LONGEST_ID
+  )
 
 
 def _text(value):

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 
+from tf_sparse_rl import files
 from tf_sparse_rl.sweeps import outcome as outcome_lib
 
 # What a run may take to save a checkpoint, and some more.
@@ -161,10 +162,11 @@ class LocalEngine:
 
   def _start_server(self):
     logs = self._sweep_dir.path / 'logs'
-    logs.mkdir(parents=True, exist_ok=True)
+    files.refuse_links(logs)
+    files.make_directory(logs)
     name = f'run_server-{os.uname().nodename}-{os.getpid()}.log'
     path = os.pathsep.join([str(_PACKAGE_PARENT), self._path])
-    with open(logs / name, 'ab') as log:
+    with files.open_to_append(logs / name) as log:
       self._server = subprocess.Popen(
         [sys.executable, '-m', f'{__package__}.run_server'],
         stdin=subprocess.PIPE,

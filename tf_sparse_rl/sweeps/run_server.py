@@ -18,7 +18,7 @@ import sys
 import time
 import traceback
 
-from tf_sparse_rl import quiet
+from tf_sparse_rl import files, quiet
 from tf_sparse_rl import runs as runs_lib
 
 # Python modules that a run would otherwise import later.
@@ -98,10 +98,10 @@ def _run(command, server):
   ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
   if os.getppid() != server:
     return 128 + signal.SIGTERM  # It died before it could be noticed.
-  log = os.open(command['log'], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+  log = files.open_to_append(command['log'])
   os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-  os.dup2(log, 1)
-  os.dup2(log, 2)
+  os.dup2(log.fileno(), 1)
+  os.dup2(log.fileno(), 2)
   signal.signal(signal.SIGINT, signal.default_int_handler)
   if command['cores']:
     os.sched_setaffinity(0, command['cores'])

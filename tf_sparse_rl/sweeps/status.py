@@ -3,7 +3,7 @@
 import collections
 from typing import NamedTuple
 
-from tf_sparse_rl import methods, text_table
+from tf_sparse_rl import files, methods, text_table
 from tf_sparse_rl import runs as runs_lib
 from tf_sparse_rl.sweeps import outcome as outcome_lib
 
@@ -46,7 +46,8 @@ def _read(sweep_dir, run):
         run, 'finished', '', length, length, seconds, final_return
       )
     results = run_dir.read_results()
-  except (ValueError, runs_lib.RunsError) as error:
+    sweep_dir.check_links(run)
+  except (ValueError, runs_lib.RunsError, files.LinkError) as error:
     return RunStatus(run, runs_lib.DAMAGED, str(error), 0, length)
   if not results:
     return RunStatus(run, *_unfinished(sweep_dir, run, ''), 0, length)

@@ -88,8 +88,10 @@ class SweepDir:
       RunsError: if a run is there with other flags, or nothing can be
         written.
     """
+    if not self.missing(runs):
+      return []
     try:
-      self.path.mkdir(parents=True, exist_ok=True)
+      files.make_directory(self.path)
       with locks.held(self.path / '.list.lock'):
         missing = self.missing(runs)
         if missing:
@@ -118,6 +120,20 @@ class SweepDir:
         ) from None
       yield
 
+  def check_links(self, run):
+    """Refuses links where a run and what is known of it are written.
+
+    Args:
+      run: a ListedRun.
+
+    Raises:
+      LinkError: naming the link.
+    """
+    files.refuse_links(
+      *(self.path / name for name in ('runs', 'logs', 'attempts')),
+      *(self.run_dir(run).path, self.log_path(run), self._attempts_path(run)),
+    )
+
   def note(self, run, **event):
     """Adds a line to what is known of the attempts of a run.
 
@@ -125,17 +141,21 @@ class SweepDir:
       run: a ListedRun.
       **event: fields of Event.
     """
+    self.check_links(run)
     line = Event(time=round(time.time(), 3), host=os.uname().nodename, **event)
     path = self._attempts_path(run)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    files.make_directory(path.parent)
     files.append_json_line(path, line.to_json())
 
   def events(self, run):
     """The Events of the attempts of a run; damaged lines are left out."""
-    path = self._attempts_path(run)
     events = []
-    for line in path.read_bytes().split(b'\n') if path.exists() else []:
-      with contextlib.suppress(ValueError):
+    try:
+      lines = files.read(self._attempts_path(run)).split(b'\n')
+    except OSError:
+      return events  # Only a hint: the run itself is in its directory.
+    for line in lines:
+      with contextlib.suppress(ValueError, RecursionError):
         events.append(Event.from_json(json.loads(line)))
     return events
 

@@ -7,20 +7,28 @@ is beside them in segments: each checkpoint adds one with the transitions that
 are new, and names those it needs. Nothing in here is code.
 """
 
-import hashlib
-import json
+import contextlib
 import pathlib
 import shutil
+import tokenize
 
 import numpy as np
 import tensorflow as tf
+from google.protobuf import message
 
 from tf_sparse_rl import files, runs
+from tf_sparse_rl.runs import run_dir
+from tf_sparse_rl.training import manifest as manifest_lib
 
-_FORMAT = 3
 # Format 2 had two objects inside the agent: {name in it: name now}.
 _INSIDE_AGENT = {'rollouts': 'rollouts', 'mask_histories': 'mask_history'}
 _KEPT = 3
+# Whatever a file of the right hash may hold, these say that it does not fit.
+_MISFITS = (
+  *(ValueError, TypeError, LookupError, AssertionError, RuntimeError),
+  *(MemoryError, OverflowError, OSError, tokenize.TokenError),
+  *(tf.errors.OpError, message.DecodeError),
+)
 
 
 class CheckpointError(runs.RunsError):
@@ -57,53 +65,58 @@ class Checkpoints:
       OSError: if it cannot be written; earlier ones stay as they are.
       FloatingPointError: if a weight is NaN or infinite; nothing is written.
     """
-    target = self._path / _name(env_step)
+    target = self._path / manifest_lib.name_of(env_step)
     if (target / 'manifest.json').exists():
       return  # What is complete is never touched.
     self._check_finite()
-    self._path.mkdir(exist_ok=True)
+    files.make_directory(self._path)
+    self._refuse_links()
     self._remove_unknown()
     self._add_segment()
     temporary = self._path / f'{target.name}.tmp'
     temporary.mkdir()
     self._variables.write(str(temporary / 'agent'))
     files.write_json(temporary / 'state.json', state)
-    hashes = {p.name: _sha256(p) for p in sorted(temporary.iterdir())}
+    hashes = {
+      p.name: manifest_lib.sha256(p) for p in sorted(temporary.iterdir())
+    }
     for name in hashes:
       files.sync(temporary / name)
     files.sync(temporary)
-    temporary.rename(target)
+    _rename(temporary, target)
     files.sync(self._path)
     manifest = {
-      'format': _FORMAT,
+      'format': manifest_lib.FORMAT,
       'env_step': env_step,
       'num_added': self._buffer.num_added,
       'best': self._best,
       'files': hashes,
       'segments': self._segments,
     }
-    manifest['sha256'] = _sha256_of_json(manifest)
-    # The mark of a complete checkpoint.
-    files.write_json(target / 'manifest.json', manifest)
+    manifest_lib.write(target, manifest)
     self._remove_old()
 
-  def restore(self, log=print):
+  def restore(self, log=print, parse=lambda state, env_step: state):
     """Loads the newest checkpoint that is whole.
 
     Args:
       log: function that tells a person what was found damaged.
+      parse: function of the `state` it was saved with and its env step;
+        ValueError says that this is none.
 
     Returns:
-      The `state` it was saved with, or None if there is no checkpoint.
+      What `parse` returned, or None if there is no checkpoint.
 
     Raises:
       CheckpointError: if there are some and none can be used.
+      LinkError: if there are links among them; nothing is changed.
     """
+    self._refuse_links()
     damaged, reasons = [], []
     for path in reversed(self._complete()):
       try:
-        state = self._load(path)
-      except _DamagedError as error:
+        state = self._load(path, parse)
+      except manifest_lib.DamagedError as error:
         damaged.append(path)
         reasons.append(f'{path.name}: {error}')
         continue
@@ -124,7 +137,8 @@ class Checkpoints:
 
   def evaluated(self, env_step, return_mean):
     """Keeps the checkpoint of this env step if it is the best so far."""
-    if not (self._path / _name(env_step) / 'manifest.json').exists():
+    name = manifest_lib.name_of(env_step)
+    if not (self._path / name / 'manifest.json').exists():
       return
     if self._best is None or return_mean > self._best['return_mean']:
       self._best = {'env_step': env_step, 'return_mean': return_mean}
@@ -142,63 +156,64 @@ class Checkpoints:
     begin = max(begin, end - self._buffer.capacity)
     if begin == end:
       return
-    name = f'replay_{begin:012d}_{end:012d}.npy'
+    name = manifest_lib.segment_name(begin, end)
     with files.replacing(self._path / name) as file:
       np.save(file, self._buffer.rows(begin, end), allow_pickle=False)
     segment = {'name': name, 'begin': begin, 'end': end}
-    segment['sha256'] = _sha256(self._path / name)
+    segment['sha256'] = manifest_lib.sha256(self._path / name)
     oldest = end - self._buffer.capacity
     self._segments = [
       s for s in [*self._segments, segment] if s['end'] > oldest
     ]
 
+  def _refuse_links(self):
+    """Raises LinkError for links in the places of our files."""
+    files.refuse_links(self._path, *self._ours())
+
+  def _ours(self):
+    """What the directory holds that has a name of ours."""
+    if not self._path.is_dir():
+      return []
+    return [p for p in self._path.iterdir() if manifest_lib.is_ours(p.name)]
+
   def _complete(self):
     """Directories of complete checkpoints, the oldest first."""
-    found = self._path.glob('env_step_*/manifest.json')
-    return sorted(path.parent for path in found)
+    steps = run_dir.checkpoint_env_steps(self._path)
+    return [self._path / manifest_lib.name_of(step) for step in steps]
 
-  def _load(self, path):
+  def _load(self, path, parse):
     """Loads one checkpoint; only what has been verified reaches the run."""
-    manifest = _read_manifest(path)
+    manifest = manifest_lib.read(path)
+    manifest_lib.check_files(path, manifest)
+    values = manifest_lib.read_json(path / 'state.json')
     try:
-      if manifest['format'] not in (2, _FORMAT):
-        raise _DamagedError(
-          f'its format is {manifest["format"]}, where {_FORMAT} was expected: '
-          'it is of another version of tf_sparse_rl'
-        )
-      segments = manifest['segments']
-      hashes = {path / name: h for name, h in manifest['files'].items()}
-      hashes |= {self._path / s['name']: s['sha256'] for s in segments}
-      num_added, best = manifest['num_added'], manifest['best']
-    except (KeyError, TypeError, AttributeError) as error:
-      raise _DamagedError(f'manifest.json is not one: {error!r}') from error
-    for file, expected in hashes.items():
-      if not file.exists():
-        raise _DamagedError(f'{file.name} is missing')
-      if _sha256(file) != expected:
-        raise _DamagedError(f'{file.name} is not as it was written')
-    state = _read_json(path / 'state.json')
+      state = parse(values, manifest.env_step)
+    except ValueError as error:
+      raise manifest_lib.DamagedError(
+        f'state.json is not one: {error}'
+      ) from error
+    segments = manifest.segments
     try:
       self._buffer.restore(
         ((s['begin'], _read_rows(self._path / s['name'])) for s in segments),
-        num_added,
+        manifest.num_added,
       )
-      for variables in _layouts(self._objects, manifest['format']):
+      for variables in _layouts(self._objects, manifest.format):
         status = variables.read(str(path / 'agent'))
         status.assert_existing_objects_matched()
         status.expect_partial()  # Of a format before, it is read in pieces.
-    except (ValueError, AssertionError, tf.errors.OpError) as error:
-      raise _DamagedError(
-        f'it does not fit this run ({str(error).splitlines()[0]})'
+    except _MISFITS as error:
+      raise manifest_lib.DamagedError(
+        f'it does not fit this run ({_first_line(error)})'
       ) from error
-    self._segments, self._best = segments, best
+    self._segments, self._best = segments, manifest.best
     return state
 
   def _remove_old(self):
     complete = self._complete()
     kept = complete[-_KEPT:]
     if self._best:
-      kept.append(self._path / _name(self._best['env_step']))
+      kept.append(self._path / manifest_lib.name_of(self._best['env_step']))
     for path in complete:
       if path not in kept:
         # First it stops being complete.
@@ -206,21 +221,44 @@ class Checkpoints:
     self._remove_unknown()
 
   def _remove_unknown(self):
-    """Removes what no complete checkpoint needs: torn ones, old segments."""
+    """Removes what no complete checkpoint needs: torn ones, old segments.
+
+    Of these only what has a name of ours.
+    """
     complete = self._complete()
     needed = set()
     for path in complete:
-      try:
-        manifest = _read_manifest(path)
-      except _DamagedError:
-        continue
-      needed |= {segment['name'] for segment in manifest['segments']}
-    for path in self._path.iterdir():
+      with contextlib.suppress(manifest_lib.DamagedError):
+        needed |= {s['name'] for s in manifest_lib.read(path).segments}
+    for path in self._ours():
       if path.is_dir():
         if path not in complete and not path.name.startswith('damaged_'):
-          shutil.rmtree(path)
+          _remove_checkpoint(path)
       elif path.name not in needed:
         path.unlink()
+
+
+def _rename(temporary, target):
+  """Gives a directory its name, where others' files may have stayed."""
+  if not target.is_dir():
+    temporary.rename(target)
+    return
+  for part in temporary.iterdir():
+    part.rename(target / part.name)
+  files.sync(target)
+  temporary.rmdir()
+
+
+def _remove_checkpoint(path):
+  """Removes a checkpoint that is not complete; what else is there stays."""
+  if path.name.endswith('.tmp'):
+    shutil.rmtree(path)
+    return
+  for part in path.iterdir():
+    if manifest_lib.is_part(part.name):
+      part.unlink()
+  if not any(path.iterdir()):
+    path.rmdir()
 
 
 def load_networks(path, checkpoint, evaluations, objects):
@@ -243,23 +281,20 @@ def load_networks(path, checkpoint, evaluations, objects):
   for is_last_try in (False, False, True):
     env_step = _find(path, checkpoint, evaluations)
     try:
-      _read_networks(path / _name(env_step), objects)
+      _read_networks(path / manifest_lib.name_of(env_step), objects)
       return env_step
-    except (_DamagedError, OSError) as error:
+    except manifest_lib.DamagedError as error:
       # A run that trains removes old ones.
       if is_last_try:
         raise CheckpointError(
-          f'{path / _name(env_step)} is damaged: {error}.'
+          f'{path / manifest_lib.name_of(env_step)} is damaged: {error}.'
         ) from error
   return None
 
 
 def _find(path, checkpoint, evaluations):
   """The env step of a checkpoint that is there."""
-  there = sorted(
-    int(p.parent.name.removeprefix('env_step_'))
-    for p in path.glob('env_step_*/manifest.json')
-  )
+  there = run_dir.checkpoint_env_steps(path)
   evaluated = [e for e in evaluations if e.env_step in there]
   if checkpoint == 'last' and there:
     return there[-1]
@@ -274,20 +309,23 @@ def _find(path, checkpoint, evaluations):
 
 
 def _read_networks(directory, objects):
-  manifest = _read_manifest(directory)
-  for name, expected in manifest['files'].items():
-    if _sha256(directory / name) != expected:
-      raise _DamagedError(f'{name} is not as it was written')
+  manifest = manifest_lib.read(directory)
+  manifest_lib.check_files(directory, manifest, segments=False)
   try:
-    for variables in _layouts(objects, manifest['format']):
+    for variables in _layouts(objects, manifest.format):
       variables.read(str(directory / 'agent')).expect_partial()
-  except (ValueError, tf.errors.OpError) as error:
-    raise _DamagedError(str(error).splitlines()[0]) from error
+  except _MISFITS as error:
+    raise manifest_lib.DamagedError(_first_line(error)) from error
+
+
+def _first_line(error):
+  """The first line of an error, or its kind if it says nothing."""
+  return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def _layouts(objects, file_format):
   """Objects as a file of a format has them, in one or more pieces."""
-  if file_format == _FORMAT:
+  if file_format == manifest_lib.FORMAT:
     return [tf.train.Checkpoint(**objects)]
   inside = {
     old: objects[new] for old, new in _INSIDE_AGENT.items() if new in objects
@@ -298,43 +336,6 @@ def _layouts(objects, file_format):
   ]
 
 
-class _DamagedError(Exception):
-  """A checkpoint cannot be used."""
-
-
-def _name(env_step):
-  return f'env_step_{env_step:012d}'
-
-
-def _read_json(path):
-  try:
-    return json.loads(path.read_text('utf-8'))
-  except (OSError, ValueError) as error:
-    raise _DamagedError(f'{path.name} cannot be read: {error}') from error
-
-
-def _read_manifest(path):
-  manifest = _read_json(path / 'manifest.json')
-  try:
-    if manifest.pop('sha256') != _sha256_of_json(manifest):
-      raise _DamagedError('manifest.json is not as it was written')
-  except (KeyError, TypeError, AttributeError) as error:
-    raise _DamagedError(f'manifest.json is not one: {error!r}') from error
-  return manifest
-
-
 def _read_rows(path):
-  with open(path, 'rb') as file:
+  with files.open_to_read(path) as file:
     return np.lib.format.read_array(file, allow_pickle=False)
-
-
-def _sha256(path):
-  digest = hashlib.sha256()
-  with open(path, 'rb') as file:
-    while block := file.read(2**20):
-      digest.update(block)
-  return digest.hexdigest()
-
-
-def _sha256_of_json(values):
-  return hashlib.sha256(json.dumps(values).encode()).hexdigest()

@@ -3,6 +3,7 @@
 Sparsity is not seen here: masks move inside the agent's optimizer.
 """
 
+import functools
 from typing import NamedTuple
 
 from tf_sparse_rl import callbacks as callbacks_lib
@@ -73,6 +74,8 @@ class Training:
     self.envs = [envs.make(config) for _ in range(config.num_envs)]
     if text := collector.no_time_limit(config, self.envs[0].spec):
       self.message(text)
+    known = run_dir.read_machine()
+    machine.recall(known)
     self.agent = registry.build(config, self.envs[0].spec)
     origin = None
     if config.init_from and run_dir.checkpoint_env_step() is None:
@@ -84,7 +87,6 @@ class Training:
     self.buffer = replay.make(config, self.envs[0].spec)
     self.learner = learner.make(config, self.agent, self.buffer)
     self.machine = machine.describe(self.agent, self.learner.is_fused)
-    run_dir.note_machine(self.machine)
     if self.machine['backends']:
       self.message(machine.sentence(self.machine))
     self.evaluator = evaluation.Evaluator(
@@ -98,9 +100,13 @@ class Training:
     self.checkpoints = checkpoints.Checkpoints(
       run_dir.checkpoints, objects, self.buffer
     )
-    saved = self.checkpoints.restore(self.message)
-    begin, go_on = state.State.begin, state.State.from_json
-    self.now = now = go_on(saved) if saved else begin(config)
+    parse = functools.partial(state.State.from_json, num_envs=config.num_envs)
+    saved = self.checkpoints.restore(self.message, parse)
+    self.now = now = saved or state.State.begin(config)
+    if text := machine.difference(known, self.machine, now.backends, config):
+      self.message(text)
+    now.backends = machine.backends(self.machine)
+    run_dir.note_machine(self.machine)
     self._keep_evaluation()
     run_dir.set_results(now.results)
     self.summaries = summaries.Summaries(run_dir.path, config, self.agent, now)
@@ -112,7 +118,7 @@ class Training:
     now.clock.start(now.env_step)
     if origin:  # From here on the other run is not needed.
       run_dir.note_origin(origin)
-      self.checkpoints.save(now.env_step, now.to_json(self.envs))
+      self._save()
 
   def run(self, stop=lambda: False):
     """Trains to the end; see `train`."""
@@ -233,7 +239,15 @@ class Training:
       self.summaries.train(now.env_step, now.scalars, now.episodes, speed)
     if self.is_over or config.is_due(now.env_step, config.checkpoint_period):
       self.summaries.flush()
-      self.checkpoints.save(now.env_step, now.to_json(self.envs))
+      self._save()
+
+  def _save(self):
+    """A checkpoint; what backends were chosen by is known before."""
+    measured = machine.measurements()
+    if len(measured) > len(self.machine.get('measurements', ())):
+      self.machine['measurements'] = measured
+      self.run_dir.note_measurements(measured)
+    self.checkpoints.save(self.now.env_step, self.now.to_json(self.envs))
 
   def save_and_stop(self):
     """Saves what there is; raises StoppedError."""
@@ -244,7 +258,7 @@ class Training:
     """A checkpoint of what there is; the run ends here."""
     self.summaries.close()
     if self.now.env_step:
-      self.checkpoints.save(self.now.env_step, self.now.to_json(self.envs))
+      self._save()
 
   def _after_saving(self, error):
     """An EnvError that says where the run was, after a checkpoint."""

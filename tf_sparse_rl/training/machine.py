@@ -81,6 +81,71 @@ def _gpus(num_gpus):
   return found[:num_gpus]
 
 
+def recall(known):
+  """Chooses backends as where a run began, whatever this machine measures.
+
+  Args:
+    known: a runs.Machine, or None of a new run.
+  """
+  if known is not None:
+    name = backend.current_backend()
+    backend.set_backend(name, known.measurements or ())
+
+
+def measurements():
+  """What backends were chosen by so far; see `describe`."""
+  return backend.measurements()
+
+
+def backends(described):
+  """`{network: backend}` of what `describe` returned."""
+  return {name: each['backend'] for name, each in described['backends'].items()}
+
+
+def difference(known, described, began, config):
+  """Compares how a run is computed with how it was before.
+
+  Args:
+    known: a runs.Machine, what the run began on, or None.
+    described: what `describe` returned, here.
+    began: `{network: backend}` that the checkpoint was trained with; {} if it
+      is not known.
+    config: a Config.
+
+  Returns:
+    A line for a person if only rounding can differ; '' if nothing does.
+
+  Raises:
+    ValueError: if a network would be computed by another backend and none is
+      asked for by its name.
+  """
+  began = began or (backends(vars(known)) if known else {})
+  here = backends(described)
+  if began and began != here and config.backend == 'auto':
+    problem = backend.current_backend() != 'masked' and library.problem()
+    raise ValueError(
+      f'Expected the backends that the run was trained with: {_list(began)}. '
+      f'Received: {_list(here)}. {f"{problem} " if problem else ""}Continue '
+      'it where there are the same, or say which it shall have from here on, '
+      'as in --backend=masked: its weights will differ from those of a run '
+      'that was not interrupted.'
+    )
+  before = known and known.instruction_set
+  now = described.get('instruction_set')
+  if before and now and before != now:
+    return (
+      f'The run began with the kernels for {before} on {known.cpu}; here they '
+      f'are for {now}: sums are rounded otherwise.'
+    )
+  return ''
+
+
+def _list(backends):
+  return (
+    ', '.join(f'{name} {each}' for name, each in backends.items()) or 'none'
+  )
+
+
 def describe(agent, is_fused=False):
   """The CPU, and how the networks of an agent are computed on it.
 
@@ -90,17 +155,20 @@ def describe(agent, is_fused=False):
 
   Returns:
     dict of JSON types: `cpu`; `instruction_set` of the native kernels, if they
-    are used or were measured; and `backends`, `{network: {backend, and where
-    all was measured masked_ms and native_ms}}` of those with sparse layers.
+    are used or were measured; `backends`, `{network: {backend, and where
+    all was measured masked_ms and native_ms}}` of those with sparse layers; and
+    `measurements`, if there are any, by which these were chosen.
   """
-  backends = {
+  chosen = {
     name: _backend(layers, is_fused)
     for name, network in agent.networks.items()
     if (layers := sparsity.sparse_layers(network))
   }
-  has_kernels = any(each != {'backend': 'masked'} for each in backends.values())
+  has_kernels = any(each != {'backend': 'masked'} for each in chosen.values())
   own = kernels() if has_kernels else {'cpu': library.cpu()}
-  return {**own, 'backends': backends}
+  measured = measurements()
+  last = {'measurements': measured} if measured else {}
+  return {**own, 'backends': chosen, **last}
 
 
 def kernels():

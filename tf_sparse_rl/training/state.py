@@ -22,6 +22,8 @@ class State:
   results: list  # of Evaluation, the lines of results.jsonl
   # {tag: value} of the last diagnosis
   diagnosis: dict = dataclasses.field(default_factory=dict)
+  # {network: backend} that it trained with; {} of a run of before
+  backends: dict = dataclasses.field(default_factory=dict)
 
   @classmethod
   def begin(cls, config):
@@ -41,22 +43,43 @@ class State:
     )
 
   @classmethod
-  def from_json(cls, values):
-    """The State that `to_json` wrote down."""
-    rng = np.random.default_rng()
-    rng.bit_generator.state = values['rng']
-    actions = np.array(values['actions'])
+  def from_json(cls, values, env_step, num_envs):
+    """The State that `to_json` wrote down.
+
+    Args:
+      values: of JSON types.
+      env_step: where the run is.
+      num_envs: its environments.
+
+    Raises:
+      ValueError: if it is not a state, or one of another run.
+    """
+    saved = _Saved.from_json(values)
+    if saved.env_step != env_step:
+      raise ValueError(
+        f'Expected env_step={env_step}. Received: {saved.env_step}'
+      )
+    results = [runs.Evaluation.from_json(each) for each in saved.results]
+    if env_step and not results:
+      raise ValueError('Expected the results of evaluations. Received none')
+    if any(result.env_step > env_step for result in results):
+      raise ValueError(
+        f'Expected results up to env step {env_step}. Received: '
+        f'{max(result.env_step for result in results)}'
+      )
+    _check_number('positions', saved.positions, num_envs)
+    _check_number('actions', saved.actions, num_envs)
     return cls(
-      **{
-        **values,
-        'rng': rng,
-        'actions': actions.astype(
-          np.float32 if actions.dtype.kind == 'f' else np.int32
-        ),
-        'episodes': metrics.Episodes.from_json(values['episodes']),
-        'clock': metrics.Clock(**values['clock']),
-        'results': [runs.Evaluation.from_json(v) for v in values['results']],
-      }
+      env_step=env_step,
+      rng=_generator(saved.rng),
+      positions=[vars(_Position.from_json(each)) for each in saved.positions],
+      actions=_actions(saved.actions),
+      scalars=saved.scalars,
+      episodes=_episodes(saved.episodes, num_envs),
+      clock=metrics.Clock(**vars(_Clock.from_json(saved.clock))),
+      results=results,
+      diagnosis=saved.diagnosis or {},
+      backends=saved.backends or {},
     )
 
   def to_json(self, environments):
@@ -71,7 +94,78 @@ class State:
       'clock': self.clock.to_json(self.env_step),
       'results': [result.to_json() for result in self.results],
       'diagnosis': self.diagnosis,
+      'backends': self.backends,
     }
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Saved(runs.Record):
+  """A State as JSON has it."""
+
+  env_step: int
+  rng: dict
+  positions: list[dict]
+  actions: list[int] | list[float] | list[list]
+  scalars: dict[str, float]
+  episodes: dict
+  clock: dict
+  results: list[dict]
+  diagnosis: dict[str, float] | None = None
+  backends: dict[str, str] | None = None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Position(runs.Record):
+  seed: int
+  actions: list[int] | list[float] | list[list]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Clock(runs.Record):
+  wall_seconds: float
+  trained_seconds: float
+  env_steps: int
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Episodes(runs.Record):
+  count: int
+  returns: list[float]
+  lengths: list[int]
+  current: list[list[float]]  # return and length of each environment's
+
+
+def _check_number(name, values, num_envs):
+  if len(values) != num_envs:
+    raise ValueError(f'Expected {num_envs} {name}. Received: {len(values)}')
+
+
+def _generator(values):
+  rng = np.random.default_rng()
+  try:
+    rng.bit_generator.state = values
+  except (KeyError, TypeError, ValueError, OverflowError) as error:
+    raise ValueError(
+      f'Expected the state of a generator. Received: {values!r:.80}'
+    ) from error
+  return rng
+
+
+def _actions(values):
+  actions = np.array(values)
+  if actions.dtype.kind not in 'if':
+    raise ValueError(f'Expected actions. Received: {values!r:.80}')
+  return actions.astype(np.float32 if actions.dtype.kind == 'f' else np.int32)
+
+
+def _episodes(values, num_envs):
+  saved = _Episodes.from_json(values)
+  _check_number('current episodes', saved.current, num_envs)
+  if any(len(current) != 2 for current in saved.current):
+    raise ValueError(
+      f'Expected a return and a length each. Received: {saved.current!r:.80}'
+    )
+  return metrics.Episodes.from_json(vars(saved))
 
 
 def episode_seed(config, index):
