@@ -1,7 +1,7 @@
 """Directories as a power loss may leave them, from a trace of faults.c.
 
-The model is unkind, as POSIX allows: the data of a file is as it was at its last
-`fsync`; names in a directory are as they were at the last `fsync` of the
+The model is unkind, as POSIX allows: the data of a file is as it was at its
+last `fsync`; names in a directory are as they were at the last `fsync` of the
 directory. Where names are `journaled`, all of them are there in order, as on
 ext4, and only data is lost.
 """
