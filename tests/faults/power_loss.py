@@ -1,0 +1,116 @@
+"""Directories as a power loss may leave them, from a trace of faults.c.
+
+The model is unkind, as POSIX allows: the data of a file is as it was at its
+last `fsync`; names in a directory are as they were at the last `fsync` of the
+directory. Where names are `journaled`, all of them are there in order, as on
+ext4, and only data is lost.
+"""
+
+import dataclasses
+import pathlib
+from typing import NamedTuple
+
+
+class Change(NamedTuple):
+  """A change of a file, see faults.c."""
+
+  call: str
+  offset: int
+  path: str
+  other: str
+  data: bytes
+
+
+@dataclasses.dataclass(eq=False)
+class _File:
+  """Content of a file, and what of it is on the disk."""
+
+  now: bytearray = dataclasses.field(default_factory=bytearray)
+  synced: bytes = b''
+
+
+@dataclasses.dataclass(eq=False)
+class _Directory:
+  """What a directory holds by name, and what is on the disk."""
+
+  now: dict = dataclasses.field(default_factory=dict)
+  synced: dict = dataclasses.field(default_factory=dict)
+
+
+def read(trace):
+  """The Changes of a trace, a list."""
+  content, changes, at = pathlib.Path(trace).read_bytes(), [], 0
+  while at < len(content):
+    end = content.index(b'\n', at)
+    call, offset, *sizes = content[at:end].decode().split(' ')
+    parts, at = [], end + 1
+    for size in map(int, sizes):
+      parts.append(content[at : at + size])
+      at += size
+    path, other, data = parts
+    changes.append(
+      Change(call, int(offset), path.decode(), other.decode(), data)
+    )
+  return changes
+
+
+class Disk:
+  """The files below a root, in memory and on the disk."""
+
+  def __init__(self, root):
+    """Begins with an empty root, which is on the disk."""
+    self._root, self._tree = str(root), _Directory()
+
+  def apply(self, change):
+    """Applies a Change."""
+    if change.path == self._root and change.call == 'mkdir':
+      return
+    entry, call = self._find(change.path), change.call
+    directory, name = self._place(change.path)
+    if call in ('create', 'mkdir'):
+      made = _File() if call == 'create' else _Directory()
+      directory.now.setdefault(name, made)
+    elif call == 'write':
+      end = change.offset + len(change.data)
+      entry.now.extend(bytes(max(0, end - len(entry.now))))
+      entry.now[change.offset : end] = change.data
+    elif call == 'truncate':
+      del entry.now[:]
+    elif call == 'cut':
+      del entry.now[change.offset :]
+    elif call == 'remove':
+      directory.now.pop(name, None)
+    elif call == 'rename':
+      directory.now.pop(name)
+      directory, name = self._place(change.other)
+      directory.now[name] = entry
+    elif isinstance(entry, _Directory):
+      entry.synced = dict(entry.now)
+    else:
+      entry.synced = bytes(entry.now)
+
+  def write(self, target, journaled=False):
+    """Writes what a power loss leaves now into a new directory."""
+    _write(self._tree, pathlib.Path(target), journaled)
+
+  def _place(self, path):
+    """(directory, name) of a path."""
+    parent, _, name = path.rpartition('/')
+    return self._find(parent), name
+
+  def _find(self, path):
+    """What has a path now; None if nothing has."""
+    entry = self._tree
+    for name in path[len(self._root) :].split('/')[1:]:
+      entry = entry.now.get(name) if entry is not None else None
+    return entry
+
+
+def _write(directory, target, journaled):
+  target.mkdir()
+  names = directory.now if journaled else directory.synced
+  for name, entry in names.items():
+    if isinstance(entry, _Directory):
+      _write(entry, target / name, journaled)
+    else:
+      (target / name).write_bytes(entry.synced)

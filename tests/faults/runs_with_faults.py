@@ -1,0 +1,160 @@
+"""Whole runs with faults at a given change of a file; see faults.c."""
+
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+_HERE = pathlib.Path(__file__).parent
+_FLAGS = (
+  *('--agent=dqn', '--env_name=CartPole-v1', '--method=rigl', '--sparsity=0.5'),
+  *('--num_env_steps=90', '--initial_collect_env_steps=30'),
+  *('--hidden_units=8,8', '--batch_size=8', '--mask_update_period=20'),
+  *('--eval_period=45', '--num_eval_episodes=1', '--checkpoint_period=30'),
+  *('--summary_period=30', '--backend=masked'),
+)
+_CLOCK = ('wall_seconds', 'env_steps_per_sec', 'peak_memory_mib')
+
+
+class Ended(NamedTuple):
+  """A run that has ended."""
+
+  status: int  # exit code, or minus the signal that killed it
+  output: str
+
+
+class Runs:
+  """Starts runs, forks of one process that has imported TensorFlow.
+
+  They are those of a sweep, `sweeps.run_server`.
+  """
+
+  def __init__(self, directory):
+    """Builds faults.c and starts the process; `directory` is for the logs."""
+    self._directory = pathlib.Path(directory)
+    library = self._directory / 'faults.so'
+    source = str(_HERE / 'faults.c')
+    subprocess.run(
+      ['cc', '-O1', '-shared', '-fPIC', '-o', library, source, '-ldl'],
+      check=True,
+    )
+    self._server = subprocess.Popen(
+      [sys.executable, '-m', 'tf_sparse_rl.sweeps.run_server'],
+      env={
+        **os.environ,
+        'LD_PRELOAD': str(library),
+        'PYTHONPATH': str(_HERE.parents[1]),
+      },
+      stdin=subprocess.PIPE,
+      stdout=subprocess.PIPE,
+      text=True,
+    )
+    self._wait_for('ready')
+
+  def close(self):
+    """Ends the process."""
+    self._server.stdin.close()
+    self._server.wait(timeout=60)
+
+  def run(self, root_dir, at=0, action='kill', trace=None):
+    """Trains, or goes on; returns an Ended.
+
+    Args:
+      root_dir: directory of the run.
+      at: number of the change of a file that is acted on, from 1; 0: none.
+      action: see faults.c.
+      trace: file that gets a record of each change.
+    """
+    log = self._directory / 'log'
+    log.unlink(missing_ok=True)
+    faults = {
+      'FAULTS_ROOT': str(root_dir),
+      'FAULTS_AT': str(at),
+      'FAULTS_ACTION': action,
+    }
+    if trace:
+      faults['FAULTS_TRACE'] = str(trace)
+    command = {
+      'start': 'run',
+      'flags': list(_FLAGS),
+      'root_dir': str(root_dir),
+      'log': str(log),
+      'cores': None,
+      'env': faults,
+    }
+    self._server.stdin.write(json.dumps(command) + '\n')
+    self._server.stdin.flush()
+    ended = self._wait_for('ended')
+    status = os.waitstatus_to_exitcode(ended['status'])
+    return Ended(status, log.read_text('utf-8'))
+
+  def _wait_for(self, event):
+    while line := self._server.stdout.readline():
+      if event in (received := json.loads(line)):
+        return received
+    raise AssertionError('the process has ended')
+
+
+def outcome(root_dir):
+  """All that a finished run is asked for, without its clock: to be compared.
+
+  The results, the summary, every variable of the last checkpoint, its replay
+  and its state, and the variables of the policy.
+  """
+  root_dir = pathlib.Path(root_dir)
+  last = max((root_dir / 'checkpoints').glob('env_step_*'))
+  state = _without_clock(_json(last / 'state.json'))
+  state['results'] = list(map(_without_clock, state['results']))
+  del state['clock']
+  segments = _json(last / 'manifest.json')['segments']
+  lines = (root_dir / 'results.jsonl').read_text('utf-8').splitlines()
+  return {
+    'results': [_without_clock(json.loads(line)) for line in lines],
+    'summary': _without_clock(_json(root_dir / 'summary.json')),
+    'agent': _variables(last / 'agent'),
+    'policy': _variables(root_dir / 'policy' / 'variables' / 'variables'),
+    'replay': np.concatenate(
+      [np.load(root_dir / 'checkpoints' / s['name']) for s in segments]
+    ),
+    'state': state,
+  }
+
+
+def assert_same(found, expected):
+  """Compares two outcomes, bit by bit."""
+  assert found.keys() == expected.keys()
+  for name in ('results', 'summary', 'state'):
+    assert found[name] == expected[name], name
+  np.testing.assert_array_equal(found['replay'], expected['replay'])
+  for name in ('agent', 'policy'):
+    assert found[name].keys() == expected[name].keys()
+    for variable, value in expected[name].items():
+      np.testing.assert_array_equal(found[name][variable], value, variable)
+
+
+def was_killed(ended):
+  """Whether a run was killed by the fault."""
+  return ended.status == -signal.SIGKILL
+
+
+def _json(path):
+  return json.loads(path.read_text('utf-8'))
+
+
+def _without_clock(values):
+  return {k: v for k, v in values.items() if k not in _CLOCK}
+
+
+def _variables(path):
+  reader = tf.train.load_checkpoint(str(path))
+  return {
+    name: reader.get_tensor(name)
+    for name, dtype in reader.get_variable_to_dtype_map().items()
+    if dtype != tf.string
+  }
