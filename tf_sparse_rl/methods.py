@@ -107,6 +107,7 @@ _ROWS = (
 # `{name: Method}`: what reports compare, and what `--method` takes.
 COMPARED = {row.name: row for row in _ROWS}
 METHODS = {n: row for n, row in COMPARED.items() if n != SMALL_DENSE}
+OF_THE_PAPER = ('dense', 'static', 'set', 'rigl', 'prune')
 
 
 # `{name: Method}` of the user's own that this process has met.

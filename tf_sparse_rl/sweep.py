@@ -395,7 +395,7 @@ def run():
   )
   flags.DEFINE_list(
     'methods',
-    list(methods.METHODS),
+    list(methods.OF_THE_PAPER),
     f'Some of: {", ".join(methods.METHODS)}, {methods.SMALL_DENSE}.',
   )
   flags.DEFINE_list('sparsities', ['0.9'], 'Fractions of zeros, in [0, 1).')
