@@ -360,13 +360,14 @@ class Run:
 
   def _greedy(self, checkpoint, spec):
     """The GreedyPolicy of a checkpoint."""
-    packages.require('The network of a checkpoint', 'tf_agents')
-    from tf_sparse_rl.agents import registry
     from tf_sparse_rl.exporting import policy
-    from tf_sparse_rl.training import checkpoints
 
     if self._is_exported(checkpoint):
       return policy.of_run(self.config, self._run_dir.policy_path, spec)
+    packages.require('The network of a checkpoint', 'tf_agents')
+    from tf_sparse_rl.agents import registry
+    from tf_sparse_rl.training import checkpoints
+
     agent = registry.build(self.config, spec)
     checkpoints.load_networks(
       self._run_dir.checkpoints,

@@ -3,8 +3,14 @@
 import tensorflow as tf
 
 from tf_sparse_rl import seeds
-from tf_sparse_rl.agents import base, experience, replicas, sizing, sparse
-from tf_sparse_rl.networks import conv, dense, residual, stack
+from tf_sparse_rl.agents import (
+  base,
+  experience,
+  network_layers,
+  replicas,
+  sparse,
+)
+from tf_sparse_rl.networks import residual, stack
 
 
 def values_of(critics, observations, actions):
@@ -60,7 +66,7 @@ class ActorCritic(base.ActorAgent):
       ValueError: for an actor_parameter_share that the networks cannot meet.
     """
     config.check_observation(env_spec)
-    self._env_spec, self.head = env_spec, head
+    self.env_spec, self.head = env_spec, head
     actor, *critics = self._make_networks(config)
     names = 'actor', 'critic_1', 'critic_2'
     self.networks = dict(zip(names, (actor, *critics)))
@@ -79,18 +85,21 @@ class ActorCritic(base.ActorAgent):
   def _make_networks(self, config):
     """The actor and both critics."""
     sparse.seed_initializers(config)
-    env_spec, num_outputs = self._env_spec, self.head.num_outputs
-    actor_plan, critic_plan = plan_networks(config, env_spec, num_outputs)
+    env_spec, num_outputs = self.env_spec, self.head.num_outputs
+    actor_plan, critic_plan = network_layers.plan_actor_critic(
+      config, env_spec, num_outputs
+    )
     spec = experience.observation_spec(env_spec)
-    self.policy_layers = _layers(config, env_spec, actor_plan, 0, 'actor')
-    critics = [
-      _critic(
-        _layers(config, env_spec, critic_plan, index, 'critic'),
-        (spec, self.head.action_spec),
-        name=f'Critic{index}',
+    self.policy_layers = network_layers.of_actor_critic(
+      config, env_spec, actor_plan, 0, 'actor'
+    )
+    critics = []
+    for index in (1, 2):
+      layers = network_layers.of_actor_critic(
+        config, env_spec, critic_plan, index, 'critic'
       )
-      for index in (1, 2)
-    ]
+      specs = spec, self.head.action_spec
+      critics.append(_critic(layers, specs, name=f'Critic{index}'))
     actor = stack.Network([*self.policy_layers, self.head], spec, name='Actor')
     return actor, *critics
 
@@ -105,56 +114,6 @@ class ActorCritic(base.ActorAgent):
       lambda outputs: losses(outputs[:, 0]),
       lambda outputs: outputs[:, 0],
     )
-
-
-def plan_networks(config, env_spec, num_outputs):
-  """Plans of the actor and of each of two critics; see `sizing.plan`.
-
-  Args:
-    config: a Config.
-    env_spec: an EnvSpec.
-    num_outputs: of the actor before its head.
-
-  Returns:
-    List of two `sizing.Plan`.
-  """
-  size, action_size = env_spec.observation_size, env_spec.action_size
-  return sizing.plan(
-    config,
-    ends=[(size, num_outputs), (size + action_size, 1)],
-    widths=[config.actor_width, config.critic_width],
-    sparsities=[config.actor_sparsity, config.critic_sparsity],
-    copies=[1, 2],
-  )
-
-
-def _layers(config, env_spec, plan, index, network):
-  """The built layers of one network; of images each has its own encoder.
-
-  So masks and sparsities are of one network each, as in the paper. Others share
-  an encoder, which only the critics train (Yarats et al. 2021, arXiv
-  1910.01741), or keep one for the actor and one for the critics.
-  """
-  shape = env_spec.observation_shape
-  is_critic = network == 'critic'
-
-  def make():
-    layers = dense.glorot_layers(plan.units, plan.outputs, config.weight_decay)
-    if config.is_mlp or config.has_own_network:
-      return layers
-    width = config.critic_width if is_critic else config.actor_width
-    torso = conv.torso(config.network, width, config.weight_decay)
-    if is_critic:
-      torso = [residual.Encoder(torso, name='encoder')]
-    return [*torso, *layers]
-
-  input_shape = shape or [plan.inputs]
-  if shape and is_critic:
-    input_shape = [shape, [env_spec.action_size]]
-  return sparse.make_layers(
-    *(config, env_spec, make, input_shape),
-    *(plan.sparsity, network, index),
-  )
 
 
 def _critic(layers, input_spec, name):

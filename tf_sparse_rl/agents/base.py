@@ -34,6 +34,7 @@ class Agent(abc.ABC):
   the replay's Transitions.
 
   Attributes:
+    env_spec: the EnvSpec that it acts in.
     tf_agent: the TF-Agents agent; its `train` is the algorithm.
     networks: `{name: network}`, those that are trained.
     optimizers: `{name of a sparse network: its SparseOptimizer}`.
@@ -70,7 +71,7 @@ class Agent(abc.ABC):
 
   def experience(self, rows):
     """Rows as the TF-Agents agent trains on them."""
-    return experience.transition(self._env_spec, rows)
+    return experience.transition(self.env_spec, rows)
 
   @abc.abstractmethod
   def probes(self, rows):

@@ -12,20 +12,16 @@ from tf_sparse_rl.agents import (
   experience,
   fused,
   losses,
+  network_layers,
   replicas,
-  sizing,
   sparse,
   steps,
 )
-from tf_sparse_rl.networks import conv, dense, sizes, stack
+from tf_sparse_rl.networks import heads, stack
 
 _TD_LOSSES = {
   'squared': common.element_wise_squared_loss,
   'huber': common.element_wise_huber_loss,
-}
-_CONVOLUTIONAL = {
-  'nature_cnn': conv.nature_cnn,
-  'impala_resnet': conv.impala_resnet,
 }
 
 
@@ -81,7 +77,7 @@ class DqnAgent(dqn_agent.DqnAgent):
     next_values, _ = self._target_q_network(following.observation, **inputs)
     if self._double_dqn:
       online, _ = self._q_network(following.observation, **inputs)
-      next_values = common.index_with_actions(next_values, _argmax(online))
+      next_values = common.index_with_actions(next_values, heads.argmax(online))
     else:
       next_values = tf.reduce_max(next_values, -1)
     return losses.td_targets(
@@ -109,9 +105,9 @@ class Dqn(base.Agent):
     Raises:
       ValueError: for a network that does not fit the observations.
     """
-    self._env_spec, self._config = env_spec, config
+    self.env_spec, self._config = env_spec, config
     self._td_loss = _TD_LOSSES[config.td_loss]
-    self.policy_layers = q_network_layers(config, env_spec)
+    self.policy_layers = network_layers.of_q_network(config, env_spec)
     spec = experience.observation_spec(env_spec)
     network = stack.Network(self.policy_layers, spec, name='QNetwork')
     self.networks = {'q_network': network}
@@ -128,9 +124,9 @@ class Dqn(base.Agent):
     self.train_passes = {'q_network': 1 + 3 + config.double_dqn}
 
   def _make_agent(self, config, optimizer, train_step):
-    num_actions = self._env_spec.num_actions
+    num_actions = self.env_spec.num_actions
     return DqnAgent(
-      ts.time_step_spec(experience.observation_spec(self._env_spec)),
+      ts.time_step_spec(experience.observation_spec(self.env_spec)),
       tensor_spec.BoundedTensorSpec([], tf.int32, 0, num_actions - 1, 'action'),
       q_network=self.networks['q_network'],
       optimizer=optimizer,
@@ -147,11 +143,11 @@ class Dqn(base.Agent):
   def act(self, observations, noise):
     """Epsilon-greedy, by noise that is uniform in [0, 1)."""
     greedy = self.act_greedily(observations)
-    random = tf.cast(noise[:, 1] * self._env_spec.num_actions, tf.int32)
+    random = tf.cast(noise[:, 1] * self.env_spec.num_actions, tf.int32)
     return tf.where(noise[:, 0] < self._epsilon(), random, greedy)
 
   def greedy_action(self, outputs):
-    return _argmax(outputs)
+    return heads.argmax(outputs)
 
   def noise(self, rng, num_envs):
     # TF-Agents' random policy has a state that no checkpoint holds.
@@ -177,35 +173,6 @@ class Dqn(base.Agent):
 
     observations = transition.time_step.observation
     return {'q_network': base.Probe(observations, td_losses, values)}
-
-
-def q_network_layers(config, env_spec):
-  """The built layers of the Q-network, sparse as the config says.
-
-  Raises:
-    ValueError: for a network that does not fit the observations.
-  """
-  shape = env_spec.observation_shape or (env_spec.observation_size,)
-  config.check_observation(env_spec)
-
-  def make_layers(width):
-    units = sizes.hidden_sizes(config.hidden_units, width)
-    end = env_spec.num_actions, config.weight_decay
-    if config.is_mlp or config.has_own_network:
-      return dense.q_layers(units, *end)
-    channels = sizes.hidden_sizes(conv.CHANNELS, width)
-    return _CONVOLUTIONAL[config.network](channels, units, *end)
-
-  width = sizing.matched_width(config, make_layers, shape)
-  sparse.seed_initializers(config)
-  return sparse.make_layers(
-    *(config, env_spec, lambda: make_layers(width)),
-    *(shape, config.sparsity, 'q_network', 0),
-  )
-
-
-def _argmax(q_values):
-  return tf.argmax(q_values, -1, output_type=tf.int32)
 
 
 def _epsilon(config, train_step):

@@ -11,13 +11,13 @@ from tf_sparse_rl.agents import (
   base,
   experience,
   losses,
+  network_layers,
   replicas,
-  sizing,
   sparse,
   steps,
 )
 from tf_sparse_rl.agents import rollouts as rollouts_lib
-from tf_sparse_rl.networks import conv, dense, heads, stack
+from tf_sparse_rl.networks import heads, stack
 
 _ADAM_EPSILON = 1e-5  # Paper's code.
 
@@ -128,8 +128,11 @@ class Ppo(base.ActorAgent):
   def __init__(self, config, env_spec):
     """Builds the agent, for discrete or continuous actions."""
     config.check_observation(env_spec)
-    self._config, self.head = config, heads.of_policy(env_spec)
-    actor_layers, value_layers = _layers(config, env_spec, self.head)
+    self._config, self.env_spec = config, env_spec
+    self.head = heads.of_policy(env_spec)
+    actor_layers, value_layers = network_layers.of_actor_and_value(
+      config, env_spec, self.head
+    )
     flatten = tf.keras.layers.Lambda(lambda v: tf.squeeze(v, -1))
     spec = experience.observation_spec(env_spec)
     self.networks = {
@@ -216,40 +219,6 @@ class Ppo(base.ActorAgent):
       'actor': base.Probe(batch.observation, actor_losses),
       'value': base.Probe(batch.observation, value_losses, values),
     }
-
-
-def _layers(config, env_spec, head):
-  """The built layers of the actor, without head, and of the value network."""
-  size, shape = env_spec.observation_size, env_spec.observation_shape
-  actor_plan, value_plan = sizing.plan(
-    config,
-    ends=[(size, head.num_outputs), (size, 1)],
-    widths=[config.actor_width, config.value_width],
-    sparsities=[config.actor_sparsity, config.value_sparsity],
-    copies=[1, 1],
-  )
-  sparse.seed_initializers(config)
-  initializers = tf.keras.initializers
-  kinds = [
-    ('actor', actor_plan, 'tanh', initializers.VarianceScaling(0.1)),
-    ('value', value_plan, 'relu', initializers.RandomUniform(-0.03, 0.03)),
-  ]
-  widths = {'actor': config.actor_width, 'value': config.value_width}
-
-  def make(name, plan, *last):
-    layers = dense.orthogonal_layers(plan.units, plan.outputs, *last)
-    if config.is_mlp or config.has_own_network:
-      return layers
-    # Its L2 loss is `PpoAgent.l2_loss`.
-    return [*conv.torso(config.network, widths[name]), *layers]
-
-  return [
-    sparse.make_layers(
-      *(config, env_spec, functools.partial(make, name, plan, *last)),
-      *(shape or [size], plan.sparsity, name, index),
-    )
-    for index, (name, plan, *last) in enumerate(kinds)
-  ]
 
 
 def _falling(config):

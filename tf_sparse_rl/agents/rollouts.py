@@ -5,10 +5,11 @@ import tensorflow as tf
 from tf_agents.trajectories import time_step as ts
 from tf_agents.trajectories import trajectory
 
+from tf_sparse_rl.agents import network_layers
 from tf_sparse_rl.networks import normalizer, stack
 from tf_sparse_rl.replay import rows as rows_lib
 
-_CLIP_OBSERVATION, _CLIP_REWARD = 5.0, 10.0  # Standard deviations; the paper's.
+_CLIP_REWARD = 10.0  # Standard deviations; the paper's.
 _IMAGES_AT_ONCE = 256
 
 
@@ -27,13 +28,7 @@ class Rollouts(tf.Module):
     self._collected = rows_lib.rollout(env_spec)
     self._prepared = rows_lib.prepared_rollout(env_spec, head.num_parameters)
     size, self._shape = env_spec.observation_size, env_spec.observation_shape
-    self.scaling = []  # Images are scaled by a layer of the networks.
-    if not self._shape:
-      self.normalizer = normalizer.Normalizer(
-        _CLIP_OBSERVATION, name='observations'
-      )
-      self.normalizer.build([None, size])
-      self.scaling.append(self.normalizer)
+    self.scaling = network_layers.scaling(env_spec)
     self.reward_normalizer = normalizer.Normalizer(
       _CLIP_REWARD, center=False, name='rewards'
     )

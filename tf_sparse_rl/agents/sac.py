@@ -192,7 +192,7 @@ class Sac(actor_critic.ActorCritic):
 
   def _make_agent(self, config, actor_optimizer, critic_optimizer):
     return SacAgent(
-      ts.time_step_spec(experience.observation_spec(self._env_spec)),
+      ts.time_step_spec(experience.observation_spec(self.env_spec)),
       self.head.action_spec,
       actor_network=self.networks['actor'],
       critic_network=self.networks['critic_1'],
@@ -210,7 +210,7 @@ class Sac(actor_critic.ActorCritic):
       reward_scale_factor=config.reward_scale,
       initial_log_alpha=config.initial_log_alpha,
       target_entropy=config.target_entropy_per_action
-      * self._env_spec.action_size,
+      * self.env_spec.action_size,
       train_step_counter=replicas.train_step_counter(),
       seed=config.seed,
     )

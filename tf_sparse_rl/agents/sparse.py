@@ -4,7 +4,6 @@ import contextlib
 import dataclasses
 
 import tensorflow as tf
-from tf_agents.utils import common
 
 from tf_sparse_rl import config as config_lib
 from tf_sparse_rl import names, seeds, sparsity
@@ -169,6 +168,9 @@ def update_target(online, target, tau, masks_may_differ):
     )
     return tf.group()
   if masks_may_differ:
+    # Late: to build layers needs no TF-Agents.
+    from tf_agents.utils import common
+
     common.soft_variables_update(
       online.non_trainable_variables, target.non_trainable_variables, tau=1.0
     )

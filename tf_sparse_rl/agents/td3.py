@@ -180,7 +180,7 @@ class Td3(actor_critic.ActorCritic):
 
   def _make_agent(self, config, actor_optimizer, critic_optimizer):
     return Td3Agent(
-      ts.time_step_spec(experience.observation_spec(self._env_spec)),
+      ts.time_step_spec(experience.observation_spec(self.env_spec)),
       self.head.action_spec,
       actor_network=self.networks['actor'],
       critic_network=self.networks['critic_1'],

@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_sparse_rl import files, methods
+from tf_sparse_rl.agents import policies
 from tf_sparse_rl.sparsity import cloning
 
 # Name of a weight in the file of variables, by its number in _Module.
@@ -40,16 +41,23 @@ class GreedyPolicy:
 
 def of_agent(agent):
   """The GreedyPolicy of a `base.Agent` as it is now, with its own weights."""
-  observation = agent.tf_agent.time_step_spec.observation
-  actions = agent.tf_agent.action_spec
+  return _of_layers(agent.policy_layers, agent.greedy_action, agent.env_spec)
+
+
+def _of_layers(layers, greedy_action, env_spec):
+  """A GreedyPolicy with copies of layers."""
+  shape, dtype = [env_spec.observation_size], tf.float32
+  if env_spec.observation_shape:
+    shape, dtype = env_spec.observation_shape, tf.uint8
+  bounds = None
+  if not env_spec.has_integer_actions:
+    bounds = np.array([env_spec.action_low, env_spec.action_high], np.float32)
   return GreedyPolicy(
-    cloning.clone(agent.policy_layers, _plain_in_float32),
-    agent.greedy_action,
-    tf.TensorSpec([None, *observation.shape], observation.dtype, 'observation'),
-    None if actions.dtype.is_integer else (actions.minimum, actions.maximum),
-    tuple(int(n) + 1 for n in actions.maximum)
-    if actions.dtype.is_integer and actions.shape.rank
-    else (),
+    cloning.clone(layers, _plain_in_float32),
+    greedy_action,
+    tf.TensorSpec([None, *shape], dtype, 'observation'),
+    None if bounds is None else tuple(bounds),
+    tuple(env_spec.action_counts or ()),
   )
 
 
@@ -74,13 +82,11 @@ def of_run(config, path, env_spec):
     ValueError: if there is no policy, or it is damaged, or it is not one of
       this config.
   """
-  # Late: to load an exported policy needs no TF-Agents.
-  from tf_sparse_rl.agents import registry
-
   if methods.is_own(config.method):
     # The zeros are in the weights: no module is needed for them.
     config = dataclasses.replace(config, method='static', method_kwargs='{}')
-  policy = of_agent(registry.build(config, env_spec))
+  layers, greedy_action = policies.build(config, env_spec)
+  policy = _of_layers(layers, greedy_action, env_spec)
   variables = [v for layer in policy.layers for v in layer.weights]
   for variable, weight in zip(variables, _read_weights(path, variables)):
     variable.assign(weight)

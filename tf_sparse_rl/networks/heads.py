@@ -11,8 +11,6 @@ import math
 import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
-from tf_agents.distributions import utils as distribution_utils
-from tf_agents.specs import tensor_spec
 
 from tf_sparse_rl.networks import distributions
 
@@ -23,10 +21,20 @@ class Head(tf.keras.layers.Layer, abc.ABC):
   """Base class of heads.
 
   Attributes:
-    action_spec: BoundedTensorSpec of an action.
     num_outputs: outputs that the actor must have, for each observation.
     noise_size: random numbers that one action takes.
   """
+
+  @property
+  def action_spec(self):
+    """TF-Agents' BoundedTensorSpec of an action."""
+    from tf_agents.specs import tensor_spec
+
+    return tensor_spec.BoundedTensorSpec(*self._action_spec, 'action')
+
+  def _set_action_spec(self, *arguments):
+    """Shape, dtype and bounds of an action."""
+    self._action_spec = self._no_dependency(arguments)
 
   @abc.abstractmethod
   def mode(self, outputs):
@@ -54,9 +62,8 @@ class _Bounded(Head):
     self.noise_size = env_spec.action_size
     low, high = np.array([env_spec.action_low, env_spec.action_high], 'float32')
     self.middle, self.scale = (high + low) / 2, (high - low) / 2
-    self.action_spec = tensor_spec.BoundedTensorSpec(
-      [self.noise_size], tf.float32, low, high, 'action'
-    )
+    self._low, self._high = low, high
+    self._set_action_spec([self.noise_size], tf.float32, low, high)
 
   def noise(self, rng, num_envs):
     return rng.standard_normal((num_envs, self.noise_size), 'float32')
@@ -80,6 +87,8 @@ class TanhGaussian(_Bounded):
     self.num_outputs = 2 * env_spec.action_size
 
   def call(self, outputs):
+    from tf_agents.distributions import utils as distribution_utils
+
     mean, log_std = tf.split(outputs, 2, axis=-1)
     return distribution_utils.scale_distribution_to_spec(
       tfp.distributions.MultivariateNormalDiag(mean, tf.exp(log_std)),
@@ -132,8 +141,8 @@ class Deterministic(_Bounded):
 
   def perturbed(self, actions, noise):
     """Actions plus noise `[batch, action_size]`, clipped to the bounds."""
-    low, high = self.action_spec.minimum, self.action_spec.maximum
-    return tf.clip_by_value(actions + self.scale * noise, low, high)
+    noisy = actions + self.scale * noise
+    return tf.clip_by_value(noisy, self._low, self._high)
 
 
 class Gaussian(_Bounded):
@@ -196,9 +205,7 @@ class Categorical(Head):
     super().__init__(name='categorical')
     self.noise_size = self.num_outputs = env_spec.num_actions
     self.num_parameters = env_spec.num_actions
-    self.action_spec = tensor_spec.BoundedTensorSpec(
-      [], tf.int32, 0, env_spec.num_actions - 1, 'action'
-    )
+    self._set_action_spec([], tf.int32, 0, env_spec.num_actions - 1)
 
   def call(self, outputs):
     return tfp.distributions.Categorical(logits=outputs, dtype=tf.int32)
@@ -235,9 +242,7 @@ class MultiCategorical(Categorical):
     self.noise_size = self.num_outputs = sum(self._counts)
     self.num_parameters = self.num_outputs
     highest = np.array(self._counts, np.int32) - 1
-    self.action_spec = tensor_spec.BoundedTensorSpec(
-      [len(self._counts)], tf.int32, 0, highest, 'action'
-    )
+    self._set_action_spec([len(self._counts)], tf.int32, 0, highest)
 
   def call(self, outputs):
     return distributions.MultiCategorical(outputs, tuple(self._counts))
@@ -262,6 +267,11 @@ class MultiCategorical(Categorical):
   def from_policy_info(self, info):
     """The distribution of what `as_policy_info` returned."""
     return distributions.MultiCategorical(**info, counts=tuple(self._counts))
+
+
+def argmax(outputs):
+  """The numbers of the largest outputs, int32 `[batch]`."""
+  return tf.argmax(outputs, -1, output_type=tf.int32)
 
 
 def of_policy(env_spec):

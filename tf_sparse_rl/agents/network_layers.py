@@ -1,0 +1,135 @@
+"""The built layers of each agent's networks; no TF-Agents."""
+
+import functools
+
+import tensorflow as tf
+
+from tf_sparse_rl.agents import sizing, sparse
+from tf_sparse_rl.networks import conv, dense, normalizer, residual, sizes
+
+_CLIP_OBSERVATION = 5.0  # Standard deviations; the paper's.
+_CONVOLUTIONAL = {
+  'nature_cnn': conv.nature_cnn,
+  'impala_resnet': conv.impala_resnet,
+}
+
+
+def of_q_network(config, env_spec):
+  """The built layers of the Q-network, sparse as the config says.
+
+  Raises:
+    ValueError: for a network that does not fit the observations.
+  """
+  shape = env_spec.observation_shape or (env_spec.observation_size,)
+  config.check_observation(env_spec)
+
+  def make_layers(width):
+    units = sizes.hidden_sizes(config.hidden_units, width)
+    end = env_spec.num_actions, config.weight_decay
+    if config.is_mlp or config.has_own_network:
+      return dense.q_layers(units, *end)
+    channels = sizes.hidden_sizes(conv.CHANNELS, width)
+    return _CONVOLUTIONAL[config.network](channels, units, *end)
+
+  width = sizing.matched_width(config, make_layers, shape)
+  sparse.seed_initializers(config)
+  return sparse.make_layers(
+    *(config, env_spec, lambda: make_layers(width)),
+    *(shape, config.sparsity, 'q_network', 0),
+  )
+
+
+def plan_actor_critic(config, env_spec, num_outputs):
+  """Plans of the actor and of each of two critics; see `sizing.plan`.
+
+  Args:
+    config: a Config.
+    env_spec: an EnvSpec.
+    num_outputs: of the actor before its head.
+
+  Returns:
+    List of two `sizing.Plan`.
+  """
+  size, action_size = env_spec.observation_size, env_spec.action_size
+  return sizing.plan(
+    config,
+    ends=[(size, num_outputs), (size + action_size, 1)],
+    widths=[config.actor_width, config.critic_width],
+    sparsities=[config.actor_sparsity, config.critic_sparsity],
+    copies=[1, 2],
+  )
+
+
+def of_actor_critic(config, env_spec, plan, index, network):
+  """The built layers of one network; of images each has its own encoder.
+
+  So masks and sparsities are of one network each, as in the paper. Others share
+  an encoder, which only the critics train (Yarats et al. 2021, arXiv
+  1910.01741), or keep one for the actor and one for the critics.
+  """
+  shape = env_spec.observation_shape
+  is_critic = network == 'critic'
+
+  def make():
+    layers = dense.glorot_layers(plan.units, plan.outputs, config.weight_decay)
+    if config.is_mlp or config.has_own_network:
+      return layers
+    width = config.critic_width if is_critic else config.actor_width
+    torso = conv.torso(config.network, width, config.weight_decay)
+    if is_critic:
+      torso = [residual.Encoder(torso, name='encoder')]
+    return [*torso, *layers]
+
+  input_shape = shape or [plan.inputs]
+  if shape and is_critic:
+    input_shape = [shape, [env_spec.action_size]]
+  return sparse.make_layers(
+    *(config, env_spec, make, input_shape),
+    *(plan.sparsity, network, index),
+  )
+
+
+def of_actor_and_value(config, env_spec, head):
+  """The built layers of the actor, without head, and of the value network."""
+  size, shape = env_spec.observation_size, env_spec.observation_shape
+  actor_plan, value_plan = sizing.plan(
+    config,
+    ends=[(size, head.num_outputs), (size, 1)],
+    widths=[config.actor_width, config.value_width],
+    sparsities=[config.actor_sparsity, config.value_sparsity],
+    copies=[1, 1],
+  )
+  sparse.seed_initializers(config)
+  initializers = tf.keras.initializers
+  kinds = [
+    ('actor', actor_plan, 'tanh', initializers.VarianceScaling(0.1)),
+    ('value', value_plan, 'relu', initializers.RandomUniform(-0.03, 0.03)),
+  ]
+  widths = {'actor': config.actor_width, 'value': config.value_width}
+
+  def make(name, plan, *last):
+    layers = dense.orthogonal_layers(plan.units, plan.outputs, *last)
+    if config.is_mlp or config.has_own_network:
+      return layers
+    # Its L2 loss is `PpoAgent.l2_loss`.
+    return [*conv.torso(config.network, widths[name]), *layers]
+
+  return [
+    sparse.make_layers(
+      *(config, env_spec, functools.partial(make, name, plan, *last)),
+      *(shape or [size], plan.sparsity, name, index),
+    )
+    for index, (name, plan, *last) in enumerate(kinds)
+  ]
+
+
+def scaling(env_spec):
+  """The layers that scale PPO's observations; none for images.
+
+  These are scaled by a layer of the networks.
+  """
+  if env_spec.observation_shape:
+    return []
+  layer = normalizer.Normalizer(_CLIP_OBSERVATION, name='observations')
+  layer.build([None, env_spec.observation_size])
+  return [layer]
