@@ -56,8 +56,8 @@ def test_every_field_is_a_flag_with_a_help_text(parse):
 @pytest.mark.parametrize(
   'name, expected',
   [
-    ('actor_sparsity', ' For sac and ppo. Default: by preset.'),
-    ('parameter_budget', ' For sac.'),
+    ('actor_sparsity', ' For sac, td3 and ppo. Default: by preset.'),
+    ('parameter_budget', ' For sac and td3.'),
     ('alpha_learning_rate', ' For sac. Default: by preset.'),
     ('epsilon', ' For dqn. Default: by preset.'),
   ],
@@ -212,7 +212,7 @@ def test_a_config_file_of_no_agent_is_a_user_error(parse, tmp_path, agent):
     (['--agent=dqm'], "Unknown agent 'dqm'. Did you mean 'dqn'?"),
     (['--agent=sca'], "Unknown agent 'sca'. Did you mean 'sac'? Valid: dqn,"),
     (['--agent=sac', '--epsilon=0.1'], 'Received: epsilon=0.1, agent=sac.'),
-    (['--actor_width=0.5'], 'Expected actor_width with agent=sac or ppo only.'),
+    (['--actor_width=0.5'], 'actor_width with agent=sac, td3 or ppo only.'),
     (
       ['--agent=sac', '--actor_parameter_share=0.3'],
       'Expected actor_parameter_share and parameter_budget together.',

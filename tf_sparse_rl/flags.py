@@ -75,7 +75,7 @@ def define_run_flags(without=()):
   for field in config_lib.fields():
     text = field.meaning[0].upper() + field.meaning[1:] + '.'
     if len(field.agents) < len(config_lib.AGENTS):
-      text += f' For {" and ".join(field.agents)}.'
+      text += f' For {names.listed(field.agents, "and")}.'
     if field.optional:
       text += ' Default: by preset.'
     define[field.kind](field.name, field.default, text)

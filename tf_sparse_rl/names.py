@@ -12,3 +12,9 @@ def unknown(kind, name, valid):
   if len(valid) <= 10:
     hint += f' Valid: {", ".join(valid)}.'
   return f'Unknown {kind} {name!r}.{hint}'
+
+
+def listed(words, last='or'):
+  """Words as people write them: 'a, b or c'."""
+  *first, end = words
+  return f'{", ".join(first)} {last} {end}' if first else end

@@ -2,6 +2,8 @@
 
 import importlib.util
 
+from tf_sparse_rl import names
+
 # The versions that agents are tested with. They are not in setup.py: see there.
 AGENTS = ('tf-agents==0.19.0', 'gym==0.26.2', 'gym-notices==0.1.0')
 _NAMES = {
@@ -48,16 +50,10 @@ def require(feature, *modules):
   if missing:
     is_one = len(missing) == 1
     raise MissingError(
-      f'{feature} needs {_listed(missing)}, which '
+      f'{feature} needs {names.listed([_NAMES.get(m, m) for m in missing], "and")}, which '
       f'{"is" if is_one else "are"} not installed. '
       f'To install {"it" if is_one else "them"}: {command(missing)}'
     )
-
-
-def _listed(modules):
-  """Names of modules as people write them: a, b and c."""
-  *first, last = (_NAMES.get(module, module) for module in modules)
-  return f'{", ".join(first)} and {last}' if first else last
 
 
 def command(modules):

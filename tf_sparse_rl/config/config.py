@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 
+from tf_sparse_rl import names
 from tf_sparse_rl.config import agents, rows
 from tf_sparse_rl.config.agents import AGENTS
 from tf_sparse_rl.config.evaluation import Evaluation
@@ -96,7 +97,7 @@ class Config(*reversed(RECORDS)):
       if self.agent not in field.agents:
         if value != field.default:
           raise ValueError(
-            f'Expected {field.name} with agent={" or ".join(field.agents)} '
+            f'Expected {field.name} with agent={names.listed(field.agents)} '
             f'only. Received: {field.name}={value}, agent={self.agent}.'
           )
       elif value is not None or field.name not in self.solved_fields:
