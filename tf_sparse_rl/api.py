@@ -305,11 +305,20 @@ class Run:
     with _environment(self._env), _tensorflow('masked'):
       from tf_sparse_rl import envs
 
-      env = envs.make(self.config)
+      with self._named():
+        env = envs.make(self.config)
       try:
         yield env
       finally:
         env.close()
+
+  @contextlib.contextmanager
+  def _named(self):
+    """Has a ValueError in a block say which config it is about."""
+    try:
+      yield
+    except ValueError as error:
+      raise ValueError(f'{self.path / "config.json"}: {error}') from error
 
   def _is_exported(self, checkpoint):
     """Whether a checkpoint's policy is the SavedModel of a finished run."""
@@ -329,7 +338,8 @@ class Run:
 
     if self._is_exported(checkpoint):
       return policy.of_run(self.config, self._run_dir.policy_path, spec)
-    agent = registry.build(self.config, spec)
+    with self._named():
+      agent = registry.build(self.config, spec)
     checkpoints.load_networks(
       self._run_dir.checkpoints,
       checkpoint,

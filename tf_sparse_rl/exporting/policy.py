@@ -78,7 +78,10 @@ def of_run(config, path, env_spec):
   if methods.is_own(config.method):
     # The zeros are in the weights: no module is needed for them.
     config = dataclasses.replace(config, method='static', method_kwargs='{}')
-  policy = of_agent(registry.build(config, env_spec))
+  try:
+    policy = of_agent(registry.build(config, env_spec))
+  except ValueError as error:
+    raise ValueError(f'{path.with_name("config.json")}: {error}') from error
   variables = [v for layer in policy.layers for v in layer.weights]
   for variable, weight in zip(variables, _read_weights(path, variables)):
     variable.assign(weight)
