@@ -13,7 +13,7 @@ import numpy as np
 
 from tf_sparse_rl import callbacks as callbacks_lib
 from tf_sparse_rl import config as config_lib
-from tf_sparse_rl import files, modules, names, quiet, signals
+from tf_sparse_rl import modules, names, quiet, signals
 from tf_sparse_rl import runs as runs_lib
 
 Path = str | os.PathLike
@@ -217,7 +217,6 @@ class Run:
       }
       if video:
         directory = self.path / 'video'
-        files.refuse_links(directory)
         evaluation.film(self.config, act, directory, seed)
         result['video'] = str(directory)
     return result

@@ -295,7 +295,7 @@ class RunDir:
       machine: dict of JSON types.
     """
     values = json.loads(files.read(self._config_path))
-    if 'machine' not in values:
+    if values.get('machine') is None:
       values['machine'] = machine
       files.write_json(self._config_path, values, indent=2)
 

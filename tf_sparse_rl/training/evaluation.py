@@ -2,13 +2,15 @@
 
 import json
 import math
+import pathlib
 import subprocess
 import sys
+import tempfile
 from typing import NamedTuple
 
 import numpy as np
 
-from tf_sparse_rl import envs, seeds
+from tf_sparse_rl import envs, files, seeds
 from tf_sparse_rl.envs import noise
 
 
@@ -154,6 +156,7 @@ def film(config, act, video_dir, seed):
       'own, which does not have the callable. Register the environment, and '
       'name it as module:Id.'
     )
+  files.refuse_links(video_dir)
   env = envs.make(config)
   start = seeds.derive(seed, seeds.Stream.FILM)
   observation, over = env.reset(seed=start), False
@@ -167,16 +170,20 @@ def film(config, act, video_dir, seed):
     'env_name': env_name,
     'kwargs': config.env_arguments,
     'wrappers': config.env_wrapper_names,
-    'video_dir': str(video_dir),
     'position': env.position,
   }
-  result = subprocess.run(
-    [sys.executable, '-m', 'tf_sparse_rl.envs.film'],
-    input=json.dumps(episode),
-    capture_output=True,
-    text=True,
-    check=False,
-  )
+  # In a directory of its own: what it writes there, Gymnasium names.
+  with tempfile.TemporaryDirectory() as staging:
+    result = subprocess.run(
+      [sys.executable, '-m', 'tf_sparse_rl.envs.film'],
+      input=json.dumps({**episode, 'video_dir': staging}),
+      capture_output=True,
+      text=True,
+      check=False,
+    )
+    for video in pathlib.Path(staging).glob('*.mp4'):
+      files.make_directory(video_dir)
+      files.write(pathlib.Path(video_dir, video.name), video.read_bytes())
   if result.returncode:
     reason = result.stderr.strip() or f'it crashed ({result.returncode})'
     raise ValueError(
