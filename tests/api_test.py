@@ -1,5 +1,6 @@
 """Python instead of commands: train, open, act, evaluate, export."""
 
+import errno
 import inspect
 import logging
 import os
@@ -180,6 +181,20 @@ def test_a_finished_run_is_left_as_it_is(finished):
   assert (run.path / 'summary.json').stat().st_mtime_ns == before
   with pytest.raises(runs.RunsError, match='gamma: 0.99 there, 0.5 asked for'):
     tf_sparse_rl.train(run.path, config=run.config, gamma=0.5)
+
+
+def test_a_finished_run_says_so_where_nothing_can_be_written(
+  finished, monkeypatch
+):
+  run, _ = finished
+  # Even root cannot write to a read-only disk.
+  monkeypatch.setattr(
+    'tf_sparse_rl.locks.held',
+    lambda *_: (_ for _ in ()).throw(OSError(errno.EROFS, 'Read-only')),
+  )
+  assert tf_sparse_rl.train(run.path, config=run.config).is_finished
+  with pytest.raises(runs.RunsError, match='Cannot write to .*: .*Read-only'):
+    tf_sparse_rl.train(run.path, config=run.config, num_env_steps=500)
 
 
 @pytest.mark.parametrize(

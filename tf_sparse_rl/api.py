@@ -13,15 +13,7 @@ import numpy as np
 
 from tf_sparse_rl import callbacks as callbacks_lib
 from tf_sparse_rl import config as config_lib
-from tf_sparse_rl import (
-  files,
-  modules,
-  names,
-  packages,
-  quiet,
-  sample,
-  signals,
-)
+from tf_sparse_rl import modules, names, packages, quiet, sample, signals
 from tf_sparse_rl import runs as runs_lib
 
 Path = str | os.PathLike
@@ -238,7 +230,6 @@ class Run:
         result |= self._play(act, env.spec, num_episodes, seed, stds)
       if video:
         path = self.path / 'video' / f'{checkpoint}_seed{seed}.mp4'
-        files.refuse_links(path.parent)
         evaluation.film(self.config, act, path, seed, on_frame)
         result['video'] = str(path)
     return result
@@ -342,11 +333,20 @@ class Run:
     with _environment(self._env), _tensorflow('masked'):
       from tf_sparse_rl import envs
 
-      env = envs.make(self.config)
+      with self._named():
+        env = envs.make(self.config)
       try:
         yield env
       finally:
         env.close()
+
+  @contextlib.contextmanager
+  def _named(self):
+    """Has a ValueError in a block say which config it is about."""
+    try:
+      yield
+    except ValueError as error:
+      raise ValueError(f'{self.path / "config.json"}: {error}') from error
 
   def _is_exported(self, checkpoint):
     """Whether a checkpoint's policy is the SavedModel of a finished run."""
@@ -368,7 +368,8 @@ class Run:
     from tf_sparse_rl.agents import registry
     from tf_sparse_rl.training import checkpoints
 
-    agent = registry.build(self.config, spec)
+    with self._named():
+      agent = registry.build(self.config, spec)
     checkpoints.load_networks(
       self._run_dir.checkpoints,
       checkpoint,

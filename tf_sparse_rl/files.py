@@ -34,6 +34,15 @@ def refuse_links(*paths):
       )
 
 
+def require_directories(*paths):
+  """Raises NotADirectoryError for what is there and is no directory."""
+  for path in paths:
+    if os.path.lexists(path) and not os.path.isdir(path):
+      raise NotADirectoryError(
+        errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(path)
+      )
+
+
 @contextlib.contextmanager
 def replacing(path):
   """Opens a file that takes its name, and an older one's place, once whole.
@@ -178,10 +187,7 @@ def make_directory(path):
   make_directory(path.parent)
   with contextlib.suppress(FileExistsError):
     path.mkdir()
-  if not path.is_dir():
-    raise NotADirectoryError(
-      errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(path)
-    )
+  require_directories(path)
   sync(path.parent)
 
 

@@ -49,8 +49,9 @@ def require(feature, *modules):
   missing = [module for module in modules if not is_installed(module)]
   if missing:
     is_one = len(missing) == 1
+    listed = names.listed([_NAMES.get(name, name) for name in missing], 'and')
     raise MissingError(
-      f'{feature} needs {names.listed([_NAMES.get(m, m) for m in missing], "and")}, which '
+      f'{feature} needs {listed}, which '
       f'{"is" if is_one else "are"} not installed. '
       f'To install {"it" if is_one else "them"}: {command(missing)}'
     )

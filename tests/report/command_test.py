@@ -9,6 +9,8 @@ import sys
 import pytest
 
 from tests.report import studies
+from tf_sparse_rl import runs
+from tf_sparse_rl.report import conditions, writing
 
 _ROOT = pathlib.Path(__file__).parents[2]
 # No TensorFlow, and no packages of the extra if they are asked to be hidden.
@@ -81,6 +83,26 @@ def test_damaged_runs_are_rows_and_warnings(tmp_path):
   assert '1 of 3' in page
   for seed in (1, 2):
     assert f'Damaged and left out: {seed}. ' in page
+
+
+def test_what_is_not_of_a_report_stays_and_links_are_refused(
+  dqn_runs, tmp_path
+):
+  every = conditions.group(runs.read(dqn_runs))
+  out = tmp_path / 'out'
+  writing.write(every[:2], out, 100)
+  before = _files(out)
+  mine = ('figures/mine.png', 'tables/notes.md', 'notes')
+  for name in (*mine, 'tables/dqn_older.csv', 'figures/sac_iqm.svg'):
+    (out / name).write_text('mine')
+  writing.write(every[:2], out, 100)
+  assert _files(out) == {**before, **dict.fromkeys(mine, b'mine')}
+  (tmp_path / 'target').mkdir()
+  (out / 'tables').rename(tmp_path / 'tables')
+  (out / 'tables').symlink_to(tmp_path / 'target')
+  with pytest.raises(OSError, match='tables, a link to'):
+    writing.write(every[:2], out, 100)
+  assert not list((tmp_path / 'target').iterdir())
 
 
 def test_only_damaged_runs_are_told(tmp_path):

@@ -67,3 +67,57 @@ def test_csv_has_all_digits_and_intervals_in_columns():
 )
 def test_numbers(value, column, shown):
   assert tables.text(value, column) == shown
+
+
+def _of_text(*values):
+  columns = tuple(tables.Column(f'{i}') for i, _ in enumerate(values))
+  return tables.Table('name', 'Title', columns, [values])
+
+
+@pytest.mark.parametrize(
+  'text, cell',
+  [
+    ('=1+1', "'=1+1"),
+    ('+x', "'+x"),
+    ('-x', "'-x"),
+    ('@SUM(A1)', "'@SUM(A1)"),
+    ('\t=1', "'\t=1"),
+    ('-1.5', '-1.5'),
+    ('+1e5', '+1e5'),
+    ('a=1', 'a=1'),
+    ('\udcff', '\\udcff'),
+  ],
+)
+def test_csv_has_no_formulas(text, cell):
+  table = _of_text(text, tables.Link('run', text), -1.5, 7)
+  [_, row] = csv.reader(io.StringIO(tables.to_csv(table), newline=''))
+  assert row == [cell, cell, '-1.5', '7']
+
+
+@pytest.mark.parametrize(
+  'text, cell',
+  [
+    ('<img src=x onerror=y>', '&lt;img src=x onerror=y&gt;'),
+    ('a & b', 'a &amp; b'),
+    ('[a](javascript:b)', '\\[a\\](javascript:b)'),
+    ('`a`|\\', '\\`a\\`\\|\\\\'),
+    ('a\nb', 'a b'),
+    ('\udcff', '\\\\udcff'),
+  ],
+)
+def test_markdown_has_no_markup_but_ours(text, cell):
+  shown = tables.to_markdown(_of_text(text, tables.Link(text, 'run')))
+  assert shown.splitlines()[-1] == f'| {cell} | [{cell}](run) |'
+
+
+@pytest.mark.parametrize(
+  'path, url',
+  [
+    ('javascript:alert(1)', 'javascript%3Aalert(1%29'),
+    ('../a run/config.json', '../a%20run/config.json'),
+    ('a#b?c%d"e\'f<g', 'a%23b%3Fc%25d%22e%27f%3Cg'),
+    ('\udcff', '%FF'),
+  ],
+)
+def test_a_link_has_no_scheme(path, url):
+  assert tables.url(path) == url

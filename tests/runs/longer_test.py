@@ -133,3 +133,21 @@ def test_a_sentence():
   assert longer.sentence(1500, {'a': [1, 2], 'b': [[], [3]]}) == (
     'From env step 1,500 on: a 1 -> 2, b [] -> [3].'
   )
+
+
+def test_a_backend_is_the_run_s_own_unless_another_is_named(run_dir):
+  assert _asked(run_dir).backend == 'auto'
+  run_dir.note_machine({'cpu': 'this', 'backends': {}})
+  told = _asked(run_dir, backend='masked')
+  assert run_dir.start(told) == (
+    'From env step 6,000 on: backend auto -> masked.'
+  )
+  # What it began on is noted anew.
+  assert run_dir.read_machine() is None
+  assert _asked(run_dir) == told
+  assert _asked(run_dir, num_env_steps=20_000).backend == 'masked'
+  with pytest.raises(runs.RunsError, match="backend: 'masked' there, 'auto'"):
+    _asked(run_dir, backend='auto')
+  _finish(run_dir)
+  with pytest.raises(runs.RunsError, match="backend: 'masked' there, 'fused'"):
+    _asked(run_dir, backend='fused')

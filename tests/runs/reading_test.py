@@ -74,7 +74,17 @@ def test_noise_is_read(tmp_path):
       'Received: none',
     ),
     ('runs.jsonl', '{"id": "x", "flags": {}}\n[1]', 'line 2, .* object'),
-    ('runs.jsonl', '{"id": "../x", "flags": {}}\n', "name a .*: '../x'"),
+    *(
+      (
+        'runs.jsonl',
+        json.dumps({'id': name, 'flags': {}}) + '\n',
+        'runs.jsonl, line 1, is damaged: Expected id to name a directory',
+      )
+      for name in (
+        *('../x', '/x', 'x/', 'a/b', '', '.', '..', 'a\0b', 'a\nb', '\ud800'),
+        *('\x1b[2J', 'x' * 241, 'é' * 121),
+      )
+    ),
     ('notes.txt', 'none', 'Found none. Runs come from'),
   ],
 )

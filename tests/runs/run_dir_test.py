@@ -296,6 +296,17 @@ def test_links_are_refused_and_nothing_is_changed(tmp_path, name, there):
   assert sorted(tmp_path.rglob('*')) == before
 
 
+@pytest.mark.parametrize('name', run_dir._DIRECTORIES)
+def test_a_file_where_a_directory_is_to_be_is_told_first(tmp_path, name):
+  (tmp_path / name).write_text('mine')
+  with (
+    pytest.raises(run_dir.RunsError, match=f'Not a directory: .*/{name}'),
+    run_dir.RunDir(tmp_path).locked(),
+  ):
+    pass
+  assert [p.name for p in tmp_path.iterdir()] == [name]
+
+
 def test_the_directory_itself_may_be_a_link(tmp_path, config):
   (tmp_path / 'elsewhere').mkdir()
   (tmp_path / 'run').symlink_to(tmp_path / 'elsewhere')

@@ -84,6 +84,62 @@ def test_a_damaged_run_is_one_row_of_many(sweep_dir, make_runs):
   assert f'  {torn.id}  {statuses[1].reason}' in table
 
 
+@pytest.mark.parametrize(
+  'flags',
+  [
+    {name: value}
+    for name in ('sparsity', 'method', 'env_name', 'match_sparsity', 'seed')
+    for value in (
+      None,
+      'x',
+      [],
+      [[]],
+      {},
+      True,
+      10**400,
+      float('nan'),
+      '\ud800',
+    )
+  ],
+)
+def test_flags_of_a_damaged_run_are_shown(sweep_dir, flags):
+  [status] = status_lib.read(sweep_dir, [ListedRun('a', flags)])
+  shown = status_lib.table([status], 1)
+  assert status.state in ('damaged', 'missing')
+  assert shown.encode() and shown.replace('\n', '').isprintable()
+
+
+@pytest.mark.parametrize(
+  'name', ['runs', 'runs/{}', 'logs', 'attempts/{}.jsonl']
+)
+def test_a_link_is_damage_and_nothing_is_written_through_it(
+  sweep_dir, run, tmp_path, name
+):
+  path = sweep_dir.path / name.format(run.id)
+  path.parent.mkdir(parents=True)
+  target = tmp_path / 'target'
+  target.mkdir()
+  path.symlink_to(target)
+  status = _read(sweep_dir, run)
+  assert status.state == 'damaged'
+  assert f'{path}, a link to {target}, ' in status.reason
+  with pytest.raises(OSError, match='a link to'):
+    sweep_dir.note(run, event='begin')
+  assert list(target.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+  'content',
+  [b'', b'[]', b'\xff\n', b'[' * 100_000, b'{"event": 3}', None],
+)
+def test_damaged_attempts_are_left_out(sweep_dir, run, content):
+  path = sweep_dir.path / 'attempts' / f'{run.id}.jsonl'
+  path.parent.mkdir(parents=True)
+  path.mkdir() if content is None else path.write_bytes(content)
+  assert sweep_dir.events(run) == []
+  assert _read(sweep_dir, run).state == 'missing'
+
+
 def test_running_is_who_holds_the_directory(sweep_dir, run):
   _results(sweep_dir, run, (0, 1.0), (200, 3.0))
   path = str(sweep_dir.run_dir(run).path)

@@ -33,7 +33,9 @@ def export(greedy, config, names, out):
   is_image = greedy.observation_spec.shape.rank > 2
   count = _NUM_IMAGES if is_image else _NUM_OBSERVATIONS
   observations = acceptance.play(config, greedy, count, seed=0)
-  out.mkdir(parents=True, exist_ok=True)
+  files.make_directory(out)
+  file_names = [formats.FORMATS[name].file_name for name in names]
+  files.refuse_links(*(out / name for name in file_names))
   # Beside the files that it is to become: renamed, never half there.
   with tempfile.TemporaryDirectory(dir=out, prefix='.') as staging:
     rows = [

@@ -85,7 +85,10 @@ def of_run(config, path, env_spec):
   if methods.is_own(config.method):
     # The zeros are in the weights: no module is needed for them.
     config = dataclasses.replace(config, method='static', method_kwargs='{}')
-  layers, greedy_action = policies.build(config, env_spec)
+  try:
+    layers, greedy_action = policies.build(config, env_spec)
+  except ValueError as error:
+    raise ValueError(f'{path.with_name("config.json")}: {error}') from error
   policy = _of_layers(layers, greedy_action, env_spec)
   variables = [v for layer in policy.layers for v in layer.weights]
   for variable, weight in zip(variables, _read_weights(path, variables)):

@@ -191,7 +191,9 @@ def _build(path):
     made = os.path.join(temporary, path.name)
     link = [cxx, '-shared', *objects.values(), '-o', made]
     _run_all([[*link, *tf.sysconfig.get_link_flags()]])
-    files.write(_digest_path(path), _digest(made))
+    digest = pathlib.Path(temporary, 'digest')
+    digest.write_bytes(_digest(made))
+    files.move_over(digest, _digest_path(path))
     files.move_over(made, path)
 
 

@@ -28,9 +28,10 @@ _PACKAGES = (
 _BEFORE_START = ('.lock', 'config.json*.tmp')
 
 # What a run writes, now or later, in its directory.
+_DIRECTORIES = ('checkpoints', 'policy', 'train', 'eval')
 _WRITTEN = (
   *('.lock', 'config.json', 'results.jsonl', 'summary.json'),
-  *('checkpoints', 'policy', 'train', 'eval'),
+  *_DIRECTORIES,
 )
 _CHECKPOINT = re.compile(r'env_step_(\d{12,13})')
 # TensorFlow's, in `train` and `eval`.
@@ -246,6 +247,8 @@ class RunDir:
       try:
         files.make_directory(self.path)
         files.refuse_links(*(self.path / name for name in _WRITTEN))
+        directories = (self.path / name for name in _DIRECTORIES)
+        files.require_directories(*directories)
         stack.enter_context(locks.held(self.path / '.lock', _A_LOOK_SECONDS))
       except BlockingIOError:
         raise RunsError(
@@ -335,7 +338,7 @@ class RunDir:
       machine: dict of JSON types.
     """
     values = json.loads(files.read(self._config_path))
-    if 'machine' not in values:
+    if values.get('machine') is None:
       values['machine'] = machine
       files.write_json(self._config_path, values, indent=2)
 

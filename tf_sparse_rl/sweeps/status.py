@@ -181,12 +181,19 @@ def table(statuses, num_parallel):
 def _group(run):
   """Environment, method and sparsity of a run, as text."""
   matched = run.flags.get('match_sparsity')
-  method = methods.SMALL_DENSE if matched else run.flags.get('method', '')
+  method = methods.SMALL_DENSE if matched else run.flags.get('method')
   sparsity = matched or run.flags.get('sparsity')
   if run.flags.get('method') == 'dense' and not matched:
     sparsity = None
-  text = '' if sparsity is None else f'{sparsity:g}'
-  return str(run.flags.get('env_name') or ''), method, text
+  return _text(run.flags.get('env_name')), _text(method), _text(sparsity)
+
+
+def _text(value):
+  """A flag in a few words; that of a damaged run may be anything."""
+  if value is None:
+    return ''
+  words = f'{value:g}' if isinstance(value, float) else f'{value!s:.40}'
+  return words if words.isprintable() else ascii(words)
 
 
 def _varying(listed):

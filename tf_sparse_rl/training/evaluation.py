@@ -3,7 +3,7 @@
 import contextlib
 import json
 import math
-import os
+import pathlib
 import subprocess
 import sys
 import tempfile
@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tf_sparse_rl import envs, seeds
+from tf_sparse_rl import envs, files, seeds
 from tf_sparse_rl.envs import noise
 
 
@@ -178,6 +178,7 @@ def film(config, act, path, seed, on_frame=lambda done, total: None):
     ValueError: if the environment cannot be drawn here.
   """
   check_own_process(config)
+  files.refuse_links(path.parent)
   env = envs.make(config)
   start = seeds.derive(seed, seeds.Stream.FILM)
   observation, over = env.reset(seed=start), False
@@ -192,14 +193,15 @@ def film(config, act, path, seed, on_frame=lambda done, total: None):
     'env_name': config.env_name,
     'kwargs': config.env_arguments,
     'wrappers': config.env_wrapper_calls,
-    'path': str(part),
     'position': env.position,
   }
-  try:
+  # In a directory of its own, since Gymnasium names what it writes there.
+  with tempfile.TemporaryDirectory() as staging:
+    part = pathlib.Path(staging, path.name)
+    episode['path'] = str(part)
     _film_in_own_process(config.env_name, episode, length + 1, on_frame)
-    os.replace(part, path)
-  finally:
-    part.unlink(missing_ok=True)
+    files.make_directory(path.parent)
+    files.write(path, part.read_bytes())
 
 
 def check_own_process(config):
