@@ -184,7 +184,7 @@ def run():
     'peers', None, 'Peers to compare with: sb3=PYTHON,sbx=PYTHON.'
   )
   flags.DEFINE_integer(
-    'rounds', 5, 'Rounds in turn, updates, checkpoints or diagnoses.', 1
+    'rounds', 5, 'Rounds in turn, updates, checkpoints or diagnoses.', 1, 10**6
   )
   flags.DEFINE_string(
     'figure', None, 'With --what=sparsity: picture to draw, PNG or SVG.'

@@ -73,7 +73,7 @@ def run():
   """Entry point of the command."""
   flags.DEFINE_string('root_dir', None, 'Directory of a run.')
   flags.DEFINE_integer(
-    'num_episodes', 20, 'Episodes, with greedy actions.', lower_bound=1
+    'num_episodes', 20, 'Episodes, with greedy actions.', 1, 10_000
   )
   flags.DEFINE_integer('seed', 1, 'Of the starts of the episodes.', 0)
   flags.DEFINE_list(

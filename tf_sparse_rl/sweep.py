@@ -255,12 +255,12 @@ def run():
   )
   flags.DEFINE_list('sparsities', ['0.9'], 'Fractions of zeros, in [0, 1).')
   flags.DEFINE_list('env_names', None, 'Gymnasium ids. Default: by preset.')
-  flags.DEFINE_integer('seeds', 3, 'Number of seeds: 0, 1, ...', 1)
+  flags.DEFINE_integer('seeds', 3, 'Number of seeds: 0, 1, ...', 1, 100_000)
   flags.DEFINE_enum(
     'engine', 'local', ['local', 'ray'], 'What works the runs off.'
   )
   flags.DEFINE_integer(
-    'max_parallel', None, 'Runs at a time. Default: one a core.', 1
+    'max_parallel', None, 'Runs at a time. Default: one a core.', 1, 10_000
   )
   flags.DEFINE_integer(
     'max_retries', 2, 'Further attempts of a run that fails.', 0

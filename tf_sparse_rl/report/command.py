@@ -61,7 +61,7 @@ def run():
     'Report what is there although runs are missing, and mark it.',
   )
   flags.DEFINE_integer(
-    'num_resamples', 2000, 'Resamples of each bootstrap.', lower_bound=100
+    'num_resamples', 2000, 'Resamples of each bootstrap.', 100, 1_000_000
   )
   run_flags.show_in_help(
     'sweep_dir', 'out', 'allow_unfinished', 'num_resamples'
