@@ -209,6 +209,7 @@ def run():
     'How often everything is measured: rounds in turn, mask updates, '
     'checkpoints or diagnoses.',
     1,
+    10**6,
   )
   flags.DEFINE_string(
     'figure', None, 'With --what=sparsity: picture to draw, PNG or SVG.'

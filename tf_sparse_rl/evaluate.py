@@ -161,7 +161,7 @@ def run():
   """Entry point of the command."""
   flags.DEFINE_string('root_dir', None, 'Directory of a run.')
   run_flags.define_integer(
-    'num_episodes', 20, 'Episodes, with greedy actions.', lower_bound=1
+    'num_episodes', 20, 'Episodes, with greedy actions.', 1, 10_000
   )
   run_flags.define_integer('seed', 1, 'Seed of the starts of the episodes.', 0)
   flags.DEFINE_boolean('json', False, 'Print JSON, with every return.')

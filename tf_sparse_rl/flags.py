@@ -41,7 +41,7 @@ class _WholeNumberParser(flags.IntegerParser):
     return int(number)
 
 
-def define_integer(name, default, text, lower_bound=None):
+def define_integer(name, default, text, lower_bound=None, upper_bound=None):
   """Declares a flag that takes whole numbers, as 100000 or 1e5.
 
   Args:
@@ -49,8 +49,9 @@ def define_integer(name, default, text, lower_bound=None):
     default: int or None.
     text: for `--help`.
     lower_bound: the least that it takes, or None.
+    upper_bound: the most, or None.
   """
-  parser = _WholeNumberParser(lower_bound)
+  parser = _WholeNumberParser(lower_bound, upper_bound)
   flags.DEFINE(
     parser, name, default, text, serializer=flags.ArgumentSerializer()
   )

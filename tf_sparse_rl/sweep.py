@@ -400,7 +400,7 @@ def run():
   )
   flags.DEFINE_list('sparsities', ['0.9'], 'Fractions of zeros, in [0, 1).')
   flags.DEFINE_list('env_names', None, 'Gymnasium ids. Default: by preset.')
-  run_flags.define_integer('seeds', 3, 'Number of seeds: 0, 1, ...', 1)
+  run_flags.define_integer('seeds', 3, 'Number of seeds: 0, 1, ...', 1, 100_000)
   flags.DEFINE_string(
     'grid',
     None,
@@ -417,7 +417,7 @@ def run():
     'engine', 'local', ['local', 'ray'], 'Executes the queued runs: local, ray.'
   )
   run_flags.define_integer(
-    'max_parallel', None, 'Runs at a time. Default: one per core.', 1
+    'max_parallel', None, 'Runs at a time. Default: one per core.', 1, 10_000
   )
   run_flags.define_integer(
     'max_retries', 2, 'How often a run that fails is tried again.', 0

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from tests import tiny
 from tf_sparse_rl import runs
+from tf_sparse_rl.runs import records
 
 
 @pytest.mark.parametrize(
@@ -94,3 +95,57 @@ def test_whatever_stands_in_a_summary_fits_or_is_refused(name, value):
     assert name in str(error)
   else:
     f'{summary.wall_seconds:.0f} {summary.final_return:.1f}'
+
+
+@pytest.mark.parametrize(
+  'lines, env_step',
+  [
+    ([], None),
+    ([b'{"env_step": 3'], None),  # Being written.
+    ([b'%(0)s', b''], 0),
+    ([b'%(0)s', b'%(200)s', b''], 200),
+    ([b'%(0)s', b'%(200)s', b'{"env_step": 99'], 200),
+    ([b'{"env_step": 3}', b'%(200)s', b''], 200),
+    ([b'{"env_step": 3}', b''], 'line 1, is damaged'),
+    ([b'{"env_st', b'%(200)s', b''], 'line 1, is damaged'),
+    ([b'%(0)s', b'[]', b'%(200)s', b''], 'line 2, is damaged'),
+    ([b'%(0)s', b'{"\xff": 1}', b'%(200)s', b''], 'line 2, is damaged'),
+  ],
+)
+def test_the_last_line(tmp_path, lines, env_step):
+  evaluations = {
+    str(step).encode(): json.dumps(tiny.evaluation(step).to_json()).encode()
+    for step in (0, 200)
+  }
+  path = tmp_path / 'results.jsonl'
+  path.write_bytes(b'\n'.join(lines) % evaluations)
+  if isinstance(env_step, str):
+    with pytest.raises(records.RunsError, match=env_step):
+      records.read_last_line(path, records.Evaluation)
+  else:
+    last = records.read_last_line(path, records.Evaluation)
+    assert (last and last.env_step) == env_step
+  missing = tmp_path / 'none.jsonl'
+  assert records.read_last_line(missing, records.Evaluation) is None
+
+
+@pytest.mark.parametrize(
+  'values, good',
+  [
+    ([], True),
+    ([1.5, 2.0], True),
+    ([1, 2.0], True),
+    ([1.5, float('nan')], False),
+    ([1.5, True], False),
+    ([1.5, '2'], False),
+    ([10**400], False),
+    ((1.5,), False),
+  ],
+)
+def test_lists_of_numbers(values, good):
+  record = {**tiny.evaluation().to_json(), 'returns': values}
+  if good:
+    assert records.Evaluation.from_json(record).returns == values
+  else:
+    with pytest.raises(ValueError, match='returns of type list'):
+      records.Evaluation.from_json(record)

@@ -249,3 +249,20 @@ def test_table_of_a_finished_sweep(sweep_dir, make_runs):
   _summary(sweep_dir, run, 60.0)
   table = status_lib.table(status_lib.read(sweep_dir, [run]), 2)
   assert table.splitlines()[-1] == 'All runs are finished.'
+
+
+def test_what_a_list_by_hand_may_have_is_a_row(sweep_dir):
+  flags = {'sparsity': 10**400, 'method': ['rigl'], 'env_name': {'a': 1}}
+  runs = [
+    ListedRun('a', flags),
+    ListedRun('b', {'sparsity': 'much'}),
+    ListedRun('c', {'seed': 10**400}),
+    ListedRun('d', {'seed': 1}),
+    ListedRun('e', {'seed': 2**31}),
+    ListedRun('f', {'seed': 'one'}),
+  ]
+  statuses = status_lib.read(sweep_dir, runs)
+  assert [s.state for s in statuses] == [
+    *('damaged', 'damaged', 'damaged', 'missing', 'damaged', 'damaged')
+  ]
+  assert f'  f  {statuses[5].reason}' in status_lib.table(statuses, 1)

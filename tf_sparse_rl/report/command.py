@@ -164,7 +164,7 @@ def run():
     'Report what is there although runs are missing, and mark it.',
   )
   run_flags.define_integer(
-    'num_resamples', 2000, 'Resamples of each bootstrap.', lower_bound=100
+    'num_resamples', 2000, 'Resamples of each bootstrap.', 100, 1_000_000
   )
   run_flags.show_in_help(
     *(*_SOURCES, 'out', 'raw_out', 'allow_unfinished', 'num_resamples')

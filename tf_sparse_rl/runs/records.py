@@ -1,6 +1,7 @@
 """Records of a run, and how they are read from files of JSON."""
 
 import dataclasses
+import functools
 import inspect
 import json
 import math
@@ -35,7 +36,7 @@ class Record:
     """
     if not isinstance(values, dict):
       raise ValueError(f'Expected a JSON object. Received: {values!r:.80}')
-    fields = dataclasses.fields(cls)
+    fields = _fields(cls)
     for field in fields:
       value = values.get(field.name, field.default)
       if not _fits(value, field.type):
@@ -54,25 +55,42 @@ class Record:
 
 def _fits(value, kind):
   """Whether a value has a type; numbers are finite, bools are no numbers."""
-  if isinstance(kind, types.UnionType):
-    return any(_fits(value, each) for each in typing.get_args(kind))
-  if kind is float:
-    return _fits(value, int) or (type(value) is float and math.isfinite(value))
-  if kind is int:
-    return type(value) is int and -_MOST <= value < _MOST
-  origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+  # A status reads a million of them: the usual kinds come first.
+  found = type(value)
+  if found is int and kind in (int, float):
+    return -_MOST <= value < _MOST
+  if found is kind:
+    return found is not float or math.isfinite(value)
+  origin, arguments = _parts(kind)
+  if origin is types.UnionType:
+    for each in arguments:
+      if _fits(value, each):
+        return True
+    return False
   if origin is list:
-    return isinstance(value, list) and all(
-      _fits(each, arguments[0]) for each in value
-    )
+    if (
+      found is list and arguments[0] is float and {*map(type, value)} == {float}
+    ):
+      return all(map(math.isfinite, value))
+    return found is list and all(_fits(each, arguments[0]) for each in value)
   if origin is dict:
     # A diagnosis may come to NaN.
     kind = arguments[1]
-    return isinstance(value, dict) and all(
+    return found is dict and all(
       (kind is float and type(each) is float) or _fits(each, kind)
       for each in value.values()
     )
-  return isinstance(value, kind)
+  return kind not in (int, float) and isinstance(value, kind)
+
+
+@functools.cache
+def _fields(cls):
+  return dataclasses.fields(cls)
+
+
+@functools.cache
+def _parts(kind):
+  return typing.get_origin(kind), typing.get_args(kind)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -230,6 +248,37 @@ def read_lines(path, kind, whole_lines=True):
     _parse(f'{path}, line {i},', line, kind)
     for i, line in enumerate(lines, start=1)
   ]
+
+
+def read_last_line(path, kind):
+  """Reads the last whole line of a file with a record a line.
+
+  Of the lines before it is seen that they are text and look like an object; a
+  status of many runs has no time for more.
+
+  Args:
+    path: of the file.
+    kind: a subclass of Record.
+
+  Returns:
+    The record; None if there is no file or no line.
+
+  Raises:
+    RunsError: see `read_lines`.
+  """
+  found = content(path) or b''
+  *lines, _ = found.split(b'\n')
+  try:
+    found.decode()
+    is_damaged = any(line[:1] + line[-1:] != b'{}' for line in lines)
+  except UnicodeDecodeError:
+    is_damaged = True
+  if is_damaged:
+    lines_read = read_lines(path, kind)
+    return lines_read[-1] if lines_read else None
+  if not lines:
+    return None
+  return _parse(f'{path}, line {len(lines)},', lines[-1], kind)
 
 
 def content(path):

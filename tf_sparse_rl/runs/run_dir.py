@@ -195,6 +195,16 @@ class RunDir:
     """
     return records.read_lines(self.path / 'results.jsonl', records.Evaluation)
 
+  def read_last_result(self):
+    """The last evaluation so far, None before the first.
+
+    Raises:
+      RunsError: see `records.read_last_line`.
+    """
+    return records.read_last_line(
+      self.path / 'results.jsonl', records.Evaluation
+    )
+
   def read_noise(self):
     """The latest evaluation with noise, a list of NoiseLevel.
 

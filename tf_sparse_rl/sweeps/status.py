@@ -4,12 +4,14 @@ import collections
 import time
 from typing import NamedTuple
 
+from tf_sparse_rl import config as config_lib
 from tf_sparse_rl import files, methods, text_table
 from tf_sparse_rl import runs as runs_lib
 from tf_sparse_rl.sweeps import outcome as outcome_lib
 
 # Evaluations count; a graph of many layers may take a minute to be made.
 _STILL_SECONDS = 90
+[_SEED] = [field for field in config_lib.fields() if field.name == 'seed']
 # A trial of a search that was stopped for its returns.
 PRUNED = 'pruned'
 STATES = (
@@ -47,26 +49,46 @@ def read(sweep_dir, runs):
   Returns:
     List of RunStatus.
   """
-  return [_read(sweep_dir, run) for run in runs]
+  lengths = {}
+  return [_read(sweep_dir, run, lengths) for run in runs]
 
 
-def _read(sweep_dir, run):
+def _length(run, lengths):
+  """Env steps of a run.
+
+  Args:
+    run: a ListedRun.
+    lengths: `{flags without seed, as text: env steps}`, which is added to: to
+      resolve a config takes most of the time of a status.
+
+  Raises:
+    ValueError: for flags that a run would refuse.
+  """
+  flags = {name: v for name, v in run.flags.items() if name != 'seed'}
+  key = repr(sorted(flags.items()))
+  if key not in lengths:
+    lengths[key] = run.config().num_env_steps
+  elif 'seed' in run.flags:
+    _SEED.check(run.flags['seed'])
+  return lengths[key]
+
+
+def _read(sweep_dir, run, lengths):
   run_dir, length = sweep_dir.run_dir(run), 0
   try:
-    length = run.config().num_env_steps
+    length = _length(run, lengths)
     summary = run_dir.read_summary()
     if summary is not None:
       seconds, final_return = summary.wall_seconds, summary.final_return
       return RunStatus(
         run, 'finished', '', length, length, seconds, final_return
       )
-    results = run_dir.read_results()
+    last = run_dir.read_last_result()
     sweep_dir.check_links(run)
   except (ValueError, runs_lib.RunsError, files.LinkError) as error:
     return RunStatus(run, runs_lib.DAMAGED, str(error), 0, length)
-  if not results:
+  if last is None:
     return RunStatus(run, *_unfinished(sweep_dir, run, ''), 0, length)
-  last = results[-1]
   at = f'at env step {last.env_step:,} of {length:,}'
   state, reason = _unfinished(sweep_dir, run, at)
   return RunStatus(run, state, reason, last.env_step, length, last.wall_seconds)

@@ -188,7 +188,6 @@ def film(config, act, path, seed, on_frame=lambda done, total: None):
     observation, over = step.observation, step.terminated or step.truncated
     length += 1
   env.close()
-  part = path.with_name(f'part-{path.name}')
   episode = {
     'env_name': config.env_name,
     'kwargs': config.env_arguments,
