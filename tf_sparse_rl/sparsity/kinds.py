@@ -120,19 +120,20 @@ def deserialize(config, custom_objects=None):
   """
   if 'module' not in config:
     return _L.deserialize(config, custom_objects, use_legacy_format=True)
-  return tf.keras.utils.deserialize_keras_object(
-    _without_shapes(config), custom_objects
-  )
+  config = _without_shapes(config)
+  # In HDF5 files Keras has the newer form and looks for it by the older name.
+  registered = config.get('registered_name')
+  known = tf.keras.utils.get_registered_object(registered, custom_objects)
+  if known is not None:
+    return known.from_config(config['config'])
+  return tf.keras.utils.deserialize_keras_object(config, custom_objects)
 
 
 def _without_shapes(config):
   """The config of a layer that was not built, nor were those in it."""
   if isinstance(config, dict):
-    return {
-      name: _without_shapes(value)
-      for name, value in config.items()
-      if name != 'build_config'
-    }
+    kept = {k: value for k, value in config.items() if k != 'build_config'}
+    return {k: _without_shapes(value) for k, value in kept.items()}
   if isinstance(config, (list, tuple)):
     return type(config)(_without_shapes(value) for value in config)
   return config

@@ -65,7 +65,7 @@ class SparseLayer(pruning_wrapper.PruneLowMagnitude):
       n_of_m: (n, m), as in (2, 4): of each m consecutive inputs of a unit n
         are active. Then target_sparsity is 1 - n / m, or 0.
       method: a name of `methods.METHODS`, for which the masks are drawn. With
-        'prune' they start as ones, otherwise at random with the target
+        one that prunes they start as ones, otherwise at random with the target
         sparsity; None: at random, for any updater that keeps their zeros.
       name: of this layer; that of the wrapped layer by default.
       **kwargs: of `tf.keras.layers.Layer`.

@@ -40,8 +40,8 @@ def sparsify(
       left alone; a subclassed model by `get_config` and its attributes. A layer
       may consist of others, if it has `layers` and `copy(layers=...)`.
     method: a name of `methods.METHODS`, or 'module:Class' of a MaskUpdater.
-      'static', 'set' or 'rigl': masks are drawn at random; 'prune': they start
-      as ones; 'dense': a mere copy.
+      'prune' and others that prune: masks start as ones; 'dense': a mere copy;
+      all others: masks are drawn at random.
     target_sparsity: fraction of zeros of all kernels together, in [0, 1).
     distribution: 'uniform', 'er' or 'erk'.
     seed: of the random masks; int.

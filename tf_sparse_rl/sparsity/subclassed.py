@@ -53,8 +53,7 @@ class SparseModel:
         'config': self._plain_config,
       },
       'layers': {
-        name: tf.keras.utils.serialize_keras_object(value)
-        for name, value in attributes(self).items()
+        name: _serialized(value) for name, value in attributes(self).items()
       },
     }
 
@@ -67,6 +66,15 @@ class SparseModel:
       setattr(model, name, load(value, custom_objects))
     become_sparse(model, config['plain']['config'])
     return model
+
+
+def _serialized(value):
+  """A layer, or a list or dict with layers in it, as Keras writes it."""
+  if isinstance(value, dict):
+    return {name: _serialized(item) for name, item in value.items()}
+  if isinstance(value, (list, tuple)):  # Keras' own takes none in SavedModels.
+    return [_serialized(item) for item in value]
+  return tf.keras.utils.serialize_keras_object(value)
 
 
 @functools.cache
