@@ -160,7 +160,8 @@ def test_lines_for_people_from_rl_zoo_have_real_flags(at_80):
   cells = [line.split(' | ')[-1] for line in page.splitlines() if '| ' in line]
   given = re.findall(r'--[a-z_]+', ' '.join(cells))
   assert len(given) > 30
-  assert {*given} - known == {'--logdir'}  # Of TensorBoard.
+  # The last is TensorBoard's.
+  assert {*given} - known == {'--help', '--logdir'}
   for name in re.findall(r'`([a-z_]+) --', ' '.join(cells)):
     assert name in {*at_80, 'tensorboard'}
 

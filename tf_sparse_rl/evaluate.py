@@ -23,7 +23,7 @@ _HELP = run_flags.Help(
     '20 episodes of a run, finished or not': '--root_dir=runs/a',
     'The best checkpoint, as JSON': '--root_dir=runs/a --checkpoint=best '
     '--num_episodes=100 --json',
-    'Watch three episodes in a window; or film one': '--root_dir=runs/a '
+    'Three episodes in a window; --video films one': '--root_dir=runs/a '
     '--num_episodes=3 --render',
   },
 )

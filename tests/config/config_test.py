@@ -7,6 +7,14 @@ import pytest
 from tf_sparse_rl import config as config_lib
 
 
+def test_a_whole_number_may_be_a_float():
+  config = config_lib.make_config({'num_env_steps': 2e5, 'gamma': 1.0})
+  assert repr(config.num_env_steps) == '200000'
+  assert repr(config.gamma) == '1.0'
+  with pytest.raises(ValueError, match='num_env_steps=200000.5'):
+    config_lib.make_config({'num_env_steps': 200000.5})
+
+
 @pytest.mark.parametrize(
   'values, expected',
   [

@@ -137,7 +137,7 @@ def test_only_damaged_runs_are_told(tmp_path):
       ('--sweep_dir={}/runs', '--out={}/other/x/y', '--allow_unfinished'),
       'Writing to {}/other/x/y failed',
     ),
-    (('--sweep_dirs={}/runs',), 'Did you mean: sweep_dir'),
+    (('--sweep_dirs={}/runs',), "Did you mean '--sweep_dir'"),
     (('--num_resamples=5',), 'num_resamples'),
     (('runs',), 'Expected flags only'),
   ],

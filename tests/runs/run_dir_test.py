@@ -28,6 +28,31 @@ with run_dir.RunDir(sys.argv[1]).locked():
 """
 
 
+@pytest.mark.parametrize(
+  'values, name',
+  [
+    ({}, 'CartPole-v1_dqn_rigl_0.9_0'),
+    (
+      {'agent': 'sac', 'method': 'set', 'sparsity': 0.95, 'seed': 3},
+      'HalfCheetah-v5_sac_set_0.95_3',
+    ),
+    ({'method': 'dense', 'sparsity': 0.5}, 'CartPole-v1_dqn_dense_0_0'),
+    (
+      {'method': 'dense', 'match_sparsity': 0.5},
+      'CartPole-v1_dqn_small_dense_0.5_0',
+    ),
+    ({'env_name': 'Pong'}, 'ALE-Pong-v5_dqn_rigl_0.9_0'),
+    (
+      {'env_name': 'my.mod:a/b c-v0', 'method': 'my.mod:Mine'},
+      'a-b-c-v0_dqn_Mine_0.9_0',
+    ),
+  ],
+)
+def test_a_run_without_a_directory_gets_one(values, name):
+  config = config_lib.make_config(values)
+  assert run_dir.default_root_dir(config) == f'runs/{name}'
+
+
 @pytest.fixture(name='config', scope='module')
 def config_fixture():
   return flags.make_config({'num_env_steps': 5000})

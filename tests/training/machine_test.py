@@ -64,7 +64,7 @@ def test_networks_are_described_by_how_they_are_computed(monkeypatch):
     },
   }
   assert machine.sentence(described) == (
-    'Backends: actor native (native measured 2.00 x as fast as masked), '
+    'Backends: actor native (native 2.00 x as fast as masked), '
     f'critic masked; {library.cpu()}, {library.instruction_set()}.'
   )
   fused = machine.describe(agent, is_fused=True)['backends']

@@ -199,7 +199,7 @@ def sentence(described):
     text = f'{name} {found["backend"]}'
     if 'masked_ms' in found:
       ratio = found['masked_ms'] / found['native_ms']
-      text += f' (native measured {ratio:.2f} x as fast as masked)'
+      text += f' (native {ratio:.2f} x as fast as masked)'
     parts.append(text)
   cpu = described['cpu']
   if 'instruction_set' in described:
