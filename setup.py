@@ -44,10 +44,14 @@ _EXTRAS = {
   'atari': ['ale-py', 'opencv-python-headless'],
   # Not in requirements.lock: 3 GB that serve a GPU only.
   'cuda': ['tensorflow[and-cuda]==2.21.0'],
+  # Not in requirements.lock either, as wandb: they bring 20 packages.
+  'mlflow': ['alembic', 'mlflow-skinny>=3', 'sqlalchemy'],
   'mujoco': ['gymnasium[mujoco]'],
+  'optuna': ['optuna'],
   'report': ['jinja2', 'matplotlib', 'pandas<3', 'rliable'],
   'sweep': ['ray'],
   'test': ['hypothesis', 'pytest', 'pytest-xdist', 'ruff', 'scikit-learn'],
+  'wandb': ['wandb'],
 }
 
 _COMMANDS = [

@@ -10,6 +10,7 @@ from tensorboard.plugins.hparams import api as hparams
 
 from tf_sparse_rl import config as config_lib
 from tf_sparse_rl import diagnoses, sparsity
+from tf_sparse_rl.training import trackers
 
 # {tag: meaning}. The horizontal axis is always the env step.
 TAGS = {
@@ -60,9 +61,13 @@ class Summaries:
       _supersede(root / 'eval', state.results[-1].env_step + 1)
     self._train = tf.summary.create_file_writer(str(root / 'train'))
     self._eval = tf.summary.create_file_writer(str(root / 'eval'))
+    values = config_lib.to_dict(config)
+    self._trackers = trackers.make(
+      config.trackers_names, root, config.label, values
+    )
+    self._scalars = {}  # `{tag: float}` since the trackers were told
     if continued:
       return
-    values = config_lib.to_dict(config)
     text = '\n'.join(f'    {name}: {value}' for name, value in values.items())
     with self._eval.as_default(step=0):
       tf.summary.text('Config', text)
@@ -79,24 +84,27 @@ class Summaries:
     """
     with self._train.as_default(step=env_step):
       for tag, value in scalars.items():
-        tf.summary.scalar(tag, value)
-      tf.summary.scalar('Speed/env_steps_per_sec', env_steps_per_sec)
-      tf.summary.scalar('Metrics/NumberOfEpisodes', episodes.count)
+        self._scalar(tag, value)
+      self._scalar('Speed/env_steps_per_sec', env_steps_per_sec)
+      self._scalar('Metrics/NumberOfEpisodes', episodes.count)
       if episodes.count:
         self._returns(episodes.returns, episodes.lengths)
       for name, network in self._agent.networks.items():
         self._network(name, network)
+    self._track('train', env_step)
 
   def diagnosis(self, env_step, values):
     """Writes a diagnosis, `{tag: float}`."""
     with self._train.as_default(step=env_step):
       for tag, value in values.items():
-        tf.summary.scalar(tag, value)
+        self._scalar(tag, value)
+    self._track('train', env_step)
 
   def evaluation(self, env_step, returns, lengths):
     """Writes one evaluation: the return and the env steps of each episode."""
     with self._eval.as_default(step=env_step):
       self._returns(returns, lengths)
+    self._track('eval', env_step)
     self.flush()
 
   def flush(self):
@@ -108,17 +116,31 @@ class Summaries:
     """Closes the files."""
     self._train.close()
     self._eval.close()
+    for tracker in self._trackers:
+      tracker.close()
+
+  def _scalar(self, tag, value):
+    """Writes a scalar for TensorBoard, and keeps it for the trackers."""
+    tf.summary.scalar(tag, value)
+    self._scalars[tag] = value
+
+  def _track(self, where, env_step):
+    """Tells the trackers what was written to `train/` or `eval/`."""
+    scalars = {f'{where}/{t}': float(v) for t, v in self._scalars.items()}
+    self._scalars = {}
+    for tracker in self._trackers:
+      tracker.log(env_step, scalars)
 
   def _returns(self, returns, lengths):
-    tf.summary.scalar('Metrics/AverageReturn', np.mean(returns))
-    tf.summary.scalar('Metrics/AverageEpisodeLength', np.mean(lengths))
+    self._scalar('Metrics/AverageReturn', np.mean(returns))
+    self._scalar('Metrics/AverageEpisodeLength', np.mean(lengths))
 
   def _network(self, name, network):
     counts = sparsity.counting.count(network)
     for layer in counts:
-      tf.summary.scalar(f'Sparsity/{name}/{layer.name}', layer.sparsity)
+      self._scalar(f'Sparsity/{name}/{layer.name}', layer.sparsity)
     nonzero = sparsity.counting.total(counts).nonzero
-    tf.summary.scalar(f'Params/{name}/nonzero', nonzero)
+    self._scalar(f'Params/{name}/nonzero', nonzero)
     self._mask_update(name)
     if self._config.mask_images:
       for layer in sparsity.sparse_layers(network):
@@ -131,13 +153,13 @@ class Summaries:
       return  # Dense, by its method or its own sparsity of 0.
     fraction = optimizer.updater.drop_fraction
     if fraction is not None:
-      tf.summary.scalar(
+      self._scalar(
         f'MaskUpdate/{name}/drop_fraction', fraction(optimizer.iterations)
       )
     now = self._read_masks()[name]
     changed = sparsity.counting.changed_fraction(self._masks[name], now)
     if changed:  # Between two mask updates there is nothing to say.
-      tf.summary.scalar(f'MaskUpdate/{name}/changed_fraction', changed)
+      self._scalar(f'MaskUpdate/{name}/changed_fraction', changed)
     self._masks[name] = now
 
   def _read_masks(self):
