@@ -38,7 +38,9 @@ def test_what_is_read_is_what_was_written(tmp_path):
   studies.make_run(
     tmp_path / 'in' / 'b', [9.0], seed=0, method='set', finished=False
   )
-  studies.make_run(tmp_path / 'in' / 'c', [9.0, 8.0], seed=1, hidden_units=(8, 8))
+  studies.make_run(
+    tmp_path / 'in' / 'c', [9.0, 8.0], seed=1, hidden_units=(8, 8)
+  )
   before = _group(tmp_path / 'in')
   left_out = raw_results.write(before, tmp_path / 'raw', ['one', 'two'])
   assert [c.cell.label for c in left_out] == ['SET 0.9']

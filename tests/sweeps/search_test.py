@@ -108,7 +108,7 @@ def test_the_same_command_continues_and_another_is_refused(directory):
 
   def stop():
     calls.append(None)
-    return len(calls) > 8
+    return len(calls) > 6
 
   _, first, stopped = _search(directory, 4, stop=stop)
   assert stopped and first.stopped[-1] == 'all'
