@@ -4,6 +4,7 @@ import importlib.util
 import os
 import pathlib
 import sqlite3
+import struct
 
 import pytest
 
@@ -73,22 +74,32 @@ def _of_mlflow(root_dir):
 def _of_wandb(root_dir):
   """The same of the files of Weights & Biases."""
   from wandb.proto import wandb_internal_pb2
-  from wandb.sdk.internal import datastore
 
   found = {}
-  for path in sorted((root_dir / 'trackers' / 'wandb').glob('*/*.wandb')):
-    store = datastore.DataStore()
-    store.open_for_scan(str(path))
-    while (data := store.scan_data()) is not None:
-      record = wandb_internal_pb2.Record()
-      record.ParseFromString(data)
-      items = record.history.item
+  for path in sorted((root_dir / 'trackers' / 'wandb').glob('off*/*.wandb')):
+    for content in _wandb_records(path.read_bytes()):
+      items = wandb_internal_pb2.Record.FromString(content).history.item
       values = {'/'.join(i.nested_key) or i.key: i.value_json for i in items}
-      step = values.get('env_step')
-      for tag, value in values.items():
-        if '/' in tag:
-          found[tag, int(float(step))] = float(value)
+      for tag in values.keys() - {'env_step'}:
+        if not tag.startswith('_'):
+          found[tag, int(values['env_step'])] = float(values[tag])
   return found
+
+
+def _wandb_records(content):
+  """The records of a file: of LevelDB's log format, after seven bytes."""
+  position, parts = 7, []
+  while position + 7 <= len(content):
+    left = 2**15 - position % 2**15
+    if left < 7:  # Too little for a record: it begins with the next block.
+      position += left
+      continue
+    _, length, kind = struct.unpack_from('<IHB', content, position)
+    position += 7 + length
+    parts.append(content[position - length : position])
+    if kind in (1, 4):  # Whole, or the last part.
+      yield b''.join(parts)
+      parts = []
 
 
 @pytest.mark.slow
