@@ -48,11 +48,15 @@ _EXTRAS = {
   # Not in requirements.lock: no version of backports.strenum, which it needs,
   # serves all versions of Python.
   'litert': ['ai-edge-litert'],
+  # Not in requirements.lock either, as wandb: they bring 20 packages.
+  'mlflow': ['alembic', 'mlflow-skinny>=3', 'sqlalchemy'],
   'mujoco': ['gymnasium[mujoco]'],
   'onnx': ['onnx', 'onnxruntime'],
+  'optuna': ['optuna'],
   'report': ['jinja2', 'matplotlib', 'pandas<3', 'rliable'],
   'sweep': ['ray'],
   'test': ['hypothesis', 'pytest', 'pytest-xdist', 'ruff', 'scikit-learn'],
+  'wandb': ['wandb'],
 }
 
 _COMMANDS = [

@@ -418,6 +418,10 @@ def run_training(root_dir, config, callbacks=()):
   for flag in ('method', 'network'):
     if ':' in getattr(config, flag):
       modules.find(getattr(config, flag), f'--{flag}')
+  if config.trackers:
+    from tf_sparse_rl.training import trackers
+
+    trackers.check(config.trackers_names)
   with quiet.silenced(quiet.filter_warnings), signals.interruptible():
     envs.try_out(config)
   with _tensorflow():

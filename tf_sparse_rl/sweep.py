@@ -197,6 +197,8 @@ def _search(options, sweep_dir):
       '--optuna needs Optuna, which is not installed. To install it: '
       "pip install 'tf_sparse_rl[optuna]'"
     ) from error
+  search_lib.check(space, one.flags)
+  sweep_dir.path.mkdir(parents=True, exist_ok=True)
   with sweep_dir.worked_on():
     search = search_lib.Search(sweep_dir, space, one.flags, options.optuna)
     runs_lib.note_command(sweep_dir.path, _own_command())

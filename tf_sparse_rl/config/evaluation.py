@@ -83,6 +83,19 @@ class Evaluation(Record):
     learned=False,
   )
 
+  trackers: str = row(
+    'what gets the same scalars as TensorBoard, of: wandb, mlflow; offline, '
+    'in trackers/ of the run',
+    SomeOf(('wandb', 'mlflow')),
+    default='',
+    learned=False,
+  )
+
+  @property
+  def trackers_names(self):
+    """The names in `trackers`, a tuple."""
+    return tuple(filter(None, self.trackers.split(',')))
+
   @property
   def diagnostics_kinds(self):
     """The names in `diagnostics`, a tuple."""

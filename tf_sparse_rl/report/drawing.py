@@ -2,6 +2,7 @@
 
 import io
 import math
+import re
 
 import matplotlib
 import numpy as np
@@ -38,6 +39,9 @@ _RC = {
   'svg.hashsalt': 'tf_sparse_rl',
 }
 _PANEL = (3.3, 2.5)  # inches
+# Paths in an SVG, whose numbers have six digits after the point: two will do.
+_PATH = re.compile(rb' d="[^"]*"')
+_LONG = re.compile(rb'(\.\d\d)\d+')
 # Whiskers of a line of many points stand at so many of them.
 _MAX_WHISKERS = 6
 
@@ -271,11 +275,12 @@ def to_bytes(figure, form):
   # Neither the date nor the version of matplotlib goes into the file.
   undated = {'svg': {'Date': None, 'Creator': None}, 'png': {'Software': None}}
   figure.savefig(
-    file, format=form, dpi=160, metadata=undated[form], facecolor=theme.CARD
+    file, format=form, dpi=120, metadata=undated[form], facecolor=theme.CARD
   )
   figure.set_layout_engine('none')
   content = file.getvalue()
   if form == 'svg':
+    content = _PATH.sub(lambda path: _LONG.sub(rb'\1', path[0]), content)
     defs = b'<defs>'
     content = content.replace(defs, defs + theme.svg_style().encode(), 1)
   return content

@@ -179,12 +179,13 @@ def _speed(whole):
     return None
   figure, [[axis]] = drawing.panels(1, 1, width=1.8)
   axis.plot(*points, color=theme.SOFT, linewidth=1.2)
-  axis.set_ylim(bottom=0)
+  axis.set_ylim(0, 2 * float(np.median(points[1])) or None)
   _finish(figure, [axis], 'env steps/s')
   return Picture(
     'speed',
     'Speed',
-    'Env steps a second since the summary before; evaluations do not count.',
+    'Env steps a second since the summary before; evaluations do not count. '
+    'Random actions before training are faster, and may leave the panel.',
     figure,
   )
 

@@ -32,6 +32,22 @@ class _Attempt:
   pruned: bool = False
 
 
+def check(space, flags):
+  """Sees whether runs take what the space allows.
+
+  Args:
+    space: list of Dimension.
+    flags: `{field: value}` of every trial, in JSON types.
+
+  Raises:
+    ValueError: if a run refuses a choice, or an end of a range.
+  """
+  for dimension in space:
+    for value in dimension.ends:
+      values = {**flags, dimension.field: value}
+      runs_lib.ListedRun('trial', values).config()
+
+
 class Search:
   """Asks Optuna, trains, tells; the state is in the sweep's directory."""
 
@@ -46,12 +62,7 @@ class Search:
 
     Raises:
       RunsError: if the directory holds another search, or runs of none.
-      ValueError: if a run refuses an end of the space.
     """
-    for dimension in space:
-      for value in dimension.ends:
-        values = {**flags, dimension.field: value}
-        runs_lib.ListedRun('trial', values).config()
     self._sweep_dir, self._space, self._flags = sweep_dir, space, flags
     self._num_trials = num_trials
     self._check()
@@ -213,7 +224,8 @@ class Search:
     best = max(finished, key=lambda trial: trial.value)
     run_id = f'trial{best.number:04d}'
     [run] = [r for r in self._sweep_dir.read_runs() if r.id == run_id]
-    values = [f'--{d.field}={run.flags[d.field]}' for d in self._space]
+    flags = {d.field: run.flags[d.field] for d in self._space}
+    values = dataclasses.replace(run, flags=flags).arguments()
     config = self._sweep_dir.run_dir(run).path / 'config.json'
     return (
       f'Best: {run_id}, final return {best.value:.1f}, with '

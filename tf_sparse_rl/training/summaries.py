@@ -13,7 +13,7 @@ from tensorboard.util import tensor_util
 
 from tf_sparse_rl import config as config_lib
 from tf_sparse_rl import diagnoses, sparsity
-from tf_sparse_rl.training import event_files, layout, mask_bits
+from tf_sparse_rl.training import event_files, layout, mask_bits, trackers
 
 # {tag: meaning}, in the order in which they are shown. The horizontal axis is
 # always the env step.
@@ -63,6 +63,11 @@ class Summaries:
     self._has_layout = False
     root = pathlib.Path(root_dir)
     self._masks = self._read_masks()
+    self._counts = {}  # {network: its scalars that change with masks only}
+    values = config_lib.to_dict(config)
+    self._trackers = trackers.make(
+      config.trackers_names, root, config.label, values
+    )
     if state is not None and state.env_step > 0:
       self._masks.update(mask_bits.unpacked(state.masks_written, self._masks))
       self._train = event_files.EventFiles(
@@ -76,7 +81,6 @@ class Summaries:
       return
     self._train = event_files.EventFiles(root / 'train', tell)
     self._eval = event_files.EventFiles(root / 'eval', tell)
-    values = config_lib.to_dict(config)
     lines = '\n'.join(f'    {name}: {value}' for name, value in values.items())
     self._eval.write(0, text.text_pb('Config', lines))
     trial = _trial(config, root)
@@ -102,6 +106,7 @@ class Summaries:
       for image in self._mask_images():
         summary.MergeFrom(image)
     self._train.write(env_step, summary)
+    self._track('train', env_step, values)
     if scalars and not self._has_layout:
       self._has_layout = True
       self._train.write(env_step, layout.summary(self._rows(values)))
@@ -109,15 +114,27 @@ class Summaries:
   def values(self, env_step, values):
     """Writes more of training, `{tag: float}`."""
     self._train.write(env_step, _scalars(values))
+    self._track('train', env_step, values)
 
   def evaluation(self, env_step, returns, lengths):
     """Writes one evaluation: the return and the env steps of each episode."""
-    self._eval.write(env_step, _scalars(_returns(returns, lengths)))
+    values = _returns(returns, lengths)
+    self._eval.write(env_step, _scalars(values))
+    self._track('eval', env_step, values)
 
   def close(self):
     """Closes the files."""
     self._train.close()
     self._eval.close()
+    for tracker in self._trackers:
+      tracker.close()
+
+  def _track(self, where, env_step, values):
+    """Tells the trackers what was written to `train/` or `eval/`."""
+    for tracker in self._trackers:
+      tracker.log(
+        env_step, {f'{where}/{t}': float(v) for t, v in values.items()}
+      )
 
   def masks_written(self):
     """Masks of the last summary, in JSON types, where they are others now.
@@ -133,20 +150,18 @@ class Summaries:
 
   def _network(self, name, network):
     """`{tag: value}` of a network."""
-    counts = sparsity.counting.count(network)
-    values = {
-      f'Sparsity/{name}/{layer.name}': layer.sparsity for layer in counts
-    }
-    values[f'Params/{name}/nonzero'] = sparsity.counting.total(counts).nonzero
+    now = _masks_of(network)
+    changed = sparsity.counting.changed_fraction(self._masks[name], now)
+    if changed or name not in self._counts:
+      self._counts[name] = _counts(name, network)
+    values = dict(self._counts[name])
     optimizer = self._agent.optimizers.get(name)
-    if optimizer is None or not self._masks[name]:
+    if optimizer is None or not now:
       return values  # Dense, by its method or its own sparsity of 0.
     fraction = optimizer.updater.drop_fraction
     if fraction is not None:
       tag = f'MaskUpdate/{name}/drop_fraction'
       values[tag] = float(fraction(optimizer.iterations))
-    now = self._read_masks()[name]
-    changed = sparsity.counting.changed_fraction(self._masks[name], now)
     if changed:  # Between two mask updates there is nothing to say.
       values[f'MaskUpdate/{name}/changed_fraction'] = changed
     self._masks[name] = now
@@ -177,10 +192,21 @@ class Summaries:
         yield row
 
   def _read_masks(self):
-    return {
-      name: [layer.mask.numpy() for layer in sparsity.sparse_layers(network)]
-      for name, network in self._agent.networks.items()
-    }
+    networks = self._agent.networks.items()
+    return {name: _masks_of(network) for name, network in networks}
+
+
+def _masks_of(network):
+  return [layer.mask.numpy() for layer in sparsity.sparse_layers(network)]
+
+
+def _counts(name, network):
+  """The scalars of a network that change with its masks only."""
+  counts = sparsity.counting.count(network)
+  return {
+    **{f'Sparsity/{name}/{c.name}': c.sparsity for c in counts},
+    f'Params/{name}/nonzero': sparsity.counting.total(counts).nonzero,
+  }
 
 
 def _scalars(values):
