@@ -1,5 +1,9 @@
 """Refuses to go on with a Keras that TF-Agents and TFMOT cannot use."""
 
+<<<<<<< HEAD
+=======
+import contextlib
+>>>>>>> startup
 import sys
 
 import tensorflow as tf
@@ -23,9 +27,10 @@ def check_legacy_keras():
   if keras != 'tf_keras':
     raise ImportError(_MESSAGE.format(received=f'tf.keras is {keras!r}'))
   # Imported late: with Keras 3 this import itself fails, and not in words.
-  from tensorflow_model_optimization.python.core.keras.compat import (
-    keras as tfmot_keras,
-  )
+  with _not_importing('keras'):
+    from tensorflow_model_optimization.python.core.keras.compat import (
+      keras as tfmot_keras,
+    )
 
   if not (
     tf.keras.layers.Layer
@@ -35,6 +40,7 @@ def check_legacy_keras():
     raise ImportError(_MESSAGE.format(received='several Keras libraries'))
 
 
+<<<<<<< HEAD
 def refuse_keras_3(*values):
   """Refuses models, layers and optimizers of Keras 3.
 
@@ -57,3 +63,21 @@ def refuse_keras_3(*values):
         f'{type(value).__name__} of Keras {version}. Build it with tf.keras '
         'instead of keras.'
       )
+=======
+@contextlib.contextmanager
+def _not_importing(name):
+  """Has a package that is not loaded yet look as if it were not installed.
+
+  TFMOT looks for a module of Keras 2 in the package `keras` and goes without
+  where there is none. Keras 3 has none; to find that out takes all of it,
+  Matplotlib and scikit-learn included: a quarter of the time of our imports.
+  """
+  if name in sys.modules:
+    yield
+    return
+  sys.modules[name] = None
+  try:
+    yield
+  finally:
+    del sys.modules[name]
+>>>>>>> startup
