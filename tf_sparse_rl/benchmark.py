@@ -15,13 +15,8 @@ import sys
 from absl import flags
 
 from tf_sparse_rl import flags as run_flags
-<<<<<<< HEAD
 from tf_sparse_rl import packages, quiet
-from tf_sparse_rl.benchmarks import in_turn
-=======
-from tf_sparse_rl import quiet
 from tf_sparse_rl.benchmarks import candidates, in_turn, measured
->>>>>>> startup
 from tf_sparse_rl.sweeps import local_engine
 
 _WHAT = (
@@ -44,7 +39,7 @@ _HELP = run_flags.Help(
     'RigL and dense SAC in turn, five rounds': '--agent=sac '
     '--methods=rigl,dense',
     'Speed against sparsity, as a figure': '--what=sparsity --agent=sac '
-    '--figure=speed.png',
+    '--results=speed.json',
   },
 )
 
@@ -220,9 +215,6 @@ def _check_results(config, options):
     raise run_flags.UserError(
       '--results goes with --what=sparsity, and with --methods or --peers.'
     )
-<<<<<<< HEAD
-  packages.require('--figure', 'matplotlib')
-=======
   path = pathlib.Path(options.results)
   if path.exists():
     measured.read(path)
@@ -231,13 +223,12 @@ def _check_results(config, options):
       f'Expected --results=FILE.json in a directory that exists. '
       f'Received: {path}.'
     )
->>>>>>> startup
 
 
 def run():
   """Entry point of the command."""
-  own = ('what', 'methods', 'peers', 'rounds', 'warmup_env_steps', 'figure')
-  run_flags.show_in_help(*own)
+  own = ('what', 'methods', 'peers', 'rounds', 'warmup_env_steps', 'pin')
+  run_flags.show_in_help(*own, 'results', 'figures_dir')
   run_flags.define_run_flags()
   flags.DEFINE_enum(
     'what', 'training', _WHAT, f'What to measure, one of: {", ".join(_WHAT)}.'
@@ -246,19 +237,15 @@ def run():
     'warmup_env_steps', 1000, 'Env steps before the clock starts.', 20
   )
   flags.DEFINE_list(
-<<<<<<< HEAD
     'methods',
     None,
     'Methods to compare; the first is compared with the others.',
-=======
-    'peers', None, 'Of sb3=PYTHON, sbx=PYTHON and rltools=PYTHON, to compare.'
->>>>>>> startup
   )
   flags.DEFINE_list(
     'peers',
     None,
     'Other libraries to compare with, and their Python interpreters: '
-    'sb3=PYTHON,sbx=PYTHON.',
+    'sb3=PYTHON,sbx=PYTHON,rltools=PYTHON.',
   )
   run_flags.define_integer(
     'rounds',
@@ -277,15 +264,7 @@ def run():
   flags.DEFINE_string(
     'figures_dir', None, 'With --what=figures: where --results is drawn.'
   )
-<<<<<<< HEAD
   run_flags.run_command(main, _HELP)
-=======
-  run_flags.show_in_help(
-    *('what', 'warmup_env_steps', 'methods', 'peers', 'rounds', 'pin'),
-    *('results', 'figures_dir'),
-  )
-  run_flags.run_command(main)
->>>>>>> startup
 
 
 if __name__ == '__main__':

@@ -54,8 +54,12 @@ def test_this_package_first_brings_no_tensorflow_but_the_right_keras():
     'print(tf_agents.agents.CqlSacAgent.__name__)'
   )
   assert result.returncode == 0, result.stderr
-<<<<<<< HEAD
-  assert result.stdout.split() == ['tf_keras']
+  assert result.stdout.split() == [
+    'tf_keras',
+    'keras',
+    'PruneLowMagnitude',
+    'CqlSacAgent',
+  ]
 
 
 @pytest.fixture(name='of_keras_3', scope='module')
@@ -103,11 +107,3 @@ def test_layers_and_optimizers_of_keras_3_are_refused(of_keras_3, sparse):
     sparsity.sparsify(of_keras_3.layers, input_shape=[None, 4])
   with pytest.raises(TypeError, match='a Adam of Keras 3'):
     sparsity.SparseOptimizer(keras.optimizers.Adam(), sparsity.Static(), sparse)
-=======
-  assert result.stdout.split() == [
-    'tf_keras',
-    'keras',
-    'PruneLowMagnitude',
-    'CqlSacAgent',
-  ]
->>>>>>> startup

@@ -1,9 +1,6 @@
 """Refuses to go on with a Keras that TF-Agents and TFMOT cannot use."""
 
-<<<<<<< HEAD
-=======
 import contextlib
->>>>>>> startup
 import sys
 
 import tensorflow as tf
@@ -40,7 +37,6 @@ def check_legacy_keras():
     raise ImportError(_MESSAGE.format(received='several Keras libraries'))
 
 
-<<<<<<< HEAD
 def refuse_keras_3(*values):
   """Refuses models, layers and optimizers of Keras 3.
 
@@ -63,7 +59,8 @@ def refuse_keras_3(*values):
         f'{type(value).__name__} of Keras {version}. Build it with tf.keras '
         'instead of keras.'
       )
-=======
+
+
 @contextlib.contextmanager
 def _not_importing(name):
   """Has a package that is not loaded yet look as if it were not installed.
@@ -80,4 +77,3 @@ def _not_importing(name):
     yield
   finally:
     del sys.modules[name]
->>>>>>> startup
