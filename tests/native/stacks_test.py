@@ -177,6 +177,7 @@ def test_what_is_not_finite_spreads_as_in_dense(bad):
   finite = np.isfinite(outputs.numpy()).all(axis=1)
   np.testing.assert_array_equal(finite, [True, True, False, True, True])
   assert np.isnan(outputs[2]).all()
+  assert np.isnan(step(tf.constant(inputs[2:3]), tf.ones([1, 4]))[0]).all()
   gradient = np.ones((5, 4), np.float32)
   gradient[1, 0] = bad
   _, found, _ = step(tf.ones([5, 6]), tf.constant(gradient))

@@ -44,6 +44,7 @@ def test_native_and_masked_train_steps_agree(generation, method, network):
     'masked', make(0.01), method, network
   )
   assert 'TfSparseRlAdam' in kinds
+  assert ('TfSparseRlConvStack' in kinds) == (network == 'conv')
   assert not any(kind.startswith('TfSparseRl') for kind in other_kinds)
   assert int(optimizer.iterations) == int(other_optimizer.iterations) == 7
   for ours, theirs in zip(networks.masks(model), networks.masks(other)):

@@ -181,7 +181,7 @@ def update_target(online, target, tau, masks_may_differ):
     tf.distribute.get_strategy().extended.update(
       target, _move, args=(source, mask, tau)
     )
-    if is_native and mask is not None and target.shape.rank == 2:
+    if is_native and mask is not None:
       native_updates.keep_packed(target, mask)
   return tf.group()
 

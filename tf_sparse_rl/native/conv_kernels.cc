@@ -191,124 +191,151 @@ INLINE Vec LoadFew(const float* p, int64_t size) {
   return x;
 }
 
-// Calls `function(pixel, place, channel, channels, example, examples)` on
-// blocks of kLanes channels of kLanes examples, or what there is of them.
-template <typename Function>
-INLINE void ByBlock(const Images& images, Function function) {
-  for (int64_t pixel = 0; pixel < images.pixels; ++pixel) {
-    for (int64_t c = 0; c < images.channels; c += kLanes) {
-      const int64_t channels =
-          images.channels - c < kLanes ? images.channels - c : kLanes;
-      for (int64_t e = 0; e < images.examples; e += kLanes) {
-        const int64_t examples =
-            images.examples - e < kLanes ? images.examples - e : kLanes;
-        function(pixel, images.at[pixel], c, channels, e, examples);
-      }
+// Where the floats of an image lie, one after the other.
+class Places {
+ public:
+  explicit Places(const Images& images)
+      : images_(images), at_(images.at), place_(*at_) {}
+
+  // Floats from the beginning of a group; -1: nowhere.
+  INLINE int64_t Next() {
+    const int64_t place = place_;
+    if (++channel_ < images_.channels) {
+      place_ += place_ < 0 ? 0 : images_.channel;
+    } else if (++pixel_ < images_.pixels) {
+      channel_ = 0;
+      place_ = at_[pixel_];
+    }
+    return place;
+  }
+
+ private:
+  const Images& images_;
+  const int32_t* at_;
+  int64_t pixel_ = 0, channel_ = 0, place_;
+};
+
+// Calls `function(first, floats, example, examples)` on blocks of kLanes floats
+// of kLanes examples, or what there is of them, all examples of some floats
+// first; and `next(floats)` before.
+template <typename Next, typename Function>
+INLINE void ByBlock(const Images& images, Next next, Function function) {
+  const int64_t size = images.pixels * images.channels;
+  for (int64_t i = 0; i < size; i += kLanes) {
+    const int64_t floats = size - i < kLanes ? size - i : kLanes;
+    next(floats);
+    for (int64_t e = 0; e < images.examples; e += kLanes) {
+      const int64_t left = images.examples - e;
+      function(i, floats, e, left < kLanes ? left : kLanes);
     }
   }
 }
 
 bool ToPlanes(const Images& images, const float* from, const float* slope,
               float scale, float* planes) {
-  const auto value = [&](const float* p) ALWAYS_INLINE {
-    const float x = *p * scale;
-    return slope && !(slope[p - from] > 0.0f) ? x * 0.0f : x;
-  };
+  const int64_t size = images.pixels * images.channels;
+  Places places(images);
   if (images.lanes == 1) {
     float bad = 0;
-    for (int64_t pixel = 0; pixel < images.pixels; ++pixel) {
-      const int32_t at = images.at[pixel];
-      if (at < 0) continue;
-      for (int64_t c = 0; c < images.channels; ++c) {
-        const float x = value(from + pixel * images.channels + c);
-        bad += x * 0.0f;
-        planes[at + c * images.channel] = x;
-      }
+    for (int64_t i = 0; i < size; ++i) {
+      float x = from[i] * scale;
+      if (slope && !(slope[i] > 0.0f)) x *= 0.0f;
+      bad += x * 0.0f;
+      const int64_t at = places.Next();
+      if (at >= 0) planes[at] = x;
     }
     return bad == 0.0f;
   }
   Vec bad{};
-  ByBlock(images, [&](int64_t pixel, int32_t at, int64_t c, int64_t channels,
-                      int64_t e, int64_t examples) ALWAYS_INLINE {
-    if (at < 0) return;
-    Vec rows[kLanes] = {};
-    for (int64_t i = 0; i < examples; ++i) {
-      const int64_t place =
-          ((e + i) * images.pixels + pixel) * images.channels + c;
-      Vec x = LoadFew(from + place, channels) * scale;
-      if (slope) {
-        x *= LoadFew(slope + place, channels) > 0.0f ? Fill(1.0f) : Vec{};
-      }
-      bad += x * 0.0f;
-      rows[i] = x;
-    }
-    Transpose(rows);
-    for (int64_t i = 0; i < channels; ++i) {
-      Store(planes + at + (c + i) * images.channel + e, rows[i]);
-    }
-  });
+  int64_t at[kLanes];
+  ByBlock(
+      images,
+      [&](int64_t floats) ALWAYS_INLINE {
+        for (int64_t i = 0; i < floats; ++i) at[i] = places.Next();
+      },
+      [&](int64_t first, int64_t floats, int64_t e,
+          int64_t examples) ALWAYS_INLINE {
+        Vec rows[kLanes] = {};
+        for (int64_t i = 0; i < examples; ++i) {
+          const int64_t place = (e + i) * size + first;
+          Vec x = LoadFew(from + place, floats) * scale;
+          if (slope) {
+            x *= LoadFew(slope + place, floats) > 0.0f ? Fill(1.0f) : Vec{};
+          }
+          bad += x * 0.0f;
+          rows[i] = x;
+        }
+        Transpose(rows);
+        for (int64_t i = 0; i < floats; ++i) {
+          if (at[i] >= 0) Store(planes + at[i] + e, rows[i]);
+        }
+      });
   return IsZero(bad);
 }
 
 void BytesToPlanes(const Images& images, const uint8_t* from, float scale,
                    float* planes) {
   const int64_t size = images.pixels * images.channels;
-  for (int64_t pixel = 0; pixel < images.pixels; ++pixel) {
-    const int32_t at = images.at[pixel];
-    if (at < 0) continue;
-    const uint8_t* image = from + pixel * images.channels;
-    int64_t c = 0;
-    // Four channels of an example at a time, as one number.
-    for (; images.lanes == kGroup && c + 4 <= images.channels; c += 4) {
-      for (int64_t e = 0; e < images.examples; e += kLanes) {
-        IntVec words{};
-        for (int64_t i = 0; i < kLanes && e + i < images.examples; ++i) {
-          int32_t word;
-          __builtin_memcpy(&word, image + (e + i) * size + c, 4);
-          words[i] = word;
-        }
-        for (int j = 0; j < 4; ++j) {
-          const IntVec byte = words >> (8 * j) & 255;
-          Store(planes + at + (c + j) * images.channel + e,
-                __builtin_convertvector(byte, Vec) * scale);
-        }
+  Places places(images);
+  int64_t i = 0;
+  // Four bytes of an example at a time, as one number.
+  for (; images.lanes == kGroup && i + 4 <= size; i += 4) {
+    int64_t at[4];
+    for (int j = 0; j < 4; ++j) at[j] = places.Next();
+    for (int64_t e = 0; e < images.examples; e += kLanes) {
+      IntVec words{};
+      for (int64_t l = 0; l < kLanes && e + l < images.examples; ++l) {
+        int32_t word;
+        __builtin_memcpy(&word, from + (e + l) * size + i, 4);
+        words[l] = word;
+      }
+      for (int j = 0; j < 4; ++j) {
+        const IntVec byte = words >> (8 * j) & 255;
+        if (at[j] < 0) continue;
+        Store(planes + at[j] + e, __builtin_convertvector(byte, Vec) * scale);
       }
     }
-    for (; c < images.channels; ++c) {
-      for (int64_t e = 0; e < images.examples; ++e) {
-        planes[at + c * images.channel + e] =
-            static_cast<float>(image[e * size + c]) * scale;
-      }
+  }
+  for (; i < size; ++i) {
+    const int64_t at = places.Next();
+    for (int64_t e = 0; at >= 0 && e < images.examples; ++e) {
+      planes[at + e] = static_cast<float>(from[e * size + i]) * scale;
     }
   }
 }
 
 void FromPlanes(const Images& images, const float* planes, float* to) {
+  const int64_t size = images.pixels * images.channels;
+  Places places(images);
   if (images.lanes == 1) {
-    for (int64_t pixel = 0; pixel < images.pixels; ++pixel) {
-      const int32_t at = images.at[pixel];
-      for (int64_t c = 0; c < images.channels; ++c) {
-        *to++ = at < 0 ? 0.0f : planes[at + c * images.channel];
-      }
+    for (int64_t i = 0; i < size; ++i) {
+      const int64_t at = places.Next();
+      to[i] = at < 0 ? 0.0f : planes[at];
     }
     return;
   }
-  ByBlock(images, [&](int64_t pixel, int32_t at, int64_t c, int64_t channels,
-                      int64_t e, int64_t examples) ALWAYS_INLINE {
-    Vec rows[kLanes] = {};
-    for (int64_t i = 0; at >= 0 && i < channels; ++i) {
-      rows[i] = Load(planes + at + (c + i) * images.channel + e);
-    }
-    Transpose(rows);
-    for (int64_t i = 0; i < examples; ++i) {
-      float* p = to + ((e + i) * images.pixels + pixel) * images.channels + c;
-      if (channels == kLanes) {
-        Store(p, rows[i]);
-      } else {
-        for (int64_t j = 0; j < channels; ++j) p[j] = rows[i][j];
-      }
-    }
-  });
+  int64_t at[kLanes];
+  ByBlock(
+      images,
+      [&](int64_t floats) ALWAYS_INLINE {
+        for (int64_t i = 0; i < floats; ++i) at[i] = places.Next();
+      },
+      [&](int64_t first, int64_t floats, int64_t e,
+          int64_t examples) ALWAYS_INLINE {
+        Vec rows[kLanes] = {};
+        for (int64_t i = 0; i < floats; ++i) {
+          if (at[i] >= 0) rows[i] = Load(planes + at[i] + e);
+        }
+        Transpose(rows);
+        for (int64_t i = 0; i < examples; ++i) {
+          float* p = to + (e + i) * size + first;
+          if (floats == kLanes) {
+            Store(p, rows[i]);
+          } else {
+            for (int64_t j = 0; j < floats; ++j) p[j] = rows[i][j];
+          }
+        }
+      });
 }
 
 }  // namespace

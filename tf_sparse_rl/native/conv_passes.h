@@ -7,7 +7,6 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
-#include <cstring>
 #include <functional>
 #include <map>
 #include <memory>
@@ -89,6 +88,57 @@ inline std::vector<float> InOrder(const Pass& pass, const float* packed) {
   return weight;
 }
 
+// Floats from the beginning of a cache line on, not initialized.
+class AlignedFloats {
+ public:
+  explicit AlignedFloats(int64_t size)
+      : size_(size), room_(new float[size + 16]) {}
+
+  float* data() {
+    const auto at = reinterpret_cast<uintptr_t>(room_.get()) / sizeof(float);
+    return room_.get() + (16 - at % 16) % 16;
+  }
+  float* zeros() { return std::fill_n(data(), size_, 0.0f) - size_; }
+
+ private:
+  int64_t size_;
+  std::unique_ptr<float[]> room_;
+};
+
+// Zeroes what is not a pixel in the planes of all groups, of images so high and
+// wide. Where examples are alone in a group, or the last group has not all of
+// them, everything: it is read, or not written.
+inline void ZeroBorders(OpKernelContext* ctx, const Planes& planes,
+                        int32_t height, int32_t width, int64_t groups,
+                        int64_t whole_groups, float* data) {
+  std::vector<std::pair<int64_t, int64_t>> runs;  // of a channel: begin, size
+  if (planes.lanes > 1) {
+    std::vector<bool> is_pixel(planes.channel() / planes.lanes);
+    for (const int32_t at : PixelPlaces(height, width, planes)) {
+      if (at >= 0) is_pixel[at / planes.lanes] = true;
+    }
+    for (size_t i = 0; i < is_pixel.size(); ++i) {
+      if (is_pixel[i]) continue;
+      if (i == 0 || is_pixel[i - 1]) runs.push_back({i * planes.lanes, 0});
+      runs.back().second += planes.lanes;
+    }
+  }
+  OverGroups(ctx, groups, 1, groups * planes.group,
+             [&](int64_t group, int64_t, int64_t) {
+               float* to = data + group * planes.group;
+               if (planes.lanes == 1 || group >= whole_groups) {
+                 std::fill_n(to, planes.group, 0.0f);
+                 return;
+               }
+               for (int32_t c = 0; c < planes.channels; ++c) {
+                 for (const auto& [begin, size] : runs) {
+                   std::fill_n(to + c * planes.channel() + begin, size, 0.0f);
+                 }
+               }
+               std::fill_n(to + planes.group - kConvSlack, kConvSlack, 0.0f);
+             });
+}
+
 // Planes of all groups, the first of which begin at `data`.
 template <typename Float>
 struct Groups {
@@ -112,7 +162,7 @@ inline bool RunPass(OpKernelContext* ctx, const Pass& pass, const float* packed,
   OverGroups(
       ctx, groups, pass.spans.size(), groups * places * weight.size(),
       [&](int64_t group, int64_t first, int64_t last) {
-        std::vector<float> scratch(size);
+        AlignedFloats scratch(size);
         Finish of_group = finish;
         if (slope.data) of_group.slope = slope.data + group * slope.group;
         if (poison.data) of_group.poison = poison.data + group * poison.group;
@@ -164,7 +214,8 @@ inline bool ForwardConv(OpKernelContext* ctx, const ConvPlan& plan,
     poison = Poison(ctx, PlanOfOnes(one, to.lanes)->forward, plan.input, groups,
                     source);
   }
-  std::memset(output, 0, groups * to.group * sizeof(float));
+  ZeroBorders(ctx, to, plan.shape.out_height, plan.shape.out_width, groups,
+              groups, output);
   const std::vector<int32_t> at = OutputPlaces(plan, to);
   Finish finish{};
   finish.bias = bias;
@@ -183,7 +234,11 @@ inline bool BackwardConv(OpKernelContext* ctx, const ConvPlan& plan,
                          float* gradient) {
   const Planes& in = plan.input;
   const Groups<const float> source{delta + plan.delta.front, plan.delta.group};
-  std::memset(gradient, 0, groups * to.group * sizeof(float));
+  const Convolution& c = plan.shape;
+  const std::vector<int32_t> places = PixelPlaces(c.height, c.width, in);
+  const bool has_all = !std::count(places.begin(), places.end(), -1);
+  ZeroBorders(ctx, to, c.height, c.width, groups, has_all ? groups : 0,
+              gradient);
   bool result = true;
   for (size_t phase = 0; phase < plan.backward.size(); ++phase) {
     std::vector<float> poison;
@@ -214,23 +269,29 @@ inline void ConvWeightGradient(OpKernelContext* ctx, const ConvPlan& plan,
   const ConvKernels& kernels = BestConvKernels();
   const Pass& pass = plan.forward;
   const int64_t taps = pass.entry.size();
-  std::vector<float> sums(taps * 16), bias_sums(pass.units * 16);
+  AlignedFloats room(16 * (taps + pass.units));
+  float* sums = room.zeros();
+  float* bias_sums = sums + 16 * taps;
   int64_t places = 0;
   for (const Span& span : pass.spans) places += span.size;
-  InParts(ctx, pass.units, NumParts(groups * places * taps),
+  // Each part reads the whole input: no more of them than threads.
+  const int64_t parts = std::min<int64_t>(
+      NumParts(groups * places * taps),
+      std::min(2, tensorflow::port::NumSchedulableCPUs()));
+  InParts(ctx, pass.units, parts,
           [&](int64_t first, int64_t last) {
             for (int64_t group = 0; group < groups; ++group) {
               kernels.weight_gradient(
                   pass.taps(), pass.spans.data(), pass.spans.size(), first,
                   last, state + group * plan.input.group,
                   delta + group * plan.delta.group + plan.delta.front,
-                  plan.delta.plane, sums.data(), bias_sums.data());
+                  plan.delta.plane, sums, bias_sums);
             }
           });
   std::vector<float> gradient(taps);
-  kernels.reduce(sums.data(), taps, gradient.data());
+  kernels.reduce(sums, taps, gradient.data());
   for (int64_t k = 0; k < taps; ++k) of_weights[pass.entry[k]] = gradient[k];
-  if (of_biases) kernels.reduce(bias_sums.data(), pass.units, of_biases);
+  if (of_biases) kernels.reduce(bias_sums, pass.units, of_biases);
 }
 
 // Calls `work(images, group)` on all groups of a batch of images.
@@ -261,11 +322,12 @@ inline bool ImagesToPlanes(OpKernelContext* ctx, const Tensor& images,
   const int64_t batch = images.dim_size(0);
   const int64_t group_size =
       planes.lanes * images.NumElements() / std::max<int64_t>(1, batch);
+  ZeroBorders(ctx, planes, images.dim_size(1), images.dim_size(2),
+              CeilDiv(batch, planes.lanes), batch / planes.lanes, to);
   std::atomic<bool> finite{true};
   OverImages(ctx, batch, images.dim_size(1), images.dim_size(2), planes,
              [&](const Images& group, int64_t index) {
                float* plane = to + index * planes.group;
-               std::memset(plane, 0, planes.group * sizeof(float));
                const int64_t first = index * group_size;
                if (images.dtype() == tensorflow::DT_UINT8) {
                  const uint8_t* bytes = images.flat<uint8_t>().data() + first;

@@ -42,9 +42,9 @@ struct Tap {
 };
 
 // Bytes of the source that a cache should hold.
-constexpr int64_t kChunkBytes = 48 << 10;
+constexpr int64_t kChunkBytes = 24 << 10;
 // Fewer taps of a unit in a chunk are not worth loading its sum.
-constexpr int64_t kChunkTaps = 20;
+constexpr int64_t kChunkTaps = 16;
 // Places that sums are made for at once, about.
 constexpr int64_t kTile = 12;
 

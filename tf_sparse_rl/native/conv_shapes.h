@@ -18,7 +18,7 @@
 namespace tf_sparse_rl {
 
 // Examples side by side: of few each is alone.
-inline int32_t ConvLanes(int64_t batch) { return batch < 6 ? 1 : 16; }
+inline int32_t ConvLanes(int64_t batch) { return batch < 10 ? 1 : 16; }
 
 inline int64_t CeilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
 

@@ -14,6 +14,7 @@
 #include "kernels.h"
 #include "packed.h"
 #include "passes.h"
+#include "single.h"
 #include "structure.h"
 #include "tensorflow/core/framework/common_shape_fns.h"
 #include "tensorflow/core/framework/op.h"
@@ -114,8 +115,13 @@ class StackOp : public StackKernel {
       } else {
         OP_REQUIRES_OK(ctx, ctx->allocate_output("last", shape, &next));
       }
-      ForwardLayer(ctx, *s, Data(weight.by_output), Data(biases[l]),
-                   activation(l), batch, Data(*state), Data(next));
+      if (batch == 1) {
+        ForwardSingle(*s, Data(weight.by_input), Data(biases[l]), activation(l),
+                      Data(*state), Data(next));
+      } else {
+        ForwardLayer(ctx, *s, Data(weight.by_output), Data(biases[l]),
+                     activation(l), batch, Data(*state), Data(next));
+      }
       state = next;
     }
     Tensor* output;

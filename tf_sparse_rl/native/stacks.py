@@ -115,6 +115,18 @@ def _followers(layer):
   return conv.fits if conv.fits(layer) and _is_fused(layer) else None
 
 
+def choice_of(stack):
+  """The `backend.Choice` for a stack of `divide`, or None without kernels."""
+  sparsities = [layer.sparsity for layer in stack]
+  if fits(stack[0]):
+    return backend.choice(sizes_of(stack), sparsities)
+  if not conv.fits(stack[-1]):
+    return None
+  # A layer keeps the shape that it was built for.
+  _, *image = stack[0].plain.get_build_config()['input_shape']
+  return backend.choice(conv.sizes_of(stack, image), sparsities)
+
+
 def sizes_of(layers):
   """Units of the input and of each of some Layers."""
   inputs = layers[0].plain.kernel.shape[0]

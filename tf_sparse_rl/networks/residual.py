@@ -5,6 +5,8 @@ They have `layers` and `copy`, by which `sparsify` and `strip` reach inside.
 
 import tensorflow as tf
 
+from tf_sparse_rl.sparsity import layers as layers_lib
+
 
 class _Container(tf.keras.layers.Layer):
   """Layers that follow one another, and something around them."""
@@ -23,11 +25,6 @@ class _Container(tf.keras.layers.Layer):
           layer.build(shape)
       shape = layer.compute_output_shape(shape)
     return shape
-
-  def _call_in_turn(self, inputs):
-    for layer in self.layers:
-      inputs = layer(inputs)
-    return inputs
 
   def copy(self, layers):
     """The same around other layers, not built."""
@@ -56,7 +53,7 @@ class Residual(_Container):
     super().build(input_shape)
 
   def call(self, inputs):
-    return inputs + self._call_in_turn(inputs)
+    return inputs + layers_lib.call_in_turn(self.layers, inputs)
 
   def compute_output_shape(self, input_shape):
     return tf.TensorShape(input_shape)
@@ -75,7 +72,7 @@ class Encoder(_Container):
 
   def call(self, inputs):
     images, vectors = inputs
-    features = self._call_in_turn(images)
+    features = layers_lib.call_in_turn(self.layers, images)
     return tf.concat([features, tf.cast(vectors, features.dtype)], -1)
 
   def compute_output_shape(self, input_shape):

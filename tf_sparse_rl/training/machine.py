@@ -178,11 +178,8 @@ def kernels():
 
 def _backend(layers, is_fused):
   """How the sparse layers of a network are computed; see `describe`."""
-  choices = [
-    backend.choice(stacks.sizes_of(stack), [layer.sparsity for layer in stack])
-    for stack in stacks.divide([layer.operand for layer in layers])
-    if stacks.fits(stack[0])
-  ]
+  divided = stacks.divide([layer.operand for layer in layers])
+  choices = [choice for stack in divided if (choice := stacks.choice_of(stack))]
   native = 'fused' if is_fused else 'native'
   names = {native if choice.is_native else 'masked' for choice in choices}
   found = {'backend': ' and '.join(sorted(names)) or 'masked'}
