@@ -38,7 +38,7 @@ _HELP = run_flags.Help(
     'Env steps per second of the default run': '',
     'RigL and dense SAC in turn, five rounds': '--agent=sac '
     '--methods=rigl,dense',
-    'Speed against sparsity, as a figure': '--what=sparsity --agent=sac '
+    'Time of a train step against sparsity, kept for figures': '--what=sparsity --agent=sac '
     '--results=speed.json',
   },
 )
@@ -124,10 +124,7 @@ def _draw(options):
       'Expected --results=FILE, which has been measured, and '
       '--figures_dir=DIR with --what=figures.'
     )
-  if importlib.util.find_spec('matplotlib') is None:
-    raise run_flags.UserError(
-      '--what=figures needs matplotlib: pip install "tf_sparse_rl[report]".'
-    )
+  packages.require('--what=figures', 'matplotlib')
   if not pathlib.Path(options.figures_dir).is_dir():
     raise run_flags.UserError(
       'Expected --figures_dir=DIR, a directory that exists. Received: '
