@@ -130,7 +130,7 @@ def test_status_and_report_of_all(whole, tmp_path):
 
 
 # Some of each kind.
-@pytest.mark.parametrize('case', _CASES[::29], ids=lambda case: case.name)
+@pytest.mark.parametrize('case', _CASES[::58], ids=lambda case: case.name)
 def test_what_python_is_told(case, whole, tmp_path):
   run, outside = _damaged(case, whole, tmp_path)
   before = _content(outside)
