@@ -1,5 +1,6 @@
 """Everything a run writes for TensorBoard; all tags stand in `TAGS`."""
 
+import contextlib
 import pathlib
 
 import numpy as np
@@ -63,7 +64,9 @@ class Summaries:
     root = pathlib.Path(root_dir)
     self._masks = self._read_masks()
     if state is not None and state.env_step > 0:
-      self._masks.update(mask_bits.unpacked(state.masks_written, self._masks))
+      # Without them the next changed_fraction is since now: no reason to stop.
+      with contextlib.suppress(ValueError):
+        self._masks.update(mask_bits.unpacked(state.masks_written, self._masks))
       self._train = event_files.EventFiles(
         root / 'train', tell, state.env_step + 1
       )
