@@ -286,6 +286,10 @@ def test_an_environment_that_a_function_makes(made):
     tf_sparse_rl.train(made.path, config=made.config)
   run = tf_sparse_rl.open_run(made.path, env=_cart_pole)
   assert run.evaluate(num_episodes=2) == told
+  # Not played with another one, in silence.
+  other = tf_sparse_rl.open_run(made.path, env=_hostile)
+  with pytest.raises(ValueError, match='of the run, callable:.*_cart_pole. R'):
+    other.evaluate(num_episodes=2)
   done = tf_sparse_rl.train(made.path, env=_cart_pole, **_FIELDS)
   assert done.is_finished
 

@@ -330,9 +330,14 @@ class Run:
   @contextlib.contextmanager
   def _opened(self):
     """TensorFlow, silent and with the plain backend; yields the environment."""
-    with _environment(self._env), _tensorflow('masked'):
+    with _environment(self._env) as given, _tensorflow('masked'):
       from tf_sparse_rl import envs
 
+      if given not in (None, self.config.env_name):
+        raise ValueError(
+          f'Expected the environment of the run, {self.config.env_name}. '
+          f'Received: env={given}.'
+        )
       with self._named():
         env = envs.make(self.config)
       try:

@@ -15,7 +15,7 @@ import pytest
 from tests import tiny
 from tf_sparse_rl import api, envs, flags, sparsity
 from tf_sparse_rl.agents import registry
-from tf_sparse_rl.exporting import formats, policy
+from tf_sparse_rl.exporting import exporter, formats, policy
 from tf_sparse_rl.runs import run_dir as run_dir_lib
 
 _ROOT = pathlib.Path(__file__).parents[2]
@@ -59,8 +59,8 @@ def test_all_formats_of_dqn(dqn, tmp_path):
   path, agent = dqn
   out = tmp_path / 'out'
   out.mkdir()
-  (out / 'policy').mkdir()
-  (out / 'policy' / 'stale').write_text('')
+  (out / 'policy' / 'variables').mkdir(parents=True)
+  (out / 'policy' / 'variables' / 'stale').write_text('')
   (out / 'mine.txt').write_text('')
   process = _export(f'--root_dir={path}', f'--out={out}')
   assert process.returncode == 0, process.stderr
@@ -68,7 +68,7 @@ def test_all_formats_of_dqn(dqn, tmp_path):
   assert {entry.name for entry in out.iterdir()} == {
     *('policy', 'policy.tflite', 'policy.npz', 'mine.txt')
   }
-  assert not (out / 'policy' / 'stale').exists()
+  assert not (out / 'policy' / 'variables' / 'stale').exists()
   agreed, _, header, _, *rows = process.stdout.splitlines()[:7]
   assert agreed == 'Agrees with Keras on 500 observations.'
   assert header.startswith('format') and header.endswith('off by')
@@ -163,3 +163,29 @@ def test_bad_flags_are_told(arguments, message):
   process = _export(*arguments)
   assert process.returncode == 2
   assert message in process.stderr
+
+
+@pytest.mark.parametrize(
+  'there, formats',
+  [
+    ('config.json', ['npz']),
+    ('policy/thesis.tex', ['npz', 'saved_model']),
+    ('policy', ['saved_model']),
+    ('policy.npz/thesis.tex', ['npz']),
+  ],
+)
+def test_nothing_but_a_policy_is_replaced(tmp_path, there, formats):
+  path = tmp_path / there
+  path.parent.mkdir(exist_ok=True)
+  path.write_text('mine')
+  with pytest.raises(ValueError, match='would be replaced'):
+    exporter.check_out(tmp_path, formats)
+  assert path.read_text() == 'mine'
+
+
+def test_a_link_is_not_replaced(tmp_path):
+  (tmp_path / 'elsewhere').mkdir()
+  (tmp_path / 'policy').symlink_to(tmp_path / 'elsewhere')
+  with pytest.raises(ValueError, match='Expected .*policy to be free'):
+    exporter.check_out(tmp_path, ['saved_model'])
+  exporter.check_out(tmp_path, ['npz', 'tflite'])

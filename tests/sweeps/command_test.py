@@ -144,3 +144,12 @@ def test_a_sweep_that_is_worked_on_is_not_disturbed(tmp_path):
   assert process.returncode == 2
   assert 'Another process works on the sweep' in process.stderr
   assert not (tmp_path / 'runs').exists()
+
+
+def test_numbers_of_hundreds_of_digits_are_refused(tmp_path):
+  huge = '1' + '0' * 400
+  for flag in ('seeds', 'hidden_units', 'sparsities'):
+    process = _sweep(tmp_path, '--dry_run', f'--{flag}={huge}')
+    assert process.returncode in (1, 2), flag
+    assert 'Traceback' not in process.stderr, process.stderr
+    assert flag[:6] in process.stderr

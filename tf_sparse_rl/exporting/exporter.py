@@ -11,6 +11,8 @@ from tf_sparse_rl.sparsity import layers
 
 _NUM_OBSERVATIONS = 500
 _NUM_IMAGES = 100
+# What TensorFlow writes into the directory of a SavedModel.
+_SAVED_MODEL = {'saved_model.pb', 'fingerprint.pb', 'variables', 'assets'}
 
 
 def export(greedy, config, names, out):
@@ -27,9 +29,11 @@ def export(greedy, config, names, out):
     A Report.
 
   Raises:
-    ValueError: if a format does not agree with Keras.
+    ValueError: if a format does not agree with Keras, or something that is no
+      exported policy would be replaced.
   """
   out = pathlib.Path(out)
+  check_out(out, names)
   is_image = greedy.observation_spec.shape.rank > 2
   count = _NUM_IMAGES if is_image else _NUM_OBSERVATIONS
   observations = acceptance.play(config, greedy, count, seed=0)
@@ -46,6 +50,34 @@ def export(greedy, config, names, out):
       name = formats.FORMATS[row.name].file_name
       files.move_over(pathlib.Path(staging) / name, out / name)
   return report.Report(rows, len(observations))
+
+
+def check_out(out, names):
+  """Refuses a directory where files that are none of ours would be replaced.
+
+  Args:
+    out: path of it; other files in it stay.
+    names: see `export`.
+
+  Raises:
+    ValueError: if it is a run's, or has something else under our names.
+  """
+  if (out / 'config.json').exists():
+    raise ValueError(
+      f'Expected another directory to export to. Received: {out}, that of a '
+      'run, whose own policy would be replaced.'
+    )
+  for name in names:
+    target = out / formats.FORMATS[name].file_name
+    is_model = name == 'saved_model'
+    is_other = target.exists() and target.is_dir() != is_model
+    if not is_other and is_model and target.is_dir():
+      is_other = {entry.name for entry in target.iterdir()} - _SAVED_MODEL
+    if is_other or target.is_symlink():
+      raise ValueError(
+        f'Expected {target} to be free, or an exported policy. Received '
+        'something else, which would be replaced. Choose another directory.'
+      )
 
 
 def _export_one(name, policy, observations, staging):

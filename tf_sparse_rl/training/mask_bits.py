@@ -21,7 +21,12 @@ def unpacked(texts, masks):
 
   Returns:
     `{name of a network: [mask]}`.
+
+  Raises:
+    ValueError: for other text, or masks of other networks.
   """
+  if not texts.keys() <= masks.keys():
+    raise ValueError(f'Expected networks of {[*masks]}. Received: {[*texts]}.')
   return {
     name: [_unpacked(*pair) for pair in zip(each, masks[name], strict=True)]
     for name, each in texts.items()
@@ -29,6 +34,13 @@ def unpacked(texts, masks):
 
 
 def _unpacked(text, like):
-  bits = zlib.decompress(base64.b64decode(text))
+  try:
+    bits = zlib.decompress(base64.b64decode(text))
+  except (zlib.error, TypeError) as error:
+    raise ValueError(f'Expected a mask. Received: {text!r:.40}') from error
+  if len(bits) != (like.size + 7) // 8:
+    raise ValueError(
+      f'Expected a mask of the shape {like.shape}. Received: {len(bits)} bytes.'
+    )
   flat = np.unpackbits(np.frombuffer(bits, np.uint8), count=like.size)
   return flat.reshape(like.shape).astype(like.dtype)

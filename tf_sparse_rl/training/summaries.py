@@ -1,5 +1,6 @@
 """Everything a run writes for TensorBoard; all tags stand in `TAGS`."""
 
+import contextlib
 import pathlib
 
 import numpy as np
@@ -69,7 +70,9 @@ class Summaries:
       config.trackers_names, root, config.label, values
     )
     if state is not None and state.env_step > 0:
-      self._masks.update(mask_bits.unpacked(state.masks_written, self._masks))
+      # Without them the next changed_fraction is since now: no reason to stop.
+      with contextlib.suppress(ValueError):
+        self._masks.update(mask_bits.unpacked(state.masks_written, self._masks))
       self._train = event_files.EventFiles(
         root / 'train', tell, state.env_step + 1
       )
