@@ -38,8 +38,8 @@ _HELP = run_flags.Help(
     'Env steps per second of the default run': '',
     'RigL and dense SAC in turn, five rounds': '--agent=sac '
     '--methods=rigl,dense',
-    'Time of a train step against sparsity, kept for figures': '--what=sparsity --agent=sac '
-    '--results=speed.json',
+    'Train step times against sparsity, kept for figures': '--what=sparsity '
+    '--agent=sac --results=speed.json',
   },
 )
 

@@ -8,12 +8,20 @@ import warnings
 
 from absl import app, flags
 
-from tf_sparse_rl import command_help, methods, modules, names, packages
+from tf_sparse_rl import (
+  command_help,
+  integer_flags,
+  methods,
+  modules,
+  names,
+  packages,
+)
 from tf_sparse_rl import config as config_lib
 from tf_sparse_rl.version import __version__
 
 Help = command_help.Help
 show_in_help = command_help.show
+define_integer = integer_flags.define_integer
 make_config = config_lib.make_config
 _CONFIG = 'config'
 _HELP_FLAGS = ('help', 'helpshort', 'h', '?')
@@ -21,40 +29,6 @@ _HELP_FLAGS = ('help', 'helpshort', 'h', '?')
 
 class UserError(Exception):
   """A mistake of the user's; commands print it without a traceback."""
-
-
-class _WholeNumberParser(flags.IntegerParser):
-  """Takes 100000, 100_000 and 1e5."""
-
-  def convert(self, argument):
-    """The int of a text, or of an int. See base class."""
-    try:
-      return super().convert(argument)
-    except ValueError:
-      pass
-    try:
-      number = float(argument)
-    except ValueError:
-      number = 0.5
-    if not number.is_integer():
-      raise ValueError('Expected a whole number, as in 100000 or 1e5.')
-    return int(number)
-
-
-def define_integer(name, default, text, lower_bound=None, upper_bound=None):
-  """Declares a flag that takes whole numbers, as 100000 or 1e5.
-
-  Args:
-    name: of the flag.
-    default: int or None.
-    text: for `--help`.
-    lower_bound: the least that it takes, or None.
-    upper_bound: the most, or None.
-  """
-  parser = _WholeNumberParser(lower_bound, upper_bound)
-  flags.DEFINE(
-    parser, name, default, text, serializer=flags.ArgumentSerializer()
-  )
 
 
 def define_run_flags(without=()):
