@@ -83,7 +83,10 @@ def _main(options, sweep_dir):
   from tf_sparse_rl.sweeps import status as status_lib
 
   if options.optuna or options.space:
-    _search(options, sweep_dir)
+    from tf_sparse_rl.sweeps import search_command
+
+    search_command.main(options, sweep_dir, _asked_runs, _own_command())
+    print(_how_to_report(sweep_dir, '--allow_unfinished'))
     return
   asked = _asked_runs(options)
   there = sweep_dir.read_runs()
@@ -167,96 +170,6 @@ def _asked_runs(options):
     given,
     combinations,
   )
-
-
-def _search(options, sweep_dir):
-  """Searches a space of hyperparameters, or goes on with that."""
-  from tf_sparse_rl.sweeps import local_engine
-  from tf_sparse_rl.sweeps import space as space_lib
-
-  if not (options.optuna and options.space):
-    raise run_flags.UserError(
-      'Expected --optuna=N, the number of trials, and --space=FILE. Received '
-      f'--{"optuna" if options.optuna else "space"} only.'
-    )
-  modes = ('dry_run', 'list_only', 'index', 'status', 'grid')
-  unfit = [name for name in modes if flags.FLAGS[name].present]
-  if unfit or options.engine != 'local':
-    raise run_flags.UserError(
-      'Expected a search by itself, on this machine. Received: '
-      f'--{unfit[0] if unfit else "engine"}.'
-    )
-  space = space_lib.read(options.space)
-  one = _one_run(options, [dimension.field for dimension in space])
-  try:
-    from tf_sparse_rl.sweeps import search as search_lib
-  except ImportError as error:
-    if error.name != 'optuna':
-      raise
-    raise run_flags.UserError(
-      '--optuna needs Optuna, which is not installed. To install it: '
-      "pip install 'tf_sparse_rl[optuna]'"
-    ) from error
-  search_lib.check(space, one.flags)
-  sweep_dir.path.mkdir(parents=True, exist_ok=True)
-  with sweep_dir.worked_on():
-    search = search_lib.Search(sweep_dir, space, one.flags, options.optuna)
-    runs_lib.note_command(sweep_dir.path, _own_command())
-    engine = local_engine.LocalEngine(sweep_dir, options.max_parallel)
-    received = signals.note()
-    print(
-      f'{sweep_dir.path}: {search.num_done} of {options.optuna} trials are '
-      f'done, {engine.num_parallel} at a time',
-      flush=True,
-    )
-    try:
-      stopped = search.run(
-        engine,
-        options.max_retries,
-        lambda line: print(line, flush=True),
-        lambda: received,
-      )
-    finally:
-      engine.close()
-    best = search.best()
-  if best:
-    print(best)
-  if stopped:
-    print(f'Stopped. To continue: {_own_command()}', file=sys.stderr)
-    sys.exit(128 + received[0])
-  print(_how_to_report(sweep_dir, '--allow_unfinished'))
-
-
-def _one_run(options, searched):
-  """The run that all trials vary, a ListedRun.
-
-  Raises:
-    UserError: if the flags list several.
-  """
-  listed = {'method': 'methods', 'sparsity': 'sparsities'}
-  for field, name in {**listed, 'env_name': 'env_names'}.items():
-    values = options[name].value
-    if field in searched:
-      options[name].value = values[:1] if values else values
-    elif values and len(values) != 1:
-      raise run_flags.UserError(
-        f'Expected one value of --{name} for a search, or {field} in its '
-        f'space. Received: --{name}={",".join(values)}.'
-      )
-  if options['seeds'].present and options.seeds != 1:
-    raise run_flags.UserError(
-      f'Expected --seeds=1 for a search. Received: --seeds={options.seeds}.'
-    )
-  given = [name for name in searched if flags.FLAGS[name].present]
-  if given:
-    raise run_flags.UserError(
-      f'Expected {given[0]} as a flag of its own or in the space. Received '
-      'both.'
-    )
-  options['seeds'].value = 1
-  options['seeds'].present += 1
-  [run] = _asked_runs(options)
-  return run
 
 
 def _print_commands(sweep_dir, runs):

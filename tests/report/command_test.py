@@ -105,6 +105,26 @@ def test_what_is_not_of_a_report_stays_and_links_are_refused(
   assert not list((tmp_path / 'target').iterdir())
 
 
+def test_raw_results_and_the_page_of_one_run(tmp_path):
+  for seed in (0, 1):
+    studies.make_run(tmp_path / 'runs' / f'a{seed}', [400.0], seed=seed)
+  studies.make_run(tmp_path / 'runs' / 'b', [9.0], method='set')
+  runs.note_command(tmp_path / 'runs', 'the command')
+  process = _report(f'--sweep_dir={tmp_path}/runs', f'--raw_out={tmp_path}/raw')
+  assert (process.returncode, process.stderr) == (0, '')
+  assert process.stdout.splitlines() == [
+    'Not finished, left out: dqn CartPole-v1 SET 0.9',
+    f'Raw results of 1 conditions: {tmp_path}/raw',
+  ]
+  # Without --out the report lies beside what it is of.
+  process = _report(f'--results={tmp_path}/raw', '--num_resamples=100')
+  assert process.stdout == f'Report: {tmp_path}/raw/index.html\n'
+  page = (tmp_path / 'raw' / 'index.html').read_text('utf-8')
+  assert '<pre>the command</pre>' in page
+  process = _report(f'--root_dir={tmp_path}/runs/b')
+  assert process.stdout == f'Report: {tmp_path}/runs/b/report/index.html\n'
+
+
 def test_only_damaged_runs_are_told(tmp_path):
   studies.make_run(tmp_path / 'runs' / '0', [400.0])
   (tmp_path / 'runs' / '0' / 'config.json').write_text('')

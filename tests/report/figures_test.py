@@ -249,3 +249,30 @@ def test_every_colour_of_a_figure_has_one_for_the_night(dqn_study):
       assert f'[style*="stroke: {color}"]{{stroke:#' in style
     # Nothing is black because it does not say what it is.
     assert '#000000' not in drawn
+
+
+def test_values_of_a_field_have_a_figure(tmp_path, read_study):
+  value = 0
+  for rate in (1e-3, 1e-4):
+    for size in (64, 256):
+      for seed in (0, 1):
+        value += 10
+        studies.make_run(
+          tmp_path / str(value),
+          [float(value)],
+          learning_rate=rate,
+          batch_size=size,
+          seed=seed,
+        )
+  study = read_study(tmp_path)
+  drawn = {name: figure for name, *_, figure in catalogue.draw_all(study)}
+  assert [*drawn] == ['field_batch_size', 'field_learning_rate']
+  [axis] = drawn['field_learning_rate'].axes
+  assert [t.get_text() for t in axis.get_xticklabels()] == ['0.0001', '0.001']
+  assert _legend(drawn['field_learning_rate']) == [
+    'RigL 0.9 batch_size=256',
+    'RigL 0.9 batch_size=64',
+  ]
+  # Means of two seeds each: 1e-3 was first.
+  line = _line(axis, 'RigL 0.9 batch_size=64')
+  assert line.get_ydata().tolist() == [55, 15]

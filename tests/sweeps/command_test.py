@@ -123,6 +123,9 @@ def test_an_index_that_is_no_line(tmp_path):
     (('--seed=1',), 'Expected --seeds=3'),
     (('--seeds=1', '--batch_size=0'), 'batch_size=0'),
     (('--config=nowhere.json',), 'Cannot read the config nowhere.json'),
+    (('--grid=gamma=0.9', '--gamma=0.8'), 'gamma as a flag of its own or in'),
+    (('--optuna=3',), 'Expected --optuna=N, the number of trials, and --space'),
+    (('--optuna=3', '--space=x.json', '--dry_run'), 'Received: --dry_run'),
   ],
 )
 def test_mistakes_are_told_and_leave_nothing(flags, message, tmp_path):

@@ -8,6 +8,7 @@ import pytest
 from tests import tiny
 from tf_sparse_rl.runs import ListedRun
 from tf_sparse_rl.sweeps import status as status_lib
+from tf_sparse_rl.sweeps import sweep_dir as sweep_dir_lib
 
 _HOLD = """
 import sys, time
@@ -266,3 +267,28 @@ def test_what_a_list_by_hand_may_have_is_a_row(sweep_dir):
     *('damaged', 'damaged', 'damaged', 'missing', 'damaged', 'damaged')
   ]
   assert f'  f  {statuses[5].reason}' in status_lib.table(statuses, 1)
+
+
+def test_runs_of_a_grid_are_told_apart_with_their_returns(tmp_path):
+  directory = sweep_dir_lib.SweepDir(tmp_path)
+  listed = [
+    ListedRun(
+      f'{rate}-{seed}',
+      {'method': 'rigl', 'sparsity': 0.9, 'learning_rate': rate, 'seed': seed},
+    )
+    for rate in (1e-3, 1 / 3000)
+    for seed in (0, 1)
+  ]
+  for run, value in zip(listed, (3.0, 5.0)):
+    run_dir = directory.run_dir(run)
+    run_dir.path.mkdir(parents=True)
+    run_dir.start(run.config())
+    run_dir.finish(tiny.summary([tiny.evaluation(return_mean=value)]))
+  lines = status_lib.table(status_lib.read(directory, listed), 1).splitlines()
+  assert lines[0].split('  ')[-1] == 'final return'
+  assert lines[2].split() == [
+    *('rigl', '0.9', 'learning_rate=0.001', '2', '0', '0', '0', '4.0'),
+  ]
+  assert lines[3].split() == [
+    *('rigl', '0.9', 'learning_rate=0.0003333', '0', '0', '0', '2'),
+  ]

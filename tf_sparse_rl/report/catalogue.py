@@ -15,14 +15,14 @@ from tf_sparse_rl.report import (
 
 
 class Entry(NamedTuple):
-  """One figure, or one an environment."""
+  """One figure, or one for each of some names."""
 
   name: str  # of its files
   title: str
   caption: str
   draw: Callable  # AgentStudy -> Figure or None
-  # Whether `draw` takes the name of an environment too.
-  by_environment: bool = False
+  # AgentStudy -> names, each of which `draw` takes too.
+  names: Callable | None = None
 
 
 def draw_all(study):
@@ -32,23 +32,24 @@ def draw_all(study):
     (name, title, caption, Figure) of those that the runs have data for.
   """
   for entry in FIGURES:
-    words = (entry.name, entry.title)
-    calls = [(*words, (study,))]
-    if entry.by_environment:
-      calls = [
-        (*_of_environment(*words, name), (study, name))
-        for name in study.env_names
-      ]
-    for name, title, arguments in calls:
+    if entry.names is None:
+      calls = {(entry.name, entry.title): (study,)}
+    else:
+      calls = {
+        (f'{entry.name}_{_in_file(name)}', f'{entry.title}, {name}'): (
+          *(study, name),
+        )
+        for name in entry.names(study)
+      }
+    for (name, title), arguments in calls.items():
       figure = entry.draw(*arguments)
       if figure is not None:
         yield name, title, entry.caption, figure
 
 
-def _of_environment(name, title, env_name):
-  return f'{name}_{re.sub("[^A-Za-z0-9.-]", "_", env_name)}', (
-    f'{title}, {env_name}'
-  )
+def _in_file(name):
+  """A name as part of that of a file."""
+  return re.sub('[^A-Za-z0-9._-]', '_', name)
 
 
 _WHISKERS = 'Whiskers are 95 % bootstrap intervals over seeds.'
@@ -85,7 +86,7 @@ FIGURES = (
     'grey; where there are no more than three runs, each is a thin line. '
     + _BAND,
     curve_figures.learning_curves,
-    by_environment=True,
+    names=lambda study: study.env_names,
   ),
   Entry(
     'profiles',
@@ -125,6 +126,14 @@ FIGURES = (
     'Final return by the share of all parameters that the actor has, after '
     "the paper's figure 3. " + _WHISKERS,
     panels.actor_share,
+  ),
+  Entry(
+    'field',
+    'Values of a field',
+    'Final return by the values of a field in which runs were set apart, all '
+    'else being equal. ' + _WHISKERS,
+    panels.of_field,
+    names=panels.varied_fields,
   ),
   Entry(
     'noise',

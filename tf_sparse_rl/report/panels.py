@@ -8,10 +8,15 @@ import dataclasses
 
 import numpy as np
 
+from tf_sparse_rl import config as config_lib
 from tf_sparse_rl.report import aggregates, conditions, drawing
 from tf_sparse_rl.report import study as study_lib
 
 _NUM_RESAMPLES = 2000  # Of the figure of one policy.
+_OWN_FIGURE = {
+  *('weight_decay', 'sparsity_aware_init'),
+  *('actor_parameter_share', 'parameter_budget'),
+}
 
 
 def distributions(study):
@@ -65,6 +70,18 @@ def actor_share(study):
     'actor_parameter_share',
     'share of the parameters for the actor',
   )
+
+
+def varied_fields(study):
+  """Fields that set runs apart and have no figure of their own, sorted."""
+  known = {field.name for field in config_lib.fields()} - _OWN_FIGURE
+  words = (w for r in _known(study) for w in r.cell.variant.split())
+  return sorted({word.partition('=')[0] for word in words} & known)
+
+
+def of_field(study, field):
+  """Final return over the values of a field."""
+  return _over_field(_known(study), field, field)
 
 
 def noise_robustness(study):
@@ -172,6 +189,9 @@ def _label(result, field):
     words.append(f'{cell.sparsity:g}')
   if cell.distribution not in ('', 'erk'):
     words.append(cell.distribution)
+  if field not in _OWN_FIGURE:
+    apart = cell.variant.split()
+    words += [w for w in apart if w.partition('=')[0] != field]
   return ' '.join(words)
 
 
@@ -189,4 +209,4 @@ def _known(study):
 def _short(value):
   if isinstance(value, bool):
     return 'yes' if value else 'no'
-  return f'{value:g}'
+  return f'{value:g}' if isinstance(value, int | float) else str(value)

@@ -37,7 +37,9 @@ class Dimension(NamedTuple):
   def suggest(self, trial):
     """A value for a trial of Optuna, in JSON types."""
     if self.choices is not None:
-      # Optuna keeps numbers and words only: a choice is known by its place.
+      if not any(isinstance(choice, list | dict) for choice in self.choices):
+        return trial.suggest_categorical(self.field, self.choices)
+      # Optuna keeps numbers and words only: a list is known by its place.
       place = trial.suggest_categorical(self.field, range(len(self.choices)))
       return self.choices[place]
     is_whole = field_lists.field_of(self.field).kind is int

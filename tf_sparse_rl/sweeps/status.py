@@ -179,9 +179,14 @@ def table(statuses, num_parallel):
   """
   groups = collections.defaultdict(collections.Counter)
   varying = _varying([status.run for status in statuses])
+  returns = collections.defaultdict(list)
   for status in statuses:
-    apart = ' '.join(f'{n}={status.run.flags.get(n)}' for n in varying)
-    groups[(*_group(status.run), apart)][status.state] += 1
+    flags = status.run.flags
+    apart = ' '.join(f'{n}={_short(flags.get(n))}' for n in varying)
+    group = (*_group(status.run), apart)
+    groups[group][status.state] += 1
+    if status.final_return is not None:
+      returns[group].append(status.final_return)
   total = sum(groups.values(), collections.Counter())
   groups['total', '', '', ''] = total
   states = [s for s in STATES if s not in _RARE or total[s]]
@@ -192,6 +197,9 @@ def table(statuses, num_parallel):
     for group, counts in groups.items()
   ]
   header = (*names[:left], *states)
+  if varying:  # Which values were good is what such a sweep is for.
+    header = (*header, 'final return')
+    rows = [[*r, _mean(returns[g])] for r, g in zip(rows, groups)]
   lines = [text_table.format_table(header, rows, left=left, total=True)]
   for state in ('running', 'failed', runs_lib.DAMAGED):
     lines += _listed(state, statuses)
@@ -216,6 +224,17 @@ def _text(value):
     return ''
   words = f'{value:g}' if isinstance(value, float) else f'{value!s:.40}'
   return words if words.isprintable() else ascii(words)
+
+
+def _short(value):
+  """A value of a flag in a few letters."""
+  if isinstance(value, float):
+    return f'{value:.4g}'
+  return ','.join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _mean(returns):
+  return f'{sum(returns) / len(returns):.1f}' if returns else ''
 
 
 def _varying(listed):

@@ -4,6 +4,7 @@ runs.jsonl            one run a line: {"id": ..., "flags": {...}}
 runs/ID               the directory of the run
 logs/ID.log           what its attempts printed
 attempts/ID.jsonl     a line at the begin and the end of each attempt
+commands.jsonl        the commands that asked for the runs, a line each
 """
 
 import contextlib

@@ -1,0 +1,125 @@
+"""The part of the sweep command that searches: `--optuna` and `--space`."""
+
+import sys
+
+from tf_sparse_rl import flags as run_flags
+from tf_sparse_rl import runs as runs_lib
+from tf_sparse_rl import signals
+from tf_sparse_rl.sweeps import local_engine, space
+
+# Flags of the command that a search has no use for.
+_UNFIT = (
+  *('dry_run', 'list_only', 'index', 'status', 'grid'),
+  *('ray_address', 'cpus_per_run', 'gpus_per_run'),
+)
+# {field: the flag that takes its list}
+_LISTS = {
+  'method': 'methods',
+  'sparsity': 'sparsities',
+  'env_name': 'env_names',
+}
+
+
+def main(options, sweep_dir, asked_runs, own_command):
+  """Searches a space of hyperparameters, or goes on with that.
+
+  Args:
+    options: the flags of the command.
+    sweep_dir: a SweepDir.
+    asked_runs: function of `options` to the ListedRuns that they ask for.
+    own_command: this command as a shell takes it.
+
+  Raises:
+    UserError: for flags that do not fit a search, or without Optuna.
+  """
+  _check(options)
+  dimensions = space.read(options.space)
+  one = _one_run(options, [d.field for d in dimensions], asked_runs)
+  try:
+    from tf_sparse_rl.sweeps import search as search_lib
+  except ImportError as error:
+    if error.name != 'optuna':
+      raise
+    raise run_flags.UserError(
+      '--optuna needs Optuna, which is not installed. To install it: '
+      "pip install 'tf_sparse_rl[optuna]'"
+    ) from error
+  search_lib.check(dimensions, one.flags)
+  sweep_dir.path.mkdir(parents=True, exist_ok=True)
+  with sweep_dir.worked_on():
+    search = search_lib.Search(sweep_dir, dimensions, one.flags, options.optuna)
+    runs_lib.note_command(sweep_dir.path, own_command)
+    received = _run(search, sweep_dir, options)
+    best = search.best()
+  if best:
+    print(best)
+  if received:
+    print(f'Stopped. To continue: {own_command}', file=sys.stderr)
+    sys.exit(128 + received[0])
+
+
+def _run(search, sweep_dir, options):
+  """Trains trials; returns the signals by which it was stopped."""
+  engine = local_engine.LocalEngine(sweep_dir, options.max_parallel)
+  received = signals.note()
+  print(
+    f'{sweep_dir.path}: {search.num_done} of {options.optuna} trials are '
+    f'done, {engine.num_parallel} at a time',
+    flush=True,
+  )
+  try:
+    stopped = search.run(
+      engine,
+      options.max_retries,
+      lambda line: print(line, flush=True),
+      lambda: received,
+    )
+  finally:
+    engine.close()
+  return received if stopped else []
+
+
+def _check(options):
+  """Refuses flags that do not fit a search."""
+  if not (options.optuna and options.space):
+    raise run_flags.UserError(
+      'Expected --optuna=N, the number of trials, and --space=FILE. Received '
+      f'--{"optuna" if options.optuna else "space"} only.'
+    )
+  unfit = [name for name in _UNFIT if options[name].present]
+  unfit += ['engine'] if options.engine != 'local' else []
+  if unfit:
+    raise run_flags.UserError(
+      f'Expected a search by itself, on this machine. Received: --{unfit[0]}.'
+    )
+  if options['seeds'].present and options.seeds != 1:
+    raise run_flags.UserError(
+      f'Expected --seeds=1 for a search. Received: --seeds={options.seeds}.'
+    )
+
+
+def _one_run(options, searched, asked_runs):
+  """The run that all trials vary, a ListedRun.
+
+  Raises:
+    UserError: if the flags list several, or set what is searched.
+  """
+  given = [name for name in searched if options[name].present]
+  if given:
+    raise run_flags.UserError(
+      f'Expected {given[0]} as a flag of its own or in the space. Received '
+      'both.'
+    )
+  for field, name in _LISTS.items():
+    values = options[name].value
+    if field in searched:
+      options[name].value = values and values[:1]
+    elif values and len(values) != 1:
+      raise run_flags.UserError(
+        f'Expected one value of --{name} for a search, or {field} in its '
+        f'space. Received: --{name}={",".join(values)}.'
+      )
+  options['seeds'].value = 1
+  options['seeds'].present += 1  # So that runs are asked for.
+  [run] = asked_runs(options)
+  return run
