@@ -31,13 +31,26 @@ def test_keras_3_first_says_what_to_export():
 
 
 def test_this_package_first_brings_no_tensorflow_but_the_right_keras():
+  # And nothing that it goes without is missing from then on.
   result = _python(
     'import sys, tf_sparse_rl\n'
     'assert "tensorflow" not in sys.modules\n'
     'assert "numpy" not in sys.modules\n'
     'import tensorflow as tf\n'
     'from tf_sparse_rl import sparsity\n'
-    'print(tf.keras.layers.Layer.__module__.split(".")[0])'
+    'print(tf.keras.layers.Layer.__module__.split(".")[0])\n'
+    # TFMOT would load Keras 3, and that Matplotlib, to no end.
+    'assert not {"keras", "matplotlib"} & {*sys.modules}\n'
+    'import keras, tf_agents, tensorflow_model_optimization as tfmot\n'
+    'print(keras.layers.Layer.__module__.split(".")[0])\n'
+    'wrap = tfmot.sparsity.keras.prune_low_magnitude\n'
+    'print(type(wrap(tf.keras.layers.Dense(1))).__name__)\n'
+    'print(tf_agents.agents.CqlSacAgent.__name__)'
   )
   assert result.returncode == 0, result.stderr
-  assert result.stdout.split() == ['tf_keras']
+  assert result.stdout.split() == [
+    'tf_keras',
+    'keras',
+    'PruneLowMagnitude',
+    'CqlSacAgent',
+  ]

@@ -2,6 +2,7 @@
 
 import functools
 from typing import NamedTuple
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -76,6 +77,7 @@ class _Outcome(NamedTuple):
   weights: dict  # {name of a network: its trainable variables}
   agent: object
   learn: learner.Learner
+  num_traces: int  # of the agent's train step
 
 
 def _masks(agent):
@@ -92,7 +94,8 @@ def _train(case, num_train_steps=7, **changes):
   # As training.machine has it where the kernels cannot be had.
   backend.set_backend('masked')
   agent = registry.build(config, _SPECS[case])
-  learn = learner.make(config, agent, replay.make(config, _SPECS[case]))
+  with mock.patch.object(agent, 'train', wraps=agent.train) as traced:
+    learn = learner.make(config, agent, replay.make(config, _SPECS[case]))
   rng = np.random.default_rng(0)
   scalars, actions, masks = [], [], []
   for _ in range(num_train_steps):
@@ -106,7 +109,10 @@ def _train(case, num_train_steps=7, **changes):
     name: [v.numpy() for v in network.trainable_variables]
     for name, network in agent.networks.items()
   }
-  return _Outcome(scalars, np.array(actions), masks, weights, agent, learn)
+  return _Outcome(
+    *(scalars, np.array(actions), masks, weights, agent, learn),
+    num_traces=traced.call_count,
+  )
 
 
 def _observations(rng, case, size=_NUM_ENVS):
@@ -167,6 +173,15 @@ def _changes(outcome):
 def test_xla_and_replicas_agree_with_the_plain_graph(trained, case, kind):
   assert _changes(trained(case)) == [3, 6]
   _assert_same(trained(case, kind), trained(case))
+
+
+@pytest.mark.parametrize(
+  'case, kind', [('mlp', 'plain'), ('sac', 'plain'), ('nature_cnn', 'xla')]
+)
+def test_a_train_step_is_traced_once_with_masks_that_move_and_once_without(
+  trained, case, kind
+):
+  assert trained(case, kind).num_traces == 2
 
 
 @pytest.mark.slow

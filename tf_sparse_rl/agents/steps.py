@@ -4,6 +4,7 @@ import tensorflow as tf
 from tf_agents.utils import common
 
 from tf_sparse_rl import sparsity
+from tf_sparse_rl.sparsity import optimizer_slots
 
 
 def mean_loss(losses, networks, weights):
@@ -32,16 +33,36 @@ def descend(optimizer, tape, loss, owners, name='Loss', *, masks_may_change):
     masks_may_change: whether a SparseOptimizer may update masks.
   """
   tf.debugging.check_numerics(loss, f'{name} is inf or nan')
-  variables = [
-    variable
-    for owner in owners
-    for variable in getattr(owner, 'trainable_variables', [owner])
-  ]
+  variables = _variables(owners)
   gradients = zip(tape.gradient(loss, variables), variables)
   options = {}
   if isinstance(optimizer, sparsity.SparseOptimizer):
     options['masks_may_change'] = masks_may_change
   optimizer.apply_gradients(gradients, **options)
+
+
+def build_slots(descents):
+  """Creates the slots of optimizers, so that a train step is traced once.
+
+  TensorFlow traces a function anew if it made variables.
+
+  Args:
+    descents: list of (optimizer, owners), see `descend`.
+  """
+  for optimizer, owners in descents:
+    if isinstance(optimizer, sparsity.SparseOptimizer):
+      optimizer.build(_variables(owners))
+    else:
+      optimizer_slots.build(optimizer, _variables(owners))
+
+
+def _variables(owners):
+  """The variables of networks, and what is one, in order."""
+  return [
+    variable
+    for owner in owners
+    for variable in getattr(owner, 'trainable_variables', [owner])
+  ]
 
 
 def every(period, train_step, action):

@@ -149,7 +149,8 @@ def _cached():
 def _build(path):
   """Compiles the sources side by side; writes the library whole or not."""
   cxx = compiler()
-  print('Building the native kernels, once for this machine.', file=sys.stderr)
+  line = 'Building the native kernels, once for this machine: about 15 s.'
+  print(line, file=sys.stderr)
   common = [cxx, '-std=c++17', '-fPIC', '-c']
   sets = SETS if platform.machine() == 'x86_64' else SETS[:1]
   tensorflow_flags = [*tf.sysconfig.get_compile_flags(), '-O2', '-w']

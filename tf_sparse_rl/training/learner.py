@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_sparse_rl import replay
-from tf_sparse_rl.agents import replicas
+from tf_sparse_rl.agents import replicas, steps
 from tf_sparse_rl.training import divergence
 
 
@@ -238,6 +238,8 @@ class _TrainStep:
   def __init__(self, agent, function, specs, jit, fused=None):
     """Compiles `function(masks_may_change)`, which returns scalars last."""
     self._agent, self._fused = agent, fused
+    if not tf.distribute.has_strategy():  # Replicas make their own.
+      steps.build_slots(agent.descents)
     optimizers = [o for o in agent.optimizers.values() if o.updates_masks]
     self._due_train_steps = _DueTrainSteps(optimizers)
     self._compiled = {
