@@ -388,6 +388,7 @@ def test_benchmark_prints_json():
   told = json.loads(process.stdout)
   assert told['method'] == 'rigl'
   assert told['env_steps_per_sec'] > 0
+  assert told['env_steps_per_cpu_sec'] > 0
   assert told['peak_memory_mib'] > 100
   assert set(told['milliseconds']) == {
     'act',
@@ -427,9 +428,10 @@ def test_benchmark_of_diagnostics():
   'flags, message',
   [
     (['--method=dense', '--what=sparsity'], 'a sparse --method'),
-    (['--figure=speed.png'], 'with --what=sparsity only'),
-    (['--what=sparsity', '--figure=speed.txt'], 'FILE.png or .svg'),
-    (['--what=sparsity', '--figure=none/speed.png'], 'none/speed.png'),
+    (['--results=speed.json'], 'with --methods or --peers'),
+    (['--what=sparsity', '--results=none/speed.json'], 'none/speed.json'),
+    (['--methods=rigl', '--pin=0,99'], 'Received: 0,99'),
+    (['--what=figures', '--results=speed.json'], '--figures_dir=DIR'),
   ],
 )
 def test_benchmark_refuses_before_it_measures(flags, message, tmp_path):

@@ -1,12 +1,15 @@
 """Measures speed and prints JSON: `python -m tf_sparse_rl.benchmark`.
 
 Without --methods or --peers: one measurement of the run that the flags
-describe. With them: all named candidates in turn, for --rounds rounds.
+describe. With them: all named candidates in turn, for --rounds rounds, on all
+cores, or with --pin a process on each of some cores. --results keeps what was
+measured in a file, --what=figures draws that.
 """
 
 import dataclasses
 import importlib.util
 import json
+import os
 import pathlib
 import sys
 
@@ -14,12 +17,19 @@ from absl import flags
 
 from tf_sparse_rl import flags as run_flags
 from tf_sparse_rl import quiet
-from tf_sparse_rl.benchmarks import in_turn
+from tf_sparse_rl.benchmarks import candidates, in_turn, measured
 from tf_sparse_rl.sweeps import local_engine
 
 _WHAT = (
   *('training', 'sparsity', 'dense_layer', 'mask_update', 'checkpoint'),
-  *('diagnostics', 'sweep'),
+  *('diagnostics', 'sweep', 'env_steps', 'figures'),
+)
+# What --results keeps.
+_KEPT = ('training', 'sparsity')
+# Flags of the comparison, not of a candidate.
+_OF_ALL = (
+  *('what', 'methods', 'method', 'peers', 'rounds', 'pin'),
+  *('results', 'figures_dir'),
 )
 
 
@@ -38,6 +48,8 @@ def main(argv):
 
 def _measure(options):
   """The figures, a dict of JSON types."""
+  if options.what == 'figures':
+    return _draw(options)
   if options.what == 'sweep':
     from tf_sparse_rl.benchmarks import sweep
 
@@ -45,25 +57,25 @@ def _measure(options):
     run_flags.config_from_flags()
     return sweep.measure(run_flags.values_from_flags(), options.rounds)
   config = _config(options.warmup_env_steps)
-  _check_figure(config, options)
+  cores = _cores(options)
+  _check_results(config, options)
   if options.what == 'training' and (options.methods or options.peers):
-    return in_turn.measure(_commands(config, options), options.rounds)
+    commands = _commands(config, options)
+    result = in_turn.measure(commands, options.rounds, cores)
+  else:
+    if cores:  # Before TensorFlow counts them; peers inherit it.
+      os.sched_setaffinity(0, cores)
+    result = _measure_here(config, options, cores)
+  if options.results:
+    measured.add(options.results, config, options.what, result)
+  return result
+
+
+def _measure_here(config, options, cores):
+  """The figures of what is timed in this process."""
   peers = _peer_commands(config, options) if options.what == 'sparsity' else {}
   # Imported late: mistakes come first.
   quiet.silence()
-  from tf_sparse_rl.benchmarks import dense_layer
-  from tf_sparse_rl.training import machine
-
-  if options.what == 'mask_update':
-    return dense_layer.measure_mask_update(options.rounds)
-  if options.what in ('sparsity', 'dense_layer'):
-    config = dataclasses.replace(config, backend='native')
-  with machine.configure(config).scope():
-    return _measure_here(config, options, peers)
-
-
-def _measure_here(config, options, peers):
-  """The figures of what is timed in this process."""
   from tf_sparse_rl.benchmarks import (
     checkpoint,
     dense_layer,
@@ -73,19 +85,66 @@ def _measure_here(config, options, peers):
   )
   from tf_sparse_rl.training import machine
 
-  if options.what == 'dense_layer':
-    result = dense_layer.measure_train_step(options.rounds)
-    return {**result, 'machine': machine.kernels()}
-  if options.what == 'checkpoint':
-    return checkpoint.measure(config, options.rounds)
-  if options.what == 'diagnostics':
-    return diagnosis.measure(config, options.warmup_env_steps, options.rounds)
-  if options.what == 'training':
-    return training.measure(config, options.warmup_env_steps)
-  result = sparsities.measure(config, peers, options.rounds)
-  if options.figure:
-    sparsities.draw(result, options.figure)
-  return {**result, 'machine': machine.kernels()}
+  warmup, rounds = options.warmup_env_steps, options.rounds
+  if options.what == 'mask_update':
+    return dense_layer.measure_mask_update(rounds)
+  if options.what in ('sparsity', 'dense_layer'):
+    config = dataclasses.replace(config, backend='native')
+  measure = {
+    'dense_layer': lambda: dense_layer.measure_train_step(rounds),
+    'checkpoint': lambda: checkpoint.measure(config, rounds),
+    'diagnostics': lambda: diagnosis.measure(config, warmup, rounds),
+    'training': lambda: training.measure(config, warmup),
+    'env_steps': lambda: training.env_steps(config, warmup),
+    'sparsity': lambda: sparsities.measure(config, peers, rounds, cores),
+  }
+  with machine.configure(config).scope():
+    result = measure[options.what]()
+    if options.what in ('sparsity', 'dense_layer'):
+      result = {**result, 'machine': machine.kernels()}
+    return result
+
+
+def _draw(options):
+  """Draws what --results holds; the paths of what was written."""
+  if not (options.results and options.figures_dir):
+    raise run_flags.UserError(
+      'Expected --results=FILE, which has been measured, and '
+      '--figures_dir=DIR with --what=figures.'
+    )
+  if importlib.util.find_spec('matplotlib') is None:
+    raise run_flags.UserError(
+      '--what=figures needs matplotlib: pip install "tf_sparse_rl[report]".'
+    )
+  if not pathlib.Path(options.figures_dir).is_dir():
+    raise run_flags.UserError(
+      'Expected --figures_dir=DIR, a directory that exists. Received: '
+      f'{options.figures_dir}.'
+    )
+  found = measured.read(options.results)
+  from tf_sparse_rl.benchmarks import figures
+
+  return {'written': list(map(str, figures.draw(found, options.figures_dir)))}
+
+
+def _cores(options):
+  """The cores of --pin, or None."""
+  if not options.pin:
+    return None
+  valid = sorted(os.sched_getaffinity(0))
+  cores = [int(core) if core.isdecimal() else core for core in options.pin]
+  several = options.what == 'training' and (options.methods or options.peers)
+  if (
+    not {*cores} <= {*valid}
+    or len({*cores}) < len(cores)
+    or (len(cores) > 1 and not several)
+  ):
+    raise run_flags.UserError(
+      'Expected --pin=CORE, or with --methods or --peers --pin=CORE,CORE for a '
+      f'process on each at the same time, of {valid}. Received: '
+      f'{",".join(options.pin)}.'
+    )
+  return cores
 
 
 def _config(warmup):
@@ -115,60 +174,42 @@ def _config(warmup):
 
 def _commands(config, options):
   """{name: command} of --methods and --peers."""
-  ours = ('--methods', '--method', '--peers', '--rounds')
-  arguments = [a for a in sys.argv[1:] if a.partition('=')[0] not in ours]
-  command = [sys.executable, '-m', 'tf_sparse_rl.benchmark', *arguments]
+  given = [
+    flags.FLAGS[name].serialize()
+    for name in flags.FLAGS
+    if flags.FLAGS[name].present and name not in _OF_ALL
+  ]
   methods = options.methods or [config.method]
-  commands = {m: [*command, f'--method={m}'] for m in methods}
-  return {**commands, **_peer_commands(config, options)}
+  ours = candidates.of_methods(methods, given)
+  return {**ours, **_peer_commands(config, options)}
 
 
 def _peer_commands(config, options):
   """{name: command} of --peers."""
-  commands = {}
-  if options.peers and (
-    config.num_envs > 1
-    or config.width != 1
-    or config.network == 'impala_resnet'
-  ):
-    raise run_flags.UserError(
-      'Expected num_envs=1, width=1 and network=mlp or nature_cnn with '
-      '--peers, which do the same work. Received: '
-      f'num_envs={config.num_envs}, width={config.width:g}, '
-      f'network={config.network}.'
-    )
-  for peer in options.peers or []:
-    name, _, python = peer.partition('=')
-    if name not in ('sb3', 'sbx') or not python:
-      raise run_flags.UserError(
-        'Expected --peers=sb3=PYTHON,sbx=PYTHON with the interpreters of '
-        f'environments that have them. Received: {peer!r}.'
-      )
-    commands[name] = in_turn.peer_command(
-      name, python, config, options.warmup_env_steps
-    )
-  return commands
+  peers, warmup = options.peers or [], options.warmup_env_steps
+  return candidates.of_peers(peers, config, warmup, bool(options.pin))
 
 
-def _check_figure(config, options):
-  """Refuses, before anything is measured, what could not be drawn."""
+def _check_results(config, options):
+  """Refuses, before anything is measured, what could not be kept."""
   if options.what == 'sparsity' and config.method == 'dense':
     raise run_flags.UserError(
       'Expected a sparse --method with --what=sparsity. Received: dense.'
     )
-  if options.figure is None:
+  if options.results is None:
     return
-  if options.what != 'sparsity':
-    raise run_flags.UserError('--figure goes with --what=sparsity only.')
-  path = pathlib.Path(options.figure)
-  if path.suffix not in ('.png', '.svg') or not path.parent.is_dir():
+  compared = options.what == 'sparsity' or options.methods or options.peers
+  if options.what not in _KEPT or not compared:
     raise run_flags.UserError(
-      f'Expected --figure=FILE.png or .svg in a directory that exists. '
-      f'Received: {path}.'
+      '--results goes with --what=sparsity, and with --methods or --peers.'
     )
-  if importlib.util.find_spec('matplotlib') is None:
+  path = pathlib.Path(options.results)
+  if path.exists():
+    measured.read(path)
+  elif path.suffix != '.json' or not path.parent.is_dir():
     raise run_flags.UserError(
-      '--figure needs matplotlib: pip install "tf_sparse_rl[report]".'
+      f'Expected --results=FILE.json in a directory that exists. '
+      f'Received: {path}.'
     )
 
 
@@ -181,16 +222,23 @@ def run():
   )
   flags.DEFINE_list('methods', None, 'Methods to compare, the first with all.')
   flags.DEFINE_list(
-    'peers', None, 'Peers to compare with: sb3=PYTHON,sbx=PYTHON.'
+    'peers', None, 'Of sb3=PYTHON, sbx=PYTHON and rltools=PYTHON, to compare.'
   )
   flags.DEFINE_integer(
     'rounds', 5, 'Rounds in turn, updates, checkpoints or diagnoses.', 1
   )
+  flags.DEFINE_list(
+    'pin', None, 'Cores: a process with one thread on each; else all are free.'
+  )
   flags.DEFINE_string(
-    'figure', None, 'With --what=sparsity: picture to draw, PNG or SVG.'
+    'results', None, 'JSON file that keeps what was compared, for figures.'
+  )
+  flags.DEFINE_string(
+    'figures_dir', None, 'With --what=figures: where --results is drawn.'
   )
   run_flags.show_in_help(
-    'what', 'warmup_env_steps', 'methods', 'peers', 'rounds', 'figure'
+    *('what', 'warmup_env_steps', 'methods', 'peers', 'rounds', 'pin'),
+    *('results', 'figures_dir'),
   )
   run_flags.run_command(main)
 

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from tf_sparse_rl.benchmarks import peers
+from tf_sparse_rl.benchmarks import peer_rltools, peers
 
 
 @pytest.mark.parametrize(
@@ -25,13 +25,34 @@ def test_wrong_flags_are_refused(flags, message, capsys):
   assert message in capsys.readouterr().err
 
 
-def test_a_missing_peer_says_how_to_get_it():
+@pytest.mark.parametrize(
+  'flags, message',
+  [
+    (['--agent=dqn'], 'invalid choice'),
+    (['--warmup_env_steps=300', '--batch_size=300'], 'warmup_env_steps > 300'),
+    (['--hidden=64,32'], 'layers of one width'),
+  ],
+)
+def test_rltools_refuses_other_work(flags, message, capsys):
+  with pytest.raises(SystemExit):
+    peer_rltools.parse_args(flags)
+  assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+  'script, flags, package',
+  [
+    (peers, ['--peer=sb3'], '"stable-baselines3==2.9.*"'),
+    (peer_rltools, [], '"rltools[mkl]==2.2.*"'),
+  ],
+)
+def test_a_missing_peer_says_how_to_get_it(script, flags, package):
   result = subprocess.run(
-    [sys.executable, peers.__file__, '--peer=sb3'],
+    [sys.executable, script.__file__, *flags],
     capture_output=True,
     text=True,
     check=False,
   )
   assert result.returncode == 1
-  assert 'pip install "stable-baselines3==2.9.*"' in result.stderr
+  assert f'pip install {package}' in result.stderr
   assert 'Traceback' not in result.stderr

@@ -1,81 +1,129 @@
 """Times several candidates in turn, each in a process of its own."""
 
+import contextlib
 import json
-import pathlib
+import os
 import statistics
 import subprocess
+import tempfile
 import time
 
-from tf_sparse_rl import config as config_lib
-
-_PEERS = pathlib.Path(__file__).with_name('peers.py')
+from tf_sparse_rl.benchmarks import load
 
 
 class CandidateError(Exception):
   """A candidate failed; the message is what it printed."""
 
 
-def measure(commands, rounds):
+def measure(commands, rounds, cores=None):
   """Runs each command once a round, so that all see the same machine.
 
   Args:
     commands: `{name: command}`; a command prints one JSON object with
-      `env_steps_per_sec`. The first is what the others are compared with.
+      `env_steps_per_sec` and `env_steps_per_cpu_sec`. The first is what the
+      others are compared with.
     rounds: how often.
+    cores: numbers of cores. A command runs once on each of them, pinned, all
+      at the same time, and its speed is their sum. None: one process, free to
+      use all cores.
 
   Returns:
-    Dict: of each candidate its figures and, round by round, the ratio of the
-    first candidate's speed to its own.
+    Dict of JSON types, see README: for each candidate its speeds, round by
+    round, by what factors the first one is faster, and what share of the cores
+    others had meanwhile; and whether it was quiet.
 
   Raises:
     CandidateError: if a command fails.
   """
-  speeds = {name: [] for name in commands}
+  told = {name: [] for name in commands}
   for _ in range(rounds):
     for name, command in commands.items():
-      speeds[name].append(run(name, command)['env_steps_per_sec'])
+      told[name].append(_run_on(name, command, cores))
   first = next(iter(commands))
+  shares = [run['others_share'] for runs in told.values() for run in runs]
   return {
-    name: {
-      'env_steps_per_sec': values,
-      f'{first}_is_faster_by': spread(
-        [ours / theirs for ours, theirs in zip(speeds[first], values)]
-      ),
-    }
-    for name, values in speeds.items()
+    'pinned_cores': cores,
+    'num_cores': os.cpu_count(),
+    'rounds': rounds,
+    **load.told(max(shares)),
+    'candidates': {
+      name: _candidate(first, told[first], runs) for name, runs in told.items()
+    },
   }
 
 
-def peer_command(peer, python, config, warmup_env_steps):
-  """The command, a list of str, that times a peer.
+def _run_on(name, command, cores):
+  """One round of a candidate: its JSON, speeds and the load beside it."""
+  watch = load.Watch(cores)
+  runs = run_together(name, command, cores or [None])
+  summed = ('env_steps_per_sec', 'env_steps_per_cpu_sec')
+  sums = {
+    figure: round(sum(run[figure] for run in runs), 1) for figure in summed
+  }
+  return {**runs[0], **sums, 'others_share': round(watch.others_share(), 3)}
 
-  Args:
-    peer: 'sb3' or 'sbx'.
-    python: interpreter of the peer's own environment.
-    config: a Config; the peer does the same work.
-    warmup_env_steps: env steps before the clock starts.
-  """
-  return [
-    python,
-    str(_PEERS),
-    f'--peer={peer}',
-    f'--agent={config.agent}',
-    f'--env_name={config_lib.gym_id(config.env_name)}',
-    f'--num_env_steps={config.num_env_steps - warmup_env_steps}',
-    f'--warmup_env_steps={warmup_env_steps}',
-    f'--hidden={",".join(map(str, config.hidden_units))}',
-    f'--batch_size={config.batch_size}',
-    f'--network={config.network or "mlp"}',
-    f'--train_period={config.train_period or 1}',
-  ]
+
+def _candidate(first, first_runs, runs):
+  """The figures of a candidate, beside the first one's."""
+  speeds, per_cpu, shares = (
+    [run[figure] for run in runs]
+    for figure in (
+      *('env_steps_per_sec', 'env_steps_per_cpu_sec', 'others_share'),
+    )
+  )
+  known = ('version', 'blas', 'machine')
+  return {
+    'env_steps_per_sec': speeds,
+    'median': statistics.median(speeds),
+    'env_steps_per_cpu_sec': per_cpu,
+    'others_share': shares,
+    f'{first}_is_faster_by': spread(
+      [a['env_steps_per_sec'] / b for a, b in zip(first_runs, speeds)]
+    ),
+    f'{first}_is_faster_by_cpu': spread(
+      [a['env_steps_per_cpu_sec'] / b for a, b in zip(first_runs, per_cpu)]
+    ),
+    **{name: runs[0][name] for name in known if name in runs[0]},
+  }
 
 
 def run(name, command):
   """Runs a candidate; returns its JSON. See `measure` for what it raises."""
-  result = subprocess.run(command, capture_output=True, text=True, check=False)
-  if result.returncode:
-    raise CandidateError(f'{name} failed: {result.stderr.strip()[-2000:]}')
-  return json.loads(result.stdout)
+  return run_together(name, command, [None])[0]
+
+
+def run_together(name, command, cores):
+  """Runs a candidate in a process for each core, all at the same time.
+
+  Args:
+    name: of the candidate.
+    command: list of str.
+    cores: list of the number of a core, or None for a process that is free.
+
+  Returns:
+    List of what they printed, read as JSON.
+
+  Raises:
+    CandidateError: if one fails; the others have ended then.
+  """
+  # Whoever fills a pipe that nobody reads would wait.
+  with contextlib.ExitStack() as stack:
+    errors = [stack.enter_context(tempfile.TemporaryFile('w+')) for _ in cores]
+    processes = [
+      subprocess.Popen(
+        command if core is None else ['taskset', '-c', str(core), *command],
+        stdout=subprocess.PIPE,
+        stderr=error,
+        text=True,
+      )
+      for core, error in zip(cores, errors)
+    ]
+    printed = [process.communicate()[0] for process in processes]
+    for process, error in zip(processes, errors):
+      if process.returncode:
+        error.seek(0)
+        raise CandidateError(f'{name} failed: {error.read().strip()[-2000:]}')
+  return [json.loads(stdout) for stdout in printed]
 
 
 def median_ms(step, calls):

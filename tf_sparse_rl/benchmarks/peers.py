@@ -160,18 +160,23 @@ def make_model(package, args: argparse.Namespace):
   )
 
 
-def time_model(model, args: argparse.Namespace) -> float:
-  """Returns the seconds of `num_env_steps` env steps after the warm-up."""
+def time_model(model, args: argparse.Namespace) -> tuple[float, float]:
+  """Times `num_env_steps` env steps after the warm-up.
+
+  Returns:
+    (seconds, CPU seconds of all threads).
+  """
   times = {}  # By env step.
   end = args.warmup_env_steps + args.num_env_steps
 
   # Called between an env step and its train step: N calls apart, N of each.
   def on_step(*_):
-    times[model.num_timesteps] = time.perf_counter()
+    times[model.num_timesteps] = time.perf_counter(), time.process_time()
     return True
 
   model.learn(end, callback=on_step, log_interval=None)
-  return times[end] - times[args.warmup_env_steps]
+  begin = times[args.warmup_env_steps]
+  return times[end][0] - begin[0], times[end][1] - begin[1]
 
 
 def time_train_step(model, args: argparse.Namespace) -> float:
@@ -190,10 +195,14 @@ def main(argv=None) -> None:
   os.chdir(tempfile.gettempdir())  # MuJoCo logs its warnings where it is.
   package = import_peer(args.peer, args.threads)
   model = make_model(package, args)
-  seconds = time_model(model, args)
-  speed = round(args.num_env_steps / seconds, 1)
-  result = {'peer': args.peer, 'version': package.__version__}
-  result.update(env_steps_per_sec=speed, env_steps=args.num_env_steps)
+  seconds, cpu_seconds = time_model(model, args)
+  result = {
+    'peer': args.peer,
+    'version': package.__version__,
+    'env_steps': args.num_env_steps,
+    'env_steps_per_sec': round(args.num_env_steps / seconds, 1),
+    'env_steps_per_cpu_sec': round(args.num_env_steps / cpu_seconds, 1),
+  }
   if args.train_step_calls:
     result['train_step_ms'] = round(time_train_step(model, args), 4)
   print(json.dumps({**result, 'seconds': round(seconds, 3)}))

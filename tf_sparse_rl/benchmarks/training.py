@@ -25,14 +25,15 @@ def measure(config, warmup_env_steps):
   Returns:
     Dict of JSON types.
   """
-  speed = env_steps_per_sec(config, warmup_env_steps)
+  speeds = env_steps(config, warmup_env_steps)
+  speed = speeds['env_steps_per_sec']
   stages, kinds, replay_bytes, described = _stages(config)
   collect_ms = stages['act'] + stages['environment']
   train_ms = stages['train'] + stages.get('sample', 0.0)
   whole = config_lib.resolve(dataclasses.replace(config, num_env_steps=None))
   return {
     'method': config.method,
-    'env_steps_per_sec': round(speed, 1),
+    **speeds,
     # Without training, and without acting.
     'collect_env_steps_per_sec': round(1000 / collect_ms, 1),
     'train_steps_per_sec': round(1000 / train_ms, 1),
@@ -49,21 +50,32 @@ def measure(config, warmup_env_steps):
   }
 
 
-def env_steps_per_sec(config, warmup_env_steps):
-  """Speed of the real loop; see `measure`."""
-  marks = []  # (env step, time): the first and the latest
+def env_steps(config, warmup_env_steps):
+  """Speed of the real loop; see `measure`.
+
+  Returns:
+    Dict: env steps a second, and a second of CPU; the machine.
+  """
+  marks = []  # (env step, time, CPU time): the first and the latest
+  described = {}
 
   class Marks(callbacks.Callback):
     def on_env_step(self, training):
       # The last step's evaluation comes before its call, so it is left out.
       if warmup_env_steps <= training.env_step < config.num_env_steps:
-        marks[1:] = [(training.env_step, time.perf_counter())]
+        now = time.perf_counter(), time.process_time()
+        marks[1:] = [(training.env_step, *now)]
+        described.update(training.machine)
 
   with tempfile.TemporaryDirectory() as path:
     directory = RunDir(path)
     loop.train(config, directory, [Marks()])
-  (first, begin), (last, end) = marks
-  return (last - first) / (end - begin)
+  steps, seconds, cpu_seconds = (b - a for a, b in zip(*marks))
+  return {
+    'env_steps_per_sec': round(steps / seconds, 1),
+    'env_steps_per_cpu_sec': round(steps / cpu_seconds, 1),
+    'machine': described,
+  }
 
 
 def _stages(config, calls=300):
@@ -76,13 +88,11 @@ def _stages(config, calls=300):
   learn = learner.make(config, agent, buffer)
   observations = observation.repeat(config.num_envs, axis=0)
   noise = agent.noise(rng, config.num_envs)
-  rows = learn.draw(buffer, rng)
   # A rollout is prepared once, then trained on without acting.
   sampled, trained = ('sample', 'train_and_act')
-  train = functools.partial(learn.train_on, rows, observations, noise)
   if agent.rollouts is not None:
     sampled, trained = ('prepare_rollout', 'train')
-    train = functools.partial(learn.train_on, rows)
+  train = train_step(agent, learn, buffer, rng, observations)
   stages = {
     'act': lambda: learn.act(observations, noise),
     'environment': lambda: _env_step(env, rng),
@@ -114,6 +124,23 @@ def _env_step(env, rng):
   step = env.step(env.random_action(rng))
   if step.terminated or step.truncated:
     env.reset(seed=0)
+
+
+def train_step(agent, learn, buffer, rng, observations):
+  """A function that makes a train step on one batch, then acts with a replay.
+
+  Args:
+    agent: a `base.Agent`.
+    learn: its Learner.
+    buffer: what it trains on.
+    rng: a NumPy generator.
+    observations: `[num_envs, ...]`.
+  """
+  rows = learn.draw(buffer, rng)
+  if agent.rollouts is not None:
+    return functools.partial(learn.train_on, rows)
+  noise = agent.noise(rng, len(observations))
+  return functools.partial(learn.train_on, rows, observations, noise)
 
 
 def trainable_rows(config, agent, buffer, rng):
