@@ -23,8 +23,6 @@ _WHAT = (
   *('training', 'sparsity', 'dense_layer', 'mask_update', 'checkpoint'),
   *('diagnostics', 'sweep', 'env_steps', 'figures'),
 )
-# What --results keeps.
-_KEPT = ('training', 'sparsity')
 # Flags of the comparison, not of a candidate.
 _OF_ALL = (
   *('what', 'methods', 'method', 'peers', 'rounds', 'pin'),
@@ -195,8 +193,13 @@ def _commands(config, options):
 
 def _peer_commands(config, options):
   """{name: command} of --peers."""
-  peers, warmup = options.peers or [], options.warmup_env_steps
-  return candidates.of_peers(peers, config, warmup, bool(options.pin))
+  return candidates.of_peers(
+    options.peers or [],
+    config,
+    options.warmup_env_steps,
+    is_pinned=bool(options.pin),
+    train_steps=options.what == 'sparsity',
+  )
 
 
 def _check_results(config, options):
@@ -207,8 +210,8 @@ def _check_results(config, options):
     )
   if options.results is None:
     return
-  compared = options.what == 'sparsity' or options.methods or options.peers
-  if options.what not in _KEPT or not compared:
+  in_turns = options.what == 'training' and (options.methods or options.peers)
+  if options.what != 'sparsity' and not in_turns:
     raise run_flags.UserError(
       '--results goes with --what=sparsity, and with --methods or --peers.'
     )

@@ -122,6 +122,7 @@ def test_a_pinned_peer_has_one_thread():
     (['sb3'], {}, "'sb3'"),
     (['rllib=python'], {}, "'rllib=python'"),
     (['sb3=python'], {'num_envs': 2}, 'num_envs=2'),
+    (['rltools=python'], {}, '--agent=dqn'),
   ],
 )
 def test_peers_that_cannot_do_the_work_are_refused(peers, changes, message):

@@ -22,7 +22,7 @@ def of_methods(methods, arguments):
   return {method: [*command, f'--method={method}'] for method in methods}
 
 
-def of_peers(peers, config, warmup_env_steps, is_pinned):
+def of_peers(peers, config, warmup_env_steps, is_pinned, train_steps=False):
   """`{name: command}` of peers.
 
   Args:
@@ -30,6 +30,7 @@ def of_peers(peers, config, warmup_env_steps, is_pinned):
     config: a Config; the peers do the same work.
     warmup_env_steps: env steps before the clock starts.
     is_pinned: whether they have one core, and so one thread.
+    train_steps: whether they are to time train steps alone too.
 
   Raises:
     ValueError: for a peer that is not known, or work that none can do.
@@ -53,6 +54,12 @@ def of_peers(peers, config, warmup_env_steps, is_pinned):
         'Expected --peers=sb3=PYTHON,sbx=PYTHON,rltools=PYTHON, any of them, '
         'with the interpreters of environments that have them. Received: '
         f'{peer!r}.'
+      )
+    if name == 'rltools' and (config.agent != 'sac' or train_steps):
+      raise ValueError(
+        'Expected whole env steps of --agent=sac with rltools, which has no '
+        f'other. Received: --agent={config.agent}'
+        f'{", --what=sparsity" if train_steps else ""}.'
       )
     commands[name] = [
       *of_peer(name, python, config, warmup_env_steps),
