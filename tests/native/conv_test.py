@@ -77,9 +77,9 @@ def _kinds(function, *args):
   return [op.type for op in graph.get_operations()]
 
 
-@hypothesis.settings(max_examples=12)
+@hypothesis.settings(max_examples=8)
 @hypothesis.given(
-  data=st.data(), batch=st.sampled_from([0, 1, 3, 9, 10, 16, 17, 33])
+  data=st.data(), batch=st.sampled_from([1, 3, 9, 10, 16, 17, 33])
 )
 def test_any_stack_agrees_with_tensorflow(data, batch):
   sides, channels = st.integers(1, 9), st.integers(1, 5).map(lambda n: 2 * n)
@@ -142,6 +142,7 @@ def test_residual_blocks_are_native():
   layers = sparsity.sparsify(
     networks.impala_torso((2, 4, 4)),
     target_sparsity=0.5,
+    distribution='uniform',
     input_shape=[None, 12, 10, 3],
   )
   images = tf.random.stateless_uniform([2, 12, 10, 3], [0, 0], 0, 255)

@@ -42,6 +42,7 @@ def is_scale(layer):
     type(layer.plain) is tf.keras.layers.Rescaling
     and layer.plain.dtype_policy.compute_dtype == 'float32'
     and isinstance(layer.plain.scale, (int, float))
+    and isinstance(layer.plain.offset, (int, float))
     and layer.plain.offset == 0
   )
 
@@ -135,9 +136,11 @@ def _gradient(op, gradient, *unused_gradients):
   )
   of_input = None
   if op.inputs[0].dtype == tf.float32:
-    of_input = op.get_attr('scale') * ops.tf_sparse_rl_conv_input_gradient(
+    of_input = ops.tf_sparse_rl_conv_input_gradient(
       deltas[0], weights[0], masks[0], output, **of_each[0]
     )
+    if op.get_attr('scale') != 1:
+      of_input *= op.get_attr('scale')
   _, of_biases = ops.tf_sparse_rl_conv_weight_gradients(
     states, deltas, masks, output, **all_sizes
   )

@@ -7,7 +7,6 @@
 // conv_shapes.h. A "packed" tensor has one entry a connection, in the order of
 // the mask's ones.
 
-#include <map>
 #include <memory>
 #include <string>
 #include <utility>
@@ -58,10 +57,12 @@ int64_t KernelSize(const Convolution& c) {
 }
 
 bool IsFinite(const Tensor& values) {
-  float sum = 0;
+  bool finite = true;
   const float* data = Data(values);
-  for (int64_t i = 0; i < values.NumElements(); ++i) sum += data[i] * 0.0f;
-  return sum == 0.0f;
+  for (int64_t i = 0; i < values.NumElements(); ++i) {
+    finite &= data[i] * 0.0f == 0.0f;
+  }
+  return finite;
 }
 
 TensorShape OutputShape(int64_t batch, const Convolution& c) {
