@@ -43,7 +43,7 @@ def make_layers(
     List of built layers; plain ones if the method is 'dense' or the sparsity
     of the network is 0.
   """
-  if config.method != 'dense':
+  if config.method != 'dense' or config.is_mlp:
     backend.prepare()
   with _precision(config):
     layers = make()

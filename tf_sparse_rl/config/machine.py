@@ -48,7 +48,7 @@ class Machine(Record):
   )
   backend: str = row(
     'sparse layers on a CPU: masked dense matrices; native C++ kernels; fused: '
-    'native, and whole train steps of SAC and of DQN (MLP) in C++; or auto for '
+    'native, and whole train steps of SAC, PPO and DQN (MLP) in C++; or auto for '
     'the faster of masked and fused',
     OneOf(_BACKENDS),
     default='auto',

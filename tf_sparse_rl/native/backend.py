@@ -28,6 +28,7 @@ class Choice(NamedTuple):
   # Of a train step of these layers; None: nothing was measured.
   masked_ms: float | None = None
   native_ms: float | None = None
+  fused_ms: float | None = None
 
 
 # {(sizes, sparsities): Choice}, of what was traced since `set_backend`.
@@ -122,11 +123,26 @@ def is_native(batch, sizes, sparsities):
   choice = Choice(True)
   if _backend == 'auto':
     # A network acts, with a batch that is not known, as it trains.
-    masked_ms, native_ms = _measured(batch or _USUAL_BATCH, *key)
-    choice = Choice(native_ms < masked_ms, masked_ms, native_ms)
+    masked_ms, native_ms, fused_ms = _measured(batch or _USUAL_BATCH, *key)
+    choice = Choice(native_ms < masked_ms, masked_ms, native_ms, fused_ms)
   if batch or key not in _choices:
     _choices[key] = choice
   return choice.is_native
+
+
+def are_fused(batch, networks):
+  """Whether one operation is to compute a train step, where `may_be_fused`.
+
+  Args:
+    batch: examples.
+    networks: pairs of sizes and sparsities, see `is_native`.
+  """
+  if _backend != 'auto':
+    return _backend == 'fused'
+  for network in networks:
+    is_native(batch, *network)
+  choices = [choice(*network) for network in networks]
+  return sum(c.fused_ms for c in choices) < sum(c.masked_ms for c in choices)
 
 
 def choice(sizes, sparsities):
@@ -147,7 +163,7 @@ _USUAL_BATCH = 128
 
 @functools.cache
 def _measured(batch, sizes, sparsities):
-  """[masked, native] milliseconds, from a file if they are known.
+  """[masked, native, fused] milliseconds, from a file if they are known.
 
   Where nothing can be written, every process measures anew.
   """

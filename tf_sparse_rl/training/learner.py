@@ -1,5 +1,6 @@
 """The compiled functions of a run: act, and train then act."""
 
+import contextlib
 import functools
 import math
 import re
@@ -138,8 +139,10 @@ class RolloutLearner(Learner):
     """Compiles the train step of an agent with `rollouts`; see Learner."""
     super().__init__(agent, config.batch_size, observation)
     rows = tf.TensorSpec([config.batch_size, agent.rollouts.row_size])
-    self._train_step = _TrainStep(
-      agent, _on_replicas(agent), (rows,), config.jit_compile
+    jit = config.jit_compile
+    fused = None if jit else agent.fused_step(config.batch_size)
+    self._train_step = _RolloutTrainStep(
+      agent, _on_replicas(agent), (rows,), jit, fused
     )
     self._num_epochs = config.num_epochs
     self._snapshot = None  # Of the policy, until it changes.
@@ -162,17 +165,16 @@ class RolloutLearner(Learner):
     """
     collected = buffer.latest()
     rows = self._agent.rollouts.prepare(collected)
-    for _ in range(self._num_epochs):
-      order = rng.permutation(len(rows)).reshape(-1, self._batch_size)
-      for batch in order:
-        scalars = self.train_on(rows[batch])
+    epochs = [rng.permutation(len(rows)) for _ in range(self._num_epochs)]
+    batches = np.concatenate(epochs).reshape(-1, self._batch_size)
+    scalars = self._train_step.on_batches(rows, batches)
     self._agent.rollouts.learn_scales(collected)
     self._snapshot = None
     return self.act(observations, noise), scalars
 
   def train_on(self, rows):
     """One train step on a batch of prepared rows; returns its scalars."""
-    return self._train_step(rows)
+    return self._train_step.on_batches(rows, np.arange(len(rows))[np.newaxis])
 
 
 def make(config, agent, buffer):
@@ -264,26 +266,77 @@ class _TrainStep:
   def __call__(self, *inputs):
     """One train step; FloatingPointError if the loss is not finite."""
     may_change = self.count in self._due_train_steps
-    try:
-      if self._fused is None or may_change:
-        result = self._compiled[may_change](*map(_tensors, inputs))
-      else:
-        result = self._fused(*inputs)
-    except tf.errors.InvalidArgumentError as error:
-      # The agent's own check; weights may have changed. XLA leaves it out.
-      found = re.search(r'(\w+ l|L)oss is inf or nan', error.message)
-      if not found:
-        raise
-      raise FloatingPointError(found[0]) from error
+    if self._fused is None or may_change:
+      return self._by_tensorflow(inputs, may_change)
+    with _finite_losses():
+      result = self._fused(*inputs)
+    self._note(result[-1]['Losses/total_loss'])
+    return result
+
+  def _by_tensorflow(self, inputs, may_change):
+    """One train step, compiled."""
+    if self._fused is not None:
+      self._fused.wake()
+    with _finite_losses():
+      result = self._compiled[may_change](*map(_tensors, inputs))
     scalars = result[-1] if isinstance(result, (tuple, list)) else result
-    total_loss = float(scalars['Losses/total_loss'])
-    if not math.isfinite(total_loss):
-      raise FloatingPointError(f'Loss is {total_loss}')
-    self._count += 1
-    if abs(total_loss) > divergence.HUGE and not self.first_huge_loss:
-      self.first_huge_loss = self._count, total_loss
+    self._note(scalars['Losses/total_loss'])
     self.masks_changed += may_change
     return result
+
+  def _note(self, total_loss):
+    """Counts a train step."""
+    total_loss = float(total_loss)
+    if not math.isfinite(total_loss):
+      raise FloatingPointError(f'Loss is {total_loss}')
+    self._count = self.count + 1
+    if abs(total_loss) > divergence.HUGE and not self.first_huge_loss:
+      self.first_huge_loss = self._count, total_loss
+
+
+class _RolloutTrainStep(_TrainStep):
+  """The same of an agent with `rollouts`, whose fused train steps are many."""
+
+  def on_batches(self, rows, batches):
+    """Train steps on batches of prepared rows, in turn.
+
+    Args:
+      rows: float32 `[env steps, row size]`.
+      batches: int64 `[train steps, batch]`, numbers of rows.
+
+    Returns:
+      The scalars of the last.
+
+    Raises:
+      FloatingPointError: if a loss is not finite; the train steps before it
+        have been done.
+    """
+    done = 0
+    while done < len(batches):
+      left = batches[done:]
+      free = self._due_train_steps.following(self.count, len(left))
+      if self._fused is None or not free:
+        scalars = self._by_tensorflow((rows[left[0]],), may_change=not free)
+        done += 1
+      else:
+        losses, scalars = self._fused(rows, left[:free])
+        for loss in losses.tolist():
+          self._note(loss)
+        done += free
+    return scalars
+
+
+@contextlib.contextmanager
+def _finite_losses():
+  """FloatingPointError from the agent's own check of its losses."""
+  try:
+    yield
+  except tf.errors.InvalidArgumentError as error:
+    # Weights may have changed. XLA leaves the check out.
+    found = re.search(r'(\w+ l|L)oss is inf or nan', error.message)
+    if not found:
+      raise
+    raise FloatingPointError(found[0]) from error
 
 
 def _tensors(arrays):
@@ -320,6 +373,11 @@ class _DueTrainSteps:
   def __init__(self, optimizers):
     self._optimizers = optimizers
     self._block, self._due = None, ()
+
+  def following(self, train_step, limit):
+    """How many train steps, from one on, come before the next of these."""
+    steps = range(train_step, train_step + limit)
+    return next((i for i, step in enumerate(steps) if step in self), limit)
 
   def __contains__(self, train_step):
     block, index = divmod(train_step, self._BLOCK)
