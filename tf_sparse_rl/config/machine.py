@@ -48,8 +48,8 @@ class Machine(Record):
   )
   backend: str = row(
     'sparse layers on a CPU: masked dense matrices; native C++ kernels; fused: '
-    'native, and whole train steps of SAC, PPO and DQN (MLP) in C++; or auto for '
-    'the faster of masked and fused',
+    'native, and whole train steps of SAC, PPO and DQN (MLP) in C++; or auto '
+    'for the faster of masked and fused',
     OneOf(_BACKENDS),
     default='auto',
     learned=False,

@@ -5,8 +5,9 @@ import time
 
 import numpy as np
 import tensorflow as tf
-from tensorboard.compat.proto import event_pb2
+from tensorboard.compat.proto import event_pb2, summary_pb2
 from tensorboard.plugins.hparams import api as hparams
+from tensorboard.plugins.scalar import summary as scalar_summary
 
 from tf_sparse_rl import config as config_lib
 from tf_sparse_rl import diagnoses, sparsity
@@ -53,7 +54,10 @@ class Summaries:
     self._config = config
     self._agent = agent
     root = pathlib.Path(root_dir)
-    self._masks = self._read_masks()
+    self._masks = {
+      name: _masks_of(network) for name, network in agent.networks.items()
+    }
+    self._counts = {}  # {network: its _counts}, of these masks
     continued = state is not None and state.env_step > 0
     if continued:
       _supersede(root / 'train', state.env_step + 1)
@@ -77,26 +81,29 @@ class Summaries:
       episodes: an Episodes.
       env_steps_per_sec: speed since the last call.
     """
+    values = {
+      **scalars,
+      'Speed/env_steps_per_sec': env_steps_per_sec,
+      'Metrics/NumberOfEpisodes': episodes.count,
+    }
+    if episodes.count:
+      values |= _of_episodes(episodes.returns, episodes.lengths)
+    for name, network in self._agent.networks.items():
+      values |= self._of_network(name, network)
     with self._train.as_default(step=env_step):
-      for tag, value in scalars.items():
-        tf.summary.scalar(tag, value)
-      tf.summary.scalar('Speed/env_steps_per_sec', env_steps_per_sec)
-      tf.summary.scalar('Metrics/NumberOfEpisodes', episodes.count)
-      if episodes.count:
-        self._returns(episodes.returns, episodes.lengths)
-      for name, network in self._agent.networks.items():
-        self._network(name, network)
+      _write(values)
+      if self._config.mask_images:
+        self._mask_images()
 
   def diagnosis(self, env_step, values):
     """Writes a diagnosis, `{tag: float}`."""
     with self._train.as_default(step=env_step):
-      for tag, value in values.items():
-        tf.summary.scalar(tag, value)
+      _write(values)
 
   def evaluation(self, env_step, returns, lengths):
     """Writes one evaluation: the return and the env steps of each episode."""
     with self._eval.as_default(step=env_step):
-      self._returns(returns, lengths)
+      _write(_of_episodes(returns, lengths))
     self.flush()
 
   def flush(self):
@@ -109,42 +116,58 @@ class Summaries:
     self._train.close()
     self._eval.close()
 
-  def _returns(self, returns, lengths):
-    tf.summary.scalar('Metrics/AverageReturn', np.mean(returns))
-    tf.summary.scalar('Metrics/AverageEpisodeLength', np.mean(lengths))
+  def _of_network(self, name, network):
+    """The scalars of a network."""
+    now = _masks_of(network)
+    changed = sparsity.counting.changed_fraction(self._masks[name], now)
+    if changed or name not in self._counts:
+      self._counts[name] = _counts(name, network)
+    values = dict(self._counts[name])
+    optimizer = self._agent.optimizers.get(name)
+    if optimizer is None or not now:
+      return values  # Dense, by its method or its own sparsity of 0.
+    fraction = optimizer.updater.drop_fraction
+    if fraction is not None:
+      tag = f'MaskUpdate/{name}/drop_fraction'
+      values[tag] = fraction(optimizer.iterations)
+    if changed:  # Between two mask updates there is nothing to say.
+      values[f'MaskUpdate/{name}/changed_fraction'] = changed
+    self._masks[name] = now
+    return values
 
-  def _network(self, name, network):
-    counts = sparsity.counting.count(network)
-    for layer in counts:
-      tf.summary.scalar(f'Sparsity/{name}/{layer.name}', layer.sparsity)
-    nonzero = sparsity.counting.total(counts).nonzero
-    tf.summary.scalar(f'Params/{name}/nonzero', nonzero)
-    self._mask_update(name)
-    if self._config.mask_images:
+  def _mask_images(self):
+    for name, network in self._agent.networks.items():
       for layer in sparsity.sparse_layers(network):
         tag = f'Masks/{name}/{layer.layer.name}'
         tf.summary.image(tag, _mask_image(layer.mask.numpy()))
 
-  def _mask_update(self, name):
-    optimizer = self._agent.optimizers.get(name)
-    if optimizer is None or not self._masks[name]:
-      return  # Dense, by its method or its own sparsity of 0.
-    fraction = optimizer.updater.drop_fraction
-    if fraction is not None:
-      tf.summary.scalar(
-        f'MaskUpdate/{name}/drop_fraction', fraction(optimizer.iterations)
-      )
-    now = self._read_masks()[name]
-    changed = sparsity.counting.changed_fraction(self._masks[name], now)
-    if changed:  # Between two mask updates there is nothing to say.
-      tf.summary.scalar(f'MaskUpdate/{name}/changed_fraction', changed)
-    self._masks[name] = now
 
-  def _read_masks(self):
-    return {
-      name: [layer.mask.numpy() for layer in sparsity.sparse_layers(network)]
-      for name, network in self._agent.networks.items()
-    }
+def _write(values):
+  """Writes scalars, `{tag: float}`, in one call; one each takes far longer."""
+  summary = summary_pb2.Summary()
+  for tag, value in values.items():
+    summary.MergeFrom(scalar_summary.scalar_pb(tag, float(value)))
+  tf.summary.experimental.write_raw_pb(summary.SerializeToString())
+
+
+def _counts(name, network):
+  """The scalars of a network that change with its masks only."""
+  counts = sparsity.counting.count(network)
+  return {
+    **{f'Sparsity/{name}/{c.name}': c.sparsity for c in counts},
+    f'Params/{name}/nonzero': sparsity.counting.total(counts).nonzero,
+  }
+
+
+def _of_episodes(returns, lengths):
+  return {
+    'Metrics/AverageReturn': np.mean(returns),
+    'Metrics/AverageEpisodeLength': np.mean(lengths),
+  }
+
+
+def _masks_of(network):
+  return [layer.mask.numpy() for layer in sparsity.sparse_layers(network)]
 
 
 def _supersede(path, env_step):
