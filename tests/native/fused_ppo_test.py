@@ -232,7 +232,7 @@ def _changed(run, name):
   if name == 'optimizer':
     optimizer.clipvalue = 1.0
   elif name == 'learning rate':
-    agent.learning_rate = tf.Variable(1e-3)
+    agent._learning_rate = tf.Variable(1e-3)
   elif name == 'activation':
     actor[0].layer.activation = tf.nn.softsign
   elif name == 'end':

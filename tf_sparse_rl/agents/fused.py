@@ -144,42 +144,54 @@ def ppo(agent, batch_size):
     A fused.TrainSteps, or None if TensorFlow has to train.
   """
   actor, value = agent._actor_net, agent._value_net
-  head, optimizer, schedule = actor.layers[-1], agent._optimizer, agent.schedule
+  head, optimizer = actor.layers[-1], agent._optimizer
   inner = {network: _inner(network, 0, 1) for network in (actor, value)}
-  is_gaussian = type(head) is heads.Gaussian
-  own = [head.std_bias] if is_gaussian else []
+  own, end = [], None
+  if type(head) is heads.Gaussian:
+    own, end = [head.std_bias], 'tanh'
   if not _may_be_fused(inner, batch_size, num_own=len(own)):
     return None
-  if is_gaussian and stacks.activation_of(inner[actor][-1]) != 'linear':
+  if end and stacks.activation_of(inner[actor][-1]) != 'linear':
     return None  # The head's tanh takes its place.
   adam = _adam(optimizer, [actor, value], may_clip=True)
   if adam is None:
     return None
-  if schedule and adam.handles[0] is not agent.learning_rate.handle:
+  schedule = agent._schedule
+  if schedule and adam.handles[0] is not agent._learning_rate.handle:
     return None  # It is not Adam's that falls.
   others = [v for x in own for v in (x, *_slots(optimizer)(x))]
   step = library.load().tf_sparse_rl_make_ppo(
     [
-      _network(
-        inner[actor],
-        *(optimizer, agent._policy_l2_reg, 'tanh' if is_gaussian else None),
-      ),
+      _network(inner[actor], optimizer, agent._policy_l2_reg, end),
       _network(inner[value], optimizer, agent._value_function_l2_reg),
     ],
     adam.handles,
     [v.handle for v in (agent.train_step_counter, *others)],
     adam_epsilon=adam.epsilon,
     clip_norm=adam.clip_norm,
-    middle=fused.floats(head.middle) if is_gaussian else [],
-    scale=fused.floats(head.scale) if is_gaussian else [],
-    counts=[] if is_gaussian else list(head.counts),
-    clip_ratio=agent._importance_ratio_clipping,
-    value_weight=agent._value_pred_loss_coef,
-    entropy_weight=agent._entropy_regularization or 0.0,
+    **_ppo_numbers(agent),
+    **_policy(head),
     **_falling(schedule),
   )
   tags = [*_PPO_TAGS, 'Agent/learning_rate'] if schedule else _PPO_TAGS
   return fused.TrainSteps(step, tags)
+
+
+def _ppo_numbers(agent):
+  """The constants of PPO's train step."""
+  return {
+    'clip_ratio': agent._importance_ratio_clipping,
+    'value_weight': agent._value_pred_loss_coef,
+    'entropy_weight': agent._entropy_regularization or 0.0,
+  }
+
+
+def _policy(head):
+  """A head as PPO's step takes it."""
+  if type(head) is heads.Gaussian:
+    bounds = fused.floats(head.middle), fused.floats(head.scale)
+    return {'middle': bounds[0], 'scale': bounds[1], 'counts': []}
+  return {'middle': [], 'scale': [], 'counts': list(head.counts)}
 
 
 def _falling(schedule):

@@ -43,7 +43,7 @@ class PpoAgent(ppo_clip_agent.PPOClipAgent):
     variable `learning_rate`.
     """
     super().__init__(*args, **kwargs)
-    self.learning_rate, self.schedule = learning_rate, schedule
+    self._learning_rate, self._schedule = learning_rate, schedule
 
   def _train(self, experience, weights=None, masks_may_change=True):
     batch = tf.nest.map_structure(_without_time, experience)
@@ -85,10 +85,10 @@ class PpoAgent(ppo_clip_agent.PPOClipAgent):
 
   def adapt_learning_rate(self):
     """Sets the learning rate of this train step; returns it as scalars."""
-    if self.schedule is None:
+    if self._schedule is None:
       return {}
-    self.learning_rate.assign(self.schedule(self.train_step_counter))
-    return {'Agent/learning_rate': self.learning_rate}
+    self._learning_rate.assign(self._schedule(self.train_step_counter))
+    return {'Agent/learning_rate': self._learning_rate}
 
   def l2_loss(self):
     """The L2 loss of the kernels of both networks, a scalar."""
