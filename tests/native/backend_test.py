@@ -164,7 +164,7 @@ def test_auto_measures_once_and_remembers(tmp_path, monkeypatch, answer):
 
   def seconds(*args):
     asked.append(args)
-    return (0.002, 0.001) if answer else (0.001, 0.002)
+    return (0.002, 0.001, 0.003) if answer else (0.001, 0.002, 0.003)
 
   monkeypatch.setattr(measure, 'seconds', seconds)
   monkeypatch.setattr(library, 'cache_dir', lambda: tmp_path)
@@ -177,14 +177,14 @@ def test_auto_measures_once_and_remembers(tmp_path, monkeypatch, answer):
     backend.set_backend('auto')
   assert asked == [(32, (6, 4), (0.5,))]
   known = json.loads((tmp_path / 'milliseconds.json').read_text('utf-8'))
-  expected = [2.0, 1.0] if answer else [1.0, 2.0]
+  expected = [2.0, 1.0, 3.0] if answer else [1.0, 2.0, 3.0]
   assert list(known.values()) == [expected]
   # As in a run that goes on, where the machine says otherwise.
   monkeypatch.setattr(backend, '_of_machine', lambda *_: expected[::-1])
   backend.set_backend('auto', measured)
   assert _is_native(_traced(_built('relu', 4, 6), 32, 6)) == answer
   assert backend.choice([6, 4], [0.5]) == (answer, *expected)
-  assert backend.choice([6, 5], [0.5]) == (False, None, None)
+  assert backend.choice([6, 5], [0.5]) == (False, None, None, None)
   assert backend.measurements() == measured
   backend.set_backend('auto')
   assert _is_native(_traced(_built('relu', 4, 6), 32, 6)) != answer
@@ -216,7 +216,7 @@ _KEY = '[32, [6, 4], [0.5]]'
 def test_what_was_measured_is_measured_anew_if_its_file_is_damaged(
   tmp_path, monkeypatch, content
 ):
-  monkeypatch.setattr(measure, 'seconds', lambda *_: (0.002, 0.001))
+  monkeypatch.setattr(measure, 'seconds', lambda *_: (0.002, 0.001, 0.003))
   monkeypatch.setattr(library, 'cache_dir', lambda: tmp_path)
   backend.set_backend('auto')
   if content is None:
@@ -226,13 +226,13 @@ def test_what_was_measured_is_measured_anew_if_its_file_is_damaged(
   assert _is_native(_traced(_built('relu', 4, 6), 32, 6))
   if content is not None:
     known = json.loads((tmp_path / 'milliseconds.json').read_text('utf-8'))
-    assert known == {_KEY: [2.0, 1.0]}
+    assert known == {_KEY: [2.0, 1.0, 3.0]}
 
 
 def test_auto_goes_on_where_nothing_can_be_written(
   tmp_path, monkeypatch, capsys
 ):
-  monkeypatch.setattr(measure, 'seconds', lambda *_: (0.002, 0.001))
+  monkeypatch.setattr(measure, 'seconds', lambda *_: (0.002, 0.001, 0.003))
   monkeypatch.setattr(library, 'cache_dir', lambda: tmp_path)
   backend.set_backend('auto')
   (tmp_path / 'lock').mkdir()
@@ -243,8 +243,8 @@ def test_auto_goes_on_where_nothing_can_be_written(
 
 def test_what_is_measured_is_true_of_layers_far_from_the_break_even():
   # Nearly all of a wide layer is zeros: nothing that is close.
-  masked, native = measure.seconds(128, (512, 512), (0.99,))
-  assert native < masked
+  masked, native, fused = measure.seconds(128, (512, 512), (0.99,))
+  assert native < masked and fused < masked
 
 
 _FIT = """

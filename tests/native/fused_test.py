@@ -89,8 +89,9 @@ class _Run:
   def variables(self):
     """All of the agent, slots and counters too."""
     variables = list(self.agent.tf_agent.variables)
-    for optimizer in self.agent.optimizers.values():
-      variables += optimizer.variables
+    for optimizer, _ in self.agent.descents:
+      inner = getattr(optimizer, 'inner_optimizer', optimizer)
+      variables += inner.variables()
     return list({id(v): v for v in variables}.values())
 
   def values(self):
@@ -121,6 +122,8 @@ _CASES = {
     'sac',
     {'method': 'set', 'target_update_period': 3, 'target_update_tau': 0.3},
   ),
+  'sac_dense_actor': ('sac', {'actor_sparsity': 0.0, 'method': 'set'}),
+  'dqn_dense': ('dqn', {'method': 'dense'}),
   'dqn_double': ('dqn', {'double_dqn': True, 'td_loss': 'huber'}),
   'dqn_soft': (
     'dqn',
@@ -346,6 +349,10 @@ def _changed(run, name):
   elif name == 'regularizer':
     regularizer = tf.keras.regularizers.L1(1e-3)
     run.agent.policy_layers[0].layer.kernel_regularizer = regularizer
+  elif name == 'layer between':
+    layers = agent._actor_network.layers
+    relu = tf.keras.layers.ReLU()
+    agent._actor_network._sequential_layers = [*layers[:1], relu, *layers[1:]]
   elif name == 'subclass':
     agent.__class__ = type('Other', (type(agent),), {})
   else:
@@ -356,7 +363,7 @@ def _changed(run, name):
   'name',
   [
     *('loss', 'optimizer', 'schedule', 'activation', 'regularizer'),
-    *('subclass', 'native', 'masked'),
+    *('layer between', 'subclass', 'native', 'masked'),
   ],
 )
 def test_what_does_not_fit_is_trained_by_tensorflow(name):
@@ -367,16 +374,16 @@ def test_what_does_not_fit_is_trained_by_tensorflow(name):
 
 
 def test_auto_fuses_where_native_kernels_are_faster(monkeypatch):
-  for milliseconds, is_fused in (([2.0, 1.0], True), ([1.0, 2.0], False)):
+  for milliseconds, is_fused in (
+    ([2.0, 3.0, 1.0], True),
+    ([1.0, 0.5, 2.0], False),
+  ):
     monkeypatch.setattr(backend, '_measured', lambda *_: milliseconds)  # noqa: B023
-    run = _Run('auto', 'dqn')
-    assert (run.agent.fused_step(run.batch_size) is not None) == is_fused
+    for method in ('rigl', 'dense'):
+      run = _Run('auto', 'dqn', method=method)
+      assert (run.agent.fused_step(run.batch_size) is not None) == is_fused
 
 
 def test_several_replicas_are_not_fused(two_replicas):
   with two_replicas.scope():
     assert _Run('fused', 'sac').agent.fused_step(24) is None
-
-
-def test_dense_networks_are_not_fused():
-  assert _Run('fused', 'dqn', method='dense').agent.fused_step(24) is None

@@ -8,7 +8,7 @@ import pytest
 from tests import tiny
 from tf_sparse_rl import callbacks, runs
 from tf_sparse_rl import config as config_lib
-from tf_sparse_rl.agents import ppo
+from tf_sparse_rl.agents import falling
 from tf_sparse_rl.training import loop
 
 _TINY = {**tiny.RUN, 'num_env_steps': 300, 'checkpoint_period': 100}
@@ -138,7 +138,7 @@ def test_an_unfinished_run_may_be_made_longer(tmp_path):
 def _rates(**values):
   """The learning rate in each rollout, as shares of the first."""
   config = config_lib.make_config({**_PPO, 'learning_rate': 1.0, **values})
-  schedule = ppo._falling(config)
+  schedule = falling.Falling(config)
   batches = config.num_train_steps // (config.num_env_steps // 64)
   rollouts = range(config.num_env_steps // 64)
   return [float(schedule(i * batches)) for i in rollouts]

@@ -43,7 +43,7 @@ def test_devices_that_are_not_there(tmp_path, flag, expected):
 def test_networks_are_described_by_how_they_are_computed(monkeypatch):
   if library.load() is None:
     pytest.skip(library.problem())
-  monkeypatch.setattr(backend, '_measured', lambda *_: [3.0, 1.5])
+  monkeypatch.setattr(backend, '_measured', lambda *_: [3.0, 1.5, 1.0])
   dense = tf.keras.layers.Dense
   actor, critic = (
     sparsity.sparsify([dense(8, 'relu'), dense(2)], 'rigl', 0.5, seed=0, **size)
@@ -67,8 +67,15 @@ def test_networks_are_described_by_how_they_are_computed(monkeypatch):
     'Backends: actor native (native 2.00 x as fast as masked), '
     f'critic masked; {library.cpu()}, {library.instruction_set()}.'
   )
-  fused = machine.describe(agent, is_fused=True)['backends']
-  assert [each['backend'] for each in fused.values()] == ['fused', 'masked']
+  described = machine.describe(agent, is_fused=True)
+  assert described['backends'] == {
+    'actor': {'backend': 'fused', 'masked_ms': 3.0, 'fused_ms': 1.0},
+    'critic': {'backend': 'fused'},
+    'plain': {'backend': 'fused'},
+  }
+  assert machine.sentence(described).startswith(
+    'Backends: actor fused (fused measured 3.00 x as fast as masked), critic '
+  )
   backend.set_backend('masked')
   assert machine.describe(agent) == {
     'cpu': library.cpu(),
@@ -95,7 +102,7 @@ def test_a_network_of_several_stacks_is_described(
   monkeypatch.setattr(
     backend,
     '_measured',
-    lambda batch, sizes, _: [2.0 if sizes == (6, 8) else middle, 1.5],
+    lambda batch, sizes, _: [2.0 if sizes == (6, 8) else middle, 1.5, 1.0],
   )
   dense = tf.keras.layers.Dense
   layers = [dense(8, 'swish'), dense(4, 'relu'), dense(2)]

@@ -7,7 +7,9 @@ import tensorflow as tf
 
 from tf_sparse_rl import seeds, sparsity
 from tf_sparse_rl.agents import losses
-from tf_sparse_rl.native import backend, fused, library
+from tf_sparse_rl.native import backend, fused, library, stacks
+from tf_sparse_rl.networks import heads
+from tf_sparse_rl.sparsity import layers as layers_lib
 
 _SAC_TAGS = (
   'Losses/total_loss',
@@ -20,6 +22,14 @@ _SAC_TAGS = (
   'Agent/q_value_2',
 )
 _DQN_TAGS = ('Losses/total_loss', 'Losses/td_loss')
+_PPO_TAGS = (
+  'Losses/total_loss',
+  'Losses/policy_gradient_loss',
+  'Losses/value_loss',
+  'Losses/l2_loss',
+  'Agent/clip_fraction',
+  'Agent/entropy',
+)
 
 
 def sac(agent, head, batch_size):
@@ -35,7 +45,9 @@ def sac(agent, head, batch_size):
   """
   actor, critics = agent._actor_network, agent._critics
   is_squared = agent._td_errors_loss_fn is losses.squared_errors
-  if not (is_squared and _may_be_fused([actor, *critics], batch_size)):
+  inner = {actor: _inner(actor, 0, 1)}
+  inner |= {critic: _inner(critic, 1, 1) for critic in critics}
+  if not (is_squared and _may_be_fused(inner, batch_size)):
     return None
   alpha_optimizer, log_alpha = agent._alpha_optimizer, agent._log_alpha
   adams = [
@@ -48,9 +60,9 @@ def sac(agent, head, batch_size):
   scalars = [log_alpha, *_slots(alpha_optimizer)(log_alpha)]
   step = library.load().tf_sparse_rl_make_sac(
     [
-      _network(actor, agent._actor_optimizer),
-      *(_network(critic, agent._critic_optimizer) for critic in critics),
-      *(_network(target) for target in agent._targets),
+      _network(inner[actor], agent._actor_optimizer),
+      *(_network(inner[c], agent._critic_optimizer) for c in critics),
+      *(_network(_inner(target, 1, 1)) for target in agent._targets),
     ],
     [handle for adam in adams for handle in adam.handles],
     [v.handle for v in (agent.train_step_counter, *scalars)],
@@ -59,7 +71,7 @@ def sac(agent, head, batch_size):
     scale=fused.floats(head.scale),
     **_sac_numbers(agent),
   )
-  return fused.TrainStep(step, tf.float32, _SAC_TAGS)
+  return fused.TrainStep(step, _SAC_TAGS, tf.float32)
 
 
 def _sac_numbers(agent):
@@ -95,13 +107,17 @@ def dqn(agent, is_huber, epsilon, epsilon_decay_train_steps, batch_size):
     A fused.TrainStep, or None if TensorFlow has to train.
   """
   network, optimizer = agent._q_network, agent._optimizer
-  if not _may_be_fused([network], batch_size):
+  layers = _inner(network, 0, 0)
+  if not _may_be_fused({network: layers}, batch_size):
     return None
   adam = _adam(optimizer, [network])
   if adam is None:
     return None
   step = library.load().tf_sparse_rl_make_dqn(
-    [_network(network, optimizer), _network(agent._target_q_network)],
+    [
+      _network(layers, optimizer),
+      _network(_inner(agent._target_q_network, 0, 0)),
+    ],
     adam.handles,
     [agent.train_step_counter.handle],
     adam_epsilon=adam.epsilon,
@@ -114,34 +130,142 @@ def dqn(agent, is_huber, epsilon, epsilon_decay_train_steps, batch_size):
     is_huber=is_huber,
     is_double=agent._double_dqn,
   )
-  return fused.TrainStep(step, tf.int32, _DQN_TAGS)
+  return fused.TrainStep(step, _DQN_TAGS, tf.int32)
 
 
-def _may_be_fused(networks, batch_size):
-  return backend.may_be_fused() and all(
-    fused.may_be_fused(_layers(network), batch_size)
-    # There is nothing to train in it but these.
-    and len(network.trainable_variables) == 2 * len(_layers(network))
-    for network in networks
+def ppo(agent, batch_size):
+  """The fused train steps of PPO.
+
+  Args:
+    agent: a PpoAgent.
+    batch_size: env steps of a batch.
+
+  Returns:
+    A fused.TrainSteps, or None if TensorFlow has to train.
+  """
+  actor, value = agent._actor_net, agent._value_net
+  head, optimizer = actor.layers[-1], agent._optimizer
+  inner = {network: _inner(network, 0, 1) for network in (actor, value)}
+  own, end = [], None
+  if type(head) is heads.Gaussian:
+    own, end = [head.std_bias], 'tanh'
+  if not _may_be_fused(inner, batch_size, num_own=len(own)):
+    return None
+  if end and stacks.activation_of(inner[actor][-1]) != 'linear':
+    return None  # The head's tanh takes its place.
+  adam = _adam(optimizer, [actor, value], may_clip=True)
+  if adam is None:
+    return None
+  schedule = agent._schedule
+  if schedule and adam.handles[0] is not agent._learning_rate.handle:
+    return None  # It is not Adam's that falls.
+  others = [v for x in own for v in (x, *_slots(optimizer)(x))]
+  step = library.load().tf_sparse_rl_make_ppo(
+    [
+      _network(inner[actor], optimizer, agent._policy_l2_reg, end),
+      _network(inner[value], optimizer, agent._value_function_l2_reg),
+    ],
+    adam.handles,
+    [v.handle for v in (agent.train_step_counter, *others)],
+    adam_epsilon=adam.epsilon,
+    clip_norm=adam.clip_norm,
+    **_ppo_numbers(agent),
+    **_policy(head),
+    **_falling(schedule),
+  )
+  tags = [*_PPO_TAGS, 'Agent/learning_rate'] if schedule else _PPO_TAGS
+  return fused.TrainSteps(step, tags)
+
+
+def _ppo_numbers(agent):
+  """The constants of PPO's train step."""
+  return {
+    'clip_ratio': agent._importance_ratio_clipping,
+    'value_weight': agent._value_pred_loss_coef,
+    'entropy_weight': agent._entropy_regularization or 0.0,
+  }
+
+
+def _policy(head):
+  """A head as PPO's step takes it."""
+  if type(head) is heads.Gaussian:
+    bounds = fused.floats(head.middle), fused.floats(head.scale)
+    return {'middle': bounds[0], 'scale': bounds[1], 'counts': []}
+  return {'middle': [], 'scale': [], 'counts': list(head.counts)}
+
+
+def _falling(schedule):
+  """The lines of a falling.Falling, or None, as PPO's step takes them."""
+  lines = schedule.lines if schedule else []
+  begins, rates, ends = ([line[i] for line in lines] for i in range(3))
+  return {
+    'begins': fused.floats(begins),
+    'rates': fused.floats(rates),
+    'ends': fused.floats(ends),
+    'train_steps_of_rollout': schedule.train_steps_of_rollout if lines else 1,
+  }
+
+
+def _may_be_fused(inner, batch_size, num_own=0):
+  """Whether a step of networks may be fused, and should.
+
+  Args:
+    inner: `{network: what _inner returned}`.
+    batch_size: examples of a batch.
+    num_own: variables beside those of the layers.
+  """
+  return (
+    backend.may_be_fused()
+    and fused.may_be_fused(list(inner.values()), batch_size)
+    # There is nothing to train in them but these.
+    and sum(len(network.trainable_variables) for network in inner)
+    == 2 * sum(map(len, inner.values())) + num_own
   )
 
 
-def _layers(network):
-  return [layer.operand for layer in sparsity.sparse_layers(network)]
+def layers_of(network):
+  """The Dense layers of a network, sparse or not, as stacks.Layer."""
+  return [
+    _operand(layer)
+    for layer in layers_lib.leaf_layers(network)
+    if isinstance(layer, (sparsity.SparseLayer, tf.keras.layers.Dense))
+  ]
 
 
-def _adam(optimizer, networks):
+def _inner(network, before, after):
+  """The Dense layers that a network consists of.
+
+  Args:
+    network: a stack.Network.
+    before: layers before them that join or split what goes in.
+    after: layers after them likewise.
+
+  Returns:
+    List of stacks.Layer; None if there is another layer among them.
+  """
+  layers = network.layers[before : len(network.layers) - after]
+  found = [_operand(layer) for layer in layers]
+  return found if all(map(stacks.fits, found)) else None
+
+
+def _operand(layer):
+  if isinstance(layer, sparsity.SparseLayer):
+    return layer.operand
+  return stacks.Layer(layer, None, 0.0)
+
+
+def _adam(optimizer, networks, may_clip=False):
   """The Adam of networks, whose slots are made if need be; or None."""
   variables = [v for network in networks for v in network.trainable_variables]
   if isinstance(optimizer, sparsity.SparseOptimizer):
     optimizer.build(variables)
     optimizer = optimizer.inner_optimizer
-  return fused.adam(optimizer, variables)
+  return fused.adam(optimizer, variables, may_clip)
 
 
-def _network(network, optimizer=None):
+def _network(layers, optimizer=None, *options):
   slots = None if optimizer is None else _slots(optimizer)
-  return fused.network(_layers(network), slots)
+  return fused.network(layers, slots, *options)
 
 
 def _slots(optimizer):

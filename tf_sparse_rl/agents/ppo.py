@@ -10,6 +10,8 @@ from tf_agents.trajectories import time_step as ts
 from tf_sparse_rl.agents import (
   base,
   experience,
+  falling,
+  fused,
   losses,
   network_layers,
   replicas,
@@ -37,8 +39,8 @@ class PpoAgent(ppo_clip_agent.PPOClipAgent):
   def __init__(self, *args, learning_rate=None, schedule=None, **kwargs):
     """Takes TF-Agents' arguments, and how the learning rate falls.
 
-    `schedule` is None or a function of the train step to the learning rate,
-    which is put into the variable `learning_rate`.
+    `schedule` is None or a Falling, whose learning rate is put into the
+    variable `learning_rate`.
     """
     super().__init__(*args, **kwargs)
     self._learning_rate, self._schedule = learning_rate, schedule
@@ -184,7 +186,7 @@ class Ppo(base.ActorAgent):
       update_normalizers_in_train=False,
       train_step_counter=replicas.train_step_counter(),
       learning_rate=learning_rate,
-      schedule=_falling(config),
+      schedule=falling.Falling(config),
     )
 
   @property
@@ -193,6 +195,11 @@ class Ppo(base.ActorAgent):
 
   def experience(self, rows):
     return self.rollouts.to_experience(rows)
+
+  def fused_step(self, batch_size):
+    if type(self.tf_agent) is not PpoAgent:
+      return None  # Its train step is another.
+    return fused.ppo(self.tf_agent, batch_size)
 
   def probes(self, rows):
     batch = tf.nest.map_structure(_without_time, self.experience(rows))
@@ -219,32 +226,3 @@ class Ppo(base.ActorAgent):
       'actor': base.Probe(batch.observation, actor_losses),
       'value': base.Probe(batch.observation, value_losses, values),
     }
-
-
-def _falling(config):
-  """Learning rate by train step: falls to 0, rollout by rollout.
-
-  Where a run was made longer the line turns: from the learning rate of the
-  last rollout before, it falls to 0 by the new end.
-  """
-  env_steps, turns = config.rollout_env_steps, config.learning_rate_turns
-  in_rollout = config.num_epochs * (env_steps // config.batch_size)
-  ends = [n // env_steps for n in (*turns[1::2], config.num_env_steps)]
-  lines = [(0, config.learning_rate, ends[0])]  # (rollout, rate there, end)
-  for env_step, end in zip(turns[::2], ends[1:]):
-    begin, rate, end_before = lines[-1]
-    turn = max(begin, env_step // env_steps - 1)
-    rate *= 1 - (turn - begin) / (end_before - begin)
-    lines.append((turn, rate, end))
-
-  def schedule(train_step):
-    done = tf.cast(train_step // in_rollout, tf.float32)
-    falling = [
-      rate * (1 - (done - begin) / (end - begin)) for begin, rate, end in lines
-    ]
-    learning_rate = falling[0]
-    for (begin, _, _), line in zip(lines[1:], falling[1:]):
-      learning_rate = tf.where(done < begin, learning_rate, line)
-    return learning_rate
-
-  return schedule

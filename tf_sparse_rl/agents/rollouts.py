@@ -114,7 +114,8 @@ class Rollouts(tf.Module):
       if None in layers:
         return act(self._actor_outputs(tf.constant(outputs)).numpy(), noise)
       for kernel, bias, activation in layers:
-        outputs = activation(outputs @ kernel + bias)
+        # Of few observations faster than `@`.
+        outputs = activation(outputs.dot(kernel) + bias)
       return act(outputs, noise)
 
     return explore

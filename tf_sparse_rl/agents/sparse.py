@@ -43,7 +43,7 @@ def make_layers(
     List of built layers; plain ones if the method is 'dense' or the sparsity
     of the network is 0.
   """
-  if config.method != 'dense':
+  if config.method != 'dense' or config.is_mlp:
     backend.prepare()
   with _precision(config):
     layers = make()
@@ -107,15 +107,6 @@ def optimizer(config, network, learning_rate, period=1, **options):
     return adam
   updater = sparsity.updaters.make(config.method, _per_step(config, period))
   return sparsity.SparseOptimizer(adam, updater, network)
-
-
-def build(optimizer, networks):
-  """Makes the slots of an optimizer for networks, before it is traced."""
-  variables = [v for network in networks for v in network.trainable_variables]
-  if isinstance(optimizer, sparsity.SparseOptimizer):
-    optimizer.build(variables)
-  else:
-    optimizer._create_all_weights(variables)
 
 
 def _per_step(config, period):

@@ -174,9 +174,8 @@ class Td3(actor_critic.ActorCritic):
       )
     head = heads.Deterministic(env_spec, config.exploration_noise)
     super().__init__(config, env_spec, head)
-    for optimizer, networks in self.descents:
-      # Slots cannot be made where it is decided whether the actor is updated.
-      sparse.build(optimizer, networks)
+    # They cannot be made where it is decided whether the actor is updated.
+    steps.build_slots(self.descents)
 
   def _make_agent(self, config, actor_optimizer, critic_optimizer):
     return Td3Agent(

@@ -52,8 +52,8 @@ class Machine(Record):
   )
   backend: str = row(
     'sparse layers on a CPU: masked (dense matrices with masks), native '
-    '(C++ kernels), fused (native, and whole train steps of SAC and of '
-    'DQN with an MLP in C++), or auto (the faster of masked and fused)',
+    '(C++ kernels), fused (native, and whole train steps of SAC, PPO and '
+    'DQN with MLPs in C++), or auto (the faster of masked and fused)',
     OneOf(_BACKENDS),
     default='auto',
     learned=False,

@@ -191,8 +191,15 @@ class Environment:
         f'returned an observation that does not fit {space}. Received: {error}',
       ) from error
     # Asked here, for TensorFlow's fused kernels turn a NaN into 0 unseen.
-    if observation.dtype != np.uint8 and not np.isfinite(observation).all():
+    if observation.dtype != np.uint8 and not _is_finite(observation):
       raise errors.EnvError(
         self.spec.name, method, checks.not_finite(observation)
       )
     return observation
+
+
+def _is_finite(values):
+  """Whether all entries of a vector are finite; fast if they are."""
+  # Squares do not cancel: their sum is not finite if one is not. It need not be
+  # if some are huge.
+  return math.isfinite(values.dot(values)) or bool(np.isfinite(values).all())

@@ -231,7 +231,8 @@ def action_taker(space):
     return lambda action: first + int(action)
   if isinstance(space, gym.spaces.Box):
     low, high = space.low.astype(np.float32), space.high.astype(np.float32)
-    return lambda action: np.clip(action, low, high)
+    # In half the time of np.clip.
+    return lambda action: np.minimum(np.maximum(action, low), high)
   first = np.asarray(getattr(space, 'start', 0), space.dtype)
   return lambda action: (
     np.asarray(action, space.dtype).reshape(space.shape) + first

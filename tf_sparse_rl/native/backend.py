@@ -29,11 +29,14 @@ class Choice(NamedTuple):
   # Of a train step of these layers; None: nothing was measured.
   masked_ms: float | None = None
   native_ms: float | None = None
+  fused_ms: float | None = None
 
 
 # {(sizes, sparsities): Choice}, of what was traced since `set_backend`.
 _choices = {}
-# {key of `_key`: [masked, native] milliseconds}, what they were made by.
+# Ways to compute a stack that are measured.
+_WAYS = ('masked_ms', 'native_ms', 'fused_ms')
+# {key of `_key`: milliseconds of these}, what choices were made by.
 _measurements = {}
 
 
@@ -67,7 +70,7 @@ def set_backend(name, measurements=()):
   _measurements.clear()
   for each in measurements:
     key = _key(each['batch'], each['sizes'], each['sparsities'])
-    _measurements[key] = [each['masked_ms'], each['native_ms']]
+    _measurements[key] = [each[name] for name in _WAYS]
 
 
 def current_backend():
@@ -132,11 +135,26 @@ def is_native(batch, sizes, sparsities):
   choice = Choice(True)
   if _backend == 'auto':
     # A network acts, with a batch that is not known, as it trains.
-    masked_ms, native_ms = _measured(batch or _USUAL_BATCH, *key)
-    choice = Choice(native_ms < masked_ms, masked_ms, native_ms)
+    masked_ms, native_ms, fused_ms = _measured(batch or _USUAL_BATCH, *key)
+    choice = Choice(native_ms < masked_ms, masked_ms, native_ms, fused_ms)
   if batch or key not in _choices:
     _choices[key] = choice
   return choice.is_native
+
+
+def are_fused(batch, networks):
+  """Whether one operation is to compute a train step, where `may_be_fused`.
+
+  Args:
+    batch: examples.
+    networks: pairs of sizes and sparsities, see `is_native`.
+  """
+  if _backend != 'auto':
+    return _backend == 'fused'
+  for network in networks:
+    is_native(batch, *network)
+  choices = [choice(*network) for network in networks]
+  return sum(c.fused_ms for c in choices) < sum(c.masked_ms for c in choices)
 
 
 def choice(sizes, sparsities):
@@ -155,12 +173,12 @@ def choice(sizes, sparsities):
 def measurements():
   """What 'auto' chose by since `set_backend`, a list of dicts of JSON types."""
   found = []
-  for key, (masked_ms, native_ms) in _measurements.items():
+  for key, milliseconds in _measurements.items():
     batch, sizes, sparsities = json.loads(key)
     found.append(
       {
         **{'batch': batch, 'sizes': sizes, 'sparsities': sparsities},
-        **{'masked_ms': masked_ms, 'native_ms': native_ms},
+        **dict(zip(_WAYS, milliseconds)),
       }
     )
   return found
@@ -170,7 +188,7 @@ _USUAL_BATCH = 128
 
 
 def _measured(batch, sizes, sparsities):
-  """[masked, native] milliseconds, of this run or of this machine."""
+  """[masked, native, fused] milliseconds, of this run or of this machine."""
   key = _key(batch, sizes, sparsities)
   if key not in _measurements:
     _measurements[key] = _of_machine(batch, sizes, sparsities)
@@ -183,7 +201,7 @@ def _key(batch, sizes, sparsities):
 
 @functools.cache
 def _of_machine(batch, sizes, sparsities):
-  """[masked, native] milliseconds, from a file if they are known.
+  """[masked, native, fused] milliseconds, from a file if they are known.
 
   The file is only a hint: where it cannot be read, or nothing can be written,
   every process measures anew.
@@ -213,7 +231,7 @@ def _measure(batch, sizes, sparsities):
 
 
 def _read(path):
-  """What is known, `{key: [masked, native]}`; without what is damaged."""
+  """What is known, `{key: milliseconds}`; without what is damaged."""
   try:
     values = json.loads(files.read(path))
   except (OSError, ValueError, RecursionError):
@@ -226,6 +244,6 @@ def _read(path):
 def _are_milliseconds(values):
   return (
     isinstance(values, list)
-    and len(values) == 2
+    and len(values) == len(_WAYS)
     and all(type(each) is float and 0 < each < math.inf for each in values)
   )

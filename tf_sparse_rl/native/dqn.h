@@ -22,7 +22,7 @@ struct DqnSettings {
 };
 
 // dqn.DqnAgent._train. Mnih et al. 2015, algorithm 1; van Hasselt et al. 2016.
-class DqnStep : public Step, public DqnSettings {
+class DqnStep : public ReplayStep, public DqnSettings {
  public:
   tensorflow::core::RefCountPtr<Network> online, target;
   VarPtr train_step;

@@ -1,8 +1,8 @@
 // Whole train steps of agents, each in one operation: from a batch to updated
 // weights, moments and targets, losses, and the next actions.
 //
-// They are what the agents' `_train` defines in TensorFlow: sac.h, dqn.h. Here
-// is what runs one, and the operations as TensorFlow knows them.
+// They are what the agents' `_train` defines in TensorFlow: see sac.h, dqn.h and
+// ppo.h. Here is what runs them, and the operations as TensorFlow knows them.
 
 #include <algorithm>
 #include <vector>
@@ -16,14 +16,25 @@
 namespace tf_sparse_rl {
 namespace {
 
+// The step of an operation, of the kind that it runs.
+template <typename Kind>
+Status Find(OpKernelContext* ctx, tensorflow::core::RefCountPtr<Step>* step,
+            Kind** found) {
+  TF_RETURN_IF_ERROR(tensorflow::LookupResource(
+      ctx, tensorflow::HandleFromInput(ctx, 0), step));
+  *found = dynamic_cast<Kind*>(step->get());
+  if (*found) return OkStatus();
+  return InvalidArgument("Expected a step of another agent.");
+}
+
 class TrainStepOp : public OpKernel {
  public:
   using OpKernel::OpKernel;
 
   void Compute(OpKernelContext* ctx) override {
-    tensorflow::core::RefCountPtr<Step> step;
-    OP_REQUIRES_OK(ctx, tensorflow::LookupResource(
-                            ctx, tensorflow::HandleFromInput(ctx, 0), &step));
+    tensorflow::core::RefCountPtr<Step> held;
+    ReplayStep* step;
+    OP_REQUIRES_OK(ctx, Find(ctx, &held, &step));
     const Tensor &rows = ctx->input(1), &observations = ctx->input(2);
     const Tensor& noise = ctx->input(3);
     OP_REQUIRES(ctx,
@@ -42,18 +53,63 @@ class TrainStepOp : public OpKernel {
                     observations.shape().DebugString(), ", ",
                     noise.shape().DebugString()));
     const Batch batch = {Data(rows), rows.dim_size(0), rows.dim_size(1)};
-    std::vector<tensorflow::mutex_lock> locks;
-    locks.reserve(step->variables().size());
-    for (Var* variable : step->variables()) {
-      locks.emplace_back(*variable->mu());
-    }
-    Result result;
+    const auto locks = step->Lock();
+    ReplayStep::Result result;
     OP_REQUIRES_OK(ctx,
                    step->Run(ctx, batch, observations, noise, &result));
     Tensor* scalars;
     const int64_t count = result.scalars.size();
     OP_REQUIRES_OK(ctx, ctx->allocate_output(1, {count}, &scalars));
     std::copy(result.scalars.begin(), result.scalars.end(), Data(scalars));
+  }
+};
+
+class TrainStepsOp : public OpKernel {
+ public:
+  using OpKernel::OpKernel;
+
+  void Compute(OpKernelContext* ctx) override {
+    tensorflow::core::RefCountPtr<Step> held;
+    PpoStep* step;
+    OP_REQUIRES_OK(ctx, Find(ctx, &held, &step));
+    const Tensor &rows = ctx->input(1), &batches = ctx->input(2);
+    OP_REQUIRES(ctx,
+                rows.dims() == 2 && rows.dim_size(1) == step->row_size() &&
+                    batches.dims() == 2 && batches.NumElements() > 0,
+                InvalidArgument("Expected rows [env steps, ", step->row_size(),
+                                "] and batches [train steps, batch]. "
+                                "Received: ", rows.shape().DebugString(), ", ",
+                                batches.shape().DebugString()));
+    const auto locks = step->Lock();
+    std::vector<float> losses, scalars;
+    OP_REQUIRES_OK(
+        ctx, step->Run(ctx, {Data(rows), rows.dim_size(0), rows.dim_size(1)},
+                       batches.flat<int64_t>().data(), batches.dim_size(0),
+                       batches.dim_size(1), &losses, &scalars));
+    Output(ctx, 0, losses);
+    Output(ctx, 1, scalars);
+  }
+
+ private:
+  static void Output(OpKernelContext* ctx, int index,
+                     const std::vector<float>& values) {
+    Tensor* tensor;
+    const int64_t size = values.size();
+    OP_REQUIRES_OK(ctx, ctx->allocate_output(index, {size}, &tensor));
+    std::copy(values.begin(), values.end(), Data(tensor));
+  }
+};
+
+class WakeOp : public OpKernel {
+ public:
+  using OpKernel::OpKernel;
+
+  void Compute(OpKernelContext* ctx) override {
+    tensorflow::core::RefCountPtr<Step> held;
+    Step* step;
+    OP_REQUIRES_OK(ctx, Find(ctx, &held, &step));
+    const auto locks = step->Lock();
+    OP_REQUIRES_OK(ctx, step->Wake(ctx));
   }
 };
 
@@ -76,7 +132,7 @@ REGISTER_OP("TfSparseRlMakeSac")
     // Of the critics', the actor's and the temperature's optimizer: learning
     // rate, beta 1, beta 2, train steps.
     .Input("adams: A * resource")
-    .Input("scalars: S * resource")  // train step, log alpha, its m and v
+    .Input("others: S * resource")  // train step, log alpha, its m and v
     .Output("step: resource")
     .Attr("N: int >= 5")
     .Attr("A: int >= 12")
@@ -100,7 +156,7 @@ REGISTER_OP("TfSparseRlMakeSac")
 REGISTER_OP("TfSparseRlMakeDqn")
     .Input("networks: N * resource")  // online, target
     .Input("adams: A * resource")
-    .Input("scalars: S * resource")  // train step
+    .Input("others: S * resource")  // train step
     .Output("step: resource")
     .Attr("N: int >= 2")
     .Attr("A: int >= 4")
@@ -117,6 +173,30 @@ REGISTER_OP("TfSparseRlMakeDqn")
     .SetIsStateful()
     .SetShapeFn(tensorflow::shape_inference::ScalarShape);
 
+REGISTER_OP("TfSparseRlMakePpo")
+    .Input("networks: N * resource")  // actor, value network
+    .Input("adams: A * resource")
+    // Train step; of the policy's own variable, if it has one, it, its m and v.
+    .Input("others: S * resource")
+    .Output("step: resource")
+    .Attr("N: int >= 2")
+    .Attr("A: int >= 4")
+    .Attr("S: int >= 1")
+    .Attr("adam_epsilon: float")
+    .Attr("middle: list(float)")  // of the bounds of actions
+    .Attr("scale: list(float)")
+    .Attr("counts: list(int)")  // choices of each entry; empty: a Gaussian
+    .Attr("clip_ratio: float")
+    .Attr("value_weight: float")
+    .Attr("entropy_weight: float")
+    .Attr("clip_norm: float")
+    .Attr("begins: list(float)")  // see PpoSettings
+    .Attr("rates: list(float)")
+    .Attr("ends: list(float)")
+    .Attr("train_steps_of_rollout: int >= 1")
+    .SetIsStateful()
+    .SetShapeFn(tensorflow::shape_inference::ScalarShape);
+
 REGISTER_OP("TfSparseRlTrainStep")
     .Input("step: resource")
     .Input("rows: float")          // [batch, row]
@@ -128,12 +208,30 @@ REGISTER_OP("TfSparseRlTrainStep")
     .SetIsStateful()
     .SetShapeFn(tensorflow::shape_inference::UnknownShape);
 
+REGISTER_OP("TfSparseRlTrainSteps")
+    .Input("step: resource")
+    .Input("rows: float")      // [env steps, row]
+    .Input("batches: int64")   // [train steps, batch], numbers of rows
+    .Output("losses: float")   // of each train step, to the first not finite
+    .Output("scalars: float")  // of the last of these
+    .SetIsStateful()
+    .SetShapeFn(tensorflow::shape_inference::UnknownShape);
+
+// Gives all variables of a step their tensors.
+REGISTER_OP("TfSparseRlWake")
+    .Input("step: resource")
+    .SetIsStateful()
+    .SetShapeFn(tensorflow::shape_inference::NoOutputs);
+
 #define REGISTER(name, kernel) \
   REGISTER_KERNEL_BUILDER(Name(name).Device(tensorflow::DEVICE_CPU), kernel)
 REGISTER("TfSparseRlNetwork", NetworkOp);
 REGISTER("TfSparseRlMakeSac", MakeSacOp);
 REGISTER("TfSparseRlMakeDqn", MakeDqnOp);
+REGISTER("TfSparseRlMakePpo", MakePpoOp);
 REGISTER("TfSparseRlTrainStep", TrainStepOp);
+REGISTER("TfSparseRlTrainSteps", TrainStepsOp);
+REGISTER("TfSparseRlWake", WakeOp);
 
 }  // namespace
 }  // namespace tf_sparse_rl

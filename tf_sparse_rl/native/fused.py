@@ -14,18 +14,33 @@ import tensorflow as tf
 from tf_sparse_rl.native import backend, library, stacks, updates
 
 
-class TrainStep:
-  """A fused train step of an agent."""
+class _Step:
+  """Base class of fused train steps."""
 
-  def __init__(self, step, dtype, tags):
+  def __init__(self, step, tags):
     """Wraps a step.
 
     Args:
       step: handle of the step, a scalar tensor.
-      dtype: of actions.
       tags: names of its scalars, in order.
     """
-    self._step, self._dtype, self._tags = step, dtype, tags
+    self._step, self._tags = step, tags
+
+  def wake(self):
+    """Gives all variables their tensors, for a train step by TensorFlow.
+
+    Its optimizers write to tensors that they do not read first.
+    """
+    library.load().tf_sparse_rl_wake(self._step)
+
+
+class TrainStep(_Step):
+  """A fused train step of an agent with a replay, and its next actions."""
+
+  def __init__(self, step, tags, dtype):
+    """Wraps a step whose actions are of a dtype."""
+    super().__init__(step, tags)
+    self._dtype = dtype
 
   def __call__(self, rows, observations, noise):
     """One train step.
@@ -47,24 +62,49 @@ class TrainStep:
     return actions, dict(zip(self._tags, scalars.numpy()))
 
 
+class TrainSteps(_Step):
+  """Fused train steps of an agent that learns from rollouts."""
+
+  def __call__(self, rows, batches):
+    """Train steps on batches of rows, in turn.
+
+    They end early after a loss that is NaN or infinite, by which nothing was
+    updated.
+
+    Args:
+      rows: float32 `[env steps, row size]`.
+      batches: int64 `[train steps, batch]`, numbers of rows.
+
+    Returns:
+      (losses of the train steps, a NumPy array; `{tag: float32 scalar}` of the
+      last).
+    """
+    losses, scalars = library.load().tf_sparse_rl_train_steps(
+      self._step, rows, batches
+    )
+    return losses.numpy(), dict(zip(self._tags, scalars.numpy()))
+
+
 class Adam(NamedTuple):
   """Plain Adam, as a step takes it."""
 
   handles: list  # of learning rate, both betas and the number of train steps
   epsilon: float
+  clip_norm: float  # of all gradients together; 0 if they are not clipped
 
 
-def adam(optimizer, variables):
+def adam(optimizer, variables, may_clip=False):
   """The Adam of a step, or None if an optimizer is more than plain Adam.
 
   Args:
     optimizer: a Keras optimizer, built here if it has not been.
     variables: all variables that it trains.
+    may_clip: whether the step can clip the norm of all gradients together.
   """
   if type(
     optimizer
   ) is not tf.keras.optimizers.legacy.Adam or not updates.is_plain_adam(
-    optimizer
+    optimizer, may_clip
   ):
     return None
   optimizer._create_all_weights(variables)  # pylint: disable=protected-access
@@ -77,22 +117,25 @@ def adam(optimizer, variables):
   return Adam(
     [variable.handle for variable in (*hyper, optimizer.iterations)],
     optimizer.epsilon,
+    optimizer.global_clipnorm or 0.0,
   )
 
 
-def may_be_fused(layers, batch):
-  """Whether a network can take part in a fused step, and should.
+def may_be_fused(networks, batch):
+  """Whether networks can take part in a fused step, and should.
 
   Args:
-    layers: list of stacks.Layer.
+    networks: lists of stacks.Layer, one each; None of one that cannot.
     batch: examples of a train step.
   """
-  return (
-    bool(layers)
-    and all(_fits(layer) for layer in layers)
-    and backend.is_native(
-      batch, stacks.sizes_of(layers), [layer.sparsity for layer in layers]
-    )
+  return all(
+    layers and all(_fits(layer) for layer in layers) for layers in networks
+  ) and backend.are_fused(
+    batch,
+    [
+      (stacks.sizes_of(layers), tuple(layer.sparsity for layer in layers))
+      for layers in networks
+    ],
   )
 
 
@@ -119,16 +162,19 @@ def _l2(dense):
   return None
 
 
-def network(layers, slots_of=None):
+def network(layers, slots_of=None, l2=None, end=None):
   """A network of a step.
 
   Args:
     layers: list of stacks.Layer for which `may_be_fused`.
     slots_of: function of a variable to Adam's m and v; None for a target.
+    l2: factor of the L2 loss of all kernels; None for those of the layers.
+    end: name of an activation of the last layer, which has none itself.
 
   Returns:
     Handle, a scalar tensor.
   """
+  activations = [stacks.activation_of(layer) for layer in layers]
   variables = []
   for layer in layers:
     variables += [layer.plain.kernel, layer.plain.bias]
@@ -138,8 +184,8 @@ def network(layers, slots_of=None):
   return library.load().tf_sparse_rl_network(
     [variable.handle for variable in variables],
     sizes=stacks.sizes_of(layers),
-    activations=[stacks.activation_of(layer) for layer in layers],
-    l2=[_l2(layer.plain) for layer in layers],
+    activations=[*activations[:-1], end or activations[-1]],
+    l2=[_l2(layer.plain) if l2 is None else l2 for layer in layers],
     has_mask=[layer.mask is not None for layer in layers],
     is_trained=slots_of is not None,
   )

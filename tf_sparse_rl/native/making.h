@@ -4,12 +4,15 @@
 #define TF_SPARSE_RL_NATIVE_MAKING_H_
 
 #include <algorithm>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "dqn.h"
 #include "network.h"
+#include "policy.h"
+#include "ppo.h"
 #include "sac.h"
 #include "step.h"
 #include "tensorflow/core/framework/op_kernel.h"
@@ -137,11 +140,11 @@ class MakeStepOp : public OpKernel {
     return OkStatus();
   }
 
-  Status ReadScalars(OpKernelContext* ctx,
-                     const std::vector<VarPtr*>& scalars) {
+  Status ReadOthers(OpKernelContext* ctx,
+                    const std::vector<VarPtr*>& others) {
     Handles variables;
-    TF_RETURN_IF_ERROR(variables.Read(ctx, "scalars"));
-    for (VarPtr* scalar : scalars) *scalar = variables.Next();
+    TF_RETURN_IF_ERROR(variables.Read(ctx, "others"));
+    for (VarPtr* other : others) *other = variables.Next();
     return OkStatus();
   }
 };
@@ -172,16 +175,16 @@ class MakeSacOp : public MakeStepOp {
     s.head.scale = scale_;
     const std::vector<Adam*> adams = {&s.critic_adam, &s.actor_adam,
                                       &s.alpha_adam};
-    const std::vector<VarPtr*> scalars = {&s.train_step, &s.log_alpha,
-                                          &s.log_alpha_m, &s.log_alpha_v};
+    const std::vector<VarPtr*> others = {&s.train_step, &s.log_alpha,
+                                         &s.log_alpha_m, &s.log_alpha_v};
     OP_REQUIRES_OK(ctx, ReadNetworks(ctx, {&s.actor, &s.critics[0],
                                            &s.critics[1], &s.targets[0],
                                            &s.targets[1]}));
     OP_REQUIRES_OK(ctx, ReadAdams(ctx, epsilons_, adams));
-    OP_REQUIRES_OK(ctx, ReadScalars(ctx, scalars));
+    OP_REQUIRES_OK(ctx, ReadOthers(ctx, others));
     s.Remember({s.actor.get(), s.critics[0].get(), s.critics[1].get(),
                 s.targets[0].get(), s.targets[1].get()},
-               adams, scalars);
+               adams, others);
     Return<Step>(ctx, step.release());
   }
 
@@ -211,7 +214,7 @@ class MakeDqnOp : public MakeStepOp {
     static_cast<DqnSettings&>(s) = settings_;
     OP_REQUIRES_OK(ctx, ReadNetworks(ctx, {&s.online, &s.target}));
     OP_REQUIRES_OK(ctx, ReadAdams(ctx, {adam_epsilon_}, {&s.adam}));
-    OP_REQUIRES_OK(ctx, ReadScalars(ctx, {&s.train_step}));
+    OP_REQUIRES_OK(ctx, ReadOthers(ctx, {&s.train_step}));
     s.Remember({s.online.get(), s.target.get()}, {&s.adam}, {&s.train_step});
     Return<Step>(ctx, step.release());
   }
@@ -219,6 +222,48 @@ class MakeDqnOp : public MakeStepOp {
  private:
   float adam_epsilon_;
   DqnSettings settings_;
+};
+
+class MakePpoOp : public MakeStepOp {
+ public:
+  explicit MakePpoOp(OpKernelConstruction* ctx) : MakeStepOp(ctx) {
+    Get(ctx, "adam_epsilon", &adam_epsilon_);
+    Get(ctx, "middle", &middle_);
+    Get(ctx, "scale", &scale_);
+    Get(ctx, "counts", &counts_);
+    Get(ctx, "clip_ratio", &settings_.clip_ratio);
+    Get(ctx, "value_weight", &settings_.value_weight);
+    Get(ctx, "entropy_weight", &settings_.entropy_weight);
+    Get(ctx, "clip_norm", &settings_.clip_norm);
+    Get(ctx, "begins", &settings_.begins);
+    Get(ctx, "rates", &settings_.rates);
+    Get(ctx, "ends", &settings_.ends);
+    Get(ctx, "train_steps_of_rollout", &settings_.train_steps_of_rollout);
+  }
+
+  void Compute(OpKernelContext* ctx) override {
+    tensorflow::core::RefCountPtr<PpoStep> step(new PpoStep);
+    PpoStep& s = *step;
+    static_cast<PpoSettings&>(s) = settings_;
+    std::vector<VarPtr*> others = {&s.train_step};
+    if (counts_.empty()) {
+      s.policy = std::make_unique<GaussianPolicy>(middle_, scale_);
+      others.insert(others.end(), {&s.own, &s.own_m, &s.own_v});
+    } else {
+      s.policy = std::make_unique<CategoricalPolicy>(counts_);
+    }
+    OP_REQUIRES_OK(ctx, ReadNetworks(ctx, {&s.actor, &s.value}));
+    OP_REQUIRES_OK(ctx, ReadAdams(ctx, {adam_epsilon_}, {&s.adam}));
+    OP_REQUIRES_OK(ctx, ReadOthers(ctx, others));
+    s.Remember({s.actor.get(), s.value.get()}, {&s.adam}, others);
+    Return<Step>(ctx, step.release());
+  }
+
+ private:
+  float adam_epsilon_;
+  std::vector<float> middle_, scale_;
+  std::vector<int64_t> counts_;
+  PpoSettings settings_;
 };
 
 }  // namespace tf_sparse_rl

@@ -9,59 +9,12 @@
 #include <vector>
 
 #include "kernels.h"
+#include "layers.h"
 #include "packed.h"
 #include "passes.h"
 #include "structure.h"
 
 namespace tf_sparse_rl {
-
-// The variables of a Dense layer.
-struct Layer {
-  int64_t inputs, outputs;
-  Activation activation;
-  float l2;  // factor of the kernel's regularizer
-  VarPtr kernel, bias;
-  VarPtr mask;  // null for ones
-  VarPtr kernel_m, kernel_v, bias_m, bias_v;  // null if it is not trained
-};
-
-// The layers of a network, for train steps to come.
-class Network : public tensorflow::ResourceBase {
- public:
-  explicit Network(std::vector<Layer> layers) : layers(std::move(layers)) {}
-
-  std::string DebugString() const override { return "tf_sparse_rl network"; }
-
-  const std::vector<Layer> layers;
-};
-
-// A buffer that lives from step to step.
-inline float* Sized(Tensor* buffer, int64_t size) {
-  if (buffer->NumElements() != size) {
-    *buffer = Tensor(tensorflow::DT_FLOAT, {size});
-    std::memset(Data(buffer), 0, buffer->TotalBytes());
-  }
-  return Data(buffer);
-}
-
-// What goes into each layer of a network, and comes out of the last, in blocks.
-class States {
- public:
-  // The units of layer l, counting the input as layer 0.
-  float* operator[](size_t l) { return Data(&blocks_[l]); }
-  const float* last() const { return Data(blocks_.back()); }
-
-  void Allocate(const Network& network, int64_t padded) {
-    blocks_.resize(network.layers.size() + 1);
-    for (size_t l = 0; l < network.layers.size(); ++l) {
-      Sized(&blocks_[l], padded * network.layers[l].inputs);
-    }
-    Sized(&blocks_.back(), padded * network.layers.back().outputs);
-  }
-
- private:
-  std::vector<Tensor> blocks_;
-};
 
 // A network whose variables are locked, with its active entries at hand. They
 // rest again when it goes.
@@ -135,20 +88,51 @@ class AtWork {
   void Descend(OpKernelContext* ctx, const AdamStep& step, float decay,
                int64_t batch, States* states, States* deltas,
                Tensor* gradient) {
-    const int64_t padded = PaddedBatch(batch);
     for (size_t l = 0; l < taken_.size(); ++l) {
-      Taken& t = taken_[l];
-      const int64_t outputs = layers()[l].outputs;
-      const int64_t size = std::max(t.s->nonzero(), outputs);
+      const int64_t size =
+          std::max(taken_[l].s->nonzero(), layers()[l].outputs);
       if (gradient->NumElements() < size) Sized(gradient, size);
       float* g = Data(gradient);
-      WeightGradient(ctx, *t.s, padded, (*states)[l], (*deltas)[l + 1], g);
-      AdamPacked(ctx, step, decay * layers()[l].l2, *t.s, g,
-                 Data(&t.weight.by_input), Data(&t.weight.by_output),
-                 Data(&t.m.by_input), Data(&t.v.by_input),
-                 [](int64_t, int64_t) {});
-      BestKernels().bias_gradient(padded, outputs, (*deltas)[l + 1], g);
-      BestKernels().adam(step, 0.0f, outputs, g, t.bias, t.bias_m, t.bias_v);
+      OfKernel(ctx, l, batch, states, deltas, g);
+      UpdateKernel(ctx, l, step, decay * layers()[l].l2, g);
+      OfBias(l, batch, deltas, g);
+      UpdateBias(l, step, g);
+    }
+  }
+
+  // How many gradients there are: of each layer its kernel's, then its bias'.
+  int64_t num_gradients() const {
+    int64_t count = 0;
+    for (size_t l = 0; l < taken_.size(); ++l) {
+      count += taken_[l].s->nonzero() + layers()[l].outputs;
+    }
+    return count;
+  }
+
+  // Descend in two parts. After Backward: all gradients, those of the
+  // regularizers added.
+  void Gradients(OpKernelContext* ctx, int64_t batch, States* states,
+                 States* deltas, float* gradients) const {
+    for (size_t l = 0; l < taken_.size(); ++l) {
+      const int64_t size = taken_[l].s->nonzero();
+      OfKernel(ctx, l, batch, states, deltas, gradients);
+      if (const float l2 = layers()[l].l2) {
+        const float* weight = Data(taken_[l].weight.by_input);
+        for (int64_t k = 0; k < size; ++k) gradients[k] += 2 * l2 * weight[k];
+      }
+      OfBias(l, batch, deltas, gradients + size);
+      gradients += size + layers()[l].outputs;
+    }
+  }
+
+  // One Adam step by all gradients.
+  void Update(OpKernelContext* ctx, const AdamStep& step,
+              const float* gradients) {
+    for (size_t l = 0; l < taken_.size(); ++l) {
+      UpdateKernel(ctx, l, step, 0.0f, gradients);
+      gradients += taken_[l].s->nonzero();
+      UpdateBias(l, step, gradients);
+      gradients += layers()[l].outputs;
     }
   }
 
@@ -194,6 +178,31 @@ class AtWork {
     Packed weight, m, v;
     float *bias = nullptr, *bias_m = nullptr, *bias_v = nullptr;
   };
+
+  void OfKernel(OpKernelContext* ctx, size_t l, int64_t batch, States* states,
+                States* deltas, float* gradient) const {
+    WeightGradient(ctx, *taken_[l].s, PaddedBatch(batch), (*states)[l],
+                   (*deltas)[l + 1], gradient);
+  }
+
+  void OfBias(size_t l, int64_t batch, States* deltas, float* gradient) const {
+    BestKernels().bias_gradient(PaddedBatch(batch), layers()[l].outputs,
+                                (*deltas)[l + 1], gradient);
+  }
+
+  void UpdateKernel(OpKernelContext* ctx, size_t l, const AdamStep& step,
+                    float decay, const float* gradient) {
+    Taken& t = taken_[l];
+    AdamPacked(ctx, step, decay, *t.s, gradient, Data(&t.weight.by_input),
+               Data(&t.weight.by_output), Data(&t.m.by_input),
+               Data(&t.v.by_input), [](int64_t, int64_t) {});
+  }
+
+  void UpdateBias(size_t l, const AdamStep& step, const float* gradient) {
+    Taken& t = taken_[l];
+    BestKernels().adam(step, 0.0f, layers()[l].outputs, gradient, t.bias,
+                       t.bias_m, t.bias_v);
+  }
 
   static Status FindStructure(const Layer& layer,
                               std::shared_ptr<const Structure>* s) {

@@ -25,7 +25,7 @@ struct SacSettings {
 };
 
 // sac.SacAgent._train. Haarnoja et al. 2018b (arXiv 1812.05905), algorithm 1.
-class SacStep : public Step, public SacSettings {
+class SacStep : public ReplayStep, public SacSettings {
  public:
   tensorflow::core::RefCountPtr<Network> actor, critics[2], targets[2];
   VarPtr train_step, log_alpha, log_alpha_m, log_alpha_v;

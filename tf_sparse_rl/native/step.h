@@ -82,36 +82,23 @@ struct Batch {
   }
 };
 
-// What a train step returns.
-struct Result {
-  Tensor* actions;
-  std::vector<float> scalars;
-};
-
 inline Status CheckFinite(float loss, const char* name) {
   if (std::isfinite(loss)) return OkStatus();
   return InvalidArgument(name, " is inf or nan");
 }
 
-// A train step of some agent.
+// Train steps of some agent.
 class Step : public ResourceBase {
  public:
   std::string DebugString() const override { return "tf_sparse_rl train step"; }
 
-  // Numbers of an observation, of a row of the batch, of an action's noise.
-  virtual int64_t num_observations() const = 0;
+  // Numbers of a row of the batch.
   virtual int64_t row_size() const = 0;
-  virtual int64_t noise_size() const = 0;
 
-  // The caller has the lock of all variables.
-  virtual Status Run(OpKernelContext* ctx, const Batch& batch,
-                     const Tensor& observations, const Tensor& noise,
-                     Result* result) = 0;
-
-  // All variables, in the order in which they are locked.
+  // Remembers all variables, in the order in which they are locked.
   void Remember(const std::vector<Network*>& networks,
                 const std::vector<Adam*>& adams,
-                const std::vector<VarPtr*>& scalars) {
+                const std::vector<VarPtr*>& others) {
     for (Network* network : networks) {
       for (const Layer& layer : network->layers) {
         for (const VarPtr* variable :
@@ -126,13 +113,26 @@ class Step : public ResourceBase {
         all_.push_back(variable->get());
       }
     }
-    for (const VarPtr* variable : scalars) all_.push_back(variable->get());
+    for (const VarPtr* variable : others) all_.push_back(variable->get());
     std::sort(all_.begin(), all_.end(),
               [](Var* a, Var* b) { return a->mu() < b->mu(); });
     all_.erase(std::unique(all_.begin(), all_.end()), all_.end());
   }
 
-  const std::vector<Var*>& variables() const { return all_; }
+  // Gives all variables their tensors. The caller has their locks.
+  Status Wake(OpKernelContext* ctx) const {
+    for (Var* variable : all_) {
+      TF_RETURN_IF_ERROR(Resting::All().Wake(ctx, variable));
+    }
+    return OkStatus();
+  }
+
+  std::vector<tensorflow::mutex_lock> Lock() const {
+    std::vector<tensorflow::mutex_lock> locks;
+    locks.reserve(all_.size());
+    for (Var* variable : all_) locks.emplace_back(*variable->mu());
+    return locks;
+  }
 
  protected:
   // The gradient of a network's outputs, 0 as yet, of missing examples too.
@@ -144,6 +144,28 @@ class Step : public ResourceBase {
     return top;
   }
 
+ private:
+  std::vector<Var*> all_;
+};
+
+// A train step on a batch of a replay, and the next actions.
+class ReplayStep : public Step {
+ public:
+  struct Result {
+    Tensor* actions;
+    std::vector<float> scalars;
+  };
+
+  // Numbers of an observation, of an action's noise.
+  virtual int64_t num_observations() const = 0;
+  virtual int64_t noise_size() const = 0;
+
+  // The caller has the lock of all variables.
+  virtual Status Run(OpKernelContext* ctx, const Batch& batch,
+                     const Tensor& observations, const Tensor& noise,
+                     Result* result) = 0;
+
+ protected:
   // The outputs of a network for observations [count, inputs], in blocks.
   const float* Outputs(OpKernelContext* ctx, const AtWork& network,
                        const Network& of, const Tensor& observations) {
@@ -156,7 +178,6 @@ class Step : public ResourceBase {
   }
 
  private:
-  std::vector<Var*> all_;
   States acting_;
 };
 

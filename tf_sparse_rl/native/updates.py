@@ -17,17 +17,19 @@ class Update(NamedTuple):
   decay: tf.Tensor | float  # adds this times the variable to the gradient
 
 
-def is_plain_adam(optimizer):
+def is_plain_adam(optimizer, may_clip_globally=False):
   """Whether `adam` does what an optimizer does.
 
   Args:
     optimizer: a Keras optimizer of either generation.
+    may_clip_globally: whether it may clip the norm of all gradients together.
 
   Returns:
     A bool: whether it is Adam without AMSGrad, clipping, weight decay,
     averages or, in the current generation, a learning rate schedule.
   """
-  options = ['amsgrad', 'clipnorm', 'clipvalue', 'global_clipnorm']
+  options = ['amsgrad', 'clipnorm', 'clipvalue']
+  options += [] if may_clip_globally else ['global_clipnorm']
   if type(optimizer) is tf.keras.optimizers.legacy.Adam:
     options.append('gradient_transformers')
   elif type(optimizer) is tf.keras.optimizers.Adam:

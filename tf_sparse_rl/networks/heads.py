@@ -203,6 +203,7 @@ class Categorical(Head):
   def __init__(self, env_spec):
     """Takes the number of actions of an EnvSpec with discrete ones."""
     super().__init__(name='categorical')
+    self.counts = [env_spec.num_actions]  # Choices of each entry.
     self.noise_size = self.num_outputs = env_spec.num_actions
     self.num_parameters = env_spec.num_actions
     self._set_action_spec([], tf.int32, 0, env_spec.num_actions - 1)
@@ -238,25 +239,25 @@ class MultiCategorical(Categorical):
   def __init__(self, env_spec):
     """Takes the choices of each entry of an EnvSpec with several."""
     Head.__init__(self, name='multi_categorical')
-    self._counts = list(env_spec.action_counts)
-    self.noise_size = self.num_outputs = sum(self._counts)
+    self.counts = list(env_spec.action_counts)
+    self.noise_size = self.num_outputs = sum(self.counts)
     self.num_parameters = self.num_outputs
-    highest = np.array(self._counts, np.int32) - 1
-    self._set_action_spec([len(self._counts)], tf.int32, 0, highest)
+    highest = np.array(self.counts, np.int32) - 1
+    self._set_action_spec([len(self.counts)], tf.int32, 0, highest)
 
   def call(self, outputs):
-    return distributions.MultiCategorical(outputs, tuple(self._counts))
+    return distributions.MultiCategorical(outputs, tuple(self.counts))
 
   def mode(self, outputs):
     """The most likely choice of each entry, int32 `[batch, entries]`."""
-    entries = tf.split(outputs, self._counts, axis=-1)
+    entries = tf.split(outputs, self.counts, axis=-1)
     return tf.stack(
       [tf.argmax(entry, -1, output_type=tf.int32) for entry in entries], -1
     )
 
   def snapshot(self):
     """`act` as it is now, in NumPy."""
-    ends = np.cumsum(self._counts)[:-1]
+    ends = np.cumsum(self.counts)[:-1]
 
     def act(outputs, noise):
       entries = np.split(outputs + noise, ends, axis=-1)
@@ -266,7 +267,7 @@ class MultiCategorical(Categorical):
 
   def from_policy_info(self, info):
     """The distribution of what `as_policy_info` returned."""
-    return distributions.MultiCategorical(**info, counts=tuple(self._counts))
+    return distributions.MultiCategorical(**info, counts=tuple(self.counts))
 
 
 def argmax(outputs):

@@ -47,7 +47,10 @@ class Normalizer(tf.keras.layers.Layer):
     """`call` as it is now, in NumPy."""
     mean = self.mean.numpy() if self.center else np.float32(0)
     scale, clip = self.scale.numpy(), self.clip
-    return lambda inputs: np.clip((inputs - mean) * scale, -clip, clip)
+    # In half the time of np.clip.
+    return lambda inputs: np.minimum(
+      np.maximum((inputs - mean) * scale, -clip), clip
+    )
 
   def learn(self, inputs):
     """Takes examples `[batch, ...]` into mean and variance.

@@ -43,7 +43,7 @@ class Ring(abc.ABC):
     self.capacity, self.num_envs, self.num_added = capacity, num_envs, 0
     self.num_forgotten = 0
     self._layout, self._returns = layout, returns
-    self._outcome = slice(layout['reward'].start, None)
+    self._reward = layout['reward'].start  # The discount and the end follow.
     self._steps = np.zeros((capacity, layout.size), np.float32)
     if observations is None:
       observations = self._steps[:, layout['observation']]
@@ -81,11 +81,10 @@ class Ring(abc.ABC):
     self._observations[place] = self._kept(observation)
     row = self._steps[place]
     row[self._layout['action']] = action
-    row[self._outcome] = (
-      step.reward,
-      0.0 if step.terminated else 1.0,
-      LAST if over else NEWEST,
-    )
+    # One by one, which is faster than from a tuple.
+    row[self._reward] = step.reward
+    row[self._reward + 1] = 0.0 if step.terminated else 1.0
+    row[self._reward + 2] = LAST if over else NEWEST
     self._beside[place] = np.array(
       self._kept(step.observation), self._observations.dtype
     )

@@ -172,6 +172,7 @@ class Measurement(Record):
   sparsities: list[float]
   masked_ms: float
   native_ms: float
+  fused_ms: float
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -1,15 +1,13 @@
 """The compiled functions of a run: act, and train then act."""
 
 import functools
-import math
-import re
 
 import numpy as np
 import tensorflow as tf
 
 from tf_sparse_rl import replay
-from tf_sparse_rl.agents import replicas, steps
-from tf_sparse_rl.training import divergence
+from tf_sparse_rl.agents import replicas
+from tf_sparse_rl.training import train_step
 
 
 class Learner:
@@ -31,11 +29,11 @@ class Learner:
     self._batch_size = batch_size
     self._observations = _many(None, observation)
     self._noise = tf.TensorSpec([None, agent.noise_size], tf.float32)
-    self._greedy = _compile(agent.act_greedily, self._observations)
+    self._greedy = train_step.compiled(agent.act_greedily, self._observations)
 
   @functools.cached_property
   def _act(self):
-    return _compile(self._agent.act, self._observations, self._noise)
+    return train_step.compiled(self._agent.act, self._observations, self._noise)
 
   def act(self, observations, noise):
     """Actions for collection, a NumPy array `[num_envs, ...]`.
@@ -102,7 +100,9 @@ class ReplayLearner(Learner):
     rows = tf.nest.map_structure(lambda spec: _many(batch_size, spec), row)
     specs = rows, self._observations, self._noise
     fused = None if jit else agent.fused_step(batch_size)
-    self._train_step = _TrainStep(agent, train_and_act, specs, jit, fused)
+    self._train_step = train_step.TrainStep(
+      agent, train_and_act, specs, jit, fused
+    )
 
   def draw(self, buffer, rng):
     """A batch as the next train step gets one, by a NumPy generator."""
@@ -138,8 +138,10 @@ class RolloutLearner(Learner):
     """Compiles the train step of an agent with `rollouts`; see Learner."""
     super().__init__(agent, config.batch_size, observation)
     rows = tf.TensorSpec([config.batch_size, agent.rollouts.row_size])
-    self._train_step = _TrainStep(
-      agent, _on_replicas(agent), (rows,), config.jit_compile
+    jit = config.jit_compile
+    fused = None if jit else agent.fused_step(config.batch_size)
+    self._train_step = train_step.RolloutTrainStep(
+      agent, _on_replicas(agent), (rows,), jit, fused
     )
     self._num_epochs = config.num_epochs
     self._snapshot = None  # Of the policy, until it changes.
@@ -162,17 +164,16 @@ class RolloutLearner(Learner):
     """
     collected = buffer.latest()
     rows = self._agent.rollouts.prepare(collected)
-    for _ in range(self._num_epochs):
-      order = rng.permutation(len(rows)).reshape(-1, self._batch_size)
-      for batch in order:
-        scalars = self.train_on(rows[batch])
+    epochs = [rng.permutation(len(rows)) for _ in range(self._num_epochs)]
+    batches = np.concatenate(epochs).reshape(-1, self._batch_size)
+    scalars = self._train_step.on_batches(rows, batches)
     self._agent.rollouts.learn_scales(collected)
     self._snapshot = None
     return self.act(observations, noise), scalars
 
   def train_on(self, rows):
     """One train step on a batch of prepared rows; returns its scalars."""
-    return self._train_step(rows)
+    return self._train_step.on_batches(rows, np.arange(len(rows))[np.newaxis])
 
 
 def make(config, agent, buffer):
@@ -229,79 +230,6 @@ def _on_replicas(agent):
   return train
 
 
-class _TrainStep:
-  """A compiled train step, traced with and without updates of masks.
-
-  Where there is a fused train step, the second is that.
-  """
-
-  def __init__(self, agent, function, specs, jit, fused=None):
-    """Compiles `function(masks_may_change)`, which returns scalars last."""
-    self._agent, self._fused = agent, fused
-    if not tf.distribute.has_strategy():  # Replicas make their own.
-      steps.build_slots(agent.descents)
-    optimizers = [o for o in agent.optimizers.values() if o.updates_masks]
-    self._due_train_steps = _DueTrainSteps(agent if optimizers else None)
-    self._compiled = {
-      may: _compile(function(may), *specs, jit=jit)
-      for may in (True, False)
-      if (optimizers if may else fused is None)
-    }
-    self._count = None  # Known once it trains: until then it may change.
-    self.first_huge_loss = None  # (train step, loss), see `divergence`
-    self.masks_changed = 0  # Train steps that may have changed masks.
-
-  @property
-  def is_fused(self):
-    """Whether there is a fused train step."""
-    return self._fused is not None
-
-  @property
-  def count(self):
-    """Train steps so far."""
-    if self._count is None:
-      self._count = self._agent.train_step
-    return self._count
-
-  def __call__(self, *inputs):
-    """One train step; FloatingPointError if the loss is not finite."""
-    may_change = self.count in self._due_train_steps
-    try:
-      if self._fused is None or may_change:
-        result = self._compiled[may_change](*map(_tensors, inputs))
-      else:
-        result = self._fused(*inputs)
-    except tf.errors.InvalidArgumentError as error:
-      # The agent's own check; weights may have changed. XLA leaves it out.
-      found = re.search(r'(\w+ l|L)oss is inf or nan', error.message)
-      if not found:
-        raise
-      raise FloatingPointError(found[0]) from error
-    scalars = result[-1] if isinstance(result, (tuple, list)) else result
-    total_loss = float(scalars['Losses/total_loss'])
-    if not math.isfinite(total_loss):
-      raise FloatingPointError(f'Loss is {total_loss}')
-    self._count += 1
-    if abs(total_loss) > divergence.HUGE and not self.first_huge_loss:
-      self.first_huge_loss = self._count, total_loss
-    self.masks_changed += may_change
-    return result
-
-
-def _tensors(arrays):
-  """Tensors of an array, or of a nest of arrays."""
-  if isinstance(arrays, np.ndarray):
-    return tf.constant(arrays)
-  return tf.nest.map_structure(tf.constant, arrays)
-
-
-def _compile(function, *specs, jit=False):
-  """A concrete function."""
-  return tf.function(
-    function, autograph=False, jit_compile=jit
-  ).get_concrete_function(*specs)
-
-
 def _reduction(tag):
   """How a scalar of all replicas is made of those of each."""
   # TF-Agents divides the losses of a share by the size of the whole batch.
@@ -312,23 +240,3 @@ def _reduction(tag):
 def _many(size, spec):
   """Spec of `size` of something."""
   return tf.TensorSpec([size, *spec.shape], spec.dtype)
-
-
-class _DueTrainSteps:
-  """The train steps at which some optimizer changes masks, found in blocks."""
-
-  _BLOCK = 4096
-
-  def __init__(self, agent):
-    """Takes the agent; None if its masks never change."""
-    self._agent = agent
-    self._block, self._due = None, ()
-
-  def __contains__(self, train_step):
-    if self._agent is None:
-      return False
-    block, index = divmod(train_step, self._BLOCK)
-    if block != self._block:
-      steps = tf.range(self._BLOCK, dtype=tf.int64) + block * self._BLOCK
-      self._block, self._due = block, self._agent.updates_masks_at(steps)
-    return bool(self._due[index])

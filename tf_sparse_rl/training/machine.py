@@ -5,6 +5,7 @@ import contextlib
 import tensorflow as tf
 
 from tf_sparse_rl import sparsity
+from tf_sparse_rl.agents import fused
 from tf_sparse_rl.native import backend, library, stacks
 
 
@@ -156,13 +157,14 @@ def describe(agent, is_fused=False):
   Returns:
     dict of JSON types: `cpu`; `instruction_set` of the native kernels, if they
     are used or were measured; `backends`, `{network: {backend, and where
-    all was measured masked_ms and native_ms}}` of those with sparse layers; and
+    all was measured masked_ms and native_ms}}` of those with sparse layers, or
+    of all networks, with fused_ms, if train steps are fused; and
     `measurements`, if there are any, by which these were chosen.
   """
   chosen = {
-    name: _backend(layers, is_fused)
+    name: _fused(network) if is_fused else _backend(layers)
     for name, network in agent.networks.items()
-    if (layers := sparsity.sparse_layers(network))
+    if (layers := sparsity.sparse_layers(network)) or is_fused
   }
   has_kernels = any(each != {'backend': 'masked'} for each in chosen.values())
   own = kernels() if has_kernels else {'cpu': library.cpu()}
@@ -176,12 +178,22 @@ def kernels():
   return {'cpu': library.cpu(), 'instruction_set': library.instruction_set()}
 
 
-def _backend(layers, is_fused):
+def _fused(network):
+  """How a network of fused train steps is computed; see `describe`."""
+  layers = fused.layers_of(network)
+  sparsities = [layer.sparsity for layer in layers]
+  choice = backend.choice(stacks.sizes_of(layers), sparsities)
+  found = {'backend': 'fused'}
+  if choice.masked_ms is not None:
+    found |= {'masked_ms': choice.masked_ms, 'fused_ms': choice.fused_ms}
+  return found
+
+
+def _backend(layers):
   """How the sparse layers of a network are computed; see `describe`."""
   divided = stacks.divide([layer.operand for layer in layers])
   choices = [choice for stack in divided if (choice := stacks.choice_of(stack))]
-  native = 'fused' if is_fused else 'native'
-  names = {native if choice.is_native else 'masked' for choice in choices}
+  names = {'native' if choice.is_native else 'masked' for choice in choices}
   found = {'backend': ' and '.join(sorted(names)) or 'masked'}
   if choices and all(choice.masked_ms is not None for choice in choices):
     found['masked_ms'] = round(sum(choice.masked_ms for choice in choices), 4)
@@ -192,11 +204,12 @@ def _backend(layers, is_fused):
 def sentence(described):
   """A line for a person of what `describe` returned."""
   parts = []
-  for name, found in described['backends'].items():
-    text = f'{name} {found["backend"]}'
-    if 'masked_ms' in found:
-      ratio = found['masked_ms'] / found['native_ms']
-      text += f' (native {ratio:.2f} x as fast as masked)'
+  for network, found in described['backends'].items():
+    text = f'{network} {found["backend"]}'
+    for name in ('fused', 'native'):
+      if f'{name}_ms' in found:
+        ratio = found['masked_ms'] / found[f'{name}_ms']
+        text += f' ({name} {ratio:.2f} x as fast as masked)'
     parts.append(text)
   cpu = described['cpu']
   if 'instruction_set' in described:
