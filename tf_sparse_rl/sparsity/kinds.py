@@ -118,15 +118,16 @@ def deserialize(config, custom_objects=None):
   Returns:
     A Keras layer.
   """
-  if 'module' not in config:
-    return _L.deserialize(config, custom_objects, use_legacy_format=True)
   config = _without_shapes(config)
-  # In HDF5 files Keras has the newer form and looks for it by the older name.
-  registered = config.get('registered_name')
-  known = tf.keras.utils.get_registered_object(registered, custom_objects)
-  if known is not None:
-    return known.from_config(config['config'])
-  return tf.keras.utils.deserialize_keras_object(config, custom_objects)
+  with tf.keras.utils.custom_object_scope(custom_objects or {}):
+    # In HDF5 files Keras has the newer form and looks for it by the older name.
+    for name in (config.get('registered_name'), config['class_name']):
+      known = tf.keras.utils.get_registered_object(name)
+      if known is not None:
+        return known.from_config(config['config'])
+    if config.get('module', 'keras').startswith(('keras', 'tf_keras')):
+      return _L.deserialize(config, use_legacy_format=True)
+    return tf.keras.utils.deserialize_keras_object(config)
 
 
 def _without_shapes(config):
