@@ -472,6 +472,30 @@ def test_benchmark_prints_json():
 
 
 @pytest.mark.slow
+def test_benchmark_in_turn_on_a_core_to_figures(tmp_path):
+  core = min(os.sched_getaffinity(0))
+  results = f'--results={tmp_path / "speed.json"}'
+  short = ('--num_env_steps=300', '--warmup_env_steps=150', '--rounds=1')
+  process = _run(
+    *('benchmark', *_TINY_RUN, *short, results),
+    *('--methods=rigl,dense', f'--pin={core}'),
+  )
+  assert process.returncode == 0, process.stderr
+  told = json.loads(process.stdout)
+  assert list(told['candidates']) == ['rigl', 'dense']
+  assert told['pinned_cores'] == [core]
+  assert 0 <= told['others_share'] <= 1
+  process = _run('benchmark', *_TINY_RUN, '--what=sparsity', *short, results)
+  assert process.returncode == 0, process.stderr
+  directory = f'--figures_dir={tmp_path}'
+  process = _run('benchmark', '--what=figures', results, directory)
+  assert process.returncode == 0, process.stderr
+  names = [pathlib.Path(p).name for p in json.loads(process.stdout)['written']]
+  assert names == ['speed.png', 'speed.md', 'speed_dqn.png']
+  assert all((tmp_path / name).stat().st_size > 100 for name in names)
+
+
+@pytest.mark.slow
 def test_benchmark_of_diagnostics():
   process = _run(
     'benchmark',

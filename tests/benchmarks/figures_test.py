@@ -69,8 +69,8 @@ def results_fixture(tmp_path):
 def test_a_measurement_takes_the_place_of_an_older_one_of_its_kind(results):
   found = measured.read(results)
   assert list(found) == [
-    'sparsity/sac/HalfCheetah-v5/mlp/256-256/256/1/1/1.0/0-pinned',
-    'training/sac/HalfCheetah-v5/mlp/256-256/256/1/1/1.0/1-pinned',
+    'sparsity/sac/HalfCheetah-v5/mlp/256-256/256/1/1/1.0/0.9/0-pinned',
+    'training/sac/HalfCheetah-v5/mlp/256-256/256/1/1/1.0/0.9/1-pinned',
   ]
   steps, runs = found.values()
   assert steps['train_step_ms'] == _STEPS['train_step_ms']

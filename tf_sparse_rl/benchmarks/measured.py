@@ -12,7 +12,7 @@ from tf_sparse_rl import files
 # What of a run's config says which work was measured.
 _WORK = (
   *('agent', 'env_name', 'network', 'hidden_units', 'batch_size'),
-  *('train_period', 'num_envs', 'width'),
+  *('train_period', 'num_envs', 'width', 'sparsity'),
 )
 
 
@@ -30,7 +30,6 @@ def add(path, config, what, result):
   entry = {
     'what': what,
     **work,
-    'sparsity': config.sparsity,
     'date': datetime.date.today().isoformat(),
     'command': command(sys.argv[1:]),
     **result,
