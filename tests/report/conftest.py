@@ -4,7 +4,7 @@ import pytest
 
 from tests.report import studies
 from tf_sparse_rl import runs
-from tf_sparse_rl.report import conditions, writing
+from tf_sparse_rl.report import conditions, origins, writing
 from tf_sparse_rl.report import study as study_lib
 
 
@@ -41,8 +41,11 @@ def dqn_study(dqn_runs):
 @pytest.fixture(scope='session')
 def report(dqn_runs, tmp_path_factory):
   """Path of the index.html of a report on dqn_runs."""
-  every = conditions.group(runs.read(dqn_runs))
-  return writing.write(every, tmp_path_factory.mktemp('report') / 'out', 100)
+  found = runs.read(dqn_runs)
+  out = tmp_path_factory.mktemp('report') / 'out'
+  return writing.write(
+    conditions.group(found), out, 100, made=origins.of(found)
+  )
 
 
 @pytest.fixture(scope='session')

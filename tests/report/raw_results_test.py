@@ -57,20 +57,22 @@ def test_what_is_read_is_what_was_written(tmp_path):
   assert [e.env_step for e in c.results] == [0, 100_000]
 
 
-def test_a_report_from_raw_results_is_that_of_the_runs(
-  dqn_runs, report, tmp_path
-):
-  raw = tmp_path / 'raw'
-  assert raw_results.write(_group(dqn_runs), raw) == []
+def test_a_report_from_raw_results_is_that_of_the_runs(tmp_path):
+  for method, value in (('dense', 400.0), ('rigl', 300.0)):
+    studies.make_seeds(
+      tmp_path / 'in', 'CartPole-v1', value, method=method, sparsity=0.9
+    )
+  every, raw = _group(tmp_path / 'in'), tmp_path / 'raw'
+  first = _files(writing.write(every, tmp_path / 'out', 100).parent)
+  assert raw_results.write(every, raw) == []
   written = _files(raw)
-  raw_results.write(_group(dqn_runs), raw)
+  raw_results.write(every, raw)
   assert _files(raw) == written
   found, _ = raw_results.read(raw)
   # Beside the raw results themselves.
-  index = writing.write(
-    conditions.group(found), raw, 100, made=origins.of(found)
-  )
-  first, second = _files(report.parent), _files(index.parent)
+  made = origins.of(found)
+  index = writing.write(conditions.group(found), raw, 100, made=made)
+  second = _files(raw)
   assert first.keys() | set(raw_results.FILES) == second.keys()
   differ = {name for name in first if first[name] != second[name]}
   # Those have links to the directories of the runs.
