@@ -120,9 +120,13 @@ _CASES = {
   ),
   'sac_late_targets': (
     'sac',
-    {'method': 'set', 'target_update_period': 3, 'target_update_tau': 0.3},
+    {
+      'method': 'set',
+      'actor_sparsity': 0.0,
+      'target_update_period': 3,
+      'target_update_tau': 0.3,
+    },
   ),
-  'sac_dense_actor': ('sac', {'actor_sparsity': 0.0, 'method': 'set'}),
   'dqn_dense': ('dqn', {'method': 'dense'}),
   'dqn_double': ('dqn', {'double_dqn': True, 'td_loss': 'huber'}),
   'dqn_soft': (
