@@ -125,7 +125,7 @@ def is_native(batch, sizes, sparsities):
   Args:
     batch: examples, or None if not known.
     sizes: units of the input and of each layer; of convolutions what
-      `conv.sizes_of` returns.
+      `conv_sizes.sizes_of` returns.
     sparsities: fraction of zeros of each layer.
 
   Returns:

@@ -5,12 +5,10 @@ Images that a Rescaling layer scales first are taken as they are, bytes too.
 
 import tensorflow as tf
 
-from tf_sparse_rl.native import backend, library
+from tf_sparse_rl.native import backend, conv_sizes, library
 
 _RELU = (tf.keras.activations.relu, tf.nn.relu)
 _LINEAR = (tf.keras.activations.linear,)
-# The attributes of an operation that say what its convolutions are.
-_SIZES = ('image', 'layers', 'same')
 
 
 def fits(layer):
@@ -47,34 +45,6 @@ def is_scale(layer):
   )
 
 
-def sizes_of(layers, image):
-  """Sizes of convolutions in a row, nested tuples.
-
-  Args:
-    layers: list of `stacks.Layer` that fit.
-    image: (height, width, channels) of the input.
-
-  Returns:
-    (image, (kernel height, kernel width, outputs, two strides, padding) of
-    each).
-  """
-  convs = [layer.plain for layer in layers]
-  return tuple(image), *(
-    (*conv.kernel_size, conv.filters, *conv.strides, conv.padding)
-    for conv in convs
-  )
-
-
-def options_of(sizes):
-  """The attributes of an operation by `sizes_of`."""
-  image, *layers = sizes
-  return {
-    'image': image,
-    'layers': [number for layer in layers for number in layer[:5]],
-    'same': [layer[5] == 'same' for layer in layers],
-  }
-
-
 def call(stack, operands, inputs):
   """The output of a stack by native kernels; None where they are not used.
 
@@ -101,7 +71,7 @@ def call(stack, operands, inputs):
     and inputs.shape[1:].is_fully_defined()
   ):
     return None
-  sizes = sizes_of(layers, inputs.shape[1:].as_list())
+  sizes = conv_sizes.sizes_of(layers, inputs.shape[1:].as_list())
   sparsities = tuple(layer.sparsity for layer in layers)
   if not backend.is_native(inputs.shape[0], sizes, sparsities):
     return None
@@ -112,7 +82,7 @@ def call(stack, operands, inputs):
       *operands(layers),
       scale=scale,
       relu=[layer.plain.activation in _RELU for layer in layers],
-      **options_of(sizes),
+      **conv_sizes.options_of(sizes),
     )
     .output
   )
@@ -124,8 +94,8 @@ def _gradient(op, gradient, *unused_gradients):
   del unused_gradients
   ops = library.load()
   count = op.get_attr('N')
-  all_sizes = {name: op.get_attr(name) for name in _SIZES}
-  of_each = _sizes_of_each(**all_sizes)
+  all_sizes = {name: op.get_attr(name) for name in conv_sizes.OPTIONS}
+  of_each = conv_sizes.options_of_each(**all_sizes)
   masks = op.inputs[1 + 2 * count :]
   output, states = op.outputs[0], op.outputs[1 : 1 + count]
   weights = op.outputs[1 + count :]
@@ -161,20 +131,5 @@ def dense_gradient(op):
     Tensor `[kernel height, kernel width, channels, outputs]`.
   """
   return library.load().tf_sparse_rl_conv_dense_gradient(
-    *op.inputs, **{name: op.get_attr(name) for name in _SIZES}
+    *op.inputs, **{name: op.get_attr(name) for name in conv_sizes.OPTIONS}
   )
-
-
-def _sizes_of_each(image, layers, same):
-  """The attributes of an operation for each convolution alone."""
-  found = []
-  for i, is_same in enumerate(same):
-    sizes = layers[5 * i : 5 * i + 5]
-    found.append({'image': image, 'layers': sizes, 'same': [is_same]})
-    height, width, outputs, *strides = sizes
-    windows = [
-      size if is_same else size - kernel + 1
-      for size, kernel in zip(image, (height, width))
-    ]
-    image = [*(-(-w // s) for w, s in zip(windows, strides)), outputs]
-  return found

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_sparse_rl import seeds
-from tf_sparse_rl.native import conv, library
+from tf_sparse_rl.native import conv_sizes, library
 
 _ROUNDS = 15
 
@@ -19,7 +19,7 @@ def seconds(batch, sizes, sparsities):
   Args:
     batch: examples.
     sizes: units of the input and of each layer; of convolutions what
-      `conv.sizes_of` returns.
+      `conv_sizes.sizes_of` returns.
     sparsities: fraction of zeros of each layer.
 
   Returns:
@@ -139,7 +139,7 @@ def _masked_conv(sizes, inputs, kernels):
 
 def _native_conv(sizes, inputs, kernels):
   """The same by native kernels."""
-  ops, options = library.load(), conv.options_of(sizes)
+  ops, options = library.load(), conv_sizes.options_of(sizes)
   masks = [kernel.mask for kernel in kernels]
   biases = [tf.zeros([mask.shape[-1]]) for mask in masks]
   relu = [True] * len(masks)

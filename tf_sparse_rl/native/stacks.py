@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from tf_sparse_rl.native import backend, conv, library
+from tf_sparse_rl.native import backend, conv, conv_sizes, library
 
 _ACTIVATIONS = {
   tf.keras.activations.linear: 'linear',
@@ -124,7 +124,7 @@ def choice_of(stack):
     return None
   # A layer keeps the shape that it was built for.
   _, *image = stack[0].plain.get_build_config()['input_shape']
-  return backend.choice(conv.sizes_of(stack, image), sparsities)
+  return backend.choice(conv_sizes.sizes_of(stack, image), sparsities)
 
 
 def sizes_of(layers):
