@@ -9,9 +9,14 @@ AGENTS = ('tf-agents==0.19.0', 'gym==0.26.2', 'gym-notices==0.1.0')
 _NAMES = {
   'ale_py': 'ale-py',
   'cv2': 'OpenCV',
+  'mlflow': 'MLflow',
   'mujoco': 'MuJoCo',
+  'onnx': 'ONNX',
+  'onnxruntime': 'ONNX Runtime',
+  'optuna': 'Optuna',
   'ray': 'Ray',
   'tf_agents': 'TF-Agents',
+  'wandb': 'Weights & Biases',
 }
 _INSTALL_AGENTS = 'python -m tf_sparse_rl.install_agents'
 # {module: the extra of setup.py that brings it}
@@ -20,10 +25,15 @@ EXTRAS = {
   'cv2': 'atari',
   'jinja2': 'report',
   'matplotlib': 'report',
+  'mlflow': 'mlflow',
   'mujoco': 'mujoco',
+  'onnx': 'onnx',
+  'onnxruntime': 'onnx',
+  'optuna': 'optuna',
   'pandas': 'report',
   'ray': 'sweep',
   'rliable': 'report',
+  'wandb': 'wandb',
 }
 
 

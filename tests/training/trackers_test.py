@@ -10,6 +10,7 @@ import pytest
 
 import tf_sparse_rl
 from tests import tiny
+from tf_sparse_rl import packages
 from tf_sparse_rl.report import events
 from tf_sparse_rl.training import trackers
 
@@ -19,13 +20,14 @@ from tf_sparse_rl.training import trackers
   [
     (
       ('wandb',),
-      '--trackers=wandb,mlflow needs wandb, which is not installed. To '
-      "install: pip install 'tf_sparse_rl[wandb]'",
+      '--trackers=wandb,mlflow needs Weights & Biases, which is not '
+      "installed. To install it: pip install 'tf_sparse_rl[wandb]'",
     ),
     (
       ('wandb', 'mlflow'),
-      '--trackers=wandb,mlflow needs wandb and mlflow, which are not '
-      "installed. To install: pip install 'tf_sparse_rl[wandb,mlflow]'",
+      '--trackers=wandb,mlflow needs Weights & Biases and MLflow, which are not '
+      'installed. To install them: pip install '
+      "'tf_sparse_rl[wandb,mlflow]'",
     ),
   ],
 )
@@ -40,7 +42,7 @@ def test_what_is_missing_is_told_in_a_line(
     return usual(name, *more)
 
   monkeypatch.setattr(importlib.util, 'find_spec', find_spec)
-  with pytest.raises(ValueError) as error:
+  with pytest.raises(packages.MissingError) as error:
     tf_sparse_rl.train(tmp_path / 'run', trackers='wandb,mlflow', **tiny.RUN)
   assert str(error.value) == message
   assert not (tmp_path / 'run').exists()

@@ -6,10 +6,11 @@ directory, and nothing is sent anywhere. Both are imported only here.
 """
 
 import hashlib
-import importlib.util
 import logging
 import os
 import time
+
+from tf_sparse_rl import packages
 
 _PROJECT = 'tf_sparse_rl'
 # {tracker: the module that it needs}
@@ -23,15 +24,10 @@ def check(names):
     names: of trackers.
 
   Raises:
-    ValueError: with the command that installs them.
+    MissingError: with the command that installs them.
   """
-  missing = [n for n in names if importlib.util.find_spec(_MODULES[n]) is None]
-  if missing:
-    raise ValueError(
-      f'--trackers={",".join(names)} needs {" and ".join(missing)}, which '
-      f'{"are" if len(missing) > 1 else "is"} not installed. To install: '
-      f"pip install 'tf_sparse_rl[{','.join(missing)}]'"
-    )
+  modules = [_MODULES[name] for name in names]
+  packages.require(f'--trackers={",".join(names)}', *modules)
 
 
 def make(names, root_dir, label, values):
