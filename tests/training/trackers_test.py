@@ -25,8 +25,8 @@ from tf_sparse_rl.training import trackers
     ),
     (
       ('wandb', 'mlflow'),
-      '--trackers=wandb,mlflow needs Weights & Biases and MLflow, which are not '
-      'installed. To install them: pip install '
+      '--trackers=wandb,mlflow needs Weights & Biases and MLflow, which are '
+      'not installed. To install them: pip install '
       "'tf_sparse_rl[wandb,mlflow]'",
     ),
   ],
