@@ -3,27 +3,12 @@
 Sparsity is not seen here: masks move inside the agent's optimizer.
 """
 
-import functools
 from typing import NamedTuple
 
 from tf_sparse_rl import callbacks as callbacks_lib
-from tf_sparse_rl import envs, replay, runs, seeds
-from tf_sparse_rl.agents import base, registry
-from tf_sparse_rl.diagnostics import diagnoser
-from tf_sparse_rl.training import (
-  checkpoints,
-  collector,
-  divergence,
-  dynamic_replay,
-  evaluation,
-  learner,
-  machine,
-  results,
-  state,
-  summaries,
-  terminal,
-  warm_start,
-)
+from tf_sparse_rl import envs, runs, seeds
+from tf_sparse_rl.agents import base
+from tf_sparse_rl.training import divergence, parts, results
 
 
 class TrainingError(runs.RunsError):
@@ -62,79 +47,24 @@ def train(config, run_dir, callbacks=(), stop=lambda: False):
   return outcome
 
 
-class Training:
-  """All parts of a run, and the steps of its loop in their order."""
+class Training(parts.Parts):
+  """The steps of the loop in their order."""
 
-  def __init__(self, config, run_dir, callbacks=()):
-    """Makes all parts, and goes to where the last checkpoint was."""
-    self._hooks = {
-      event: callbacks_lib.methods(callbacks, event)
-      for event in vars(callbacks_lib.Callback)
-      if event.startswith('on_')
-    }
-    self._stopping = False
-    self.config, self.run_dir = config, run_dir
-    self.message(terminal.opening(config, run_dir))
-    self.envs = [envs.make(config) for _ in range(config.num_envs)]
-    if text := collector.no_time_limit(config, self.envs[0]):
-      self.message(text)
-    known = run_dir.read_machine()
-    machine.recall(known)
-    self.agent = registry.build(config, self.envs[0].spec)
-    origin = None
-    if config.init_from and run_dir.checkpoint_env_step() is None:
-      origin = warm_start.start(config, self.agent, self.envs[0].spec)
-      self.message(warm_start.sentence(origin))
-    # Not before: what cannot be built leaves no config.
-    if changed := run_dir.start(config):
-      self.message(changed)
-    self.buffer = replay.make(config, self.envs[0].spec)
-    self.learner = learner.make(config, self.agent, self.buffer)
-    self.machine = machine.describe(self.agent, self.learner.is_fused)
-    self.message(machine.sentence(self.machine))
-    self.eval_envs = [
-      envs.make(config) for _ in range(config.num_eval_episodes)
-    ]
-    self.evaluator = evaluation.Evaluator(
-      self.eval_envs,
-      config.eval_epsilon or 0.0,
-      config.num_eval_env_steps,
-      config.max_eval_episode_env_steps,
-    )
-    self.diagnoser = diagnoser.Diagnoser(config, self.agent)
-    objects = {**self.agent.saved, **self.diagnoser.saved}
-    self.checkpoints = checkpoints.Checkpoints(
-      run_dir.checkpoints, objects, self.buffer
-    )
-    parse = functools.partial(state.State.from_json, num_envs=config.num_envs)
-    saved = self.checkpoints.restore(self.message, parse)
-    self.now = now = saved or state.State.begin(config)
-    if text := machine.difference(known, self.machine, now.backends, config):
-      self.message(text)
-    now.backends = machine.backends(self.machine)
-    run_dir.note_machine(self.machine)
-    self.buffer.num_forgotten = now.num_forgotten
-    self.dynamic_replay = dynamic_replay.make(
-      config, self.envs[0].spec, self.buffer, self.learner.act_greedily
-    )
-    self._keep_evaluation()
-    run_dir.set_results(now.results)
-    self.summaries = summaries.Summaries(
-      run_dir.path, config, self.agent, now, self.message
-    )
-    self.collector = collector.Collector(config, self.envs, now.positions)
-    if saved:
-      self.message(f'Continuing at env step {now.env_step:,}.')
+  def begin(self):
+    """Chooses the first actions, or goes on where the last checkpoint was."""
+    if self.is_continued:
+      self.message(f'Continuing at env step {self.now.env_step:,}.')
     else:
       self.train_and_act()
-    now.clock.start(now.env_step)
-    if origin:  # From here on the other run is not needed.
-      run_dir.note_origin(origin)
-      self._save()
+    self.now.clock.start(self.now.env_step)
+    if self.origin:  # From here on the other run is not needed.
+      self.run_dir.note_origin(self.origin)
+      self.save()
 
   def run(self, stop=lambda: False):
     """Trains to the end; see `train`."""
-    every_env_step = self._hooks['on_env_step']
+    self.begin()
+    every_env_step = self.hooks['on_env_step']
     while True:
       self.evaluate(stop)
       if stop() or (self._stopping and not self.is_over):
@@ -163,15 +93,6 @@ class Training:
     """Has training end after a checkpoint; for callbacks."""
     self._stopping = True
 
-  def tell(self, event, *arguments):
-    """Calls the callbacks that define an event."""
-    for call in self._hooks[event]:
-      call(self, *arguments)
-
-  def message(self, text):
-    """Tells the callbacks a line for a person."""
-    self.tell('on_message', text)
-
   @property
   def is_over(self):
     """Whether this is the last env step."""
@@ -190,7 +111,7 @@ class Training:
       outcome = self.evaluator.evaluate(self.learner.act_greedily, rng, stop)
     except envs.EnvError as error:
       now.clock.start(now.env_step)
-      raise self._after_saving(error) from error
+      raise self.after_saving(error) from error
     if outcome is not None:
       returns, lengths = outcome.returns, outcome.lengths
       self.summaries.evaluation(now.env_step, returns, lengths)
@@ -206,7 +127,7 @@ class Training:
     try:
       self.collector.collect(now.actions, self.buffer, now.episodes)
     except envs.EnvError as error:
-      raise self._after_saving(error) from error
+      raise self.after_saving(error) from error
     now.env_step += self.config.num_envs
 
   def diagnose(self):
@@ -241,7 +162,7 @@ class Training:
         f'The loss is not finite at train step {self.learner.train_step + 1} '
         f'(env step {now.env_step}): {error}. {why}'
       ) from error
-    if self._hooks['on_mask_update'] and self.learner.masks_changed():
+    if self.hooks['on_mask_update'] and self.learner.masks_changed():
       self.tell('on_mask_update')
 
   def shrink_replay(self):
@@ -260,59 +181,15 @@ class Training:
         size = self.buffer.num_drawn
         self.summaries.values(now.env_step, {'Metrics/replay_size': size})
     if self.is_over or config.is_due(now.env_step, config.checkpoint_period):
-      self._save()
+      self.save()
 
   def save_and_stop(self):
     """Saves what there is; raises StoppedError."""
-    self._save_early()
+    self.save_early()
     raise callbacks_lib.StoppedError(self.env_step)
-
-  def _save_early(self):
-    """A checkpoint of what there is; the run ends here."""
-    self.summaries.close()
-    if self.now.env_step:
-      self._save()
-
-  def _save(self):
-    """Writes a checkpoint; what backends were chosen by is known before."""
-    measured = machine.measurements()
-    if len(measured) > len(self.machine.get('measurements', ())):
-      self.machine['measurements'] = measured
-      self.run_dir.note_measurements(measured)
-    self.now.masks_written = self.summaries.masks_written()
-    self.checkpoints.save(self.now.env_step, self.now.to_json(self.envs))
-
-  def _after_saving(self, error):
-    """An EnvError that says where the run was, after a checkpoint."""
-    self._save_early()
-    error.context = f' (after env step {self.now.env_step:,})'
-    if self.now.env_step:
-      error.context += '. A checkpoint was saved'
-    return error
 
   def finish(self):
     """Closes the summaries; returns the Outcome."""
     self.summaries.close()
     summary = results.summary(self.now, self.agent, self.machine)
     return Outcome(self.agent, summary)
-
-  def close(self):
-    """Closes the environments; says if one fails at it, when all is done."""
-    for env in (*self.envs, *self.eval_envs):
-      try:
-        env.close()
-      except envs.EnvError as error:
-        self.message(str(error))
-
-  def _keep_evaluation(self):
-    """Takes over the evaluation that was made after the last checkpoint."""
-    now = self.now
-    try:
-      found = self.run_dir.read_results()
-    except runs.RunsError:
-      return  # It is written anew.
-    known = {0, *(result.env_step for result in now.results)}
-    for result in found:
-      if result.env_step == now.env_step and result.env_step not in known:
-        now.results.append(result)
-        self.checkpoints.evaluated(result.env_step, result.return_mean)

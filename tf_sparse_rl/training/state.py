@@ -71,11 +71,13 @@ class State:
         f'{max(result.env_step for result in results)}'
       )
     _check_number('positions', saved.positions, num_envs)
+    for position in saved.positions:
+      _Position.from_json(position)
     _check_number('actions', saved.actions, num_envs)
     return cls(
       env_step=env_step,
       rng=_generator(saved.rng),
-      positions=[vars(_Position.from_json(each)) for each in saved.positions],
+      positions=saved.positions,
       actions=_actions(saved.actions),
       scalars=saved.scalars,
       episodes=_episodes(saved.episodes, num_envs),
@@ -83,6 +85,8 @@ class State:
       results=results,
       diagnosis=saved.diagnosis or {},
       backends=saved.backends or {},
+      masks_written=saved.masks_written or {},
+      num_forgotten=saved.num_forgotten,
     )
 
   def to_json(self, environments):
@@ -117,12 +121,15 @@ class _Saved(runs.Record):
   results: list[dict]
   diagnosis: dict[str, float] | None = None
   backends: dict[str, str] | None = None
+  masks_written: dict[str, list[str]] | None = None
+  num_forgotten: int = 0
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class _Position(runs.Record):
   seed: int
   actions: list[int] | list[float] | list[list]
+  num_env_steps: int = 0  # before these actions, to which `state` belongs
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,165 @@
+"""The parts of a run: made, saved and closed."""
+
+import functools
+
+from tf_sparse_rl import callbacks as callbacks_lib
+from tf_sparse_rl import envs, replay, runs
+from tf_sparse_rl.agents import registry
+from tf_sparse_rl.diagnostics import diagnoser
+from tf_sparse_rl.training import (
+  checkpoints,
+  collector,
+  dynamic_replay,
+  evaluation,
+  learner,
+  machine,
+  state,
+  summaries,
+  terminal,
+  warm_start,
+)
+
+
+class Parts:
+  """All parts of a run, where it begins or where its last checkpoint was.
+
+  Attributes:
+    config: a Config.
+    run_dir: its RunDir.
+    now: the State.
+    agent: a `base.Agent`.
+    buffer: what it trains on, see `replay.make`.
+    learner: a Learner.
+    is_continued: whether there was a checkpoint.
+    origin: what `init_from` named, of a run that begins so; else None.
+  """
+
+  def __init__(self, config, run_dir, callbacks=()):
+    """Makes all parts; see `loop.train`."""
+    self.hooks = {
+      event: callbacks_lib.methods(callbacks, event)
+      for event in vars(callbacks_lib.Callback)
+      if event.startswith('on_')
+    }
+    self._stopping = False
+    self.config, self.run_dir = config, run_dir
+    self.message(terminal.opening(config, run_dir))
+    self._make_agent()
+    self._make_evaluator()
+    self._restore()
+    config, now = self.config, self.now
+    self.dynamic_replay = dynamic_replay.make(
+      config, self.envs[0].spec, self.buffer, self.learner.act_greedily
+    )
+    self.summaries = summaries.Summaries(
+      run_dir.path, config, self.agent, now, self.message
+    )
+    self.collector = collector.Collector(config, self.envs, now.positions)
+
+  def _make_agent(self):
+    """The environments, the agent and its learner; the run directory begins."""
+    config, run_dir = self.config, self.run_dir
+    self.envs = [envs.make(config) for _ in range(config.num_envs)]
+    spec = self.envs[0].spec
+    if text := collector.no_time_limit(config, self.envs[0]):
+      self.message(text)
+    self._known_machine = run_dir.read_machine()
+    machine.recall(self._known_machine)
+    self.agent = registry.build(config, spec)
+    self.origin = None
+    if config.init_from and run_dir.checkpoint_env_step() is None:
+      self.origin = warm_start.start(config, self.agent, spec)
+      self.message(warm_start.sentence(self.origin))
+    # Not before: what cannot be built leaves no config.
+    if changed := run_dir.start(config):
+      self.message(changed)
+    self.buffer = replay.make(config, spec)
+    self.learner = learner.make(config, self.agent, self.buffer)
+    self.machine = machine.describe(self.agent, self.learner.is_fused)
+    self.message(machine.sentence(self.machine))
+
+  def _make_evaluator(self):
+    config = self.config
+    self.eval_envs = [
+      envs.make(config) for _ in range(config.num_eval_episodes)
+    ]
+    self.evaluator = evaluation.Evaluator(
+      self.eval_envs,
+      config.eval_epsilon or 0.0,
+      config.num_eval_env_steps,
+      config.max_eval_episode_env_steps,
+    )
+    self.diagnoser = diagnoser.Diagnoser(config, self.agent)
+
+  def _restore(self):
+    """The State, from the last checkpoint if there is one."""
+    config, run_dir = self.config, self.run_dir
+    objects = {**self.agent.saved, **self.diagnoser.saved}
+    self.checkpoints = checkpoints.Checkpoints(
+      run_dir.checkpoints, objects, self.buffer
+    )
+    parse = functools.partial(state.State.from_json, num_envs=config.num_envs)
+    saved = self.checkpoints.restore(self.message, parse)
+    self.is_continued = saved is not None
+    self.now = now = saved or state.State.begin(config)
+    known = self._known_machine
+    if text := machine.difference(known, self.machine, now.backends, config):
+      self.message(text)
+    now.backends = machine.backends(self.machine)
+    run_dir.note_machine(self.machine)
+    self.buffer.num_forgotten = now.num_forgotten
+    self._keep_evaluation()
+    run_dir.set_results(now.results)
+
+  def _keep_evaluation(self):
+    """Takes over the evaluation that was made after the last checkpoint."""
+    now = self.now
+    try:
+      found = self.run_dir.read_results()
+    except runs.RunsError:
+      return  # It is written anew.
+    known = {0, *(result.env_step for result in now.results)}
+    for result in found:
+      if result.env_step == now.env_step and result.env_step not in known:
+        now.results.append(result)
+        self.checkpoints.evaluated(result.env_step, result.return_mean)
+
+  def tell(self, event, *arguments):
+    """Calls the callbacks that define an event."""
+    for call in self.hooks[event]:
+      call(self, *arguments)
+
+  def message(self, text):
+    """Tells the callbacks a line for a person."""
+    self.tell('on_message', text)
+
+  def save_early(self):
+    """A checkpoint of what there is; the run ends here."""
+    self.summaries.close()
+    if self.now.env_step:
+      self.save()
+
+  def save(self):
+    """Writes a checkpoint; what backends were chosen by is known before."""
+    measured = machine.measurements()
+    if len(measured) > len(self.machine.get('measurements', ())):
+      self.machine['measurements'] = measured
+      self.run_dir.note_measurements(measured)
+    self.now.masks_written = self.summaries.masks_written()
+    self.checkpoints.save(self.now.env_step, self.now.to_json(self.envs))
+
+  def after_saving(self, error):
+    """An EnvError that says where the run was, after a checkpoint."""
+    self.save_early()
+    error.context = f' (after env step {self.now.env_step:,})'
+    if self.now.env_step:
+      error.context += '. A checkpoint was saved'
+    return error
+
+  def close(self):
+    """Closes the environments; says if one fails at it, when all is done."""
+    for env in (*self.envs, *self.eval_envs):
+      try:
+        env.close()
+      except envs.EnvError as error:
+        self.message(str(error))
