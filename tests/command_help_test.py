@@ -120,7 +120,7 @@ def test_groups_go_from_common_to_machine(at_80):
   ]
   assert groups[:2] == ['Examples:', 'Common:']
   assert groups[-1] == 'Machine:'
-  assert {'DQN:', 'SAC:', 'PPO:', 'DQN and SAC:', 'SAC and PPO:'} < {*groups}
+  assert {'DQN:', 'SAC:', 'TD3:', 'PPO:', 'DQN, SAC and TD3:'} < {*groups}
   lines = at_80['train']
   assert lines.index('SAC:') < _line_of(lines, 'critic_width')
   assert _line_of(lines, 'critic_width') < lines.index('PPO:')
@@ -134,8 +134,8 @@ def _line_of(lines, flag):
 def test_presets_are_shown_by_agent(at_80):
   lines = at_80['train']
   text = ' '.join(' '.join(lines).split())
-  assert '[preset: dqn 128; sac 256; ppo 64]' in text
-  assert '[preset: dqn 0.001; sac, ppo 0.0003]' in text
+  assert '[preset: dqn 128; sac, td3 256; ppo 64]' in text
+  assert '[preset: dqn 0.001; sac, td3, ppo 0.0003]' in text
   assert '--gamma Discount factor. [preset: 0.99]' in text
   assert '[as --sparsity]' in text
   assert (
@@ -161,7 +161,7 @@ def test_lines_for_people_from_rl_zoo_have_real_flags(at_80):
   given = re.findall(r'--[a-z_]+', ' '.join(cells))
   assert len(given) > 30
   # The last is TensorBoard's.
-  assert {*given} - known == {'--help', '--logdir'}
+  assert {*given} - known == {'--help', '--logdir', '--optuna', '--space'}
   for name in re.findall(r'`([a-z_]+) --', ' '.join(cells)):
     assert name in {*at_80, 'tensorboard'}
 

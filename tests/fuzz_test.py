@@ -6,6 +6,7 @@ import pytest
 
 import tf_sparse_rl
 from tf_sparse_rl import config as config_lib
+from tf_sparse_rl import methods
 
 _NUM_RUNS = 130
 _SMALL = {
@@ -24,7 +25,7 @@ _ENVS = {
 }
 # A tenth of a run's fields is drawn, each from the values here.
 _CHOICES = {
-  'method': ('dense', 'static', 'set', 'rigl', 'prune'),
+  'method': tuple(methods.METHODS),
   'sparsity': (0.0, 0.3, 0.5, 0.9, 0.99),
   'distribution': ('uniform', 'er', 'erk'),
   'erk_power': (0.5, 2.0),
@@ -73,6 +74,15 @@ _CHOICES = {
   'value_loss_weight': (0.0,),
   'entropy_weight': (0.01,),
   'max_gradient_norm': (0.0, 0.5),
+  'n_step_begin_env_step': (100,),
+  'dynamic_replay': (True,),
+  'dynamic_replay_period': (50,),
+  'max_policy_distance': (0.01,),
+  'min_replay_size': (20,),
+  'actor_update_period': (1, 3),
+  'exploration_noise': (0.0,),
+  'target_noise': (1.0,),
+  'target_noise_clip': (0.1,),
   'num_eval_env_steps': (150,),
   'mask_images': (True,),
   'diagnostics': ('snr', 'churn,dormant,norms,rank,snr'),
@@ -122,7 +132,8 @@ def test_every_field_that_matters_is_drawn():
   fixed = {'agent', 'env_name', 'seed', *_SMALL, *_REPLAY, *_PPO}
   for field in config_lib.fields():
     elsewhere = field.name in (
-      *('env_kwargs', 'env_wrappers', 'method_kwargs', 'network'),
+      *('env_kwargs', 'env_wrappers', 'env_wrapper_kwargs', 'trackers'),
+      *('method_kwargs', 'network', 'max_collect_episode_env_steps'),
       *('init_from', 'init_optimizer', 'learning_rate_turns', 'jit_compile'),
       *('intra_op_threads', 'inter_op_threads', 'num_gpus', 'tpu'),
       *('actor_learning_rate', 'critic_learning_rate'),

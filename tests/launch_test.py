@@ -166,7 +166,7 @@ def test_a_slurm_task_and_a_kubernetes_pod_do_their_line(checkout, tmp_path):
     )
   for ended in (task.result(), pod.result()):
     assert ended.returncode == 0, ended.stderr
-    assert ended.stdout.endswith('1 of 1 runs are finished.\n')
+    assert '1 of 1 runs are finished.\n' in ended.stdout
   assert _finished(sweep_dir) == sorted(ids[1:])
 
 

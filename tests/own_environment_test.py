@@ -152,7 +152,7 @@ def test_it_is_evaluated_and_exported(here, finished):
   where = f'--root_dir={finished}'
   process = _run(here.parent, 'evaluate', where)
   assert process.returncode == 2
-  assert "error: --env_name: Unknown module 'lights'" in process.stderr
+  assert "--env_name: Unknown module 'lights" in process.stderr
 
 
 def test_a_sweep_trains_it(here):

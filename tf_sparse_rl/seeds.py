@@ -37,6 +37,8 @@ class Stream(enum.IntEnum):
   MEASUREMENT = 13  # (): data that only its timing counts of
   # Of the seed of a run.
   TRIAL_STEP = 14  # (): the action that an environment is checked with
+  # Of the seed of an episode.
+  NOISE_FEATURES = 15  # (): features that a wrapper adds
 
 
 def sequence(seed, stream, *indices):

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from tf_sparse_rl import envs, flags, sparsity
-from tf_sparse_rl.agents import dqn, registry
+from tf_sparse_rl.agents import network_layers, registry
 from tf_sparse_rl.sparsity import counting
 
 _SHAPE = (16, 16, 4)
@@ -265,7 +265,7 @@ def test_custom_sparsities_reach_into_residual_blocks():
     method='static',
     custom_sparsity='stack_1_block_0_conv_1=0.5,q_network/hidden_0=0.25',
   )
-  layers = sparsity.sparse_layers(dqn.q_network_layers(config, _SPEC))
+  layers = sparsity.sparse_layers(network_layers.of_q_network(config, _SPEC))
   found = {x.layer.name: x.target_sparsity for x in layers}
   assert found['stack_1_block_0_conv_1'] == 0.5
   assert found['hidden_0'] == 0.25
@@ -278,7 +278,7 @@ def test_custom_sparsities_reach_into_residual_blocks():
 def test_match_sparsity_counts_the_layers_as_they_are_built(network, matched):
   def parameters(**changes):
     config = flags.make_config({'network': network, **changes})
-    layers = dqn.q_network_layers(config, _ATARI)
+    layers = network_layers.of_q_network(config, _ATARI)
     return counting.total(counting.count(layers)).parameters, layers
 
   expected, _ = parameters(method='static', sparsity=matched)
@@ -291,7 +291,7 @@ def test_match_sparsity_counts_the_layers_as_they_are_built(network, matched):
 
 def test_the_seed_decides_the_matched_network():
   config = _config(method='dense', match_sparsity=0.5, width=0.2)
-  first, again = (dqn.q_network_layers(config, _SPEC) for _ in range(2))
+  first, again = (network_layers.of_q_network(config, _SPEC) for _ in range(2))
   for ours, theirs in zip(first, again):
     for a, b in zip(ours.get_weights(), theirs.get_weights()):
       np.testing.assert_array_equal(a, b)

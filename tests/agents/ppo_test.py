@@ -316,6 +316,7 @@ def test_the_learning_rate_falls_rollout_by_rollout():
 
 
 def test_each_epoch_has_every_env_step_once(monkeypatch):
+  backend.set_backend('masked')  # Else a rollout is trained on in one call.
   config = _config(method='dense')
   agent = registry.build(config, _BOX)
   learn = learner.RolloutLearner(agent, config, tf.TensorSpec([5]))

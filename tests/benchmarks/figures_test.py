@@ -76,7 +76,7 @@ def test_a_measurement_takes_the_place_of_an_older_one_of_its_kind(results):
   assert steps['train_step_ms'] == _STEPS['train_step_ms']
   assert runs['rounds'] == 3
   assert runs['sparsity'] == 0.9
-  assert runs['command'].startswith('python -m tf_sparse_rl.benchmark ')
+  assert runs['command'].startswith('python -m tf_sparse_rl.benchmark')
 
 
 def test_the_command_is_told_without_paths_of_this_machine():

@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from tf_sparse_rl import config as config_lib
+from tf_sparse_rl import names
 from tf_sparse_rl.config import presets, rows
 
 _FIELDS = config_lib.fields()
@@ -147,7 +148,7 @@ def test_a_field_of_another_agent_is_refused(agent, field):
   with pytest.raises(ValueError) as error:
     config_lib.make_config({'agent': agent, field.name: value})
   assert str(error.value) == (
-    f'Expected {field.name} with agent={" or ".join(field.agents)} only. '
+    f'Expected {field.name} with agent={names.listed(field.agents)} only. '
     f'Received: {field.name}={value}, agent={agent}.'
   )
   # As a config.json of this agent has it.

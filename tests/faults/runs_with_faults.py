@@ -45,7 +45,7 @@ class Runs:
       check=True,
     )
     self._server = subprocess.Popen(
-      [sys.executable, '-m', 'tf_sparse_rl.sweeps.run_server'],
+      [sys.executable, '-m', 'tf_sparse_rl.sweeps.run_server', '30'],
       env={
         **os.environ,
         'LD_PRELOAD': str(library),

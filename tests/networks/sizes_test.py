@@ -3,7 +3,7 @@
 import pytest
 
 from tf_sparse_rl import envs, flags, sparsity
-from tf_sparse_rl.agents import dqn, registry, sac
+from tf_sparse_rl.agents import network_layers, registry
 from tf_sparse_rl.networks import sizes
 from tf_sparse_rl.sparsity import counting
 
@@ -33,6 +33,11 @@ _HOPPER, _ANT, _HUMANOID = _mujoco(11, 3), _mujoco(111, 8), _mujoco(376, 17)
 )
 def test_widths_are_rounded_down(width, expected):
   assert sizes.hidden_sizes((512, 512), width) == expected
+
+
+def _plan(config, spec):
+  """The plans of SAC's networks."""
+  return network_layers.plan_actor_critic(config, spec, 2 * spec.action_size)
 
 
 def test_each_hidden_layer_is_scaled():
@@ -70,7 +75,7 @@ def test_match_sparsity_builds_the_papers_small_q_network(
   config = flags.make_config(
     {'method': 'dense', 'match_sparsity': sparsity_matched}
   )
-  layers = dqn.q_network_layers(config, _CARTPOLE)
+  layers = network_layers.of_q_network(config, _CARTPOLE)
   assert [layer.units for layer in layers] == [units, units, 2]
   found = counting.total(counting.count(layers)).parameters
   assert abs(found - parameters) / parameters < 0.01
@@ -119,7 +124,7 @@ def _sac_parameters(config, spec):
 
 def test_actor_and_critics_of_sac_have_widths_of_their_own():
   config = _sac_config(method='dense', actor_width=0.5, critic_width=2.0)
-  actor, critic = sac.plan_networks(config, _HOPPER)
+  actor, critic = _plan(config, _HOPPER)
   assert actor.sizes == (11, 128, 128, 6)
   assert critic.sizes == (14, 512, 512, 1)
   # (11 + 1) * 128 + 129 * 128 + 129 * 6, and (14 + 1) * 512 + ...
@@ -173,7 +178,7 @@ def test_erk_of_sac_is_the_papers(spec, network, target_sparsity, expected):
 def test_match_sparsity_gives_sac_the_papers_widths(spec, expected):
   for matched, units in zip((0.5, 0.8, 0.9, 0.95, 0.98), expected):
     config = _sac_config(method='dense', match_sparsity=matched)
-    plans = sac.plan_networks(config, spec)
+    plans = _plan(config, spec)
     assert [plan.units for plan in plans] == [(units, units)] * 2
 
 
@@ -193,7 +198,7 @@ def test_widths_meet_the_actors_share_of_the_budget(share, budget):
   config = _sac_config(
     method='dense', actor_parameter_share=share, parameter_budget=budget
   )
-  plans = sac.plan_networks(config, _HALFCHEETAH)
+  plans = _plan(config, _HALFCHEETAH)
   actor, critic = (sizes.num_dense_parameters(plan.sizes) for plan in plans)
   total = actor + 2 * critic
   # To the nearest unit: one of 34 is 3 % of an actor.
@@ -215,7 +220,7 @@ def test_a_share_that_sparse_networks_cannot_meet_is_refused(
 ):
   config = _sac_config(actor_parameter_share=share, parameter_budget=budget)
   with pytest.raises(ValueError, match=bounds) as error:
-    sac.plan_networks(config, _HALFCHEETAH)
+    _plan(config, _HALFCHEETAH)
   assert 'Choose another parameter_budget' in str(error.value)
 
 
@@ -231,4 +236,4 @@ def test_a_share_too_small_for_a_dense_network_is_refused():
   )
   spec = envs.EnvSpec('Arm-v0', 5, None, 100, (-1.0, -1.0), (1.0, 1.0))
   with pytest.raises(ValueError, match='one unit a layer, for the critic'):
-    sac.plan_networks(config, spec)
+    _plan(config, spec)

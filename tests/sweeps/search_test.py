@@ -99,7 +99,7 @@ def test_trials_are_runs_and_those_behind_are_pruned(directory):
   assert f'--gamma={best}' in found.best()
   assert lines[-1].startswith('[12/12] trial0011 ')
   table = status.table(status.read(directory, listed), 1)
-  assert f'gamma={best}' in table and 'All runs are finished.' in table
+  assert f'gamma={best:.4g}' in table and 'All runs are finished.' in table
 
 
 def test_the_same_command_continues_and_another_is_refused(directory):

@@ -10,7 +10,7 @@ from tf_sparse_rl import runs
 from tf_sparse_rl.native import backend, library
 from tf_sparse_rl.training import loop, machine
 
-_NATIVE, _MASKED = [2.0, 1.0], [1.0, 2.0]
+_NATIVE, _MASKED = [2.0, 1.0, 1.0], [1.0, 2.0, 2.0]
 _FIELDS = {'num_env_steps': 200, 'eval_period': 200, 'summary_period': 200}
 
 

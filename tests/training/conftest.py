@@ -47,6 +47,8 @@ def tiny_sac_run(tmp_path_factory, tiny_config):
       mask_images=True,
       diagnostics=','.join(config_lib.DIAGNOSTICS),
       diagnostics_period=150,
+      dynamic_replay=True,
+      min_replay_size=100,
     ),
   )
 

@@ -74,7 +74,7 @@ def test_networks_are_described_by_how_they_are_computed(monkeypatch):
     'plain': {'backend': 'fused'},
   }
   assert machine.sentence(described).startswith(
-    'Backends: actor fused (fused measured 3.00 x as fast as masked), critic '
+    'Backends: actor fused (fused 3.00 x as fast as masked), critic '
   )
   backend.set_backend('masked')
   assert machine.describe(agent) == {

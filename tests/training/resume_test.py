@@ -22,6 +22,7 @@ import tensorflow as tf
 from tensorboard.backend.event_processing import plugin_event_accumulator
 
 from tests import tiny
+from tf_sparse_rl.native import backend
 from tf_sparse_rl.runs import run_dir
 from tf_sparse_rl.training import loop
 
@@ -452,6 +453,7 @@ def test_a_full_disk_ends_it_with_all_checkpoints_intact(histories):
   # With more space it goes on from there.
   config = directory.read_config()
   recorder = tiny.Recorder()
+  backend.set_backend('auto')  # As the command does.
   loop.train(config, directory, [recorder])
   assert recorder.messages[2:] == [f'Continuing at env step {newest}.']
   assert _lines(directory.path) == _lines(histories['dqn'].result().untouched)

@@ -29,6 +29,8 @@ class Rollouts(tf.Module):
     self._prepared = rows_lib.prepared_rollout(env_spec, head.num_parameters)
     size, self._shape = env_spec.observation_size, env_spec.observation_shape
     self.scaling = network_layers.scaling(env_spec)
+    if self.scaling:  # By this name it stands in checkpoints.
+      [self.normalizer] = self.scaling
     self.reward_normalizer = normalizer.Normalizer(
       _CLIP_REWARD, center=False, name='rewards'
     )

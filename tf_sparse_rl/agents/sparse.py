@@ -159,12 +159,7 @@ def update_target(online, target, tau, masks_may_differ):
     )
     return tf.group()
   if masks_may_differ:
-    # Late: to build layers needs no TF-Agents.
-    from tf_agents.utils import common
-
-    common.soft_variables_update(
-      online.non_trainable_variables, target.non_trainable_variables, tau=1.0
-    )
+    _copy_untrained(online, target)
   for (source, target), mask in zip(pairs, masks):
     if not masks_may_differ:
       mask = None
@@ -175,6 +170,16 @@ def update_target(online, target, tau, masks_may_differ):
     if is_native and mask is not None:
       native_updates.keep_packed(target, mask)
   return tf.group()
+
+
+def _copy_untrained(online, target):
+  """Copies what is not trained: masks."""
+  # Late: to build layers needs no TF-Agents.
+  from tf_agents.utils import common
+
+  common.soft_variables_update(
+    online.non_trainable_variables, target.non_trainable_variables, tau=1.0
+  )
 
 
 def copy_masks(online, target):

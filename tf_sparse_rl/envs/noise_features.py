@@ -9,6 +9,8 @@ import math
 import gymnasium as gym
 import numpy as np
 
+from tf_sparse_rl import seeds
+
 
 class NoiseFeatures(gym.ObservationWrapper):
   """Appends features drawn from N(0, std) to a flat observation.
@@ -54,7 +56,7 @@ class NoiseFeatures(gym.ObservationWrapper):
   def reset(self, *, seed=None, options=None):
     """Resets; the seed is that of the noise too."""
     if seed is not None:
-      self._rng = np.random.default_rng([seed, 1])  # Not the environment's own.
+      self._rng = seeds.generator(seed, seeds.Stream.NOISE_FEATURES)
     return super().reset(seed=seed, options=options)
 
   def observation(self, observation):

@@ -1,6 +1,7 @@
 """The greedy policy as a SavedModel that needs nothing but TensorFlow."""
 
 import dataclasses
+import warnings
 from collections.abc import Callable
 
 import numpy as np
@@ -86,7 +87,10 @@ def of_run(config, path, env_spec):
     # The zeros are in the weights: no module is needed for them.
     config = dataclasses.replace(config, method='static', method_kwargs='{}')
   try:
-    layers, greedy_action = policies.build(config, env_spec)
+    with warnings.catch_warnings():
+      # What was rounded was told when it was trained.
+      warnings.simplefilter('ignore')
+      layers, greedy_action = policies.build(config, env_spec)
   except ValueError as error:
     raise ValueError(f'{path.with_name("config.json")}: {error}') from error
   policy = _of_layers(layers, greedy_action, env_spec)

@@ -191,6 +191,8 @@ class Summaries:
         yield from (
           tag for tag in of_row if tag in values and tag.startswith(f'{group}/')
         )
+      elif row == 'Metrics/replay_size':
+        yield from [row] if self._config.dynamic_replay else []
       elif row not in _NO_SCALARS and (is_sparse or group != 'MaskUpdate'):
         yield row
 
