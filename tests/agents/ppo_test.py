@@ -316,19 +316,18 @@ def test_the_learning_rate_falls_rollout_by_rollout():
 
 
 def test_each_epoch_has_every_env_step_once(monkeypatch):
-  backend.set_backend('masked')  # Else a rollout is trained on in one call.
   config = _config(method='dense')
   agent = registry.build(config, _BOX)
   learn = learner.RolloutLearner(agent, config, tf.TensorSpec([5]))
   buffer = _collect(agent, _BOX, np.random.default_rng(1))
   seen = []
-  train = learn.train_on
+  train = learn._train_step.on_batches
 
-  def spy(rows):
-    seen.append(rows)
-    return train(rows)
+  def spy(rows, batches):
+    seen.extend(rows[batch] for batch in batches)
+    return train(rows, batches)
 
-  monkeypatch.setattr(learn, 'train_on', spy)
+  monkeypatch.setattr(learn._train_step, 'on_batches', spy)
   expected = agent.rollouts.prepare(buffer.latest())
   noise = np.zeros((1, 2), np.float32)
   rng = np.random.default_rng(0)
