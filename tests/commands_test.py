@@ -239,6 +239,7 @@ def test_mistakes_are_told_and_leave_nothing(flags, message, tmp_path):
   assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_run_that_goes_on_is_not_disturbed(tmp_path):
   path = tmp_path / 'run'
   flags = (
@@ -357,6 +358,7 @@ def test_evaluate_shows_the_same_episodes_in_a_window(finished):
   assert shown == json.loads(json.dumps(run.evaluate(2)))
 
 
+@pytest.mark.slow
 def test_evaluate_with_noise_is_told_written_and_drawn(finished):
   path, _ = finished
   flags = (f'--root_dir={path}', '--num_episodes=6', '--seed=3', '--json')
@@ -412,6 +414,7 @@ def test_summarize_prints_the_budgets():
   assert rows[-1][:3] == ['total', '0.9000', '26,523']
 
 
+@pytest.mark.slow
 def test_networks_that_cannot_be_built_leave_no_config(tmp_path):
   path = tmp_path / 'run'
   process = _run('train', f'--root_dir={path}', '--custom_sparsity=none=0.5')
@@ -449,6 +452,7 @@ def test_summarize_prints_each_network_of_sac(tmp_path):
   assert list(tmp_path.iterdir()) == []  # MuJoCo left no log.
 
 
+@pytest.mark.slow
 def test_benchmark_prints_json():
   process = _run(
     'benchmark',

@@ -301,6 +301,7 @@ def test_tpu_vm_without_a_tpu(checkout):
   assert result.stderr.startswith('Expected a TPU VM, with its TPU as /dev/ac')
 
 
+@pytest.mark.slow
 def test_the_commands_for_gpus_and_tpus_train_on_a_cpu(checkout, tmp_path):
   with concurrent.futures.ThreadPoolExecutor(2) as pool:
     ended = [

@@ -22,6 +22,9 @@ _LAB = '''
 import tensorflow as tf
 from tf_sparse_rl import sparsity
 
+# Each of them takes a process of its own.
+pytestmark = pytest.mark.slow
+
 
 class NoisyRigL(sparsity.RigL):
   """RigL that grows by the gradient and by noise."""

@@ -19,6 +19,9 @@ import os
 import gymnasium as gym
 import numpy as np
 
+# Each of them takes a process of its own.
+pytestmark = pytest.mark.slow
+
 
 class Lights(gym.Env):
   '''Which of some lights is on; the goal is one of them.'''

@@ -112,6 +112,6 @@ def test_first_command_trains(tmp_path):
 
 
 def test_second_command_tests():
-  result = _launch('launch/test.sh', '-q', 'tests/build_test.py')
+  result = _launch('launch/test.sh', '-q', 'tests/text_table_test.py')
   assert result.returncode == 0, result.stdout
   assert ' passed' in result.stdout

@@ -111,6 +111,7 @@ def runs_fixture(tmp_path_factory):
   return runs
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('case', ['mlp', 'sac', 'ppo'])
 def test_a_run_is_resumed_and_stays_exactly_sparse(runs, case):
   _, outcome = runs[case]

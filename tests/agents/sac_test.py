@@ -427,6 +427,7 @@ def print_digest():
   print(digest(_Trained(_config(method='set'), num_train_steps=6), 6))
 
 
+@pytest.mark.slow
 def test_another_process_does_the_same(trained):
   here = pathlib.Path(__file__)
   path = os.pathsep.join([str(here.parents[2]), str(here.parent)])

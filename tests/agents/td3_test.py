@@ -98,7 +98,14 @@ def test_target_actions_are_smoothed_and_within_bounds():
   assert np.abs(found - greedy).max() > 0.2
 
 
-@pytest.mark.parametrize('method', ['dense', 'set', 'rigl', 'prune'])
+@pytest.mark.parametrize(
+  'method',
+  [
+    *('rigl', 'prune'),
+    pytest.param('dense', marks=pytest.mark.slow),
+    pytest.param('set', marks=pytest.mark.slow),
+  ],
+)
 def test_what_moves_at_which_train_step(method):
   """Masks of targets are those online; the learner knows when they move."""
   config = _config(method=method, actor_update_period=3, target_update_period=2)
@@ -164,7 +171,9 @@ class _StopAt(callbacks.Callback):
       training.stop()
 
 
-@pytest.mark.parametrize('backend', ['masked', 'native'])
+@pytest.mark.parametrize(
+  'backend', ['native', pytest.param('masked', marks=pytest.mark.slow)]
+)
 def test_a_stopped_run_ends_as_if_nothing_had_been(tmp_path, backend):
   fields = {
     'agent': 'td3',

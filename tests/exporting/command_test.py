@@ -78,6 +78,7 @@ def test_all_formats_of_dqn(dqn, tmp_path):
   assert process.stdout.count('than dense and') == 2
 
 
+@pytest.mark.slow
 def test_a_policy_for_images(tmp_path):
   path, out = tmp_path / 'run', tmp_path / 'out'
   _make_run(path, env_name='Pong', width=0.1, hidden_units=(64,))

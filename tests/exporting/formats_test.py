@@ -180,7 +180,9 @@ np.savez('answer.npz', **outputs)
   ('name', 'code'),
   [('tflite', _TFLITE_ALONE), ('npz', _NPZ_ALONE), ('onnx', _ONNX_ALONE)],
 )
-@pytest.mark.parametrize('network', ['dense', 'residual'])
+@pytest.mark.parametrize(
+  'network', ['dense', pytest.param('residual', marks=pytest.mark.slow)]
+)
 def test_is_read_without_this_package(name, code, network, tmp_path):
   if network == 'dense':
     policy = policies.make(_SIZES)

@@ -112,6 +112,8 @@ def _assert_close(ours, theirs, rtol=1e-4, atol=1e-6):
     )
 
 
+# Trained on in the usual suite; all of them when asked for.
+_USUAL = ('sac_rigl', 'dqn_double')
 _CASES = {
   'sac_rigl': ('sac', {'reward_scale': 3.0, 'gamma': 0.9}),
   'sac_prune': (
@@ -146,7 +148,13 @@ _CASES = {
 }
 
 
-@pytest.mark.parametrize('case', _CASES)
+@pytest.mark.parametrize(
+  'case',
+  [
+    pytest.param(case, marks=[] if case in _USUAL else pytest.mark.slow)
+    for case in _CASES
+  ],
+)
 def test_one_step_and_twelve_are_those_of_the_agent(case):
   agent, changes = _CASES[case]
   ours, theirs = (_Run(b, agent, **changes) for b in ('fused', 'masked'))
@@ -158,6 +166,7 @@ def test_one_step_and_twelve_are_those_of_the_agent(case):
         assert not layer.kernel.numpy()[layer.mask.numpy() == 0].any()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('agent', _SPECS)
 def test_a_thousand_steps_are_those_of_the_agent(agent):
   changes = {'mask_update_period': 100, 'mask_update_end_train_step': 500}
@@ -186,7 +195,9 @@ def _read_from_a_checkpoint(variable, path):
   return tf.train.load_checkpoint(saved).get_tensor(name)
 
 
-@pytest.mark.parametrize('agent', _SPECS)
+@pytest.mark.parametrize(
+  'agent', ['dqn', pytest.param('sac', marks=pytest.mark.slow)]
+)
 def test_every_variable_can_be_read_at_any_moment(agent, tmp_path):
   watched, alone, theirs = (
     _Run(b, agent, target_update_period=2) for b in ('fused', 'fused', 'masked')

@@ -147,6 +147,7 @@ def test_another_source_is_built_elsewhere(tmp_path, monkeypatch):
   assert library.cache_dir() != before
 
 
+@pytest.mark.slow
 def test_two_processes_at_once_build_once(tmp_path):
   code = (
     'import tf_sparse_rl\n'

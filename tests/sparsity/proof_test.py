@@ -228,7 +228,7 @@ def _over(num_models):
 
 
 @pytest.mark.filterwarnings('ignore:Targets of sparsity missed')
-@_over(25)
+@_over(10)
 def test_random_models_meet_their_target_or_tell(**arguments):
   _assert_met_or_told(**arguments)
 

@@ -68,7 +68,13 @@ def _assert_same_end(one, other):
       np.testing.assert_array_equal(x.numpy(), y.numpy())
 
 
-@pytest.mark.parametrize('values', [_TINY, _PPO], ids=['dqn', 'ppo'])
+@pytest.mark.parametrize(
+  'values',
+  [
+    pytest.param(_TINY, marks=pytest.mark.slow, id='dqn'),
+    pytest.param(_PPO, id='ppo'),
+  ],
+)
 def test_a_run_made_longer_is_the_run_of_its_config(tmp_path, values):
   longer = {**values, 'num_env_steps': 600}
   _train(tmp_path / 'twice', values)
@@ -95,6 +101,7 @@ def test_a_run_made_longer_is_the_run_of_its_config(tmp_path, values):
   assert not runs.RunDir(tmp_path / 'once').read_history()
 
 
+@pytest.mark.slow
 def test_it_goes_on_where_it_was_killed_and_is_finished_at_the_end(tmp_path):
   longer = {**_TINY, 'num_env_steps': 600, 'eval_period': 100}
   _train(tmp_path, _TINY)

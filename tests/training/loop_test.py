@@ -327,6 +327,7 @@ def test_ppo_stopped_in_a_rollout_ends_like_one_left_alone(
     np.testing.assert_array_equal(value, variables[1][key], err_msg=key)
 
 
+@pytest.mark.slow
 def test_pong_stopped_ends_like_one_left_alone(tmp_path):
   config = flags.make_config(
     {
