@@ -15,15 +15,14 @@ import time
 
 import pytest
 
+# Each of them takes a process of its own.
+pytestmark = pytest.mark.slow
 _ROOT = pathlib.Path(__file__).parents[1]
 _LAB = '''
 """A module of the user's own."""
 
 import tensorflow as tf
 from tf_sparse_rl import sparsity
-
-# Each of them takes a process of its own.
-pytestmark = pytest.mark.slow
 
 
 class NoisyRigL(sparsity.RigL):

@@ -12,15 +12,14 @@ import sys
 
 import pytest
 
+# Each of them takes a process of its own.
+pytestmark = pytest.mark.slow
 _ROOT = pathlib.Path(__file__).parents[1]
 _MODULE = """
 import os
 
 import gymnasium as gym
 import numpy as np
-
-# Each of them takes a process of its own.
-pytestmark = pytest.mark.slow
 
 
 class Lights(gym.Env):
