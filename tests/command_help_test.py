@@ -120,7 +120,8 @@ def test_groups_go_from_common_to_machine(at_80):
   ]
   assert groups[:2] == ['Examples:', 'Common:']
   assert groups[-1] == 'Machine:'
-  assert {'DQN:', 'SAC:', 'TD3:', 'PPO:', 'DQN, SAC and TD3:'} < {*groups}
+  expected = {'DQN:', 'SAC:', 'TD3:', 'PPO:', 'DQN, SAC and TD3:'}
+  assert expected < {*groups}
   lines = at_80['train']
   assert lines.index('SAC:') < _line_of(lines, 'critic_width')
   assert _line_of(lines, 'critic_width') < lines.index('PPO:')

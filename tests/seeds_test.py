@@ -78,11 +78,12 @@ def test_values_stay_as_they_are():
     'FILM',
     'MEASUREMENT',
     'TRIAL_STEP',
+    'NOISE_FEATURES',
   ]
-  assert [*seeds.Stream] == list(range(15))
+  assert [*seeds.Stream] == list(range(16))
 
 
-@pytest.mark.parametrize('stream', [-1, 15, 'EPISODE'])
+@pytest.mark.parametrize('stream', [-1, 16, 'EPISODE'])
 def test_an_unnamed_stream_is_refused(stream):
   with pytest.raises(ValueError, match='not a valid Stream'):
     seeds.generator(0, stream)

@@ -141,7 +141,7 @@ def test_text_is_escaped():
   for raw in ('<script>alert', '<img src=x>', '<T>', '<f>', '<1>', '<warn>'):
     assert raw not in text
   assert text.startswith('<!DOCTYPE html>')
-  assert 'href="dir/&#34;x&#34;%3F%23%25.json"' in text
+  assert 'href="dir/%22x%22%3F%23%25.json"' in text
   assert 'less &lt; more' in text
 
 

@@ -146,9 +146,7 @@ def ppo(agent, batch_size):
   actor, value = agent._actor_net, agent._value_net
   head, optimizer = actor.layers[-1], agent._optimizer
   inner = {network: _inner(network, 0, 1) for network in (actor, value)}
-  own, end = [], None
-  if type(head) is heads.Gaussian:
-    own, end = [head.std_bias], 'tanh'
+  own, end = _of_head(head)
   if not _may_be_fused(inner, batch_size, num_own=len(own)):
     return None
   if end and stacks.activation_of(inner[actor][-1]) != 'linear':
@@ -175,6 +173,12 @@ def ppo(agent, batch_size):
   )
   tags = [*_PPO_TAGS, 'Agent/learning_rate'] if schedule else _PPO_TAGS
   return fused.TrainSteps(step, tags)
+
+
+def _of_head(head):
+  """(variables of a head, activation that it puts on the outputs or None)."""
+  is_gaussian = type(head) is heads.Gaussian
+  return ([head.std_bias], 'tanh') if is_gaussian else ([], None)
 
 
 def _ppo_numbers(agent):

@@ -214,7 +214,8 @@ class Record:
 def read(record, agents):
   """The Fields of a subclass of Record, which agents of these names have."""
   hints = typing.get_type_hints(record)
-  group = record.title or ' and '.join(agent.upper() for agent in agents)
+  upper = [agent.upper() for agent in agents]
+  group = record.title or names.listed(upper, 'and')
   return [
     Field(
       *(f.name, _kind(hints[f.name]), f.default, agents),
