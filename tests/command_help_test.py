@@ -123,7 +123,7 @@ def test_groups_go_from_common_to_machine(at_80):
   expected = {'DQN:', 'SAC:', 'TD3:', 'PPO:', 'DQN, SAC and TD3:'}
   assert expected < {*groups}
   lines = at_80['train']
-  assert lines.index('SAC:') < _line_of(lines, 'critic_width')
+  assert lines.index('SAC and TD3:') < _line_of(lines, 'critic_width')
   assert _line_of(lines, 'critic_width') < lines.index('PPO:')
 
 
