@@ -33,7 +33,7 @@ def test_versions_of_agents_are_those_of_the_lock():
 
 
 def test_what_is_there_is_not_asked_for():
-  packages.require('Testing', 'pytest', 'numpy')
+  assert packages.require('Testing', 'pytest', 'numpy') is None
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ _fields = {}  # {name: config field} of those flags that are fields
 
 
 class Help(NamedTuple):
-  """What `--help` says above the flags."""
+  """The head of `--help`, above the flags."""
 
   description: str  # its first sentence says what the command does
   command: str  # its name, as in python -m tf_sparse_rl.NAME

@@ -66,7 +66,7 @@ def main(argv):
 
 
 def text(run, result):
-  """What `Run.evaluate` returned, for people.
+  """Formats the result of `Run.evaluate` for people.
 
   Args:
     run: a Run.

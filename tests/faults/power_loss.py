@@ -31,7 +31,7 @@ class _File:
 
 @dataclasses.dataclass(eq=False)
 class _Directory:
-  """What a directory holds by name, and what is on the disk."""
+  """Names in a directory, now and on the disk."""
 
   now: dict = dataclasses.field(default_factory=dict)
   synced: dict = dataclasses.field(default_factory=dict)
@@ -99,7 +99,7 @@ class Disk:
     return self._find(parent), name
 
   def _find(self, path):
-    """What has a path now; None if nothing has."""
+    """The file or directory at a path now; None if there is none."""
     entry = self._tree
     for name in path[len(self._root) :].split('/')[1:]:
       entry = entry.now.get(name) if entry is not None else None

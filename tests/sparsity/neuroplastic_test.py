@@ -37,7 +37,7 @@ def _new_mask(mask, train_step):
 
 
 def test_masks_by_hand():
-  """Of four connections one is left at first, then three, then four."""
+  """Four connections are thinned to one, which grow to three and to four."""
   thinned = _new_mask([1, 1, 1, 1, 0, 0, 0, 0], 0)
   assert thinned.sum() == 1 and not thinned[4:].any()
   # One of two is dropped; it and one more grow where gradients are largest.

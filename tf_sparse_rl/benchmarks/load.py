@@ -1,4 +1,4 @@
-"""What else runs on the cores that something is measured on."""
+"""The load of other processes on the cores of a measurement."""
 
 import os
 import pathlib

@@ -117,7 +117,7 @@ class Position:
         env._elapsed_steps = self._num_before
 
   def _holder(self):
-    """What offers the state; None if it is not offered."""
+    """The environment or wrapper that offers its state; None without one."""
     outer = next(e for e in _layers(self._env) if not isinstance(e, _KNOWN))
     methods = ('state_dict', 'load_state_dict')
     offers = all(callable(getattr(outer, name, None)) for name in methods)

@@ -47,11 +47,11 @@ class ShownEnvironment:
     self._ask('make', (config.env_name, 'human', *arguments))
 
   def reset(self, seed):
-    """See `Environment`."""
+    """Starts an episode, as `Environment.reset`."""
     return self._ask('reset', (seed,))
 
   def step(self, action):
-    """See `Environment`."""
+    """Takes one env step, as `Environment.step`."""
     return self._ask('step', (action,))
 
   def close(self):

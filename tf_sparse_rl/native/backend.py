@@ -171,7 +171,7 @@ def choice(sizes, sparsities):
 
 
 def measurements():
-  """What 'auto' chose by since `set_backend`, a list of dicts of JSON types."""
+  """The timings 'auto' chose by since `set_backend`: dicts of JSON types."""
   found = []
   for key, milliseconds in _measurements.items():
     batch, sizes, sparsities = json.loads(key)
@@ -231,7 +231,7 @@ def _measure(batch, sizes, sparsities):
 
 
 def _read(path):
-  """What is known, `{key: milliseconds}`; without what is damaged."""
+  """Reads the timings, `{key: milliseconds}`, without damaged ones."""
   try:
     values = json.loads(files.read(path))
   except (OSError, ValueError, RecursionError):

@@ -122,7 +122,7 @@ def _gradient(op, gradient, *unused_gradients):
 
 
 def dense_gradient(op):
-  """What an operation TfSparseRlConvDenseGradient computes, where it is asked.
+  """Computes an operation TfSparseRlConvDenseGradient anew, in this graph.
 
   Args:
     op: of a graph, perhaps of one around this one.

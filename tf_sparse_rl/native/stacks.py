@@ -287,7 +287,7 @@ def parts_of(gradient):
 
 
 def _dense_gradient(op):
-  """See `conv.dense_gradient`."""
+  """Computes an operation TfSparseRlDenseGradient anew, in this graph."""
   return library.load().tf_sparse_rl_dense_gradient(
     *op.inputs, sizes=op.get_attr('sizes')
   )

@@ -32,7 +32,7 @@ def verdict(improvement):
 
 
 def sentences(agent_study):
-  """What can be said of one agent, a list of str; none without baselines."""
+  """The findings on one agent, a list of str; none without baselines."""
   words = []
   against = {
     'dense': 'dense networks of full size',
@@ -52,7 +52,7 @@ def sentences(agent_study):
 
 
 def _sentence(members):
-  """Who is ahead, behind and undecided."""
+  """Splits methods into those ahead, behind and undecided."""
   found = {AHEAD: [], BEHIND: [], UNDECIDED: []}
   for member in members:
     found[verdict(member)].append(member.cell)

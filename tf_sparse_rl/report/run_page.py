@@ -130,7 +130,7 @@ def _layers(whole):
 
 
 def _masks(whole):
-  """What mask updates have changed: a panel a network."""
+  """Changes by mask updates over time, a panel a network."""
   return _by_network(
     whole.tags('MaskUpdate'),
     'share',

@@ -177,7 +177,7 @@ class Measurement(Record):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Machine(Record):
-  """What a run began on, an entry of config.json."""
+  """The machine that a run began on, an entry of config.json."""
 
   cpu: str
   instruction_set: str | None = None  # of the native kernels

@@ -326,7 +326,7 @@ class RunDir:
     files.write_json(self._config_path, {**values, 'origin': origin}, indent=2)
 
   def read_machine(self):
-    """What the run began on, a Machine, or None if it is not known.
+    """The Machine that the run began on, or None if it is not known.
 
     Raises:
       RunsError: if config.json is damaged or cannot be read.

@@ -60,7 +60,7 @@ def check_names(names, known):
 
 
 def no_weights(layer):
-  """What to tell of a layer without weight matrices."""
+  """The error text for a layer without weight matrices."""
   return (
     'Expected a layer with weight matrices that can be sparse, itself or in '
     'layers that it holds; for a layer of your own see '

@@ -171,7 +171,7 @@ class Checkpoints:
     files.refuse_links(self._path, *self._ours())
 
   def _ours(self):
-    """What the directory holds that has a name of ours."""
+    """The entries of the directory that have a name of ours."""
     if not self._path.is_dir():
       return []
     return [p for p in self._path.iterdir() if manifest_lib.is_ours(p.name)]

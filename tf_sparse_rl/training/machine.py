@@ -94,7 +94,7 @@ def recall(known):
 
 
 def measurements():
-  """What backends were chosen by so far; see `describe`."""
+  """The timings that backends were chosen by so far; see `describe`."""
   return backend.measurements()
 
 

@@ -1,4 +1,4 @@
-"""What a checkpoint's directory has in it: names, hashes, and their reading.
+"""The manifest of a checkpoint: names, hashes, and their reading.
 
 Only what has one of these names is ever removed, and only what has one of them
 and the hash that manifest.json says is ever read.

@@ -1,4 +1,4 @@
-"""What a run tells a person at its start and at its end."""
+"""The lines for a person at the start and at the end of a run."""
 
 import shlex
 
@@ -6,7 +6,7 @@ from tf_sparse_rl import sparsity
 
 
 def opening(config, run_dir):
-  """What is trained, and where it is written and watched, in three lines.
+  """Three lines: the run, its directory, its TensorBoard command.
 
   Args:
     config: a Config.
