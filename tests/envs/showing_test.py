@@ -12,8 +12,15 @@ from tf_sparse_rl.envs import showing
 def cart_pole_fixture(monkeypatch):
   """(Config, Environment) of CartPole, with a display that draws nothing."""
   monkeypatch.setenv('SDL_VIDEODRIVER', 'dummy')
-  config = config_lib.make_config({'env_name': 'CartPole-v1'})
+  config = config_lib.make_config(
+    {
+      'env_name': 'CartPole-v1',
+      'env_wrappers': 'tf_sparse_rl.envs.noise_features:NoiseFeatures',
+      'env_wrapper_kwargs': '{"NoiseFeatures": {"share": 0.5}}',
+    }
+  )
   env = envs.make(config)
+  assert env.spec.observation_size == 8
   yield config, env
   env.close()
 

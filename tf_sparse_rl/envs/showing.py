@@ -43,7 +43,7 @@ class ShownEnvironment:
       stderr=self._stderr,
     )
     theirs.close()
-    arguments = (config.env_arguments, config.env_wrapper_names)
+    arguments = (config.env_arguments, config.env_wrapper_calls)
     self._ask('make', (config.env_name, 'human', *arguments))
 
   def reset(self, seed):
