@@ -36,7 +36,7 @@ def whole_fixture(tmp_path_factory):
 
 
 def _outside(path):
-  """The targets of the links in cases."""
+  """Writes the files that links lead to; returns their directory."""
   (path / 'directory' / 'train').mkdir(parents=True)
   for name in (
     *('file', 'directory/config.json', 'directory/notes'),

@@ -3,8 +3,8 @@
 import sys
 
 from tf_sparse_rl import flags as run_flags
+from tf_sparse_rl import packages, signals
 from tf_sparse_rl import runs as runs_lib
-from tf_sparse_rl import signals
 from tf_sparse_rl.sweeps import local_engine, space
 
 # Flags of the command that a search has no use for.
@@ -30,20 +30,16 @@ def main(options, sweep_dir, asked_runs, own_command):
     own_command: this command as a shell takes it.
 
   Raises:
-    UserError: for flags that do not fit a search, or without Optuna.
+    UserError: for flags that do not fit a search.
+    MissingError: without Optuna.
   """
   _check(options)
   dimensions = space.read(options.space)
   one = _one_run(options, [d.field for d in dimensions], asked_runs)
-  try:
-    from tf_sparse_rl.sweeps import search as search_lib
-  except ImportError as error:
-    if error.name != 'optuna':
-      raise
-    raise run_flags.UserError(
-      '--optuna needs Optuna, which is not installed. To install it: '
-      "pip install 'tf_sparse_rl[optuna]'"
-    ) from error
+  packages.require('--optuna', 'optuna')
+  # Late: it imports Optuna.
+  from tf_sparse_rl.sweeps import search as search_lib
+
   search_lib.check(dimensions, one.flags)
   sweep_dir.path.mkdir(parents=True, exist_ok=True)
   with sweep_dir.worked_on():
