@@ -6,6 +6,7 @@ from tf_sparse_rl import config as config_lib
 from tf_sparse_rl import files
 from tf_sparse_rl.report import (
   catalogue,
+  claims,
   drawing,
   headline,
   out_dir,
@@ -22,6 +23,7 @@ _ABOUT = ('runs', 'settings', 'references', 'versions')
 _SUFFIXES = ('.svg', '.png', '.csv', '.md')
 # Of one agent, in this order.
 _TABLES = (
+  claims.table,
   result_tables.aggregate_scores,
   result_tables.iqm_beside_the_paper,
   result_tables.beside_the_paper,
