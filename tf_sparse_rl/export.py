@@ -7,7 +7,7 @@ import sys
 
 from absl import flags
 
-from tf_sparse_rl import api
+from tf_sparse_rl import api, export_formats
 from tf_sparse_rl import flags as run_flags
 from tf_sparse_rl import runs as runs_lib
 
@@ -36,7 +36,7 @@ def main(argv):
         f'exported files. Received no --{name}.'
       )
   try:
-    api.check_formats(options.format)
+    export_formats.check(options.format)
     run = api.open_run(options.root_dir)
     checkpoint = run_flags.checkpoint()
     is_exported = checkpoint == 'last' and run.is_finished
@@ -57,7 +57,9 @@ def run():
   """Entry point of the command."""
   flags.DEFINE_string('root_dir', None, 'Directory of a run.')
   flags.DEFINE_list(
-    'format', list(api.DEFAULT_FORMATS), f'Any of: {", ".join(api.FORMATS)}.'
+    'format',
+    list(export_formats.DEFAULT),
+    f'Any of: {", ".join(export_formats.NAMES)}.',
   )
   flags.DEFINE_string('out', None, 'Directory of the files, made if needed.')
   run_flags.show_in_help('root_dir', 'out', 'format')

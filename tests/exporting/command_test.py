@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tests import tiny
-from tf_sparse_rl import api, envs, flags, packages, sparsity
+from tf_sparse_rl import envs, export_formats, flags, packages, sparsity
 from tf_sparse_rl.agents import registry
 from tf_sparse_rl.exporting import exporter, formats, policy
 from tf_sparse_rl.runs import run_dir as run_dir_lib
@@ -125,10 +125,10 @@ def test_the_mean_action_of_sac(tmp_path):
 
 def test_a_missing_package_is_told(monkeypatch):
   monkeypatch.setattr(packages, 'is_installed', lambda name: False)
-  api.check_formats(api.DEFAULT_FORMATS)
+  export_formats.check(export_formats.DEFAULT)
   message = "'onnx' needs ONNX and ONNX Runtime.*install 'tf_sparse_rl.onnx.'"
   with pytest.raises(packages.MissingError, match=message):
-    api.check_formats(['onnx'])
+    export_formats.check(['onnx'])
 
 
 def test_a_missing_policy_or_that_of_another_run_is_told(dqn, tmp_path):
