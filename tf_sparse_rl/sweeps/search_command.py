@@ -5,7 +5,7 @@ import sys
 from tf_sparse_rl import flags as run_flags
 from tf_sparse_rl import packages, signals
 from tf_sparse_rl import runs as runs_lib
-from tf_sparse_rl.sweeps import local_engine, space
+from tf_sparse_rl.sweeps import asked_runs, local_engine, space
 
 # Flags of the command that a search has no use for.
 _UNFIT = (
@@ -20,13 +20,12 @@ _LISTS = {
 }
 
 
-def main(options, sweep_dir, asked_runs, own_command):
+def main(options, sweep_dir, own_command):
   """Searches a space of hyperparameters, or goes on with that.
 
   Args:
     options: the flags of the command.
     sweep_dir: a SweepDir.
-    asked_runs: function of `options` to the ListedRuns that they ask for.
     own_command: this command as a shell takes it.
 
   Raises:
@@ -35,7 +34,7 @@ def main(options, sweep_dir, asked_runs, own_command):
   """
   _check(options)
   dimensions = space.read(options.space)
-  one = _one_run(options, [d.field for d in dimensions], asked_runs)
+  one = _one_run(options, [d.field for d in dimensions])
   packages.require('--optuna', 'optuna')
   # Late: it imports Optuna.
   from tf_sparse_rl.sweeps import search as search_lib
@@ -94,7 +93,7 @@ def _check(options):
     )
 
 
-def _one_run(options, searched, asked_runs):
+def _one_run(options, searched):
   """The run that all trials vary, a ListedRun.
 
   Raises:
@@ -117,5 +116,5 @@ def _one_run(options, searched, asked_runs):
       )
   options['seeds'].value = 1
   options['seeds'].present += 1  # So that runs are asked for.
-  [run] = asked_runs(options)
+  [run] = asked_runs.read(options)
   return run
