@@ -362,7 +362,7 @@ def test_evaluate_with_noise_is_told_written_and_drawn(commands, finished):
   assert [level['noise_std'] for level in told['noise']] == [0, 0.5, 3]
   assert told['noise'][0]['returns'] == plain['returns']
   assert told['noise'][2]['returns'] != plain['returns']
-  assert "entry's own" in told['noise_std_in']
+  assert told['noise_std_in'] == "multiples of each entry's std"
   lines = (path / 'noise.jsonl').read_text().splitlines()
   assert [json.loads(line) for line in lines] == told['noise']
   assert told['figure'] == str(path / 'noise.png')

@@ -19,19 +19,18 @@ def train(
   config: config_lib.Config | None = None,
   **fields: Any,
 ) -> Run:
-  """Trains one agent, from the last checkpoint if there is one.
+  """Trains one agent, resuming from the last checkpoint if there is one.
 
-  A run that is finished already is left as it is, unless `num_env_steps` is
-  larger than its own: then it goes on. Nothing is printed unless a
-  callback does, such as `callbacks.ProgressBar()`.
+  A finished run is left as it is, unless `num_env_steps` is larger than its
+  own: then it is extended. Nothing is printed, except by callbacks such as
+  `callbacks.ProgressBar()`.
 
   Args:
-    root_dir: directory of the run, made if needed.
-    env: id of a Gymnasium environment, or a function that makes one, as
-      `gymnasium.make` calls it; then the same function must be given again to
-      continue or evaluate the run.
-    callbacks: `Callback`s, or objects with some of its methods.
-    config: config of another run that is repeated; `fields` override it.
+    root_dir: directory of the run, created if needed.
+    env: id of a Gymnasium environment, or a function that makes one. The same
+      function must be passed again to resume or evaluate the run.
+    callbacks: list of `Callback`, or of objects with some of its methods.
+    config: config of another run to repeat; `fields` override its values.
     **fields: any field of a config: agent, method, sparsity, num_env_steps,
       seed; every flag of `python -m tf_sparse_rl.train`.
 
@@ -39,13 +38,13 @@ def train(
     The Run, finished unless a callback stopped it.
 
   Raises:
-    ValueError: for a field or value that does not fit.
+    ValueError: for an unknown field or an invalid value.
     RunsError: if the directory holds another run or cannot be used, another
       process trains in it, or training cannot go on.
     FloatingPointError: if the environment or a weight is not finite.
     OSError: if the disk is full; checkpoints stay.
-    KeyboardInterrupt: at Ctrl-C, once a checkpoint is saved; the same call
-      continues. SIGTERM is handled alike, and then as the program does.
+    KeyboardInterrupt: at Ctrl-C, after a checkpoint has been saved; the same
+      call resumes. SIGTERM is handled alike, then passed on to the program.
   """
   with scopes.environment(env) as env_name:
     if env_name is not None:
@@ -64,8 +63,8 @@ def open_run(root_dir: Path, *, env: MakeEnv | None = None) -> Run:
   """Opens a run, finished or not.
 
   Args:
-    root_dir: its directory.
-    env: the function that made its environment, if one did.
+    root_dir: directory of the run.
+    env: the function that makes its environment, if it was trained with one.
 
   Raises:
     RunsError: if there is no run, or its config cannot be read.
@@ -74,7 +73,7 @@ def open_run(root_dir: Path, *, env: MakeEnv | None = None) -> Run:
 
 
 def run_training(root_dir, config, callbacks=()):
-  """Trains as `train` does; for the command.
+  """Trains a resolved config; `train` and the command call it.
 
   Args:
     root_dir: directory of the run.
@@ -82,15 +81,15 @@ def run_training(root_dir, config, callbacks=()):
     callbacks: list of Callback.
 
   Returns:
-    The Outcome, or None if the run was finished before.
+    The Outcome, or None if the run was already finished.
 
   Raises:
-    StoppedError: if a signal or a callback asked for it; and as `train`.
+    StoppedError: if a signal or a callback stopped it. See also `train`.
   """
   from tf_sparse_rl import envs
 
   run_dir = runs_lib.RunDir(root_dir)
-  # First: what is wrong is told at once, before TensorFlow starts.
+  # First: mistakes are reported at once, before TensorFlow is imported.
   run_dir.check_config(config)
   # Before the lock: its disk may be read-only.
   if run_dir.is_finished(config):
@@ -136,7 +135,7 @@ def _run(config, run_dir, callbacks, received):
       policy.save(policy.of_agent(outcome.agent), run_dir.policy_path)
       # Last: from here on the run counts as finished.
       run_dir.finish(outcome.summary)
-      # Code of the user's that fails or hangs takes nothing with it now.
+      # From here on custom code that fails or hangs loses nothing.
       training.close()
     finally:
       training.tell('on_end')
@@ -150,7 +149,7 @@ def _run(config, run_dir, callbacks, received):
 
 
 def _values(config, fields):
-  """Merges given fields over those of another config, if there is one."""
+  """Checks the names of fields and merges them over those of a config."""
   known = [field.name for field in config_lib.fields()]
   for name in fields:
     if name not in known:

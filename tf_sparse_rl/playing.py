@@ -1,4 +1,4 @@
-"""Episodes of `Run.evaluate`: in a window, side by side, or with noise.
+"""Episodes of `Run.evaluate`: in parallel, in a window, or with noise.
 
 Each function returns its part of the result, a dict of JSON types.
 """
@@ -13,8 +13,8 @@ def play(config, act, num_episodes, seed):
   Args:
     config: the Config of the run.
     act: the policy, a function of a batch of observations.
-    num_episodes: how many.
-    seed: of the starts of the episodes.
+    num_episodes: number of episodes.
+    seed: random seed of the episodes.
 
   Returns:
     Dict with epsilon and statistics of returns and lengths.
@@ -62,7 +62,7 @@ def show(config, act, env, num_episodes, seed):
 
 
 def play_with_noise(run_dir, config, act, spec, num_episodes, seed, stds):
-  """Plays episodes with noisy observations and writes what they came to.
+  """Plays episodes at several levels of observation noise, and writes them.
 
   Args:
     run_dir: the RunDir, which gets noise.jsonl and noise.png.
@@ -71,7 +71,7 @@ def play_with_noise(run_dir, config, act, spec, num_episodes, seed, stds):
     spec: the EnvSpec.
     num_episodes: at each level of noise.
     seed: see `play`.
-    stds: the levels, standard deviations.
+    stds: standard deviations of the noise.
 
   Returns:
     Dict with epsilon, the levels and the path of the figure.
@@ -86,7 +86,7 @@ def play_with_noise(run_dir, config, act, spec, num_episodes, seed, stds):
     *(act, stds, seed, epsilon, config.max_eval_episode_env_steps),
   )
   is_image = bool(spec.observation_shape)
-  unit = 'levels of grey' if is_image else "multiples of each entry's own"
+  unit = 'grey levels' if is_image else "multiples of each entry's std"
   levels = [
     runs_lib.NoiseLevel(noise_std=std, **_returns(outcome))
     for std, outcome in zip(stds, outcomes)
@@ -112,7 +112,7 @@ def _epsilon(config):
 
 
 def _starts(seed):
-  """Random generator of the starts of the episodes."""
+  """Random generator of the episodes."""
   return seeds.generator(seed, seeds.Stream.FINAL_EVALUATION)
 
 

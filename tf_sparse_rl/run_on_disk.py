@@ -18,10 +18,10 @@ MakeEnv = Callable[..., Any]
 
 
 class Run:
-  """A run on disk. Reading it needs no lock and changes nothing."""
+  """A run on disk. Reading it takes no lock and changes nothing."""
 
   def __init__(self, root_dir: Path, env: str | MakeEnv | None = None):
-    """Opens it; see `open_run`."""
+    """Opens the run; see `open_run`."""
     self._run_dir = runs_lib.RunDir(root_dir)
     config = self._run_dir.read_config()
     if config is None:
@@ -37,17 +37,17 @@ class Run:
 
   @property
   def path(self) -> pathlib.Path:
-    """Its directory."""
+    """Directory of the run."""
     return self._run_dir.path
 
   @property
   def config(self) -> config_lib.Config:
-    """Its resolved config."""
+    """The resolved config."""
     return self._config
 
   @property
   def is_finished(self) -> bool:
-    """Whether it has come to its end."""
+    """Whether training has finished."""
     return self.summary is not None
 
   @property
@@ -56,7 +56,7 @@ class Run:
     return self._run_dir.read_summary()
 
   def results(self) -> Any:
-    """The evaluations so far.
+    """Returns the evaluations so far.
 
     Returns:
       A pandas DataFrame with a row for each, if pandas is installed; else a
@@ -70,7 +70,7 @@ class Run:
     return pandas.DataFrame([result.to_json() for result in results])
 
   def policy(self, checkpoint: str | int = 'last') -> Callable:
-    """The greedy policy.
+    """Returns the greedy policy.
 
     Args:
       checkpoint: 'last', 'best' (of the checkpoints that were evaluated), or
@@ -117,22 +117,24 @@ class Run:
     """Plays episodes with greedy actions.
 
     Args:
-      num_episodes: how many.
-      seed: of the starts of the episodes.
+      num_episodes: number of episodes.
+      seed: random seed of the episodes.
       checkpoint: see `policy`.
-      noise_std: levels of noise in observations, each with its episodes; see
-        `python -m tf_sparse_rl.evaluate --help`. Written to the run's
-        noise.jsonl and noise.png, so of the last checkpoint only.
-      video: whether to film an episode into video/ of the run.
+      noise_std: standard deviations of observation noise, each evaluated with
+        `num_episodes` episodes; see `python -m tf_sparse_rl.evaluate --help`.
+        Written to the run's noise.jsonl and noise.png; for the last
+        checkpoint only.
+      video: whether to record an episode in video/ of the run.
       render: whether to show the episodes in a window, one after another.
-      on_frame: called while filming, with the frames so far and those of all.
+      on_frame: function of (frames so far, frames in total), called while an
+        episode is recorded.
 
     Returns:
-      Dict of JSON types: statistics of returns and lengths, or noise; video,
-      the path of the film.
+      Dict of JSON types: statistics of returns and lengths, or of each level
+      of noise; `video`, the path of the recording.
 
     Raises:
-      ValueError: if that is not possible for this run.
+      ValueError: for arguments that this run does not support.
       RunsError: see `policy`.
     """
     stds = sorted(set(map(float, noise_std)))
@@ -172,11 +174,11 @@ class Run:
     formats: Sequence[str] = export_formats.DEFAULT,
     checkpoint: str | int = 'last',
   ) -> Any:
-    """Writes the greedy policy in other formats, all of them or none.
+    """Exports the greedy policy; writes all formats or none.
 
     Args:
-      out: directory of the files, made if needed.
-      formats: some of 'saved_model', 'tflite', 'npz', 'onnx'.
+      out: directory of the files, created if needed.
+      formats: any of 'saved_model', 'tflite', 'npz', 'onnx'.
       checkpoint: see `policy`.
 
     Returns:
@@ -199,7 +201,7 @@ class Run:
 
   @contextlib.contextmanager
   def _opened(self):
-    """TensorFlow, silent and with the plain backend; yields the environment."""
+    """Imports TensorFlow, silently, with the masked backend; yields the env."""
     with scopes.environment(self._env) as given, scopes.tensorflow('masked'):
       from tf_sparse_rl import envs
 
@@ -217,7 +219,7 @@ class Run:
 
   @contextlib.contextmanager
   def _named(self):
-    """Has a ValueError in a block say which config it is about."""
+    """Names config.json in the ValueErrors of a block."""
     try:
       yield
     except ValueError as error:
@@ -228,7 +230,7 @@ class Run:
     return checkpoint == 'last' and self.is_finished
 
   def _act(self, checkpoint, spec):
-    """A checkpoint's policy as a function of NumPy arrays."""
+    """The policy of a checkpoint as a function of NumPy arrays."""
     from tf_sparse_rl.exporting import policy
 
     return policy.compiled(self._greedy(checkpoint, spec))

@@ -1,7 +1,7 @@
 """Trains many runs in parallel: `python -m tf_sparse_rl.sweep`.
 
-Methods x sparsities x environments x seeds, in parallel; TensorFlow is not
-imported here.
+Methods x sparsities x environments x seeds. This process does not import
+TensorFlow.
 """
 
 import shlex
@@ -16,14 +16,14 @@ from tf_sparse_rl.sweeps import sweep_flags
 
 _HELP = run_flags.Help(
   'Trains many runs in parallel: methods x sparsities x environments x seeds. '
-  'The same command again continues; flags of train hold for all runs.',
+  'Repeat the command to resume. Flags of train apply to all runs.',
   'sweep',
   {
     'RigL and dense networks at two sparsities, five seeds each': '--sweep_dir='
     'runs/study --methods=rigl,dense --sparsities=0.8,0.9 --seeds=5',
-    'What that would run, without running it': '--sweep_dir=runs/study '
+    'List the runs of that sweep without training': '--sweep_dir=runs/study '
     '--methods=rigl,dense --sparsities=0.8,0.9 --seeds=5 --dry_run',
-    'How far it is': '--sweep_dir=runs/study --status',
+    'Show its progress': '--sweep_dir=runs/study --status',
   },
 )
 

@@ -13,7 +13,7 @@ from tf_sparse_rl.runs.records import RunsError
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class _Origin(records.Record):
-  """The entries of config.json besides the fields."""
+  """Entries of config.json besides the fields."""
 
   versions: dict[str, str | None] | None = None  # {package: version}
   date: str = ''  # on which it began, UTC
@@ -22,10 +22,10 @@ class _Origin(records.Record):
 
 
 class ConfigFile:
-  """The directory of a run, as far as config.json goes."""
+  """Reads and writes config.json in the directory of a run."""
 
   def __init__(self, path):
-    """Names the directory; nothing is created yet.
+    """Takes the directory; nothing is created yet.
 
     Args:
       path: the run's `root_dir`.
@@ -37,7 +37,7 @@ class ConfigFile:
     return self.path / 'config.json'
 
   def read_config(self):
-    """The Config of the run, or None if there is no run yet.
+    """Reads the Config of the run; None if there is no run yet.
 
     Raises:
       RunsError: if config.json is damaged or cannot be read.
@@ -49,13 +49,13 @@ class ConfigFile:
     except ValueError as error:
       raise RunsError(str(error)) from error
     try:
-      # A field that is younger than the run is as its preset has it.
+      # Fields that are newer than the run get their presets.
       return config_lib.make_config(values)
     except ValueError as error:
       raise RunsError(f'{self._config_path} is damaged: {error}') from error
 
   def read_versions(self):
-    """Versions of the packages that the run began with.
+    """Reads the versions of packages at the start of the run.
 
     Returns:
       `{package: version}`.
@@ -67,7 +67,7 @@ class ConfigFile:
     return origin and origin.versions or {'tf_sparse_rl': 'unknown'}
 
   def read_date_and_cpu(self):
-    """The day on which the run began and the CPU, '' where not recorded.
+    """Reads the start date and the CPU; '' where not recorded.
 
     Raises:
       RunsError: if config.json is damaged or cannot be read.
@@ -76,7 +76,7 @@ class ConfigFile:
     return origin.date, (origin.machine or {}).get('cpu', '')
 
   def read_history(self):
-    """How the run was made longer or its periods changed, if it was.
+    """Reads the changes of the config since the start of the run.
 
     Returns:
       List of dicts, see `change_config`.
@@ -88,7 +88,7 @@ class ConfigFile:
     return origin and origin.history or []
 
   def read_machine(self):
-    """The Machine that the run began on, or None if it is not known.
+    """Reads the Machine that the run started on; None if not recorded.
 
     Raises:
       RunsError: if config.json is damaged or cannot be read.
@@ -118,13 +118,11 @@ class ConfigFile:
     files.write_json(self._config_path, values, indent=2)
 
   def change_config(self, config, env_step, changed):
-    """Gives a run that goes on another config.
-
-    `history` in config.json gets the env step from which on it holds.
+    """Replaces the config of a run and adds the change to its `history`.
 
     Args:
       config: the new Config.
-      env_step: where the run stands.
+      env_step: env steps of the run so far.
       changed: see `longer.changes`.
     """
     values = json.loads(files.read(self._config_path))
@@ -142,7 +140,7 @@ class ConfigFile:
     files.write_json(self._config_path, values, indent=2)
 
   def note_origin(self, origin):
-    """Keeps in config.json, beside the fields, what the run began from.
+    """Records the run from which this one was initialized.
 
     Args:
       origin: dict of JSON types.
@@ -151,7 +149,7 @@ class ConfigFile:
     files.write_json(self._config_path, {**values, 'origin': origin}, indent=2)
 
   def note_machine(self, machine):
-    """Keeps what the run began on in config.json, beside the fields.
+    """Records the machine, unless one is recorded already.
 
     Args:
       machine: dict of JSON types.
@@ -162,7 +160,7 @@ class ConfigFile:
       files.write_json(self._config_path, values, indent=2)
 
   def note_measurements(self, measurements):
-    """Keeps there, once there are more, what backends are chosen by.
+    """Records the measurements by which backends were chosen.
 
     Args:
       measurements: list of dicts of JSON types, see records.Measurement.

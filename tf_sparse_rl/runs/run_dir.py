@@ -1,4 +1,4 @@
-"""A run's directory: its results and summary, and the lock of its writer."""
+"""The directory of a run: results, summary, and the lock of its writer."""
 
 import contextlib
 import fnmatch
@@ -9,10 +9,10 @@ from tf_sparse_rl import files, locks, methods
 from tf_sparse_rl.runs import config_file, heartbeat, longer, records
 from tf_sparse_rl.runs.records import RunsError
 
-# What a run leaves that was stopped before it had written its config.
+# Left by a run that was stopped before it had written its config.
 _BEFORE_START = ('.lock', 'config.json*.tmp')
 
-# What a run writes, now or later, in its directory.
+# All that a run writes in its directory.
 _DIRECTORIES = ('checkpoints', 'policy', 'train', 'eval')
 _WRITTEN = (
   *('.lock', 'config.json', 'results.jsonl', 'summary.json'),
@@ -22,12 +22,12 @@ _CHECKPOINT = re.compile(r'env_step_(\d{12,13})')
 # TensorFlow's, in `train` and `eval`.
 _EVENT_FILES = 'events.out.tfevents.*'
 
-# Who looks whether a directory is in use holds its lock for an instant.
+# `in_use` of another process holds the lock for an instant.
 _A_LOOK_SECONDS = 0.5
 
 
 def default_root_dir(config):
-  """Where a run is written that was given no directory.
+  """Names the default directory of a run.
 
   Args:
     config: a resolved Config.
@@ -46,26 +46,26 @@ def default_root_dir(config):
 
 
 class RunDir(config_file.ConfigFile):
-  """Files of one run. Everything is written whole or a line at a time."""
+  """Files of one run, written atomically or line by line."""
 
   @property
   def policy_path(self):
-    """Where the exported policy is."""
+    """Path of the exported policy."""
     return self.path / 'policy'
 
   @property
   def checkpoints(self):
-    """Where the checkpoints are."""
+    """Path of the checkpoints."""
     return self.path / 'checkpoints'
 
   def checkpoint_env_step(self):
-    """Env step of the latest complete checkpoint, None if there is none."""
+    """Env step of the latest complete checkpoint; None if there is none."""
     return max(checkpoint_env_steps(self.checkpoints), default=None)
 
   def read_summary(self):
-    """The Summary of a finished run, or None.
+    """Reads the Summary of a finished run; None for other runs.
 
-    That of a run which was finished before it was made longer does not count.
+    The summary from before a run was extended does not count.
 
     Raises:
       RunsError: if it is damaged or cannot be read.
@@ -77,7 +77,7 @@ class RunDir(config_file.ConfigFile):
     return summary
 
   def is_finished(self, config):
-    """Whether the run has come to the end that a Config asks for."""
+    """Whether the run is finished, with all env steps of a Config."""
     there = self.read_config()
     return (
       there is not None
@@ -86,7 +86,7 @@ class RunDir(config_file.ConfigFile):
     )
 
   def read_finished_config(self):
-    """The Config of a finished run.
+    """Reads the Config of a finished run.
 
     Raises:
       RunsError: if there is no run, or it is not finished.
@@ -100,15 +100,15 @@ class RunDir(config_file.ConfigFile):
     return config
 
   def read_results(self):
-    """The evaluations so far, a list of Evaluation.
+    """Reads the evaluations so far, a list of Evaluation.
 
     Raises:
-      RunsError: if a line is damaged; a torn last one is left out.
+      RunsError: if a line is damaged; an incomplete last one is ignored.
     """
     return records.read_lines(self.path / 'results.jsonl', records.Evaluation)
 
   def read_last_result(self):
-    """The last evaluation so far, None before the first.
+    """Reads the latest Evaluation; None before the first.
 
     Raises:
       RunsError: see `records.read_last_line`.
@@ -118,7 +118,7 @@ class RunDir(config_file.ConfigFile):
     )
 
   def read_noise(self):
-    """The latest evaluation with noise, a list of NoiseLevel.
+    """Reads the latest evaluation with noise, a list of NoiseLevel.
 
     Raises:
       RunsError: if a line is damaged.
@@ -126,13 +126,13 @@ class RunDir(config_file.ConfigFile):
     return records.read_lines(self.path / 'noise.jsonl', records.NoiseLevel)
 
   def check_config(self, config):
-    """Refuses a directory that holds another run.
+    """Checks that the directory is free or has a run that may have a config.
 
     Args:
       config: a Config.
 
     Raises:
-      RunsError: with the fields that differ.
+      RunsError: naming the fields that differ.
     """
     there = self.read_config()
     if there is None:
@@ -160,7 +160,7 @@ class RunDir(config_file.ConfigFile):
 
   @contextlib.contextmanager
   def locked(self):
-    """Creates the directory and holds it against other processes.
+    """Creates the directory and locks it against other processes.
 
     Raises:
       RunsError: if another process trains here, or nothing can be written.
@@ -182,25 +182,25 @@ class RunDir(config_file.ConfigFile):
       yield
 
   def in_use(self):
-    """Whether a process trains here, on this host or another."""
+    """Whether a process trains here, on any host."""
     return locks.is_held(self.path / '.lock')
 
   def heartbeat(self, seconds=10.0):
-    """A function to be called at every env step; see `heartbeat`."""
+    """Makes a function to call at every env step; see `heartbeat`."""
     return heartbeat.heartbeat(self.path / '.lock', seconds)
 
   def last_env_step_time(self):
-    """Time of day of the last env step, about; None if there was no attempt."""
+    """Unix time of the last env step, about; None before the first attempt."""
     return heartbeat.last(self.path / '.lock')
 
   def start(self, config):
-    """Writes the config of a new run, or the changes of one that goes on.
+    """Writes the config of a new run, or the changes of a resumed one.
 
     Args:
-      config: a Config that `check_config` has let pass.
+      config: a Config that has passed `check_config`.
 
     Returns:
-      A line for a person on what changes; '' if nothing does.
+      A line on what changes; '' if nothing does.
     """
     there = self.read_config()
     if there is None:
@@ -214,7 +214,7 @@ class RunDir(config_file.ConfigFile):
     return longer.sentence(env_step, changed)
 
   def set_results(self, evaluations):
-    """Sets the evaluations so far, whatever an interrupted run left.
+    """Replaces the evaluations so far.
 
     Args:
       evaluations: list of Evaluation; if empty, the run starts over.
@@ -228,11 +228,11 @@ class RunDir(config_file.ConfigFile):
     )
 
   def append_result(self, evaluation):
-    """Adds an Evaluation to results.jsonl and sees it onto the disk."""
+    """Appends an Evaluation to results.jsonl and syncs the file."""
     files.append_json_line(self.path / 'results.jsonl', evaluation.to_json())
 
   def finish(self, summary):
-    """Writes summary.json: from here on the run counts as finished.
+    """Writes summary.json, after which the run counts as finished.
 
     Args:
       summary: a Summary.
@@ -240,7 +240,7 @@ class RunDir(config_file.ConfigFile):
     files.write_json(self.path / 'summary.json', summary.to_json(), indent=2)
 
   def write_noise(self, levels, figure):
-    """Writes an evaluation with noise, in place of an earlier one.
+    """Writes an evaluation with noise; it replaces an earlier one.
 
     Args:
       levels: list of NoiseLevel.

@@ -80,7 +80,7 @@ def _drive(options, sweep_dir, unfinished, statuses):
   )
   try:
     with terminal.Progress(sweep_dir, statuses) as progress:
-      report = driver.work_off(
+      report = driver.execute(
         unfinished,
         engine,
         options.max_retries,

@@ -1,4 +1,4 @@
-"""The part of the sweep command that searches: `--optuna` and `--space`."""
+"""Hyperparameter search by the command `sweep`: `--optuna` and `--space`."""
 
 import sys
 
@@ -7,7 +7,7 @@ from tf_sparse_rl import packages, signals
 from tf_sparse_rl import runs as runs_lib
 from tf_sparse_rl.sweeps import asked_runs, local_engine, space
 
-# Flags of the command that a search has no use for.
+# Flags of the command that a search does not support.
 _UNFIT = (
   *('dry_run', 'list_only', 'index', 'status', 'grid'),
   *('ray_address', 'cpus_per_run', 'gpus_per_run'),
@@ -21,15 +21,15 @@ _LISTS = {
 
 
 def main(options, sweep_dir, own_command):
-  """Searches a space of hyperparameters, or goes on with that.
+  """Searches a space of hyperparameters, or resumes a search.
 
   Args:
     options: the flags of the command.
     sweep_dir: a SweepDir.
-    own_command: this command as a shell takes it.
+    own_command: this command line.
 
   Raises:
-    UserError: for flags that do not fit a search.
+    UserError: for flags that a search does not support.
     MissingError: without Optuna.
   """
   _check(options)
@@ -54,7 +54,7 @@ def main(options, sweep_dir, own_command):
 
 
 def _run(search, sweep_dir, options):
-  """Trains trials; returns the signals by which it was stopped."""
+  """Trains trials; returns the signals that stopped it."""
   engine = local_engine.LocalEngine(sweep_dir, options.max_parallel)
   received = signals.note()
   print(
@@ -75,7 +75,7 @@ def _run(search, sweep_dir, options):
 
 
 def _check(options):
-  """Refuses flags that do not fit a search."""
+  """Refuses flags that a search does not support."""
   if not (options.optuna and options.space):
     raise run_flags.UserError(
       'Expected --optuna=N, the number of trials, and --space=FILE. Received '
@@ -94,10 +94,10 @@ def _check(options):
 
 
 def _one_run(options, searched):
-  """The run that all trials vary, a ListedRun.
+  """The ListedRun that all trials are variants of.
 
   Raises:
-    UserError: if the flags list several, or set what is searched.
+    UserError: if the flags list several runs, or set a field of the space.
   """
   given = [name for name in searched if options[name].present]
   if given:

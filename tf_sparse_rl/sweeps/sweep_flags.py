@@ -1,4 +1,4 @@
-"""The flags of the command `sweep`, beside those of a run."""
+"""The flags of the command `sweep`, besides those of a run."""
 
 from absl import flags
 
@@ -31,12 +31,12 @@ _MODES = ('dry_run', 'list_only', 'status')
 
 
 def define():
-  """Declares them and the flags of a run, in the order of `--help`."""
+  """Declares the flags of the command."""
   run_flags.show_in_help('sweep_dir', *LISTS)
   run_flags.show_in_help(*_MODES, *ENGINE, group='How runs are executed')
   run_flags.define_run_flags(without=INSTEAD)
   flags.DEFINE_string(
-    'sweep_dir', None, 'Directory of the sweep, made if needed.'
+    'sweep_dir', None, 'Directory of the sweep, created if needed.'
   )
   _define_lists()
   _define_engine()
@@ -47,72 +47,87 @@ def _define_lists():
   flags.DEFINE_list(
     'methods',
     list(methods.OF_THE_PAPER),
-    f'Some of: {", ".join(methods.METHODS)}, {methods.SMALL_DENSE}.',
+    f'Methods, any of: {", ".join(methods.METHODS)}, {methods.SMALL_DENSE}.',
   )
-  flags.DEFINE_list('sparsities', ['0.9'], 'Fractions of zeros, in [0, 1).')
-  flags.DEFINE_list('env_names', None, 'Gymnasium ids. Default: by preset.')
+  flags.DEFINE_list('sparsities', ['0.9'], 'Sparsities, in [0, 1).')
+  flags.DEFINE_list(
+    'env_names', None, 'Gymnasium environment ids. Default: by preset.'
+  )
   run_flags.define_integer('seeds', 3, 'Number of seeds: 0, 1, ...', 1, 100_000)
   flags.DEFINE_string(
     'grid',
     None,
-    'Lists of values of any fields, as in learning_rate=1e-3,1e-4;'
-    'batch_size=64,128. Lists of a field that is one: 64,64|256,256.',
+    'Grid over any fields, as in learning_rate=1e-3,1e-4;batch_size=64,128. '
+    'Values that are lists are separated by |, as in '
+    'hidden_units=64,64|256,256.',
   )
   run_flags.define_integer(
-    'optuna', None, 'Number of trials of a search; needs --space.', 1
+    'optuna',
+    None,
+    'Number of trials of a hyperparameter search; needs --space.',
+    1,
   )
   flags.DEFINE_string(
-    'space', None, 'The space of a search, a JSON file; docs/tuning.md.'
+    'space', None, 'Search space, a JSON file; see docs/tuning.md.'
   )
 
 
 def _define_engine():
   flags.DEFINE_enum(
-    'engine', 'local', ['local', 'ray'], 'Executes the queued runs: local, ray.'
+    'engine',
+    'local',
+    ['local', 'ray'],
+    'Executes the queued runs: local or ray.',
   )
   run_flags.define_integer(
-    'max_parallel', None, 'Runs at a time. Default: one per core.', 1, 10_000
+    'max_parallel',
+    None,
+    'Maximum number of parallel runs. Default: one per core.',
+    1,
+    10_000,
   )
   run_flags.define_integer(
-    'max_retries', 2, 'How often a run that fails is tried again.', 0
+    'max_retries', 2, 'Maximum number of retries of a run that fails.', 0
   )
   run_flags.define_integer(
     'index',
     None,
-    'Execute this line of runs.jsonl only, from 0: for arrays.',
+    'Train only this line of runs.jsonl, counted from 0; for job arrays.',
     0,
   )
   flags.DEFINE_string(
     'ray_address',
     None,
-    "Ray: address of a cluster, or 'auto'. Default: starts one here.",
+    "Ray: address of the cluster, or 'auto'. Default: starts a local one.",
   )
-  flags.DEFINE_float('cpus_per_run', 1.0, 'Ray: CPUs reserved for a run.', 0)
+  flags.DEFINE_float('cpus_per_run', 1.0, 'Ray: CPUs per run.', 0)
   flags.DEFINE_float(
-    'gpus_per_run', 0.0, 'Ray: GPUs reserved for a run; 0.25 for a quarter.', 0
+    'gpus_per_run', 0.0, 'Ray: GPUs per run; may be a fraction.', 0
   )
   flags.DEFINE_float(
     'run_timeout',
     None,
-    'Seconds after which an attempt of a run is ended; it counts as failed, '
-    'and the next one goes on from its checkpoint. Default: none.',
+    'Timeout of one attempt of a run, in seconds. The attempt counts as failed '
+    'and the next one resumes from its checkpoint. Default: none.',
     1,
   )
   flags.DEFINE_float(
     'stall_timeout',
     None,
-    'The same after so many seconds without an env step. Default: none.',
+    'Timeout without an env step, in seconds. Default: none.',
     60,
   )
 
 
 def _define_modes():
   flags.DEFINE_boolean(
-    'dry_run', False, 'Print the runs with their commands; write nothing.'
+    'dry_run', False, 'Print the runs and their commands; write nothing.'
   )
   flags.DEFINE_boolean(
-    'list_only', False, 'Write runs.jsonl and start nothing: for arrays.'
+    'list_only', False, 'Write runs.jsonl and train nothing; for job arrays.'
   )
   flags.DEFINE_boolean(
-    'status', False, 'Print what is finished, running, failed and missing.'
+    'status',
+    False,
+    'Print which runs are finished, running, failed and missing.',
   )
