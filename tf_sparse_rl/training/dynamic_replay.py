@@ -46,7 +46,7 @@ class DynamicReplay:
     return float(np.linalg.norm(moved / self._scale, axis=1).mean())
 
   def shrink(self):
-    """Drops the oldest tenth, down to a minimum, if the distance is too large."""
+    """Drops the oldest tenth, down to a minimum, if it is too far."""
     size, floor = self._buffer.num_drawn, self._config.min_replay_size
     count = min(size // 10, size - floor)
     if count > 0 and self.policy_distance() > self._config.max_policy_distance:
