@@ -409,6 +409,10 @@ def test_keras_3_first_is_told_in_one_sentence(tmp_path):
   code = (
     'import tensorflow as tf\n'
     'tf.keras.layers\n'
+    'try:\n'
+    '  from tf_sparse_rl import sparsity\n'
+    'except ImportError as error:\n'
+    '  print(error)\n'
     'import tf_sparse_rl\n'
     f'tf_sparse_rl.train({str(tmp_path / "run")!r})\n'
   )
@@ -422,6 +426,8 @@ def test_keras_3_first_is_told_in_one_sentence(tmp_path):
     check=False,
   )
   last = done.stderr.strip().splitlines()[-1]
+  assert last == f'ImportError: {done.stdout.strip()}'
   assert last.startswith('ImportError: tf_sparse_rl needs Keras 2')
+  assert "Received: tf.keras is 'keras'" in last
   assert 'export TF_USE_LEGACY_KERAS=1' in last
   assert not (tmp_path / 'run').exists()

@@ -90,7 +90,7 @@ def test_flags_of_examples_are_listed(shown, at_80):
 
 def test_a_flag_of_a_command_is_not_taken_for_a_field(at_80):
   text = ' '.join(' '.join(at_80['evaluate']).split())
-  assert '--seed Seed of the starts of the episodes. [1]' in text
+  assert '--seed Random seed of the episodes. [1]' in text
   assert 'A preset depends on' not in text
 
 

@@ -1,4 +1,4 @@
-"""The commands as a user runs them: real processes, real kills."""
+"""The commands as a user runs them; what they print is all they print."""
 
 import fcntl
 import json
@@ -57,10 +57,9 @@ def _environment():
   return {**kept, 'PYTHONPATH': str(_ROOT)}
 
 
-def _run(name, *flags, cwd=None):
+def _run(name, *flags):
   return subprocess.run(
     _command(name, *flags),
-    cwd=cwd,
     env=_environment(),
     capture_output=True,
     text=True,
@@ -70,7 +69,7 @@ def _run(name, *flags, cwd=None):
 
 @pytest.fixture(scope='module')
 def finished(tmp_path_factory):
-  """(directory, process) of a finished run."""
+  """(directory, process) of a finished run, as from a shell."""
   path = tmp_path_factory.mktemp('finished') / 'run'
   return path, _run('train', f'--root_dir={path}', *_TINY_RUN)
 
@@ -120,10 +119,10 @@ def test_train_says_where_it_writes_and_the_time_left(finished):
 
 
 @pytest.fixture(scope='module')
-def finished_sac(tmp_path_factory):
+def finished_sac(commands, tmp_path_factory):
   """(directory, process) of a finished run of SAC."""
   path = tmp_path_factory.mktemp('finished_sac') / 'run'
-  return path, _run('train', f'--root_dir={path}', *_TINY_SAC_RUN)
+  return path, commands.run('train', f'--root_dir={path}', *_TINY_SAC_RUN)
 
 
 def test_train_sac_prints_no_noise(finished_sac):
@@ -169,10 +168,10 @@ def test_policy_of_sac_stays_within_the_bounds(finished_sac):
   assert np.ptp(actions) > 0
 
 
-def test_evaluate_plays_a_policy_of_sac(finished_sac):
+def test_evaluate_plays_a_policy_of_sac(commands, finished_sac):
   path, _ = finished_sac
   flags = ('--num_episodes=3', '--json')
-  process = _run('evaluate', f'--root_dir={path}', *flags)
+  process = commands.run('evaluate', f'--root_dir={path}', *flags)
   assert (process.returncode, process.stderr) == (0, '')
   told = json.loads(process.stdout)
   assert told['env_name'] == 'Pendulum-v1'
@@ -181,17 +180,17 @@ def test_evaluate_plays_a_policy_of_sac(finished_sac):
   assert told['return_mean'] == pytest.approx(sum(told['returns']) / 3)
 
 
-def test_finished_run_says_so(finished):
+def test_finished_run_says_so(commands, finished):
   path, _ = finished
-  process = _run('train', f'--root_dir={path}', *_TINY_RUN)
+  process = commands.run('train', f'--root_dir={path}', *_TINY_RUN)
   assert process.returncode == 0
   assert 'is finished' in process.stdout
 
 
-def test_config_of_a_run_repeats_it(finished, tmp_path):
+def test_config_of_a_run_repeats_it(commands, finished, tmp_path):
   path, _ = finished
   config = f'--config={path}/config.json'
-  process = _run('train', f'--root_dir={tmp_path}/again', config)
+  process = commands.run('train', f'--root_dir={tmp_path}/again', config)
   assert process.returncode == 0, process.stderr
 
   def results(directory):
@@ -205,10 +204,12 @@ def test_config_of_a_run_repeats_it(finished, tmp_path):
   assert results(tmp_path / 'again') == results(path)
 
 
-def test_other_config_is_refused_with_its_fields(finished):
+def test_other_config_is_refused_with_its_fields(commands, finished):
   path, _ = finished
   before = (path / 'config.json').read_bytes()
-  process = _run('train', f'--root_dir={path}', *_TINY_RUN, '--method=set')
+  process = commands.run(
+    'train', f'--root_dir={path}', *_TINY_RUN, '--method=set'
+  )
   assert process.returncode == 2
   assert "method: 'rigl' there, 'set' asked for" in process.stderr
   assert 'seed' not in process.stderr
@@ -228,13 +229,19 @@ def test_other_config_is_refused_with_its_fields(finished):
     (('--sparsty=0.5',), "flag '--sparsty'. Did you mean '--sparsity'?"),
     (('--num_env_steps=many',), 'Expected a whole number, as in 100000 or 1e5'),
     (('--config=nowhere.json',), 'Cannot read the config nowhere.json'),
-    (('rigl',), 'Expected flags only'),
+    (
+      ('rigl',),
+      "Expected flags only, as in --env_name=CartPole-v1. Received: ['",
+    ),
   ],
 )
-def test_mistakes_are_told_and_leave_nothing(flags, message, tmp_path):
-  process = _run('train', f'--root_dir={tmp_path}/run', *flags)
-  assert process.returncode == 2
+def test_mistakes_are_told_and_leave_nothing(
+  commands, flags, message, tmp_path
+):
+  process = commands.run('train', f'--root_dir={tmp_path}/run', *flags)
+  assert (process.returncode, process.stdout) == (2, '')
   assert message in process.stderr
+  assert process.stderr.startswith('error: ')
   assert process.stderr.count('\n') == 1
   assert list(tmp_path.iterdir()) == []
 
@@ -266,31 +273,21 @@ def test_a_run_that_goes_on_is_not_disturbed(tmp_path):
   assert never.stderr.startswith("error: Expected checkpoint='last', 'best' ")
 
 
-def test_terminal_gets_a_progress_bar(tmp_path):
+def test_terminal_gets_a_progress_bar(commands, tmp_path):
   ours, theirs = pty.openpty()
   # A terminal has a size; the bar is as wide as it is.
   size = struct.pack('HHHH', 24, 100, 0, 0)
   fcntl.ioctl(theirs, termios.TIOCSWINSZ, size)
-  with subprocess.Popen(
-    _command('train', f'--root_dir={tmp_path}/run', *_TINY_RUN),
-    env=_environment(),
-    stdout=theirs,
-    stderr=theirs,
-  ) as process:
-    os.close(theirs)
-    shown = b''
-    while True:
-      if not select.select([ours], [], [], 120)[0]:
-        pytest.fail('nothing was shown for two minutes')
-      try:
-        part = os.read(ours, 4096)
-      except OSError:  # Linux: the other side is closed.
-        break
-      if not part:
-        break
-      shown += part
+  root_dir, terminal = f'--root_dir={tmp_path}/run', os.ttyname(theirs)
+  process = commands.start('train', root_dir, *_TINY_RUN, terminal=terminal)
+  shown, end = b'', time.monotonic() + 120
+  while process.poll() is None or select.select([ours], [], [], 0)[0]:
+    assert time.monotonic() < end, shown
+    if select.select([ours], [], [], 0.1)[0]:
+      shown += os.read(ours, 4096)
+  os.close(theirs)
   os.close(ours)
-  assert process.returncode == 0
+  assert process.poll() == 0
   text = shown.decode()
   assert '600/600' in text and 'step/s' in text and 'return ' in text
   # A line for each evaluation above the bar, which is drawn anew below it.
@@ -301,10 +298,10 @@ def test_terminal_gets_a_progress_bar(tmp_path):
   assert len(shown) == 4
 
 
-def test_evaluate_plays_and_films(finished):
+def test_evaluate_plays_and_films(commands, finished):
   path, _ = finished
   flags = (f'--root_dir={path}', '--num_episodes=4', '--seed=3', '--json')
-  process = _run('evaluate', *flags, '--video')
+  process = commands.run('evaluate', *flags, '--video')
   assert process.returncode == 0, process.stderr
   told = json.loads(process.stdout)
   assert told['env_name'] == 'CartPole-v1'
@@ -318,12 +315,12 @@ def test_evaluate_plays_and_films(finished):
   assert str(video) == told['video'] and video.stat().st_size > 1000
 
 
-def test_evaluate_prints_a_table(finished):
+def test_evaluate_prints_a_table(commands, finished):
   path, _ = finished
   flags = (f'--root_dir={path}', '--num_episodes=4', '--seed=3')
-  process = _run('evaluate', *flags, '--json')
+  process = commands.run('evaluate', *flags, '--json')
   told = json.loads(process.stdout)
-  process = _run('evaluate', *flags)
+  process = commands.run('evaluate', *flags)
   assert (process.returncode, process.stderr) == (0, '')
   title, _, header, _, *rows = process.stdout.splitlines()
   assert title == (
@@ -342,15 +339,11 @@ def test_evaluate_prints_a_table(finished):
   assert all(len(line) <= 80 for line in process.stdout.splitlines())
 
 
-def test_evaluate_shows_the_same_episodes_in_a_window(finished):
+def test_evaluate_shows_the_same_episodes_in_a_window(commands, finished):
   path, _ = finished
   flags = (f'--root_dir={path}', '--num_episodes=2')
-  process = subprocess.run(
-    _command('evaluate', *flags, '--render', '--json'),
-    env={**_environment(), 'SDL_VIDEODRIVER': 'dummy'},
-    capture_output=True,
-    text=True,
-    check=False,
+  process = commands.run(
+    'evaluate', *flags, '--render', '--json', SDL_VIDEODRIVER='dummy'
   )
   assert (process.returncode, process.stderr) == (0, '')
   shown = json.loads(process.stdout)
@@ -359,17 +352,17 @@ def test_evaluate_shows_the_same_episodes_in_a_window(finished):
 
 
 @pytest.mark.slow
-def test_evaluate_with_noise_is_told_written_and_drawn(finished):
+def test_evaluate_with_noise_is_told_written_and_drawn(commands, finished):
   path, _ = finished
   flags = (f'--root_dir={path}', '--num_episodes=6', '--seed=3', '--json')
-  [plain] = [json.loads(_run('evaluate', *flags).stdout)]
-  process = _run('evaluate', *flags, '--noise_std=3,0,0.5,3')
+  [plain] = [json.loads(commands.run('evaluate', *flags).stdout)]
+  process = commands.run('evaluate', *flags, '--noise_std=3,0,0.5,3')
   assert (process.returncode, process.stderr) == (0, '')
   told = json.loads(process.stdout)
   assert [level['noise_std'] for level in told['noise']] == [0, 0.5, 3]
   assert told['noise'][0]['returns'] == plain['returns']
   assert told['noise'][2]['returns'] != plain['returns']
-  assert "entry's own" in told['noise_std_in']
+  assert told['noise_std_in'] == "multiples of each entry's std"
   lines = (path / 'noise.jsonl').read_text().splitlines()
   assert [json.loads(line) for line in lines] == told['noise']
   assert told['figure'] == str(path / 'noise.png')
@@ -377,15 +370,19 @@ def test_evaluate_with_noise_is_told_written_and_drawn(finished):
 
 
 @pytest.mark.parametrize('given', ['', '-1', '0,x', 'nan', 'inf', '0,,5'])
-def test_levels_of_noise_are_checked_first(given, tmp_path):
-  process = _run('evaluate', f'--root_dir={tmp_path}', f'--noise_std={given}')
+def test_levels_of_noise_are_checked_first(commands, given, tmp_path):
+  process = commands.run(
+    'evaluate', f'--root_dir={tmp_path}', f'--noise_std={given}'
+  )
   assert process.returncode == 2
   assert f'numbers of at least 0. Received: {given!r}' in process.stderr
   assert not list(tmp_path.iterdir())
 
 
-def test_a_warning_is_one_line():
-  process = _run('summarize', '--env_name=CartPole-v1', '--hidden_units=8,8')
+def test_a_warning_is_one_line(commands):
+  process = commands.run(
+    'summarize', '--env_name=CartPole-v1', '--hidden_units=8,8'
+  )
   assert process.returncode == 0
   assert process.stderr == (
     'warning: Rounded down to whole zeros in each weight, the network has '
@@ -393,9 +390,9 @@ def test_a_warning_is_one_line():
   )
 
 
-def test_summarize_says_what_it_ignores():
+def test_summarize_says_what_it_ignores(commands):
   flags = ('--method=dense', '--sparsity=0.9', '--drop_fraction=0.5')
-  process = _run('summarize', *flags)
+  process = commands.run('summarize', *flags)
   assert process.returncode == 0
   assert process.stderr == (
     'note: --method=dense ignores --sparsity=0.9, --drop_fraction=0.5. '
@@ -404,8 +401,8 @@ def test_summarize_says_what_it_ignores():
   )
 
 
-def test_summarize_prints_the_budgets():
-  process = _run('summarize', '--method=static')
+def test_summarize_prints_the_budgets(commands):
+  process = commands.run('summarize', '--method=static')
   assert process.returncode == 0, process.stderr
   rows = [line.split() for line in process.stdout.splitlines()]
   assert ['hidden_1', '512', 'x', '512', '0.9105', '23,451'] in [
@@ -415,21 +412,23 @@ def test_summarize_prints_the_budgets():
 
 
 @pytest.mark.slow
-def test_networks_that_cannot_be_built_leave_no_config(tmp_path):
+def test_networks_that_cannot_be_built_leave_no_config(commands, tmp_path):
   path = tmp_path / 'run'
-  process = _run('train', f'--root_dir={path}', '--custom_sparsity=none=0.5')
+  process = commands.run(
+    'train', f'--root_dir={path}', '--custom_sparsity=none=0.5'
+  )
   assert process.returncode == 2
   assert process.stderr.startswith('error: Expected the names of custom')
   # Blocks of five do not divide 512 units, which ERK does not leave dense.
-  process = _run('train', f'--root_dir={path}', '--block_shape=5,1')
+  process = commands.run('train', f'--root_dir={path}', '--block_shape=5,1')
   assert process.returncode == 2
   assert "'hidden_1' of shape (512, 512)" in process.stderr
   assert [entry.name for entry in path.iterdir()] == ['.lock']
 
 
-def test_summarize_prints_each_network_of_sac(tmp_path):
+def test_summarize_prints_each_network_of_sac(commands, tmp_path):
   flags = ('--agent=sac', '--env_name=HalfCheetah-v5')
-  process = _run('summarize', *flags, cwd=tmp_path)
+  process = commands.run('summarize', *flags, cwd=tmp_path)
   assert (process.returncode, process.stderr) == (0, '')
   rows = [line.split() for line in process.stdout.splitlines()]
   networks = [row for row in rows if len(row) == 1 and row[0][0] != '-']
@@ -534,8 +533,10 @@ def test_benchmark_of_diagnostics():
     (['--what=figures', '--results=speed.json'], '--figures_dir=DIR'),
   ],
 )
-def test_benchmark_refuses_before_it_measures(flags, message, tmp_path):
-  process = _run('benchmark', *flags, cwd=tmp_path)
+def test_benchmark_refuses_before_it_measures(
+  commands, flags, message, tmp_path
+):
+  process = commands.run('benchmark', *flags, cwd=tmp_path)
   assert process.returncode == 2
   assert message in process.stderr
   assert 'Traceback' not in process.stderr

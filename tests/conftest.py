@@ -9,6 +9,7 @@ import hypothesis  # noqa: E402
 import pytest  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
+from tests import forks  # noqa: E402
 from tf_sparse_rl.native import backend, library  # noqa: E402
 
 # One physical CPU as two devices, for MirroredStrategy.
@@ -44,6 +45,14 @@ def two_replicas():
   the same keys.
   """
   return tf.distribute.MirroredStrategy(['CPU:0', 'CPU:1'])
+
+
+@pytest.fixture(scope='session')
+def commands():
+  """Runs commands in processes that need not import TensorFlow anew."""
+  server = forks.Server()
+  yield server
+  server.close()
 
 
 @pytest.fixture(autouse=True)

@@ -8,8 +8,6 @@ import json
 import os
 import pathlib
 import shutil
-import subprocess
-import sys
 import tarfile
 
 import pytest
@@ -161,30 +159,9 @@ _COMMANDS = (
 )
 
 
-@pytest.fixture(name='command', scope='module')
-def command_fixture():
-  """Function: words of a command -> (status, what it printed)."""
-  with subprocess.Popen(
-    [sys.executable, '-m', 'tests.forks'],
-    cwd=_ROOT,
-    env={**os.environ, 'PYTHONPATH': str(_ROOT)},
-    stdin=subprocess.PIPE,
-    stdout=subprocess.PIPE,
-    text=True,
-  ) as process:
-
-    def command(words):
-      process.stdin.write(json.dumps(words) + '\n')
-      process.stdin.flush()
-      return json.loads(process.stdout.readline())
-
-    yield command
-    process.stdin.close()
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize('case', _CASES, ids=lambda case: case.name)
-def test_what_commands_tell(case, whole, command, tmp_path):
+def test_what_commands_tell(case, whole, commands, tmp_path):
   run, outside = _damaged(case, whole, tmp_path)
   line = json.dumps({'id': case.name, 'flags': {'seed': 0}})
   (tmp_path / 'runs.jsonl').write_text(line)
@@ -194,7 +171,8 @@ def test_what_commands_tell(case, whole, command, tmp_path):
     **{'out': tmp_path / 'out', 'report': tmp_path / 'report'},
   }
   for words in _COMMANDS:
-    code, printed = command([word.format(**paths) for word in words])
+    ended = commands.run(*(word.format(**paths) for word in words))
+    code, printed = ended.returncode, ended.stdout + ended.stderr
     assert 'Traceback' not in printed, (words, printed)
     assert code in (0, 2), (words, code, printed)
     if code:

@@ -1,8 +1,6 @@
 """Flags: one a field, what goes before what, and the nearest valid name."""
 
 import json
-import subprocess
-import sys
 
 import pytest
 from absl import flags as absl_flags
@@ -31,16 +29,6 @@ def parse_fixture():
   for name in ['config', *(field.name for field in config_lib.fields())]:
     if name in absl_flags.FLAGS:
       delattr(absl_flags.FLAGS, name)
-
-
-def _command(*arguments, module='train'):
-  return subprocess.run(
-    [sys.executable, '-m', f'tf_sparse_rl.{module}', *arguments],
-    capture_output=True,
-    text=True,
-    check=False,
-    timeout=60,
-  )
 
 
 def test_every_field_is_a_flag_with_a_help_text(parse):
@@ -232,46 +220,6 @@ def test_what_does_not_hold_is_a_user_error(parse, arguments, expected):
   with pytest.raises(flags.UserError) as error:
     parse(*arguments)
   assert expected in str(error.value)
-
-
-@pytest.mark.parametrize(
-  'arguments, expected',
-  [
-    (['--metod=rigl'], "Unknown flag '--metod'. Did you mean '--method'?"),
-    (['--seed=x'], '--seed'),
-    (['--method=rigle'], "Did you mean 'rigl'?"),
-    (['--env_name=cartpole-v1'], "Did you mean 'CartPole-v1'?"),
-    (['CartPole-v1'], "Received: ['CartPole-v1']"),
-    (['--sparsity=1.5'], 'sparsity=1.5'),
-  ],
-)
-def test_a_refused_command_line_leaves_no_directory(
-  tmp_path, arguments, expected
-):
-  root_dir = tmp_path / 'run'
-  result = _command(f'--root_dir={root_dir}', *arguments)
-  assert (result.returncode, result.stdout) == (2, '')
-  assert expected in result.stderr
-  assert 'Traceback' not in result.stderr
-  assert not root_dir.exists()
-
-
-@pytest.mark.parametrize(
-  'arguments, expected',
-  [
-    (['--method=rigle'], "error: Unknown method 'rigle'. "),
-    (['--agent=sca'], "error: Unknown agent 'sca'. Did you mean 'sac'? "),
-    (
-      ['--agent=sac', '--epsilon=0.1'],
-      'error: Expected epsilon with agent=dqn only. Received: ',
-    ),
-  ],
-)
-def test_our_refusals_are_one_line_on_stderr(arguments, expected):
-  result = _command(*arguments, '--root_dir=/nowhere')
-  assert (result.returncode, result.stdout) == (2, '')
-  assert result.stderr.startswith(expected)
-  assert result.stderr.count('\n') == 1
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,8 @@ def test_looks_are_distinct():
     assert len({getattr(row, of) for row in rows}) == len(rows), of
 
 
-def test_methods_of_the_users_own_look_their_own_way():
+def test_methods_of_the_users_own_look_their_own_way(monkeypatch):
+  monkeypatch.setattr(methods, '_own', {})
   own = [methods.get(f'a_module:Mine{i}') for i in range(20)]
   assert [row.name for row in own] == [row.label for row in own]
   looks = {(row.color, row.marker) for row in own}
@@ -214,7 +215,7 @@ def test_a_constructor_that_fails_keeps_its_traceback():
     ({'method': 'Mine'}, "One of your own is named as in 'my_module:"),
     ({'method': ':Mine'}, 'method of your own as module:name'),
     ({'method': 'a:b c'}, 'method of your own as module:name'),
-    ({'method_kwargs': '{"a": 1}'}, 'method_kwargs with a method of your own'),
+    ({'method_kwargs': '{"a": 1}'}, 'method_kwargs with a custom method'),
     ({'method_kwargs': 'a'}, 'method_kwargs as a JSON object'),
   ],
 )

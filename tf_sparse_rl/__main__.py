@@ -1,4 +1,4 @@
-"""Lists the commands: `python -m tf_sparse_rl`; runs one that is named."""
+"""Lists the commands, or executes one: `python -m tf_sparse_rl NAME`."""
 
 import importlib
 import sys
@@ -11,16 +11,16 @@ COMMANDS = {
   'train': 'trains one agent',
   'evaluate': 'plays episodes with the policy of a run',
   'sweep': 'trains many runs in parallel',
-  'report': 'makes a page of scores, figures and tables of many runs',
-  'export': 'writes a policy as a SavedModel, TFLite or NumPy arrays',
-  'summarize': 'prints the layers of a run without training it',
-  'benchmark': 'measures how fast runs train on this machine',
+  'report': 'writes an HTML report on many runs',
+  'export': 'exports a policy as SavedModel, TFLite, NPZ or ONNX',
+  'summarize': 'prints a summary of the networks without training',
+  'benchmark': 'measures training speed on this machine',
   'install_agents': 'installs TF-Agents, which training needs',
 }
 
 
 def text():
-  """The list, with the first command to try."""
+  """The list of commands and a first one to try."""
   width = max(map(len, COMMANDS))
   lines = [
     f'tf_sparse_rl {__version__}: sparse training of deep-RL agents in '

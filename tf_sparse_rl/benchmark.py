@@ -1,9 +1,9 @@
-"""Measures how fast runs train: `python -m tf_sparse_rl.benchmark`.
+"""Measures training speed: `python -m tf_sparse_rl.benchmark`.
 
-Without --methods or --peers: one measurement of the run that the flags
-describe. With them: all named candidates in turn, for --rounds rounds, on all
-cores, or with --pin a process on each of some cores. --results keeps what was
-measured in a file, --what=figures draws that.
+Without --methods or --peers it measures the run that the flags describe. With
+them it measures all candidates in turn, for --rounds rounds, on all cores or on
+those of --pin. --results adds the measurements to a file, --what=figures draws
+them.
 """
 
 import dataclasses
@@ -29,21 +29,21 @@ _OF_ALL = (
   *('results', 'figures_dir'),
 )
 _HELP = run_flags.Help(
-  'Measures how fast runs train on this machine, and prints JSON. It takes the '
-  'flags of train, which describe the run.',
+  'Measures training speed on this machine and prints JSON. Takes the flags of '
+  'train, which describe the run.',
   'benchmark',
   {
     'Env steps per second of the default run': '',
     'RigL and dense SAC in turn, five rounds': '--agent=sac '
     '--methods=rigl,dense',
-    'Train step times against sparsity, kept for figures': '--what=sparsity '
+    'Train step times against sparsity, saved for figures': '--what=sparsity '
     '--agent=sac --results=speed.json',
   },
 )
 
 
 def main(argv):
-  """Measures what the flags ask for."""
+  """Prints the measurements as JSON."""
   del argv
   try:
     print(json.dumps(_measure(flags.FLAGS), indent=2))
@@ -56,7 +56,7 @@ def main(argv):
 
 
 def _measure(options):
-  """The figures, a dict of JSON types."""
+  """Returns the measurements, a dict of JSON types."""
   if options.what == 'figures':
     return _draw(options)
   if options.what == 'sweep':
@@ -81,7 +81,7 @@ def _measure(options):
 
 
 def _measure_here(config, options, cores):
-  """The figures of what is timed in this process."""
+  """Returns the measurements made in this process."""
   peers = _peer_commands(config, options) if options.what == 'sparsity' else {}
   packages.require('Measuring agents', 'tf_agents')
   # Imported late: mistakes come first.
@@ -116,10 +116,10 @@ def _measure_here(config, options, cores):
 
 
 def _draw(options):
-  """Draws what --results holds; the paths of what was written."""
+  """Draws --results; returns the paths of the figures."""
   if not (options.results and options.figures_dir):
     raise run_flags.UserError(
-      'Expected --results=FILE, which has been measured, and '
+      'Expected --results=FILE, written by an earlier measurement, and '
       '--figures_dir=DIR with --what=figures.'
     )
   packages.require('--what=figures', 'matplotlib')
@@ -155,7 +155,7 @@ def _cores(options):
 
 
 def _config(warmup):
-  """The run, long enough to measure; collection at random is warm-up."""
+  """The config of the run; its initial collection is part of the warm-up."""
   if run_flags.values_from_flags().get('agent') == 'ppo':
     # Whole rollouts: as many are trained on as are collected.
     defaults = {'num_env_steps': warmup + 6 * 2048}
@@ -203,7 +203,7 @@ def _peer_commands(config, options):
 
 
 def _check_results(config, options):
-  """Refuses, before anything is measured, what could not be kept."""
+  """Refuses --results that cannot be written, before anything is measured."""
   if options.what == 'sparsity' and config.method == 'dense':
     raise run_flags.UserError(
       'Expected a sparse --method with --what=sparsity. Received: dense.'
@@ -234,35 +234,39 @@ def run():
     'what', 'training', _WHAT, f'What to measure, one of: {", ".join(_WHAT)}.'
   )
   run_flags.define_integer(
-    'warmup_env_steps', 1000, 'Env steps before the clock starts.', 20
+    'warmup_env_steps', 1000, 'Warm-up env steps, which are not timed.', 20
   )
   flags.DEFINE_list(
     'methods',
     None,
-    'Methods to compare; the first is compared with the others.',
+    'Methods to measure in turn; the first is compared with the others.',
   )
   flags.DEFINE_list(
     'peers',
     None,
-    'Other libraries to compare with, and their Python interpreters: '
+    'Other libraries to measure in turn, with their Python interpreters: '
     'sb3=PYTHON,sbx=PYTHON,rltools=PYTHON.',
   )
   run_flags.define_integer(
     'rounds',
     5,
-    'How often everything is measured: rounds in turn, mask updates, '
-    'checkpoints or diagnoses.',
+    'Number of repetitions: rounds in turn, mask updates, checkpoints or '
+    'diagnostics.',
     1,
     10**6,
   )
   flags.DEFINE_list(
-    'pin', None, 'Cores: a process with one thread on each; else all are free.'
+    'pin',
+    None,
+    'CPU cores, with one single-threaded process on each. Default: no pinning.',
   )
   flags.DEFINE_string(
-    'results', None, 'JSON file that keeps what was compared, for figures.'
+    'results',
+    None,
+    'JSON file to which the measurements are added, for figures.',
   )
   flags.DEFINE_string(
-    'figures_dir', None, 'With --what=figures: where --results is drawn.'
+    'figures_dir', None, 'Directory of the figures of --what=figures.'
   )
   run_flags.run_command(main, _HELP)
 

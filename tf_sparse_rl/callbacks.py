@@ -1,4 +1,4 @@
-"""Callbacks: code of yours that is called while a run trains."""
+"""Callbacks, whose methods are called during training."""
 
 import sys
 import time
@@ -9,7 +9,7 @@ import tqdm
 from tf_sparse_rl import signals, text_table
 from tf_sparse_rl.runs import Evaluation
 
-# Without a terminal, after so long without a line there is one.
+# Without a terminal, the longest time between two lines.
 _SILENCE_SECONDS = 600.0
 
 
@@ -17,46 +17,46 @@ class StoppedError(Exception):
   """Training was stopped and can be continued; its state has been saved."""
 
   def __init__(self, env_step: int):
-    """Names the env step; whoever caught a signal says which one."""
+    """Takes the env step; the handler of a signal sets `signal`."""
     super().__init__(f'Stopped at env step {env_step:,}')
     self.signal: int | None = None
 
 
 class Callback:
-  """Is called while a run trains; see `tf_sparse_rl.train`.
+  """Base class of callbacks; see `tf_sparse_rl.train`.
 
-  Override the methods that you need: one that is not overridden is never
-  called and costs nothing. `training` is the run as it is at that moment:
+  Override the methods that you need; the others are never called. `training`
+  is the current state of the run:
 
     training.config       the resolved config
     training.run_dir      the RunDir; its `path` is the directory
     training.agent        the agent: `agent.networks`, `agent.tf_agent`
     training.env_step     env steps so far
     training.train_step   train steps so far
-    training.stop()       ends training after a checkpoint, to be continued
+    training.stop()       saves a checkpoint and stops training
 
-  What a callback changes in the agent is part of the run; a run that is
-  continued is exact only if its callbacks are functions of `training`.
+  A callback may change the agent. Resuming is exact only if callbacks have no
+  state of their own and depend on `training` alone.
   """
 
   def on_message(self, training: Any, text: str) -> None:
-    """Is told a line for a person, such as where a run continues."""
+    """Called with a message for the user, such as where training resumes."""
 
   def on_evaluation(self, training: Any, evaluation: Evaluation) -> None:
-    """Is called after an evaluation, with its line of results.jsonl."""
+    """Called after an evaluation, with its line of results.jsonl."""
 
   def on_env_step(self, training: Any) -> None:
-    """Is called after an env step of each environment, and its training."""
+    """Called after a step of each environment and the training due."""
 
   def on_mask_update(self, training: Any) -> None:
-    """Is called after training in which masks may have changed."""
+    """Called after train steps that may have updated masks."""
 
   def on_end(self, training: Any) -> None:
-    """Is called once at the end, whether training is finished or stopped."""
+    """Called once at the end, whether training is finished or stopped."""
 
 
 def methods(callbacks, event):
-  """The methods for an event of those callbacks that define it.
+  """Returns the methods of the callbacks that override an event.
 
   Args:
     callbacks: Callbacks, or objects with some methods of Callback.
@@ -75,10 +75,10 @@ def methods(callbacks, event):
 
 
 class EarlyStopping(Callback):
-  """Stops training once an evaluation reaches a return."""
+  """Stops training once an evaluation reaches a mean return."""
 
   def __init__(self, return_mean: float):
-    """Takes the mean return of an evaluation that is enough."""
+    """Takes the mean return at which training stops."""
     self._return_mean = return_mean
 
   def on_evaluation(self, training: Any, evaluation: Evaluation) -> None:
@@ -88,14 +88,14 @@ class EarlyStopping(Callback):
 
 
 class ProgressBar(Callback):
-  """Prints a line for each evaluation; on a terminal below them is a bar.
+  """Prints a line for each evaluation, on a terminal above a progress bar.
 
-  Elsewhere the lines say how much time is left, and where there is none for a
-  long time a line says that.
+  Without a terminal the lines tell the time left, and a further line tells it
+  every ten minutes without an evaluation.
   """
 
   def __init__(self):
-    """The bar begins with training."""
+    """Creates the callback; the bar starts with training."""
     self._bar = None
     # (seconds, env step) when the pace was last measured, and of the last line.
     self._mark, self._said = None, 0.0
@@ -125,7 +125,7 @@ class ProgressBar(Callback):
       self._bar.set_postfix_str(f'return {evaluation.return_mean:.1f}')
 
   def on_env_step(self, training: Any) -> None:
-    """Moves the bar; without one, breaks a long silence."""
+    """Advances the bar; without one, prints the time left now and then."""
     if self._bar is not None:
       self._bar.update(training.env_step - self._bar.n)
     elif time.monotonic() - self._said > _SILENCE_SECONDS:
@@ -133,7 +133,7 @@ class ProgressBar(Callback):
         _print(f'env_step {training.env_step:>9,}  {left} left')
 
   def on_end(self, training: Any) -> None:
-    """Ends the bar."""
+    """Closes the bar."""
     if self._bar is not None:
       self._bar.close()
 
@@ -149,9 +149,9 @@ class ProgressBar(Callback):
 
 
 def _print(text):
-  """Prints a line, above a bar if there is one.
+  """Prints a line, above the bar if there is one.
 
-  Training goes on where no one can read it any more.
+  Training continues where the output is closed.
   """
   try:
     tqdm.tqdm.write(text)
@@ -161,7 +161,7 @@ def _print(text):
 
 
 def _stopped(config, evaluation):
-  """Says how many episodes of an evaluation did not end by themselves."""
+  """Tells how many episodes of an evaluation were stopped."""
   count = evaluation.num_stopped_episodes
   if not count:
     return ''

@@ -1,4 +1,4 @@
-"""The diagnoses of a run: one row each. No TensorFlow in here."""
+"""The diagnostics of a run, one row each. No TensorFlow."""
 
 from typing import NamedTuple
 
@@ -9,12 +9,12 @@ class Figure(NamedTuple):
   name: str  # of its files
   title: str
   caption: str
-  tag: str  # with a place for the network's name
-  label: str  # of the vertical axis, the same
+  tag: str  # with a placeholder for the name of the network
+  label: str  # of the vertical axis, likewise
 
 
 class Kind(NamedTuple):
-  """A diagnosis that `--diagnostics` can name."""
+  """A diagnostic, as named in `--diagnostics`."""
 
   name: str  # also of its module in `diagnostics`, with a class Diagnosis
   tags: dict  # {TensorBoard tag: meaning}
@@ -26,19 +26,19 @@ _ROWS = (
     'snr',
     {
       'SNR/{network}/{entries}': "mean of a kernel entry's gradients over "
-      'their std in a batch, averaged over entries, active or all; not over '
-      'dead',
-      'SNR/{network}/{layer}/{entries}': 'the same of one layer',
-      'DeadGradients/{network}/{entries}': 'share of these entries whose '
-      'gradient is the same for every sample, as 0 is',
-      'DeadGradients/{network}/{layer}/{entries}': 'the same of one layer',
+      'their std in a batch, averaged over active or all entries without dead '
+      'ones',
+      'SNR/{network}/{layer}/{entries}': 'the same for one layer',
+      'DeadGradients/{network}/{entries}': 'fraction of these entries whose '
+      'gradient is the same for every sample, such as 0',
+      'DeadGradients/{network}/{layer}/{entries}': 'the same for one layer',
     },
     Figure(
       'signal_to_noise',
       'Signal-to-noise of gradients',
       "Size of the mean over the standard deviation of a batch's gradients, "
-      'averaged over active connections, those whose gradient is always 0 left '
-      "out, after the paper's figure 5.",
+      'averaged over active connections except those with zero gradients, '
+      "after the paper's figure 5.",
       'SNR/{network}/active',
       '{network}: SNR of active',
     ),
@@ -46,14 +46,14 @@ _ROWS = (
   Kind(
     'dormant',
     {
-      'Dormant/{network}/{threshold}': 'share of hidden units whose mean '
-      '|activation| is at most this share of the mean of their layer',
+      'Dormant/{network}/{threshold}': 'fraction of hidden units whose mean '
+      '|activation| is at most this fraction of the mean of their layer',
     },
     Figure(
       'dormancy',
       'Dormant units',
-      'Share of hidden units whose activation is at most 0.025 of the mean of '
-      'their layer.',
+      'Fraction of hidden units whose activation is at most 0.025 of the mean '
+      'of their layer.',
       'Dormant/{network}/0.025',
       '{network}: dormant',
     ),
@@ -61,16 +61,16 @@ _ROWS = (
   Kind(
     'rank',
     {
-      'Rank/{network}/srank': 'of the last hidden layer, singular values that '
-      'make up 99 % of their sum',
-      'Rank/{network}/effective': 'of the same, exp of the entropy of its '
-      'singular values',
+      'Rank/{network}/srank': 'number of singular values of the last hidden '
+      'layer that make up 99 % of their sum',
+      'Rank/{network}/effective': 'exp of the entropy of the normalized '
+      'singular values of the last hidden layer',
     },
     Figure(
       'rank',
       'Rank of features',
-      'Singular values of the last hidden layer that make up 99 % of their '
-      'sum.',
+      'Number of singular values of the last hidden layer that make up 99 % of '
+      'their sum.',
       'Rank/{network}/srank',
       '{network}: srank',
     ),
@@ -79,20 +79,20 @@ _ROWS = (
     'norms',
     {
       'Norms/{network}/weights': 'Euclidean norm of all kernels',
-      'Norms/{network}/gradients': 'the same of their masked gradient',
-      'Values/{network}/{statistic}': 'mean, std, min and max of what a '
-      'Q-network, a critic or a value network says of the batch',
+      'Norms/{network}/gradients': 'Euclidean norm of their masked gradients',
+      'Values/{network}/{statistic}': 'mean, std, min and max of the output '
+      'of a Q-network, critic or value network over the batch',
     },
   ),
   Kind(
     'churn',
     {
-      'Churn/{network}/changed': 'share of the connections of the diagnosis '
-      'before that are gone',
-      'Churn/{network}/survived': 'share of the first connections that have '
-      'been active ever since',
-      'Churn/{network}/ever_active': 'share of all entries that have been '
-      'active at some diagnosis',
+      'Churn/{network}/changed': 'fraction of the connections of the previous '
+      'diagnostics that are inactive now',
+      'Churn/{network}/survived': 'fraction of the initial connections that '
+      'have been active ever since',
+      'Churn/{network}/ever_active': 'fraction of all entries that were active '
+      'in some diagnostics',
     },
   ),
 )

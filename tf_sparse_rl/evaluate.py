@@ -1,7 +1,8 @@
 """Plays episodes with a run's policy: `python -m tf_sparse_rl.evaluate`.
 
-Of a finished run it needs the weights of the exported policy and config.json
-only: it builds the network and reads them, no program in the directory runs.
+For a finished run it needs only config.json and the weights of the exported
+policy: it builds the network and reads the weights; no code in the directory is
+executed.
 """
 
 import json
@@ -16,8 +17,8 @@ from tf_sparse_rl import flags as run_flags
 from tf_sparse_rl import runs as runs_lib
 
 _HELP = run_flags.Help(
-  'Plays episodes with the policy of a run, and prints their returns and '
-  'lengths: mean, standard deviation and 95 % interval.',
+  'Plays episodes with the policy of a run and prints their returns and '
+  'lengths: mean, standard deviation and 95 % confidence interval.',
   'evaluate',
   {
     '20 episodes of a run, finished or not': '--root_dir=runs/a',
@@ -31,7 +32,7 @@ _HEADER = ('', 'mean', 'std', '95 % interval of the mean', 'min', 'max')
 
 
 def main(argv):
-  """Plays episodes, prints their returns and, if asked, films one."""
+  """Plays episodes and prints their returns; films one with --video."""
   del argv
   options = flags.FLAGS
   if not options.root_dir:
@@ -66,7 +67,7 @@ def main(argv):
 
 
 def text(run, result):
-  """Formats the result of `Run.evaluate` for people.
+  """Formats the result of `Run.evaluate` as text.
 
   Args:
     run: a Run.
@@ -93,7 +94,9 @@ def text(run, result):
     ]
   lines += [text_table.format_table(_HEADER, rows), '']
   if result['epsilon']:
-    lines.append(f'epsilon  {result["epsilon"]:g}: so many actions are random')
+    lines.append(
+      f'epsilon  {result["epsilon"]:g}, of the epsilon-greedy policy'
+    )
   if num_stopped := result.get('num_stopped_episodes'):
     lines.append(
       f'stopped  {num_stopped} of {count} episodes, at '
@@ -123,12 +126,12 @@ def _row(name, values):
 
 
 class _Filming:
-  """A bar of frames, on a terminal."""
+  """A progress bar of frames, on a terminal."""
 
   _bar = None
 
   def on_frame(self, done, total):
-    """Moves the bar, which ends with the last frame."""
+    """Advances the bar and closes it at the last frame."""
     if not sys.stderr.isatty():
       return
     if self._bar is None:
@@ -141,7 +144,7 @@ class _Filming:
 
 
 def _noise_stds(texts):
-  """The levels of --noise_std."""
+  """Parses --noise_std."""
   if texts is None:
     return []
   try:
@@ -159,25 +162,23 @@ def _noise_stds(texts):
 
 def run():
   """Entry point of the command."""
-  flags.DEFINE_string('root_dir', None, 'Directory of a run.')
-  run_flags.define_integer(
-    'num_episodes', 20, 'Episodes, with greedy actions.', 1, 10_000
-  )
-  run_flags.define_integer('seed', 1, 'Seed of the starts of the episodes.', 0)
+  flags.DEFINE_string('root_dir', None, 'Directory of the run.')
+  run_flags.define_integer('num_episodes', 20, 'Number of episodes.', 1, 10_000)
+  run_flags.define_integer('seed', 1, 'Random seed of the episodes.', 0)
   flags.DEFINE_boolean('json', False, 'Print JSON, with every return.')
   flags.DEFINE_boolean(
     'render', False, 'Show the episodes in a window (render_mode=human).'
   )
   flags.DEFINE_boolean(
-    'video', False, 'Film one episode, as MP4 in video/ of the run.'
+    'video', False, 'Record one episode as an MP4 in video/ of the run.'
   )
   flags.DEFINE_list(
     'noise_std',
     None,
-    'Standard deviations of Gaussian noise in observations, each with '
-    'num_episodes episodes: of Atari in levels of grey, as in 0,5,10,20,30; '
-    "else as multiples of each entry's own, as in 0,0.1,0.2,0.5,1. Written to "
-    'noise.jsonl and noise.png of the run, in the place of earlier ones.',
+    'Standard deviations of Gaussian observation noise, each evaluated with '
+    'num_episodes episodes: in grey levels for Atari, as in 0,5,10,20,30; '
+    'otherwise relative to the standard deviation of each entry, as in '
+    '0,0.1,0.2,0.5,1. Written to noise.jsonl and noise.png of the run.',
   )
   run_flags.show_in_help('root_dir', 'num_episodes', 'seed')
   run_flags.define_checkpoint()

@@ -1,32 +1,32 @@
 """Exports a policy: `python -m tf_sparse_rl.export --root_dir=DIR --out=DIR`.
 
-It needs the saved policy and config.json of a finished run only.
+For a finished run it needs only config.json and the saved policy.
 """
 
 import sys
 
 from absl import flags
 
-from tf_sparse_rl import api
+from tf_sparse_rl import api, export_formats
 from tf_sparse_rl import flags as run_flags
 from tf_sparse_rl import runs as runs_lib
 
 _HELP = run_flags.Help(
-  'Writes the policy of a run as a SavedModel, as TFLite or as NumPy arrays. '
-  'Each file is compared with the network before it is kept.',
+  'Exports the policy of a run as SavedModel, TFLite, NPZ or ONNX. Each file '
+  'is verified against the network before it is kept.',
   'export',
   {
     'All formats': '--root_dir=runs/a --out=exported',
     'TFLite alone, of the best checkpoint': '--root_dir=runs/a --out=exported '
     '--format=tflite --checkpoint=best',
-    'NumPy arrays, read by one short file': '--root_dir=runs/a --out=exported '
+    'NumPy arrays, for one short script': '--root_dir=runs/a --out=exported '
     '--format=npz',
   },
 )
 
 
 def main(argv):
-  """Writes every format that agrees with Keras; prints what it came to."""
+  """Exports the policy and prints a table of sizes and latencies."""
   del argv
   options = flags.FLAGS
   for name in ('root_dir', 'out'):
@@ -36,7 +36,7 @@ def main(argv):
         f'exported files. Received no --{name}.'
       )
   try:
-    api.check_formats(options.format)
+    export_formats.check(options.format)
     run = api.open_run(options.root_dir)
     checkpoint = run_flags.checkpoint()
     is_exported = checkpoint == 'last' and run.is_finished
@@ -55,11 +55,13 @@ def main(argv):
 
 def run():
   """Entry point of the command."""
-  flags.DEFINE_string('root_dir', None, 'Directory of a run.')
+  flags.DEFINE_string('root_dir', None, 'Directory of the run.')
   flags.DEFINE_list(
-    'format', list(api.DEFAULT_FORMATS), f'Any of: {", ".join(api.FORMATS)}.'
+    'format',
+    list(export_formats.DEFAULT),
+    f'Formats, any of: {", ".join(export_formats.NAMES)}.',
   )
-  flags.DEFINE_string('out', None, 'Directory of the files, made if needed.')
+  flags.DEFINE_string('out', None, 'Directory of the files, created if needed.')
   run_flags.show_in_help('root_dir', 'out', 'format')
   run_flags.define_checkpoint()
   run_flags.run_command(main, _HELP)

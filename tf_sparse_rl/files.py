@@ -1,8 +1,8 @@
-"""Files that are whole or not there, whenever the process is killed.
+"""Atomic files: complete or not there, whenever the process is killed.
 
-Links are never followed for writing: where one stands in the place of a file of
-ours it is refused, so nothing outside of our directories is ever changed. What
-is read is a regular file: a device or a pipe would never end.
+Links are never followed for writing but refused, so nothing outside of a run's
+directory is changed. Only regular files are read: devices and pipes might never
+end.
 """
 
 import contextlib
@@ -15,27 +15,27 @@ import secrets
 import shutil
 import stat
 
-# Larger ones are none of ours.
+# Larger than any file of ours.
 _MOST_BYTES = 2**28
 
 
 class LinkError(OSError):
-  """A link stands where a file or directory of ours should be."""
+  """A link has the name of a file or directory of ours."""
 
 
 def refuse_links(*paths):
-  """Raises LinkError if one of some paths is a link; OSError has its reason."""
+  """Raises LinkError if a path is a link."""
   for path in paths:
     if os.path.islink(path):
       raise LinkError(
         f'Expected a file or directory of its own. Received: {path}, a link to '
-        f'{os.readlink(path)}, which is not followed for writing. Put what it '
-        'leads to in its place'
+        f'{os.readlink(path)}, which is not followed for writing. Replace it '
+        'by its target'
       )
 
 
 def require_directories(*paths):
-  """Raises NotADirectoryError for what is there and is no directory."""
+  """Raises NotADirectoryError for paths that exist and are no directories."""
   for path in paths:
     if os.path.lexists(path) and not os.path.isdir(path):
       raise NotADirectoryError(
@@ -45,11 +45,10 @@ def require_directories(*paths):
 
 @contextlib.contextmanager
 def replacing(path):
-  """Opens a file that takes its name, and an older one's place, once whole.
+  """Writes a file atomically; it replaces an older one when the block ends.
 
-  Its bytes are on the disk before it has the name. Where the block raises,
-  nothing is left and an older file stays. Only a kill leaves a file of the
-  name `NAME.*.tmp`.
+  Its bytes are on the disk before it is renamed. If the block raises, nothing
+  is left and an older file stays. Only a kill leaves a file `NAME.*.tmp`.
 
   Args:
     path: of the file.
@@ -61,7 +60,7 @@ def replacing(path):
   refuse_links(path)
   temporary = _temporary(path)
   try:
-    # Exclusive: it is new, and no link.
+    # Exclusive: a new file, not a link.
     with open(temporary, 'xb') as file:
       yield file
       file.flush()
@@ -75,7 +74,7 @@ def replacing(path):
 
 @contextlib.contextmanager
 def replacing_directory(path):
-  """As `replacing`, of a directory: yields the path of a new, empty one."""
+  """As `replacing`, for a directory; yields the path of a new one."""
   path = pathlib.Path(path)
   refuse_links(path)
   temporary = _temporary(path)
@@ -89,7 +88,7 @@ def replacing_directory(path):
 
 
 def remove_leftovers(path):
-  """Removes what kills have left of `replacing` and `replacing_directory`."""
+  """Removes leftovers of kills during `replacing`."""
   path = pathlib.Path(path)
   pattern = re.compile(re.escape(path.name) + r'\.[0-9a-f]{8}\.tmp')
   for left in path.parent.iterdir():
@@ -98,23 +97,23 @@ def remove_leftovers(path):
 
 
 def write(path, content):
-  """Writes a file whole: bytes, or a str as UTF-8."""
+  """Writes a file atomically: bytes, or a str as UTF-8."""
   with replacing(path) as file:
     file.write(content.encode() if isinstance(content, str) else content)
 
 
 def write_json(path, values, indent=None):
-  """Writes values of JSON types as a whole file; people read it indented."""
+  """Writes JSON atomically, indented for readers if asked."""
   write(path, json.dumps(values, indent=indent) + '\n')
 
 
 def write_json_lines(path, values):
-  """Writes a whole file with a line for each of some values of JSON types."""
+  """Writes JSON lines atomically."""
   write(path, ''.join(json.dumps(value) + '\n' for value in values))
 
 
 def append_json_line(path, value):
-  """Adds a value of JSON types as a line, and sees it onto the disk."""
+  """Appends a JSON line and syncs the file."""
   with open_to_append(path) as file:
     file.write(json.dumps(value).encode() + b'\n')
     file.flush()
@@ -122,11 +121,11 @@ def append_json_line(path, value):
 
 
 def open_to_append(path):
-  """Opens a regular file, made if need be, to add bytes at its end.
+  """Opens a regular file, created if needed, to append bytes.
 
   Raises:
     LinkError: if it is a link.
-    OSError: if it is no file, or cannot be written.
+    OSError: if it is not a regular file or cannot be written.
   """
   refuse_links(path)
   flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW
@@ -135,17 +134,16 @@ def open_to_append(path):
 
 
 def open_to_read(path):
-  """Opens a regular file to read bytes; OSError if it is anything else."""
+  """Opens a regular file to read bytes; raises OSError for anything else."""
   descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
   return os.fdopen(_regular(descriptor, path), 'rb')
 
 
 def read(path):
-  """The bytes of a regular file.
+  """Reads the bytes of a regular file.
 
   Raises:
-    OSError: if it is anything else, far larger than any of ours, or cannot be
-      read.
+    OSError: if it is not a regular file, is too large or cannot be read.
   """
   with open_to_read(path) as file:
     if os.fstat(file.fileno()).st_size > _MOST_BYTES:
@@ -154,10 +152,9 @@ def read(path):
 
 
 def move_over(path, target):
-  """Moves a file or a directory, on one file system, over an older one.
+  """Renames a file or directory over an older one, on one file system.
 
-  All of it is on the disk before it has the name, and the name is when this
-  returns.
+  Its content is on the disk before, the name when this returns.
   """
   target = pathlib.Path(target)
   refuse_links(target)
@@ -174,11 +171,11 @@ def move_over(path, target):
 
 
 def make_directory(path):
-  """Makes a directory and those above it, and sees their names onto the disk.
+  """Creates a directory and its parents, and syncs their names.
 
   Raises:
-    LinkError: if it is a link that leads nowhere.
-    OSError: if it cannot be made.
+    LinkError: if it is a dangling link.
+    OSError: if it cannot be created.
   """
   path = pathlib.Path(path)
   if path.is_dir():
@@ -192,7 +189,7 @@ def make_directory(path):
 
 
 def sync(path):
-  """Sees a file, or the names in a directory, onto the disk."""
+  """Flushes a file, or the names in a directory, to disk."""
   descriptor = os.open(path, os.O_RDONLY)
   try:
     os.fsync(descriptor)
@@ -205,7 +202,7 @@ def _temporary(path):
 
 
 def _regular(descriptor, path):
-  """The descriptor of a regular file; closed, and OSError, if it is none."""
+  """Returns a descriptor; raises OSError unless it is of a regular file."""
   mode = os.fstat(descriptor).st_mode
   if stat.S_ISREG(mode):
     return descriptor

@@ -28,7 +28,7 @@ _HELP_FLAGS = ('help', 'helpshort', 'h', '?')
 
 
 class UserError(Exception):
-  """A mistake of the user's; commands print it without a traceback."""
+  """A user error; commands print it without a traceback."""
 
 
 def define_run_flags(without=()):
@@ -38,7 +38,9 @@ def define_run_flags(without=()):
     without: names of fields that `--help` is not to list.
   """
   flags.DEFINE_string(
-    _CONFIG, None, 'Repeat the run of this config.json; other flags override.'
+    _CONFIG,
+    None,
+    'Repeat the run of this config.json; other flags override its values.',
   )
   define = {
     str: flags.DEFINE_string,
@@ -63,8 +65,8 @@ def define_checkpoint():
   flags.DEFINE_string(
     'checkpoint',
     'last',
-    "'last', 'best' (of the checkpoints that were evaluated), or an env step. "
-    'A run that trains, or was stopped, has them too.',
+    "Checkpoint: 'last', 'best' (the highest mean return of an evaluation), or "
+    'an env step. Also of a run that is still training.',
   )
   show_in_help('checkpoint')
 

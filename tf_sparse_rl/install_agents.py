@@ -11,16 +11,16 @@ from tf_sparse_rl import packages
 
 _HELP = run_flags.Help(
   'Installs TF-Agents into the environment of this Python.\n\n'
-  'TF-Agents 0.19.0 asks for versions of other packages that TensorFlow 2.21 '
-  'does not take, though it runs with it. So it is installed without its '
-  'requirements, which are there already. `pip check` will name them.',
+  'TF-Agents 0.19.0 runs with TensorFlow 2.21 but pins older versions of other '
+  'packages, so it is installed without its requirements. They are installed '
+  'already; `pip check` will list the pins.',
   'install_agents',
-  {'Installs what is missing': ''},
+  {'Install TF-Agents': ''},
 )
 
 
 def main(argv):
-  """Runs pip, unless everything is there already."""
+  """Calls pip, unless everything is installed already."""
   del argv
   missing = [
     requirement for requirement in packages.AGENTS if not _is_there(requirement)

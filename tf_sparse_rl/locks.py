@@ -1,4 +1,4 @@
-"""Locks that processes hold on files; the kernel drops them when one ends."""
+"""File locks between processes; the kernel releases those of dead ones."""
 
 import contextlib
 import fcntl
@@ -10,15 +10,15 @@ from tf_sparse_rl import files
 
 @contextlib.contextmanager
 def held(path, seconds=None):
-  """Holds the lock of a file, which is made if need be.
+  """Holds the lock of a file, which is created if needed.
 
   Args:
     path: of the file.
-    seconds: to wait for another process at most; None for any time.
+    seconds: maximum time to wait for another process; None: forever.
 
   Raises:
-    BlockingIOError: if another process has it for longer.
-    OSError: if it cannot be made, or is no file of its own.
+    BlockingIOError: if another process holds it for longer.
+    OSError: if the file cannot be created or is a link.
   """
   with files.open_to_append(path) as file:
     if seconds is None:
@@ -29,9 +29,9 @@ def held(path, seconds=None):
 
 
 def is_held(path):
-  """Whether a process holds the lock of a file; makes nothing."""
+  """Whether a process holds the lock of a file; creates nothing."""
   try:
-    # Of a link nobody holds the lock: it is refused.
+    # Links are refused, so nobody holds a lock on one.
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
   except OSError:
     return False
@@ -45,7 +45,7 @@ def is_held(path):
 
 
 def _lock(file, end):
-  """Takes the lock before a time of the monotonic clock, or raises."""
+  """Takes the lock until a time of the monotonic clock, or raises."""
   while True:
     try:
       return fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

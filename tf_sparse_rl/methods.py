@@ -1,7 +1,7 @@
-"""The training methods, one row each; no TensorFlow.
+"""The training methods, one row each. No TensorFlow.
 
-A new method that moves masks is a class that `sparsity/updaters.py` imports and
-a row here. One of the user's own is named 'module:Class' and has no row.
+A new method is a class that `sparsity/updaters.py` imports and a row here. A
+custom method is named 'module:Class' and has no row.
 """
 
 import zlib
@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 from tf_sparse_rl import names
 
-# A dense network with as many parameters as a sparse one: for sweeps and
-# reports. To a run it is `method=dense` with `match_sparsity`.
+# A dense network with as many parameters as a sparse one, in sweeps and
+# reports. Its runs have `method=dense` and `match_sparsity`.
 SMALL_DENSE = 'small_dense'
 # Config fields of every sparse method.
 _MASKS = (
@@ -24,9 +24,9 @@ _DROP_AND_GROW = (
 _PRUNE = (
   *('prune_begin_train_step', 'prune_end_train_step', 'mask_update_period'),
 )
-# Config fields that the constructor of a method of the user's own may take.
+# Config fields that the constructor of a custom method may take.
 OWN_SCHEDULE = tuple(dict.fromkeys((*_DROP_AND_GROW, *_PRUNE)))
-# Looks of such methods: none of them is in the table below.
+# Colours and markers of custom methods, none of them in the table below.
 _OWN_COLORS = (
   *('#e69f00', '#56b4e9', '#882255', '#6a3d9a'),
   *('#8c564b', '#999933', '#44aa99', '#e31a1c'),
@@ -48,18 +48,18 @@ class Method(NamedTuple):
   dashes: str | tuple = 'solid'  # of Matplotlib
   updater: str | None = None  # class in sparsity/updaters.py; None: no masks
   schedule: tuple[str, ...] = ()  # config fields, arguments of the updater
-  starts_dense: bool = False  # masks start as ones, else at random
-  # Config fields of structures that contradict its own.
+  starts_dense: bool = False  # masks start as ones, otherwise at random
+  # Config fields of structures that it does not support.
   refuses: tuple[str, ...] = ()
 
   @property
   def is_own(self):
-    """Whether it is a class of the user's, 'module:Class'."""
+    """Whether it is a custom method, 'module:Class'."""
     return is_own(self.name)
 
   @property
   def reads(self):
-    """Names of the config fields of masks that the method reads."""
+    """Names of the config fields of masks that the method uses."""
     if self.is_own:
       return (*_MASKS, *OWN_SCHEDULE, 'method_kwargs')
     if self.updater is None:
@@ -110,20 +110,20 @@ METHODS = {n: row for n, row in COMPARED.items() if n != SMALL_DENSE}
 OF_THE_PAPER = ('dense', 'static', 'set', 'rigl', 'prune')
 
 
-# `{name: Method}` of the user's own that this process has met.
+# `{name: Method}` of custom methods in this process.
 _own = {}
 
 
 def is_own(name):
-  """Whether a name is that of a class of the user's, 'module:Class'."""
+  """Whether a name is that of a custom method, 'module:Class'."""
   return ':' in name
 
 
 def get(name):
-  """The row of a method; for one of the user's own a row is made.
+  """Returns the row of a method; for a custom method a row is made.
 
-  The module is not imported. The look of such a method follows from its name,
-  unless another method in this process has it already.
+  Its module is not imported. Its colour and marker follow from its name, unless
+  another method of this process has them already.
 
   Args:
     name: a name of COMPARED, or 'module:Class'.
@@ -146,7 +146,7 @@ def get(name):
 
 
 def _own_looks(name):
-  """Pairs of a colour and a marker, those that the name prefers first."""
+  """Pairs of colours and markers, in the order of preference of a name."""
   first, count = zlib.crc32(name.encode()), len(_OWN_COLORS)
   for shift in range(count):
     for i in range(first, first + count):
@@ -154,12 +154,12 @@ def _own_looks(name):
 
 
 def order(name):
-  """Sorts methods as in the paper's figures, the user's own last, by name."""
+  """Sort key: as in the paper's figures, then custom methods by name."""
   rows = list(COMPARED)
   return (rows.index(name), '') if name in COMPARED else (len(rows), name)
 
 
 def unused_fields(name):
-  """Names of the config fields that only other methods read, a tuple."""
+  """Names of the config fields that only other methods use, a tuple."""
   fields = ('seed', *_MASKS, *OWN_SCHEDULE, 'method_kwargs')
   return tuple(f for f in fields if f not in get(name).reads)

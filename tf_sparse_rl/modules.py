@@ -1,4 +1,4 @@
-"""Code of the user's own: found by the name of its module, and when it fails.
+"""Custom code: imports it by name, and reports its errors.
 
 Names are 'module:attribute'. Modules are found on PYTHONPATH and in the current
 directory, as with `python -m`.
@@ -13,12 +13,12 @@ import traceback
 
 from tf_sparse_rl import names, signals
 
-# Frames of these are no code of the user's.
+# Frames of these are not custom code.
 _OURS = (str(pathlib.Path(__file__).parent) + os.sep, '<frozen ')
 
 
 class UserCodeError(Exception):
-  """Code of the user's raised; the message ends with its own traceback."""
+  """Custom code raised; the message ends with its traceback."""
 
 
 def load(name, kind):
@@ -26,7 +26,7 @@ def load(name, kind):
 
   Args:
     name: 'module:attribute', as in 'my_package.my_module:MyClass'.
-    kind: the name of the flag, or of whatever was given, for the error.
+    kind: name of the flag or field, for the error.
 
   Returns:
     The attribute.
@@ -52,10 +52,10 @@ def load(name, kind):
 
 
 def find(name, kind):
-  """Refuses a module that is not there; imports its packages, but not it.
+  """Checks that a module exists; imports its packages, but not the module.
 
   Args:
-    name: 'module:attribute'; whether the attribute is there is not seen.
+    name: 'module:attribute'; the attribute is not checked.
     kind: see `load`.
 
   Raises:
@@ -68,7 +68,7 @@ def find(name, kind):
   add_current_directory()
   try:
     found = importlib.util.find_spec(module)
-  except ModuleNotFoundError:  # Its parent is no package.
+  except ModuleNotFoundError:  # Its parent is not a package.
     found = None
   if found is None:
     raise ValueError(_no_module(module, kind))
@@ -107,30 +107,30 @@ def load_module(name, kind):
 
 
 def add_current_directory():
-  """Lets modules in the current directory be imported, as `python -m` does."""
+  """Adds the current directory to sys.path, as `python -m` does."""
   directory = os.getcwd()
   if not {'', directory} & {*sys.path}:
     sys.path.insert(0, directory)
 
 
 def user_code_error(head, error):
-  """The error that tells of an exception in code of the user's.
+  """Makes the error for an exception in custom code.
 
   Args:
-    head: a line that says where it was called, without a full stop.
+    head: first line of the message, without a full stop.
     error: the exception.
 
   Returns:
     UserCodeError; its message is the head, then `user_traceback`.
 
   Raises:
-    KeyboardInterrupt: if that is what the exception is, from the keyboard.
+    KeyboardInterrupt: if the exception is one from the keyboard.
   """
   return UserCodeError(f'{head}:\n{user_traceback(error)}')
 
 
 def user_traceback(error):
-  """The traceback of an exception from the first frame that is the user's.
+  """Formats the traceback of an exception from the first custom frame on.
 
   Args:
     error: the exception.
@@ -139,7 +139,7 @@ def user_traceback(error):
     str of several lines, as Python prints it.
 
   Raises:
-    KeyboardInterrupt: if that is what it is, from the keyboard.
+    KeyboardInterrupt: if the exception is one from the keyboard.
   """
   if signals.is_ctrl_c(error):
     raise error
@@ -152,7 +152,7 @@ def user_traceback(error):
 
 
 def _libraries():
-  """Directories of what calls the user's code for us."""
+  """Directories of libraries that call custom code."""
   found = (sys.modules.get(name) for name in ('importlib', 'gymnasium'))
   return tuple(
     str(pathlib.Path(module.__file__).parent) + os.sep
@@ -162,7 +162,7 @@ def _libraries():
 
 
 def _no_module(name, kind):
-  """The sentence for a module that is not there."""
+  """The message for a module that does not exist."""
   parent, _, _ = name.rpartition('.')
   path = getattr(sys.modules[parent], '__path__', []) if parent else None
   prefix = f'{parent}.' if parent else ''

@@ -1,10 +1,10 @@
-"""The message for a wrong name, with the nearest valid one."""
+"""Messages for unknown names, with the nearest valid one."""
 
 import difflib
 
 
 def unknown(kind, name, valid):
-  """Says that a name of some kind is unknown, and which one may be meant."""
+  """Formats the message for an unknown name."""
   valid = list(valid)
   lower = {v.lower(): v for v in valid}
   near = difflib.get_close_matches(str(name).lower(), lower, n=1, cutoff=0.4)
@@ -15,6 +15,6 @@ def unknown(kind, name, valid):
 
 
 def listed(words, last='or'):
-  """Words as people write them: 'a, b or c'."""
+  """Joins words: 'a, b or c'."""
   *first, end = words
   return f'{", ".join(first)} {last} {end}' if first else end

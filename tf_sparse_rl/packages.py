@@ -1,4 +1,4 @@
-"""Packages that only some features need, and the commands that install them."""
+"""Optional packages, and the commands that install them."""
 
 import importlib.util
 
@@ -42,7 +42,7 @@ class MissingError(ImportError):
 
 
 def is_installed(module):
-  """Whether a top-level module can be imported; it is not imported here."""
+  """Whether a top-level module is installed; it is not imported."""
   return importlib.util.find_spec(module) is not None
 
 
@@ -50,11 +50,11 @@ def require(feature, *modules):
   """Checks that packages are installed.
 
   Args:
-    feature: what needs them, as the message begins: 'Training', '--figure'.
+    feature: start of the message, such as 'Training' or '--figure'.
     *modules: names of top-level modules: keys of EXTRAS, or 'tf_agents'.
 
   Raises:
-    MissingError: if one is not, with the command that installs them all.
+    MissingError: if one is missing, with the command that installs it.
   """
   missing = [module for module in modules if not is_installed(module)]
   if missing:

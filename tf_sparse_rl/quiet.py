@@ -1,4 +1,4 @@
-"""Keeps libraries from printing what tells a user nothing."""
+"""Silences start-up messages of libraries."""
 
 import contextlib
 import os
@@ -12,53 +12,53 @@ from tf_sparse_rl import packages
 
 
 def log_errors_only():
-  """Keeps warnings out of the log, unless --verbosity asks for them."""
+  """Logs errors only, unless --verbosity is given."""
   if not flags.FLAGS['verbosity'].present:
     logging.set_verbosity(logging.ERROR)
 
 
 def silence():
-  """Turns off start-up chatter, and imports TensorFlow and TF-Agents.
+  """Imports TensorFlow and TF-Agents without start-up messages.
 
-  What the user asked for himself (TF_CPP_MIN_LOG_LEVEL, --verbosity, python
-  -W) stays as he set it.
+  Settings of the user (TF_CPP_MIN_LOG_LEVEL, --verbosity, python -W) take
+  precedence.
   """
   filter_warnings()
   _drop_gym_notice()
   with native_stderr_held_back():
     import tensorflow  # noqa: F401
 
-    if packages.is_installed('tf_agents'):  # An exported policy needs none.
+    if packages.is_installed('tf_agents'):  # Exported policies do not need it.
       import tf_agents  # noqa: F401
 
 
 def filter_warnings():
-  """The part of `silence` that is about environments: no TensorFlow."""
+  """Silences messages of environments; does not import TensorFlow."""
   os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
   os.environ.setdefault('PYGAME_HIDE_SUPPORT_PROMPT', '1')
   log_errors_only()
-  import gymnasium  # noqa: F401, it puts a filter of its own in front.
+  import gymnasium  # noqa: F401, it adds a warning filter of its own.
 
   if not sys.warnoptions:
-    # TF-Agents compares with `is`, old environments say there are newer ones.
+    # Of TF-Agents, and of environments with newer versions.
     warnings.simplefilter('ignore', SyntaxWarning)
     warnings.simplefilter('ignore', DeprecationWarning)
 
 
 def import_tensorflow():
-  """Imports TensorFlow without the chatter of its libraries."""
+  """Imports TensorFlow without messages of its libraries."""
   if 'tensorflow' in sys.modules:
     return
   _drop_gym_notice()
   with native_stderr_held_back():
     import tensorflow as tf
 
-    hasattr(tf.keras, 'layers')  # Loads more libraries, which chatter as well.
+    hasattr(tf.keras, 'layers')  # Loads more libraries, with more messages.
 
 
 @contextlib.contextmanager
 def silenced(silence=silence):
-  """Is silent as `silence` within a block; then all is as the caller had it."""
+  """Silences messages within a block; restores all settings after it."""
   variables = ('TF_CPP_MIN_LOG_LEVEL', 'PYGAME_HIDE_SUPPORT_PROMPT')
   before = {name: os.environ.get(name) for name in variables}
   verbosity = logging.get_verbosity()
@@ -74,7 +74,7 @@ def silenced(silence=silence):
 
 
 def _drop_gym_notice():
-  """TF-Agents imports Gym, which tells people to use Gymnasium. We do."""
+  """Drops the notice of Gym, imported by TF-Agents, to use Gymnasium."""
   try:
     import gym_notices.notices
   except ImportError:
@@ -84,9 +84,9 @@ def _drop_gym_notice():
 
 @contextlib.contextmanager
 def native_stderr_held_back():
-  """Holds back what TensorFlow's libraries print while they are loaded.
+  """Holds back stderr while TensorFlow's libraries are loaded.
 
-  They do so before they look at any log level. If loading fails, it is shown.
+  They print before they read any log level. If loading fails, it is shown.
   """
   sys.stderr.flush()
   stderr = os.dup(2)

@@ -1,4 +1,4 @@
-"""Mean, spread and confidence interval of a few numbers."""
+"""Mean, standard deviation and confidence interval of a sample."""
 
 import math
 from typing import NamedTuple
@@ -10,17 +10,19 @@ _LEVEL = 0.95
 
 
 class Sample(NamedTuple):
-  """Statistics of independent numbers of one distribution."""
+  """Statistics of independent, identically distributed numbers."""
 
   mean: float
   std: float | None  # with n - 1; None for a single number
-  interval: tuple[float, float] | None  # of the mean, 95 %; None likewise
+  interval: (
+    tuple[float, float] | None
+  )  # of the mean, 95 %; None for a single number
   low: float
   high: float
 
 
 def describe(values):
-  """The Sample of some numbers; the interval is Student's.
+  """Computes a Sample, with Student's confidence interval.
 
   Args:
     values: sequence of numbers, at least one.

@@ -1,7 +1,7 @@
-"""Random streams: every use of randomness has one of its own.
+"""Random streams: every use of randomness has its own.
 
 A stream is named here and derived from a seed by NumPy's spawn keys, so that
-no two of them are the same, whatever their indices.
+streams of different names or indices are independent.
 """
 
 import enum
@@ -10,19 +10,19 @@ import numpy as np
 
 
 class Stream(enum.IntEnum):
-  """The uses of randomness, each with what its indices number.
+  """The random streams, with their indices in parentheses.
 
-  The values are part of every result: new ones go to the end.
+  Results depend on the values: append new ones.
   """
 
   # Of the seed of a run.
   INITIAL_WEIGHTS = 0  # ()
   NETWORK = 1  # (network): the seed of its masks
-  COLLECTION = 2  # (): actions, and draws from the replay
-  EPISODE = 3  # (episode): its start
+  COLLECTION = 2  # (): actions and replay sampling
+  EPISODE = 3  # (episode): initial state
   EVALUATION = 4  # (env step)
   DIAGNOSIS = 5  # (env step)
-  TRAIN_NOISE = 6  # (draw of a train step): actions in losses
+  TRAIN_NOISE = 6  # (train step): actions in losses
   # Of the seed of a network, or of `sparsify`.
   MASK = 7  # (layer)
   LAYER = 8  # (layer): the seed of its mask updates
@@ -32,17 +32,17 @@ class Stream(enum.IntEnum):
   OBSERVATION_NOISE = 10  # ()
   # Of the seed of `evaluate`.
   FINAL_EVALUATION = 11  # ()
-  FILM = 12  # (): the start of the episode
+  FILM = 12  # (): initial state
   # Of a constant.
-  MEASUREMENT = 13  # (): data that only its timing counts of
+  MEASUREMENT = 13  # (): data of timings
   # Of the seed of a run.
-  TRIAL_STEP = 14  # (): the action that an environment is checked with
+  TRIAL_STEP = 14  # (): action of the check of an environment
   # Of the seed of an episode.
-  NOISE_FEATURES = 15  # (): features that a wrapper adds
+  NOISE_FEATURES = 15  # (): noise features
 
 
 def sequence(seed, stream, *indices):
-  """The NumPy SeedSequence of one use of randomness.
+  """Makes the NumPy SeedSequence of a stream.
 
   Args:
     seed: int of at least 0.
@@ -55,10 +55,10 @@ def sequence(seed, stream, *indices):
 
 
 def generator(seed, stream, *indices):
-  """The NumPy generator of one use of randomness; see `sequence`."""
+  """Makes the NumPy generator of a stream; see `sequence`."""
   return np.random.default_rng(sequence(seed, stream, *indices))
 
 
 def derive(seed, stream, *indices):
-  """A seed below 2**31 for what takes an int; see `sequence`."""
+  """Derives an int seed below 2**31 from a stream; see `sequence`."""
   return int(sequence(seed, stream, *indices).generate_state(1)[0] >> 1)

@@ -1,11 +1,11 @@
-"""How a command is asked to stop."""
+"""The signals that ask a command to stop."""
 
 import contextlib
 import os
 import signal
 import threading
 
-# kill, Ctrl-C, a closed terminal, Ctrl-\, and SLURM's warning before its limit.
+# kill, Ctrl-C, a closed terminal, Ctrl-\, SLURM's warning of its time limit.
 STOP = tuple(
   getattr(signal, name)
   for name in ('SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT', 'SIGUSR1')
@@ -13,13 +13,12 @@ STOP = tuple(
 
 
 def note():
-  """Notes the signals that ask to stop instead of dying by them.
+  """Records the signals that ask to stop, instead of ending the process.
 
-  After the first one Ctrl-C kills. SIGHUP stays ignored where it is, as under
-  nohup.
+  After the first one Ctrl-C ends it. SIGHUP stays ignored under nohup.
 
   Returns:
-    A list that the numbers of the signals are put into.
+    A list to which the numbers of the signals are added.
   """
   received = []
   terminals = [number for number in (1, 2) if os.isatty(number)]
@@ -28,7 +27,7 @@ def note():
     del frame
     received.append(number)
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    if number == signal.SIGHUP:  # Writes to a closed terminal are errors.
+    if number == signal.SIGHUP:  # Writing to a closed terminal raises.
       leave(terminals)
 
   for number in STOP:
@@ -41,7 +40,7 @@ def note():
 
 @contextlib.contextmanager
 def noted():
-  """Notes signals within a block, in the main thread; see `note`."""
+  """Records signals within a block, in the main thread; see `note`."""
   if threading.current_thread() is not threading.main_thread():
     yield []
     return
@@ -55,7 +54,7 @@ def noted():
 
 @contextlib.contextmanager
 def interruptible():
-  """Ctrl-C is as Python has it within a block, but `is_ctrl_c` knows of it."""
+  """Has Ctrl-C raise KeyboardInterrupt within a block; see `is_ctrl_c`."""
   before = signal.getsignal(signal.SIGINT)
   in_main_thread = threading.current_thread() is threading.main_thread()
   if not (in_main_thread and before is signal.default_int_handler):
@@ -76,7 +75,7 @@ def interruptible():
 
 
 def is_ctrl_c(error):
-  """Whether an exception may come from the keyboard, not from who raised it."""
+  """Whether an exception may be a Ctrl-C, not one raised by code."""
   if not isinstance(error, KeyboardInterrupt):
     return False
   if threading.current_thread() is not threading.main_thread():
@@ -88,7 +87,7 @@ def is_ctrl_c(error):
 
 
 def leave(descriptors):
-  """Sends what is written to file descriptors nowhere: no one reads it now.
+  """Redirects file descriptors that nobody reads to /dev/null.
 
   Args:
     descriptors: 1 and 2 for standard output and errors.

@@ -1,4 +1,4 @@
-"""Prints the layer table of a run without training it."""
+"""Prints a summary of the networks: `python -m tf_sparse_rl.summarize`."""
 
 import sys
 
@@ -6,8 +6,8 @@ from tf_sparse_rl import flags as run_flags
 from tf_sparse_rl import methods, packages, quiet
 
 _HELP = run_flags.Help(
-  "Prints the layers of a run's networks, with sparsities, parameters and "
-  'FLOPs, without training it. It takes the flags of train.',
+  'Prints a summary of the networks of a run, without training it: layers, '
+  'sparsities, parameters and FLOPs. Takes the flags of train.',
   'summarize',
   {
     'The default run': '',
@@ -19,7 +19,7 @@ _HELP = run_flags.Help(
 
 
 def main(argv):
-  """Builds the networks that the flags ask for and prints their layers."""
+  """Builds the networks and prints their layers."""
   del argv
   config = run_flags.config_from_flags()
   run_flags.tell_ignored(config, run_flags.values_from_flags())

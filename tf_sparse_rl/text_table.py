@@ -1,14 +1,14 @@
-"""Tables of text with aligned columns, and times in words."""
+"""Text tables with aligned columns, and durations in words."""
 
 
 def format_table(header, rows, left=1, total=False):
-  """Aligns a table: names to the left, numbers to the right.
+  """Formats a table: names to the left, numbers to the right.
 
   Args:
     header: sequence of strings.
     rows: list of sequences of strings.
-    left: how many columns, from the first, are names.
-    total: whether the last row is set apart by a rule.
+    left: number of leading columns with names.
+    total: whether a rule separates the last row.
 
   Returns:
     str of several lines.
@@ -32,7 +32,7 @@ def format_table(header, rows, left=1, total=False):
 
 
 def duration(seconds):
-  """Seconds as text for people: 45 s, 12 min, 3 h 20 min."""
+  """Formats seconds: 45 s, 12 min, 3 h 20 min."""
   minutes = round(seconds / 60)
   if seconds < 90:
     return f'{round(seconds)} s'

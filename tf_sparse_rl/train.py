@@ -10,21 +10,21 @@ from tf_sparse_rl import flags as run_flags
 from tf_sparse_rl import runs as runs_lib
 
 _HELP = run_flags.Help(
-  'Trains one agent and keeps everything of the run in one directory. The same '
-  'command again continues a run that was stopped.',
+  'Trains one agent and saves the whole run in one directory. Repeat the '
+  'command to resume a run that was stopped.',
   'train',
   {
     'DQN with RigL at 90 % sparsity on CartPole-v1': '',
     'SAC on HalfCheetah-v5 with SET at 95 % sparsity': '--agent=sac '
     '--env_name=HalfCheetah-v5 --method=set --sparsity=0.95',
-    'The same run with another seed, in a directory of your choice': '--config='
+    'The same run with another seed, in another directory': '--config='
     'runs/HalfCheetah-v5_sac_set_0.95_0/config.json --seed=1 --root_dir=runs/b',
   },
 )
 
 
 def main(argv):
-  """Trains, or says that the run in `root_dir` is finished."""
+  """Trains, unless the run in `root_dir` is finished."""
   del argv
   from tf_sparse_rl import envs  # Late: `--help` needs no Gymnasium.
 
@@ -58,7 +58,7 @@ def main(argv):
 
 
 def _asked():
-  """Directory and config that the flags ask for; the run may be there."""
+  """Returns (root_dir, Config) by the flags and the run in the directory."""
   root_dir = flags.FLAGS.root_dir
   try:
     values = run_flags.values_from_flags()
@@ -85,7 +85,7 @@ def run():
   flags.DEFINE_string(
     'root_dir',
     None,
-    'Directory of the run, made if needed. Default: '
+    'Directory of the run, created if needed. Default: '
     'runs/<env>_<agent>_<method>_<sparsity>_<seed>.',
   )
   run_flags.show_in_help('root_dir')

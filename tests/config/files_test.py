@@ -101,7 +101,7 @@ _json_values = st.recursive(
 )
 
 
-@settings(max_examples=500)
+@settings(max_examples=150)
 @given(
   agent=st.sampled_from(list(config_lib.AGENTS)),
   values=st.dictionaries(st.sampled_from(_NAMES), _json_values, max_size=4),
@@ -123,7 +123,7 @@ def test_any_json_gives_a_checked_config_or_a_value_error(
       assert config_lib.to_dict(config)[name] == value
 
 
-@settings(max_examples=300)
+@settings(max_examples=100)
 @given(st.binary(max_size=40))
 def test_any_bytes_give_values_or_a_value_error(tmp_path_factory, content):
   path = tmp_path_factory.getbasetemp() / 'fuzz.bin'

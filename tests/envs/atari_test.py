@@ -342,7 +342,7 @@ def test_a_game_takes_arguments():
   env = envs.from_name('Pong', kwargs={'difficulty': 1})
   assert env.gym.unwrapped.spec.kwargs['difficulty'] == 1
   env.close()
-  with pytest.raises(ValueError, match='its protocol sets.*: frameskip'):
+  with pytest.raises(ValueError, match='the protocol sets.*: frameskip'):
     envs.from_name('Pong', kwargs={'frameskip': 2})
 
 

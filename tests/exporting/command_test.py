@@ -1,24 +1,18 @@
 """The command `export` as a user runs it, on runs that were never trained."""
 
 import dataclasses
-import importlib.util
-import os
-import pathlib
+import functools
 import re
 import shutil
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 
 from tests import tiny
-from tf_sparse_rl import api, envs, flags, sparsity
+from tf_sparse_rl import envs, export_formats, flags, packages, sparsity
 from tf_sparse_rl.agents import registry
 from tf_sparse_rl.exporting import exporter, formats, policy
 from tf_sparse_rl.runs import run_dir as run_dir_lib
-
-_ROOT = pathlib.Path(__file__).parents[2]
 
 
 def _make_run(path, **values):
@@ -37,16 +31,10 @@ def _make_run(path, **values):
   return agent
 
 
-def _export(*arguments):
-  quieting = ('TF_USE_LEGACY_KERAS', 'TF_CPP_MIN_LOG_LEVEL')
-  kept = {k: v for k, v in os.environ.items() if k not in quieting}
-  return subprocess.run(
-    [sys.executable, '-m', 'tf_sparse_rl.export', *arguments],
-    env={**kept, 'PYTHONPATH': str(_ROOT)},
-    capture_output=True,
-    text=True,
-    check=False,
-  )
+@pytest.fixture(name='export')
+def export_fixture(commands):
+  """Function: flags -> the command, ended."""
+  return functools.partial(commands.run, 'export')
 
 
 @pytest.fixture(scope='module')
@@ -55,14 +43,14 @@ def dqn(tmp_path_factory):
   return path, _make_run(path)
 
 
-def test_all_formats_of_dqn(dqn, tmp_path):
+def test_all_formats_of_dqn(export, dqn, tmp_path):
   path, agent = dqn
   out = tmp_path / 'out'
   out.mkdir()
   (out / 'policy' / 'variables').mkdir(parents=True)
   (out / 'policy' / 'variables' / 'stale').write_text('')
   (out / 'mine.txt').write_text('')
-  process = _export(f'--root_dir={path}', f'--out={out}')
+  process = export(f'--root_dir={path}', f'--out={out}')
   assert process.returncode == 0, process.stderr
   assert process.stderr == ''
   assert {entry.name for entry in out.iterdir()} == {
@@ -79,11 +67,11 @@ def test_all_formats_of_dqn(dqn, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_policy_for_images(tmp_path):
+def test_a_policy_for_images(export, tmp_path):
   path, out = tmp_path / 'run', tmp_path / 'out'
   _make_run(path, env_name='Pong', width=0.1, hidden_units=(64,))
   names = 'tflite', 'npz', 'onnx'
-  process = _export(
+  process = export(
     f'--root_dir={path}', f'--out={out}', f'--format={",".join(names)}'
   )
   assert process.returncode == 0, process.stderr
@@ -100,11 +88,13 @@ def test_a_policy_for_images(tmp_path):
     ('config.json', 'the directory of a run. Received: {}, no run.'),
   ],
 )
-def test_without_a_policy_or_a_run_it_is_told(name, message, dqn, tmp_path):
+def test_without_a_policy_or_a_run_it_is_told(
+  export, name, message, dqn, tmp_path
+):
   path, out = tmp_path / 'run', tmp_path / 'out'
   shutil.copytree(dqn[0], path)
   (path / name).unlink()
-  process = _export(f'--root_dir={path}', f'--out={out}')
+  process = export(f'--root_dir={path}', f'--out={out}')
   assert process.returncode == 2
   assert process.stderr.startswith('error: Expected ')
   assert re.search(message.format(path), process.stderr)
@@ -134,10 +124,11 @@ def test_the_mean_action_of_sac(tmp_path):
 
 
 def test_a_missing_package_is_told(monkeypatch):
-  monkeypatch.setattr(importlib.util, 'find_spec', lambda name: None)
-  api.check_formats(api.DEFAULT_FORMATS)
-  with pytest.raises(ValueError, match='no onnx, onnxruntime'):
-    api.check_formats(['onnx'])
+  monkeypatch.setattr(packages, 'is_installed', lambda name: False)
+  export_formats.check(export_formats.DEFAULT)
+  message = "'onnx' needs ONNX and ONNX Runtime.*install 'tf_sparse_rl.onnx.'"
+  with pytest.raises(packages.MissingError, match=message):
+    export_formats.check(['onnx'])
 
 
 def test_a_missing_policy_or_that_of_another_run_is_told(dqn, tmp_path):
@@ -160,8 +151,8 @@ def test_a_missing_policy_or_that_of_another_run_is_told(dqn, tmp_path):
     (['--root_dir=x', '--out=x', '--format=tflit'], "Did you mean 'tflite'"),
   ],
 )
-def test_bad_flags_are_told(arguments, message):
-  process = _export(*arguments)
+def test_bad_flags_are_told(export, arguments, message):
+  process = export(*arguments)
   assert process.returncode == 2
   assert message in process.stderr
 

@@ -62,12 +62,13 @@ def test_same_runs_same_bytes(dqn_runs, report, tmp_path):
     assert content == second[name], name
 
 
-def test_damaged_runs_are_rows_and_warnings(tmp_path):
+def test_damaged_runs_are_rows_and_warnings(commands, tmp_path):
   for seed in (0, 1, 2):
     studies.make_run(tmp_path / 'runs' / str(seed), [400.0], seed=seed)
   (tmp_path / 'runs' / '1' / 'config.json').write_text('{"agent": "dq')
   (tmp_path / 'runs' / '2' / 'results.jsonl').write_text('[]\n')
-  process = _report(
+  process = commands.run(
+    'report',
     f'--sweep_dir={tmp_path}/runs',
     f'--out={tmp_path}/out',
     '--num_resamples=100',
@@ -105,30 +106,36 @@ def test_what_is_not_of_a_report_stays_and_links_are_refused(
   assert not list((tmp_path / 'target').iterdir())
 
 
-def test_raw_results_and_the_page_of_one_run(tmp_path):
+def test_raw_results_and_the_page_of_one_run(commands, tmp_path):
   for seed in (0, 1):
     studies.make_run(tmp_path / 'runs' / f'a{seed}', [400.0], seed=seed)
   studies.make_run(tmp_path / 'runs' / 'b', [9.0], method='set')
   runs.note_command(tmp_path / 'runs', 'the command')
-  process = _report(f'--sweep_dir={tmp_path}/runs', f'--raw_out={tmp_path}/raw')
+  process = commands.run(
+    'report', f'--sweep_dir={tmp_path}/runs', f'--raw_out={tmp_path}/raw'
+  )
   assert (process.returncode, process.stderr) == (0, '')
   assert process.stdout.splitlines() == [
     'Not finished, left out: dqn CartPole-v1 SET 0.9',
     f'Raw results of 1 conditions: {tmp_path}/raw',
   ]
   # Without --out the report lies beside what it is of.
-  process = _report(f'--results={tmp_path}/raw', '--num_resamples=100')
+  process = commands.run(
+    'report', f'--results={tmp_path}/raw', '--num_resamples=100'
+  )
   assert process.stdout == f'Report: {tmp_path}/raw/index.html\n'
   page = (tmp_path / 'raw' / 'index.html').read_text('utf-8')
   assert '<pre>the command</pre>' in page
-  process = _report(f'--root_dir={tmp_path}/runs/b')
+  process = commands.run('report', f'--root_dir={tmp_path}/runs/b')
   assert process.stdout == f'Report: {tmp_path}/runs/b/report/index.html\n'
 
 
-def test_only_damaged_runs_are_told(tmp_path):
+def test_only_damaged_runs_are_told(commands, tmp_path):
   studies.make_run(tmp_path / 'runs' / '0', [400.0])
   (tmp_path / 'runs' / '0' / 'config.json').write_text('')
-  process = _report(f'--sweep_dir={tmp_path}/runs', f'--out={tmp_path}/out')
+  process = commands.run(
+    'report', f'--sweep_dir={tmp_path}/runs', f'--out={tmp_path}/out'
+  )
   assert process.returncode == 2
   assert process.stderr.startswith('error: Cannot read the config ')
   assert process.stderr.count('\n') == 1
@@ -162,13 +169,16 @@ def test_only_damaged_runs_are_told(tmp_path):
     (('runs',), 'Expected flags only'),
   ],
 )
-def test_mistakes_are_told_and_leave_nothing(tmp_path, flags, message):
+def test_mistakes_are_told_and_leave_nothing(
+  commands, tmp_path, flags, message
+):
   studies.make_run(tmp_path / 'runs' / '0', [400.0], seed=0)
   studies.make_run(tmp_path / 'runs' / '1', [9.0], seed=1, finished=False)
   (tmp_path / 'other').mkdir()
   (tmp_path / 'other' / 'x').write_text('mine', 'utf-8')
   before = _files(tmp_path)
-  process = _report(*(flag.replace('{}', str(tmp_path)) for flag in flags))
+  flags = [flag.replace('{}', str(tmp_path)) for flag in flags]
+  process = commands.run('report', *flags)
   assert process.returncode != 0
   assert message.replace('{}', str(tmp_path)) in process.stderr
   assert 'Traceback' not in process.stderr
@@ -195,7 +205,7 @@ def test_a_missing_extra_is_named(tmp_path, package, said):
   assert not (tmp_path / 'out').exists()
 
 
-def test_help_lists_the_flags():
-  process = _report('--help')
+def test_help_lists_the_flags(commands):
+  process = commands.run('report', '--help')
   for flag in ('--sweep_dir', '--out', '--[no]allow_unfinished'):
     assert flag in process.stdout

@@ -17,7 +17,7 @@ import pytest
 from tests import tiny
 from tf_sparse_rl import config as config_lib
 from tf_sparse_rl import flags
-from tf_sparse_rl.runs import records, run_dir
+from tf_sparse_rl.runs import records, run_dir, versions
 
 _HOLD = """
 import sys, time
@@ -406,8 +406,8 @@ def test_the_version_of_tensorflow_for_tpus(tmp_path, monkeypatch):
     'Metadata-Version: 2.1\nName: ours-tpu\nVersion: 2.20.0\n'
   )
   monkeypatch.syspath_prepend(tmp_path)
-  assert run_dir._version('ours') == '2.20.0'
-  assert run_dir._version('ours-tpu') == '2.20.0'
+  assert versions.version('ours') == '2.20.0'
+  assert versions.version('ours-tpu') == '2.20.0'
 
 
 def test_noise_replaces_what_was_there(tmp_path):

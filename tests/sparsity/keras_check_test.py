@@ -23,19 +23,6 @@ def _python(code):
   )
 
 
-def test_keras_3_first_says_what_to_export():
-  result = _python(
-    'import tensorflow as tf\n'
-    'tf.keras.layers\n'
-    'from tf_sparse_rl import sparsity'
-  )
-  assert result.returncode == 1
-  last = result.stderr.strip().splitlines()[-1]
-  assert last.startswith('ImportError: tf_sparse_rl needs Keras 2')
-  assert "Received: tf.keras is 'keras'" in last
-  assert 'export TF_USE_LEGACY_KERAS=1' in last
-
-
 def test_this_package_first_brings_no_tensorflow_but_the_right_keras():
   # And nothing that it goes without is missing from then on.
   result = _python(

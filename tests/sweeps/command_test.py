@@ -21,11 +21,10 @@ sweep.run()
 """
 
 
-def _sweep(path, *flags):
+def _without_tensorflow(path, *flags):
   """Runs the command where TensorFlow cannot be imported."""
-  directory = [f'--sweep_dir={path}'] if path else []
   return subprocess.run(
-    [sys.executable, '-c', _WITHOUT_TENSORFLOW, *directory, *flags],
+    [sys.executable, '-c', _WITHOUT_TENSORFLOW, f'--sweep_dir={path}', *flags],
     env={**os.environ, 'PYTHONPATH': str(_ROOT)},
     capture_output=True,
     text=True,
@@ -33,8 +32,19 @@ def _sweep(path, *flags):
   )
 
 
+@pytest.fixture(name='sweep')
+def sweep_fixture(commands):
+  """Function: directory, flags -> the command, ended."""
+
+  def sweep(path, *flags):
+    directory = [f'--sweep_dir={path}'] if path else []
+    return commands.run('sweep', *directory, *flags)
+
+  return sweep
+
+
 def test_dry_run_prints_runs_and_commands_and_writes_nothing(tmp_path):
-  process = _sweep(
+  process = _without_tensorflow(
     tmp_path / 'sweep',
     '--dry_run',
     '--methods=dense,rigl',
@@ -56,25 +66,33 @@ def test_dry_run_prints_runs_and_commands_and_writes_nothing(tmp_path):
   assert list(tmp_path.iterdir()) == []
 
 
-def test_mujoco_says_nothing(tmp_path):
-  process = _sweep(
+def test_mujoco_says_nothing(sweep, tmp_path):
+  process = sweep(
     tmp_path / 'sweep', '--dry_run', '--agent=sac', '--env_names=HalfCheetah-v5'
   )
   assert (process.returncode, process.stderr) == (0, '')
 
 
 def test_list_only_writes_the_list_which_grows(tmp_path):
-  first = _sweep(tmp_path, '--list_only', '--methods=rigl', '--seeds=2')
+  first = _without_tensorflow(
+    tmp_path, '--list_only', '--methods=rigl', '--seeds=2'
+  )
   assert (first.returncode, first.stderr) == (0, '')
   assert first.stdout == f'2 runs, a line each: {tmp_path}/runs.jsonl\n'
-  again = _sweep(tmp_path, '--list_only', '--methods=rigl', '--seeds=2')
+  again = _without_tensorflow(
+    tmp_path, '--list_only', '--methods=rigl', '--seeds=2'
+  )
   assert again.stdout == first.stdout
-  more = _sweep(tmp_path, '--list_only', '--methods=rigl,static', '--seeds=3')
+  more = _without_tensorflow(
+    tmp_path, '--list_only', '--methods=rigl,static', '--seeds=3'
+  )
   assert more.stdout == (
     '2 runs were on the list, 4 were added.\n'
     f'6 runs, a line each: {tmp_path}/runs.jsonl\n'
   )
-  other = _sweep(tmp_path, '--methods=rigl', '--seeds=1', '--gamma=0.5')
+  other = _without_tensorflow(
+    tmp_path, '--methods=rigl', '--seeds=1', '--gamma=0.5'
+  )
   assert other.returncode == 2
   assert 'a run CartPole-v1-rigl-0.9-seed0 with other flags' in other.stderr
   assert 'gamma: None there, 0.5 asked' in other.stderr
@@ -82,21 +100,21 @@ def test_list_only_writes_the_list_which_grows(tmp_path):
 
 
 def test_status_of_runs_that_are_not_there_yet(tmp_path):
-  _sweep(tmp_path, '--list_only', '--methods=rigl', '--seeds=2')
-  process = _sweep(tmp_path, '--status')
+  _without_tensorflow(tmp_path, '--list_only', '--methods=rigl', '--seeds=2')
+  process = _without_tensorflow(tmp_path, '--status')
   assert (process.returncode, process.stderr) == (0, '')
   assert '  2 not started' in process.stdout.splitlines()
 
 
-def test_a_damaged_run_is_told_and_left_alone(tmp_path):
-  _sweep(tmp_path, '--list_only', '--methods=rigl', '--seeds=2')
+def test_a_damaged_run_is_told_and_left_alone(sweep, tmp_path):
+  sweep(tmp_path, '--list_only', '--methods=rigl', '--seeds=2')
   sweep_dir = sweep_dir_lib.SweepDir(tmp_path)
   first, second = map(sweep_dir.run_dir, sweep_dir.read_runs())
   for run_dir in (first, second):
     run_dir.path.mkdir(parents=True)
     run_dir.finish(tiny.summary())
   (second.path / 'summary.json').write_text('[]')
-  process = _sweep(tmp_path)
+  process = sweep(tmp_path)
   assert process.returncode == 1
   assert '0 of 2 runs to do' in process.stdout
   assert '1 of 2 runs are finished, 1 failed' in process.stderr
@@ -104,9 +122,9 @@ def test_a_damaged_run_is_told_and_left_alone(tmp_path):
   assert 'Traceback' not in process.stderr
 
 
-def test_an_index_that_is_no_line(tmp_path):
-  _sweep(tmp_path, '--list_only', '--methods=rigl', '--seeds=2')
-  process = _sweep(tmp_path, '--index=2')
+def test_an_index_that_is_no_line(sweep, tmp_path):
+  sweep(tmp_path, '--list_only', '--methods=rigl', '--seeds=2')
+  process = sweep(tmp_path, '--index=2')
   assert process.returncode == 2
   assert 'Expected --index from 0 to 1' in process.stderr
 
@@ -128,31 +146,31 @@ def test_an_index_that_is_no_line(tmp_path):
     (('--optuna=3', '--space=x.json', '--dry_run'), 'Received: --dry_run'),
   ],
 )
-def test_mistakes_are_told_and_leave_nothing(flags, message, tmp_path):
+def test_mistakes_are_told_and_leave_nothing(sweep, flags, message, tmp_path):
   path = None if flags is None else tmp_path / 'sweep'
-  process = _sweep(path, *(flags or ()))
+  process = sweep(path, *(flags or ()))
   assert process.returncode not in (0, None)
   assert message in process.stderr
   assert 'Traceback' not in process.stderr
   assert list(tmp_path.iterdir()) == []
 
 
-def test_a_sweep_that_is_worked_on_is_not_disturbed(tmp_path):
+def test_a_sweep_that_is_worked_on_is_not_disturbed(sweep, tmp_path):
   sweep_dir = sweep_dir_lib.SweepDir(tmp_path)
   tiny = f'--num_env_steps={conftest.TINY["num_env_steps"]}'
   small = '--initial_collect_env_steps=100'
-  _sweep(tmp_path, '--list_only', '--methods=rigl', '--seeds=1', tiny, small)
+  sweep(tmp_path, '--list_only', '--methods=rigl', '--seeds=1', tiny, small)
   with sweep_dir.worked_on():
-    process = _sweep(tmp_path)
+    process = sweep(tmp_path)
   assert process.returncode == 2
   assert 'Another process works on the sweep' in process.stderr
   assert not (tmp_path / 'runs').exists()
 
 
-def test_numbers_of_hundreds_of_digits_are_refused(tmp_path):
+def test_numbers_of_hundreds_of_digits_are_refused(sweep, tmp_path):
   huge = '1' + '0' * 400
   for flag in ('seeds', 'hidden_units', 'sparsities'):
-    process = _sweep(tmp_path, '--dry_run', f'--{flag}={huge}')
+    process = sweep(tmp_path, '--dry_run', f'--{flag}={huge}')
     assert process.returncode in (1, 2), flag
     assert 'Traceback' not in process.stderr, process.stderr
     assert flag[:6] in process.stderr

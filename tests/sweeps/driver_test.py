@@ -51,20 +51,20 @@ def _runs(names):
   return [ListedRun(name, {}) for name in names]
 
 
-def _work_off(names, engine, max_retries=2, stop=lambda: False):
+def _execute(names, engine, max_retries=2, stop=lambda: False):
   told = []
 
   def on_event(run, event, text):
     if run is not None:
       told.append((run.id, event, text))
 
-  report = driver.work_off(_runs(names), engine, max_retries, on_event, stop)
+  report = driver.execute(_runs(names), engine, max_retries, on_event, stop)
   return report, told
 
 
 def test_all_are_worked_off_in_order_and_no_more_than_fit():
   engine = _Engine(2)
-  report, told = _work_off('abcde', engine)
+  report, told = _execute('abcde', engine)
   assert engine.started == list('abcde')
   assert engine.most_at_once == 2
   assert report == driver.Report(_runs('abcde'), {}, False)
@@ -76,7 +76,7 @@ def test_all_are_worked_off_in_order_and_no_more_than_fit():
 @pytest.mark.parametrize('outcome', [_BAD, _KILLED, _STOPPED])
 def test_what_fails_is_tried_again_after_the_others(outcome):
   engine = _Engine(1, {'a': [outcome, outcome]})
-  report, told = _work_off('abc', engine)
+  report, told = _execute('abc', engine)
   assert engine.started == ['a', 'b', 'c', 'a', 'a']
   assert report.failed == {}
   assert [run.id for run in report.finished] == ['b', 'c', 'a']
@@ -86,7 +86,7 @@ def test_what_fails_is_tried_again_after_the_others(outcome):
 @pytest.mark.parametrize('max_retries', [0, 1, 2])
 def test_what_fails_always_is_reported_and_stops_nobody(max_retries):
   engine = _Engine(2, {'b': [_KILLED] * max_retries + [_BAD]})
-  report, told = _work_off('abc', engine, max_retries)
+  report, told = _execute('abc', engine, max_retries)
   assert engine.started.count('b') == 1 + max_retries
   assert report.failed == {'b': 'exit code 2: it is bad'}
   assert sorted(run.id for run in report.finished) == ['a', 'c']
@@ -96,7 +96,7 @@ def test_what_fails_always_is_reported_and_stops_nobody(max_retries):
 
 def test_a_stop_is_passed_on_and_starts_nothing_more():
   engine = _Engine(2)
-  report, told = _work_off('abcd', engine, stop=lambda: engine.started)
+  report, told = _execute('abcd', engine, stop=lambda: engine.started)
   # The first ends well before the next look at whether to stop.
   assert engine.started == ['a', 'b']
   assert report == driver.Report(_runs('a'), {}, True)

@@ -173,7 +173,7 @@ def test_a_run_with_env_steps_does_not_stall(run):
 def test_a_run_that_lies_stops_nobody(sweep_dir, run, make_engine):
   names = ('exit 0', 'exit 0, then finish', 'finish and fail')
   events = []
-  report = driver.work_off(
+  report = driver.execute(
     [run(name) for name in names],
     make_engine(),
     max_retries=1,

@@ -21,7 +21,7 @@ _STATIC = 'CartPole-v1-static-0.9-seed0'
 class _History:
   """A sweep to which things happen, beside a run that is left alone."""
 
-  def __init__(self, root):
+  def __init__(self, root, commands):
     self.sweep_dir = sweep_dir_lib.SweepDir(root / 'a sweep')
     self.alone = root / 'alone'
     directory = f'--sweep_dir={self.sweep_dir.path}'
@@ -31,7 +31,7 @@ class _History:
     foreign.parent.mkdir(parents=True)
     foreign.write_text('mine')
 
-    alone = processes.start('train', f'--root_dir={self.alone}', *self.flags)
+    alone = commands.start('train', f'--root_dir={self.alone}', *self.flags)
     first = processes.start(
       'sweep', directory, '--methods=rigl,static', '--seeds=1', *self.flags,
       '--max_retries=1',
@@ -39,7 +39,7 @@ class _History:
     run = processes.process_of(first, self.sweep_dir, _RIGL)
     os.kill(run, signal.SIGKILL)
     self.first = (*first.communicate(timeout=240), first.returncode)
-    alone.communicate(timeout=240)
+    assert alone.wait().returncode == 0
 
     foreign.unlink()
     second = processes.start('sweep', directory)
@@ -56,8 +56,8 @@ class _History:
 
 
 @pytest.fixture(name='history', scope='module')
-def history_fixture(tmp_path_factory):
-  return _History(tmp_path_factory.mktemp('sweeps'))
+def history_fixture(tmp_path_factory, commands):
+  return _History(tmp_path_factory.mktemp('sweeps'), commands)
 
 
 def test_a_run_that_is_killed_is_tried_again_and_ends(history):

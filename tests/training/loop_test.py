@@ -1,7 +1,6 @@
 """The loop: what it writes, and runs that cannot go on."""
 
 import os
-import resource
 import subprocess
 import sys
 import types
@@ -417,78 +416,67 @@ def test_checkpoints_come_at_their_period_and_at_the_end(tmp_path, tiny_config):
   assert left == {f'env_step_{n:012d}' for n in (200, 240, 250)}
 
 
-class _Process:
-  """A command that trains a tiny run in a process of its own."""
-
-  def __init__(self, path, *arguments, max_file_size=None, **variables):
-    self.run_dir = run_dir.RunDir(path)
-    limit = resource.RLIMIT_FSIZE
-
-    def limited():
-      if max_file_size:
-        hard = resource.getrlimit(limit)[1]
-        resource.setrlimit(limit, (max_file_size, hard))
-
-    self._process = subprocess.Popen(
-      [
-        *(sys.executable, '-m', 'tf_sparse_rl.train', f'--root_dir={path}'),
-        '--num_env_steps=300',
-        '--initial_collect_env_steps=100',
-        '--hidden_units=32,32',
-        '--batch_size=16',
-        '--eval_period=100',
-        '--num_eval_episodes=3',
-        '--mask_update_period=20',
-        '--summary_period=50',
-        *arguments,
-      ],
-      env={**os.environ, **variables},
-      stdout=subprocess.PIPE,
-      stderr=subprocess.PIPE,
-      text=True,
-      preexec_fn=limited,
-    )
-
-  def wait(self):
-    """Returns (exit status, stderr)."""
-    _, stderr = self._process.communicate(timeout=300)
-    return self._process.returncode, stderr
+_TINY_COMMAND = (
+  '--num_env_steps=300',
+  '--initial_collect_env_steps=100',
+  '--hidden_units=32,32',
+  '--batch_size=16',
+  '--eval_period=100',
+  '--num_eval_episodes=3',
+  '--mask_update_period=20',
+  '--summary_period=50',
+)
 
 
-def test_a_run_is_the_same_whatever_the_hash_seed(tmp_path):
-  processes = [
-    _Process(tmp_path / seed, '--method=set', PYTHONHASHSEED=seed)
-    for seed in ('1', '2')
-  ]
-  for process in processes:
-    assert process.wait() == (0, '')
-  first, second = (_without_clock(p.run_dir.read_results()) for p in processes)
-  assert len(first) == 4
-  assert first == second
+def test_a_run_is_the_same_whatever_the_hash_seed(commands, tmp_path):
+  first, second = (run_dir.RunDir(tmp_path / name) for name in ('1', '2'))
+  flags = (*_TINY_COMMAND, '--method=set')
+  other = subprocess.Popen(
+    [
+      *(sys.executable, '-m', 'tf_sparse_rl.train'),
+      *(f'--root_dir={first.path}', *flags),
+    ],
+    env={**os.environ, 'PYTHONHASHSEED': '1'},
+    stderr=subprocess.PIPE,
+    text=True,
+  )
+  # That of the commands is 0.
+  ended = commands.run('train', f'--root_dir={second.path}', *flags)
+  assert (ended.returncode, ended.stderr) == (0, '')
+  assert other.communicate(timeout=300)[1] == ''
+  assert other.returncode == 0
+  results = _without_clock(first.read_results())
+  assert len(results) == 4
+  assert results == _without_clock(second.read_results())
 
 
-def test_runs_that_cannot_go_on_end_in_a_sentence(tmp_path):
-  diverging = _Process(tmp_path / 'nan', '--learning_rate=1e6')
-  # A file may have 3000 bytes: the disk is full while events are written.
-  full = _Process(tmp_path / 'full', max_file_size=3000)
-
-  status, stderr = diverging.wait()
+def test_runs_that_cannot_go_on_end_in_a_sentence(commands, tmp_path):
+  diverging, full = (
+    run_dir.RunDir(tmp_path / name) for name in ('nan', 'full')
+  )
+  status, _, stderr = commands.run(
+    *('train', f'--root_dir={diverging.path}', *_TINY_COMMAND),
+    '--learning_rate=1e6',
+  )
   assert status == 2
   assert stderr.startswith('error: The loss is not finite at train step ')
   assert 'Loss is inf or nan' in stderr and '--learning_rate' in stderr
   assert 'Traceback' not in stderr
-  assert diverging.run_dir.read_summary() is None
-  assert not diverging.run_dir.policy_path.exists()
-  assert len(diverging.run_dir.read_results()) >= 2
+  assert diverging.read_summary() is None
+  assert not diverging.policy_path.exists()
+  assert len(diverging.read_results()) >= 2
 
-  status, stderr = full.wait()
+  # The disk is full while events are written.
+  status, _, stderr = commands.run(
+    *('train', f'--root_dir={full.path}', *_TINY_COMMAND), max_file_bytes=3000
+  )
   assert status == 2
-  assert stderr.startswith(f'error: Writing to {tmp_path / "full"} failed: ')
+  assert stderr.startswith(f'error: Writing to {full.path} failed: ')
   assert 'File too large' in stderr
   assert 'Traceback' not in stderr
-  assert full.run_dir.read_summary() is None
+  assert full.read_summary() is None
   # It may be started again in the same place.
-  full.run_dir.check_config(full.run_dir.read_config())
+  full.check_config(full.read_config())
 
 
 def test_a_close_that_fails_is_told_when_all_is_done():

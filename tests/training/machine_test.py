@@ -1,8 +1,5 @@
 """What a run asks of its machine, and is told if it is not there."""
 
-import os
-import subprocess
-import sys
 import types
 
 import pytest
@@ -21,18 +18,10 @@ from tf_sparse_rl.training import machine
     ('--tpu=local', 'Expected a TPU, as tpu=local says. Received: TensorFlow'),
   ],
 )
-def test_devices_that_are_not_there(tmp_path, flag, expected):
+def test_devices_that_are_not_there(commands, tmp_path, flag, expected):
   root_dir = tmp_path / 'run'
-  result = subprocess.run(
-    [
-      *(sys.executable, '-m', 'tf_sparse_rl.train', '--env_name=CartPole-v1'),
-      *(f'--root_dir={root_dir}', flag),
-    ],
-    env={**os.environ, 'PYTHONPATH': os.pathsep.join(filter(None, sys.path))},
-    capture_output=True,
-    text=True,
-    check=False,
-    timeout=120,
+  result = commands.run(
+    'train', '--env_name=CartPole-v1', f'--root_dir={root_dir}', flag
   )
   assert (result.returncode, result.stdout) == (2, '')
   [line] = result.stderr.splitlines()

@@ -2,10 +2,7 @@
 
 import json
 import math
-import os
 import pathlib
-import subprocess
-import sys
 import tarfile
 
 import gymnasium
@@ -89,33 +86,26 @@ def test_a_stopped_run_comes_to_its_end(
   )
 
 
-def _command(name, *arguments):
-  ended = subprocess.run(
-    [sys.executable, '-m', f'tf_sparse_rl.{name}', *arguments],
-    env={**os.environ, 'PYTHONPATH': str(_ROOT)},
-    capture_output=True,
-    text=True,
-    check=False,
-  )
-  assert ended.returncode == 0, ended.stderr
-  return ended.stdout
+def test_a_finished_run_is_evaluated_and_reported(commands, tmp_path):
+  def command(name, *arguments):
+    ended = commands.run(name, *arguments)
+    assert ended.returncode == 0, ended.stderr
+    return ended.stdout
 
-
-def test_a_finished_run_is_evaluated_and_reported(tmp_path):
   path = _unpacked('dqn_finished', tmp_path / 'runs')
   evaluated = json.loads(
-    _command('evaluate', f'--root_dir={path}', '--num_episodes=3', '--json')
+    command('evaluate', f'--root_dir={path}', '--num_episodes=3', '--json')
   )
   assert evaluated['env_name'] == 'CartPole-v1'
   # A reward of 1 an env step.
   assert evaluated['returns'] == evaluated['lengths']
   assert len(evaluated['returns']) == 3
 
-  told = _command('train', f'--root_dir={path}', f'--config={path}/config.json')
+  told = command('train', f'--root_dir={path}', f'--config={path}/config.json')
   assert told.startswith(f'The run in {path} is finished.')
 
   out = tmp_path / 'report'
-  told = _command(
+  told = command(
     'report',
     f'--sweep_dir={tmp_path}/runs',
     f'--out={out}',

@@ -1,6 +1,7 @@
 """Runs that are killed or stopped, and then end as if nothing had been.
 
-Real processes; a thread for each of two cores plays the histories below.
+Real kills of real processes, most of them forks that need not import anew; a
+thread for each of two cores plays the histories below.
 """
 
 import concurrent.futures
@@ -50,47 +51,20 @@ _SAC = (
 _CLOCK = ('wall_seconds', 'env_steps_per_sec', 'peak_memory_mib')
 
 
-class _Ended(NamedTuple):
-  """A process that has ended."""
+class _Training:
+  """The command `train`, and what is seen of it from outside."""
 
-  status: int
-  stdout: str
-  stderr: str
-
-
-class _Process:
-  """`python -m tf_sparse_rl.train` in a process of its own."""
-
-  def __init__(self, path, *flags, command=None, prefix=()):
+  def __init__(self, commands, path, *flags):
     self._checkpoints = path / 'checkpoints'
-    arguments = command or [
-      *prefix,
-      *(sys.executable, '-m', 'tf_sparse_rl.train', f'--root_dir={path}'),
-      *flags,
-    ]
-    directory = pathlib.Path(sys.executable).parent
-    self._process = subprocess.Popen(
-      arguments,
-      env={
-        **os.environ,
-        'PYTHONPATH': str(_ROOT),
-        'PATH': f'{directory}{os.pathsep}{os.environ["PATH"]}',
-      },
-      stdout=subprocess.PIPE,
-      stderr=subprocess.PIPE,
-      text=True,
-    )
-
-  def wait(self):
-    stdout, stderr = self._process.communicate(timeout=300)
-    return _Ended(self._process.returncode, stdout, stderr)
+    self._process = commands.start('train', f'--root_dir={path}', *flags)
+    self.wait = self._process.wait
 
   def until(self, condition):
     """Waits for something to be seen from outside."""
     end = time.monotonic() + 300
     while not condition():
       if self._process.poll() is not None or time.monotonic() > end:
-        self._process.kill()
+        self._process.send_signal(signal.SIGKILL)
         raise AssertionError(f'it ended: {self.wait()}')
       time.sleep(0.0005)
 
@@ -119,16 +93,32 @@ def _steps(path):
   return sorted(int(p.parent.name.rsplit('_', 1)[1]) for p in found)
 
 
-def _finish(path, *flags):
-  ended = _Process(path, *flags).wait()
-  assert ended.status == 0, ended.stderr
+def _shell(*words):
+  """Runs words as a shell would, where `python` is this one."""
+  directory = pathlib.Path(sys.executable).parent
+  return subprocess.run(
+    words,
+    env={
+      **os.environ,
+      'PYTHONPATH': str(_ROOT),
+      'PATH': f'{directory}{os.pathsep}{os.environ["PATH"]}',
+    },
+    capture_output=True,
+    text=True,
+    timeout=300,
+    check=False,
+  )
+
+
+def _finish(commands, path, *flags):
+  ended = commands.run('train', f'--root_dir={path}', *flags)
+  assert ended.returncode == 0, ended.stderr
   return ended
 
 
-def _continue_as_told(path, stopped):
-  """Runs the command that a stopped run has named, as a shell would."""
-  _, _, command = stopped.stderr.strip().partition('To continue: ')
-  return _Process(path, command=['sh', '-c', command]).wait()
+def _told_to_continue(stopped):
+  """The command that a stopped run has named."""
+  return stopped.stderr.strip().partition('To continue: ')[2]
 
 
 def _flip(file):
@@ -145,19 +135,19 @@ class _History(NamedTuple):
   seen: dict[str, Any]
 
 
-def _history_of_dqn(root):
+def _history_of_dqn(root, commands):
   rng = np.random.default_rng(1)
   untouched, path = root / 'untouched', root / 'a run of dqn'
-  seen = {'untouched': _finish(untouched, *_DQN)}
+  seen = {'untouched': _finish(commands, untouched, *_DQN)}
   saved = path / 'checkpoints'
 
-  process = _Process(path, *_DQN)
+  process = _Training(commands, path, *_DQN)
   process.until((path / 'config.json').exists)
   time.sleep(rng.uniform(0, 0.5))  # It is built and compiled in more.
   process.end(signal.SIGKILL)
   seen['before the first'] = _steps(saved)
 
-  process = _Process(path, *_DQN)
+  process = _Training(commands, path, *_DQN)
   process.until_checkpoint(70 * int(rng.integers(3, 6)))
   process.until_a_save()
   process.end(signal.SIGKILL)
@@ -167,7 +157,7 @@ def _history_of_dqn(root):
   _flip(saved / f'env_step_{newest:012d}' / 'agent.data-00000-of-00001')
   seen['good'], seen['damaged'] = good, newest
 
-  process = _Process(path, *_DQN)
+  process = _Training(commands, path, *_DQN)
   process.until_checkpoint(newest + 70)
   time.sleep(rng.uniform(0, 0.1))
   begin = time.monotonic()
@@ -175,27 +165,27 @@ def _history_of_dqn(root):
   seen['seconds'] = time.monotonic() - begin
   seen['stopped'], seen['steps'] = stopped, _steps(saved)
   shutil.copytree(path, root / 'stopped')
-  seen['continued'] = _continue_as_told(path, stopped)
+  seen['continued'] = _shell('sh', '-c', _told_to_continue(stopped))
   return _History(untouched, path, seen)
 
 
-def _history_of_sac(root):
+def _history_of_sac(root, commands):
   rng = np.random.default_rng(2)
   untouched, path = root / 'untouched', root / 'a run of sac'
-  seen = {'untouched': _finish(untouched, *_SAC)}
+  seen = {'untouched': _finish(commands, untouched, *_SAC)}
 
-  process = _Process(path, *_SAC)
+  process = _Training(commands, path, *_SAC)
   process.until_checkpoint(100)
   time.sleep(rng.uniform(0, 0.3))
   process.end(signal.SIGKILL)
 
-  process = _Process(path, *_SAC)
+  process = _Training(commands, path, *_SAC)
   process.until_checkpoint(200)
   time.sleep(rng.uniform(0.02, 0.06))  # 30 x 200 env steps take longer.
   process.end(signal.SIGKILL)
   seen['killed'] = run_dir.RunDir(path).read_results()
 
-  process = _Process(path, *_SAC)
+  process = _Training(commands, path, *_SAC)
   process.until_checkpoint(400)
   time.sleep(rng.uniform(0.02, 0.06))
   begin = time.monotonic()
@@ -203,7 +193,9 @@ def _history_of_sac(root):
   seen['seconds'] = time.monotonic() - begin
   seen['stopped'] = stopped
   seen['results'] = run_dir.RunDir(path).read_results()
-  seen['continued'] = _continue_as_told(path, stopped)
+  python, module, name, *flags = shlex.split(_told_to_continue(stopped))
+  assert (python, module) == ('python', '-m')
+  seen['continued'] = commands.run(name.rpartition('.')[2], *flags)
   return _History(untouched, path, seen)
 
 
@@ -241,21 +233,23 @@ exec "$@"
 """
 
 
-def _mounted(script, path):
-  return ('unshare', '-rm', 'sh', '-c', script, str(path))
+def _train_mounted(script, path, *flags):
+  """Trains where a script has mounted the directory of the run."""
+  train = (sys.executable, '-m', 'tf_sparse_rl.train', f'--root_dir={path}')
+  prefix = ('unshare', '-rm', 'sh', '-c', script, str(path))
+  return _shell(*prefix, *train, *flags)
 
 
-def _history_of_a_full_disk(root):
+def _history_of_a_full_disk(root, commands):
   if _mount_refusal():
     return None
   path = root / 'full'
   path.mkdir()
-  prefix = _mounted(_ON_A_SMALL_DISK, path)
-  return path, _Process(path, *_DQN, prefix=prefix).wait()
+  return path, _train_mounted(_ON_A_SMALL_DISK, path, *_DQN)
 
 
 @pytest.fixture(name='histories', scope='module')
-def histories_fixture(tmp_path_factory):
+def histories_fixture(tmp_path_factory, commands):
   """{name: future of what its function returns}."""
   functions = {
     'sac': _history_of_sac,
@@ -264,7 +258,7 @@ def histories_fixture(tmp_path_factory):
   }
   with concurrent.futures.ThreadPoolExecutor(2) as pool:
     yield {
-      name: pool.submit(function, tmp_path_factory.mktemp(name))
+      name: pool.submit(function, tmp_path_factory.mktemp(name), commands)
       for name, function in functions.items()
     }
 
@@ -334,7 +328,7 @@ def _points(path):
 def _history(histories, agent):
   history = histories[agent].result()
   ended = history.seen['continued']
-  assert ended.status == 0, ended.stderr
+  assert ended.returncode == 0, ended.stderr
   return history
 
 
@@ -408,7 +402,7 @@ def test_a_damaged_checkpoint_is_told_and_passed_over(histories):
 def test_sigterm_leaves_a_checkpoint_and_says_how_to_go_on(histories):
   history = _history(histories, 'dqn')
   seen = history.seen
-  assert seen['stopped'].status == 128 + signal.SIGTERM
+  assert seen['stopped'].returncode == 128 + signal.SIGTERM
   assert seen['seconds'] < 30
   env_step = seen['steps'][-1]
   told = seen['stopped'].stderr
@@ -430,7 +424,7 @@ def test_killed_in_an_evaluation_it_is_made_again(histories):
 
 def test_ctrl_c_in_an_evaluation_gives_it_up_until_later(histories):
   seen = _history(histories, 'sac').seen
-  assert seen['stopped'].status == 128 + signal.SIGINT
+  assert seen['stopped'].returncode == 128 + signal.SIGINT
   assert seen['seconds'] < 30
   *_, last = seen['stopped'].stderr.splitlines()
   assert last.startswith('Stopped at env step 400. To continue: ')
@@ -441,7 +435,7 @@ def test_ctrl_c_in_an_evaluation_gives_it_up_until_later(histories):
 @_NEEDS_MOUNT
 def test_a_full_disk_ends_it_with_all_checkpoints_intact(histories):
   path, ended = histories['full'].result()
-  assert ended.status == 2
+  assert ended.returncode == 2
   assert ended.stderr.startswith(f'error: Writing to {path} failed: ')
   assert 'No space left on device' in ended.stderr
   assert 'What was written before stays.' in ended.stderr
@@ -467,27 +461,24 @@ def _content(path):
   }
 
 
-def test_what_cannot_go_on_says_why_and_changes_nothing(histories):
+def test_what_cannot_go_on_says_why_and_changes_nothing(histories, commands):
   stopped = _history(histories, 'dqn').path.parent / 'stopped'
   damaged = stopped.with_name('damaged')
   shutil.copytree(stopped, damaged)
   for env_step in _steps(damaged / 'checkpoints'):
     _flip(damaged / 'checkpoints' / f'env_step_{env_step:012d}' / 'state.json')
   before = _content(stopped), _content(damaged)
-  processes = [_Process(damaged, *_DQN)]
-  if not _mount_refusal():
-    prefix = _mounted(_READ_ONLY, stopped)
-    processes.append(_Process(stopped, *_DQN, prefix=prefix))
-  of_damaged, *of_read_only = [process.wait() for process in processes]
+  of_damaged = commands.run('train', f'--root_dir={damaged}', *_DQN)
 
-  assert of_damaged.status == 2
+  assert of_damaged.returncode == 2
   assert of_damaged.stderr.startswith(
     f'error: None of the checkpoints in {damaged / "checkpoints"} can be used:'
   )
   assert of_damaged.stderr.count('state.json is not as it was written') == 3
   assert 'Traceback' not in of_damaged.stderr
-  for ended in of_read_only:
-    assert ended.status == 2
+  if not _mount_refusal():
+    ended = _train_mounted(_READ_ONLY, stopped, *_DQN)
+    assert ended.returncode == 2
     assert ended.stderr.startswith(f'error: Cannot write to {stopped}: ')
     assert 'Read-only file system' in ended.stderr
     assert 'Traceback' not in ended.stderr

@@ -70,9 +70,7 @@ def _run_server(runs, path):
   engine.open()
   opened = time.perf_counter()
   try:
-    report = driver.work_off(
-      runs, engine, 0, lambda *event: None, lambda: False
-    )
+    report = driver.execute(runs, engine, 0, lambda *event: None, lambda: False)
   finally:
     seconds = time.perf_counter() - opened
     engine.close()

@@ -13,17 +13,17 @@ OWN_RATE = Same('learning_rate', 'code: all three are 3e-4')
 
 @record
 class ActorCritic(Record):
-  """Learning rates, and how parameters are shared out."""
+  """Learning rates, and the division of parameters between the networks."""
 
   actor_parameter_share: float = row(
-    'fraction of parameter_budget for the actor; the critics have the '
-    'rest. Sets their sparsities, or their widths with method=dense',
+    'fraction of parameter_budget for the actor, the rest for the critics; '
+    'sets their sparsities, or with method=dense their widths',
     Range(0, BELOW_1, 'a share in (0, 1), or 0 for none'),
     default=0.0,
   )
   parameter_budget: float = row(
-    'active parameters of actor and critics, as a fraction of those of '
-    'dense networks of width 1',
+    'active parameters of actor and critics, as a fraction of the parameters '
+    'of dense networks of width 1',
     Range(0, 10, 'a share in (0, 10], or 0 for none'),
     default=0.0,
   )

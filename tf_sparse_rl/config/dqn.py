@@ -34,16 +34,15 @@ class Dqn(Record):
     dqn=ByNetwork(mlp=Value('squared', 'code'), images=Value('huber', 'code')),
   )
   double_dqn: bool = row(
-    'Double DQN: the online network selects the action that the target '
-    'network evaluates',
+    'Double DQN: select the next action with the online network',
     default=False,
   )
   clip_rewards: bool | None = row(
-    'clip rewards to [-1, 1] in training',
+    'clip rewards to [-1, 1] for training',
     dqn=ByNetwork(mlp=Value(False, 'code'), images=Value(True, 'code')),
   )
   epsilon: float | None = row(
-    'epsilon of the epsilon-greedy policy in collection',
+    'epsilon of the epsilon-greedy collect policy',
     PROBABILITY,
     dqn=ByNetwork(
       mlp=Value(0.01, 'code: constant; table 6 says 0.1 at the end'),
@@ -51,8 +50,8 @@ class Dqn(Record):
     ),
   )
   epsilon_decay_env_steps: int | None = row(
-    'env steps after the initial collection in which epsilon decays from '
-    '1; 0 for no decay',
+    'env steps over which epsilon decays linearly from 1, after the initial '
+    'collection; 0 for no decay',
     STEPS,
     dqn=ByNetwork(
       mlp=Value(0, 'code: constant; table 6 says 25,000'),
@@ -60,7 +59,7 @@ class Dqn(Record):
     ),
   )
   eval_epsilon: float | None = row(
-    'epsilon of the epsilon-greedy policy in evaluations',
+    'epsilon of the epsilon-greedy evaluation policy',
     PROBABILITY,
     dqn=ByNetwork(
       mlp=Value(0.0, 'code: greedy; table 6 says 0.1'),

@@ -6,14 +6,14 @@ from tf_sparse_rl.config.rows import ABOVE_0, COUNT, Range, Record, record, row
 
 @record
 class DynamicReplay(Record):
-  """A replay that forgets what the policy has moved away from.
+  """A replay buffer that drops transitions far from the current policy.
 
   Reference: Tan et al. 2023 (arXiv 2205.15043), section 4.2.2.
   """
 
   dynamic_replay: bool = row(
-    'drop the oldest tenth of the replay where the policy has moved away from '
-    'it',
+    'drop the oldest tenth of the replay buffer when it is too far from the '
+    'current policy',
     default=False,
   )
   dynamic_replay_period: int = row(
@@ -22,12 +22,12 @@ class DynamicReplay(Record):
     default=10_000,
   )
   max_policy_distance: float = row(
-    'policy distance above which the oldest tenth is dropped',
+    'policy distance above which transitions are dropped',
     Range(ABOVE_0, 1e6, 'a distance above 0'),
     default=0.2,
   )
   min_replay_size: int | None = row(
-    'transitions that the dynamic replay keeps at least',
+    'minimum number of transitions in the dynamic replay',
     COUNT,
     sac=Value(200_000, 'RLx2'),
     td3=Value(100_000, 'RLx2'),

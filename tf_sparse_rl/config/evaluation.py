@@ -17,7 +17,7 @@ DIAGNOSTICS = tuple(diagnoses.KINDS)
 
 @record
 class Evaluation(Record):
-  """How often and how long, and what is written down."""
+  """Periods and lengths of evaluations, and what is logged."""
 
   title = 'Evaluation, checkpoints and logging'
 
@@ -29,8 +29,8 @@ class Evaluation(Record):
     ppo=Value(14_336, 'code: every 7 rollouts'),
   )
   num_eval_env_steps: int | None = row(
-    'env steps of one evaluation: episodes start until so many are taken; '
-    '0 for num_eval_episodes alone',
+    'minimum env steps of an evaluation: new episodes start until they are '
+    'reached; 0 for no minimum',
     STEPS,
     dqn=ByNetwork(
       mlp=Value(0, 'code'), images=Unless(125_000, 'num_eval_episodes', 'code')
@@ -39,7 +39,7 @@ class Evaluation(Record):
     ppo=Value(0, 'code'),
   )
   num_eval_episodes: int | None = row(
-    'episodes of one evaluation, played in parallel; at least so many',
+    'minimum episodes of an evaluation, played in parallel',
     Range(1, 10000, 'from 1 to 10000 episodes'),
     dqn=ByNetwork(
       mlp=Value(20, 'code'),
@@ -51,7 +51,7 @@ class Evaluation(Record):
     ppo=Value(20, 'code'),
   )
   max_eval_episode_env_steps: int = row(
-    'env steps after which an evaluation stops an episode',
+    'maximum env steps of an episode in an evaluation',
     COUNT,
     default=27_000,
   )
@@ -62,30 +62,30 @@ class Evaluation(Record):
     learned=False,
   )
   summary_period: int = row(
-    'env steps between TensorBoard points',
+    'env steps between TensorBoard summaries',
     COUNT,
     default=500,
     learned=False,
   )
   mask_images: bool = row(
-    'write masks as images to TensorBoard', default=False, learned=False
+    'write the masks to TensorBoard as images', default=False, learned=False
   )
   diagnostics: str = row(
-    f'diagnoses to make, some of: {", ".join(DIAGNOSTICS)}',
+    f'diagnostics to log, any of: {", ".join(DIAGNOSTICS)}',
     SomeOf(DIAGNOSTICS),
     default='',
     learned=False,
   )
   diagnostics_period: int = row(
-    'env steps between diagnoses; ppo: in whole rollouts',
+    'env steps between diagnostics; ppo: rounded to whole rollouts',
     COUNT,
     default=5000,
     learned=False,
   )
 
   trackers: str = row(
-    'what gets the same scalars as TensorBoard, of: wandb, mlflow; offline, '
-    'in trackers/ of the run',
+    'experiment trackers that log the same scalars as TensorBoard, any of: '
+    'wandb, mlflow; offline, in trackers/ of the run',
     SomeOf(('wandb', 'mlflow')),
     default='',
     learned=False,

@@ -20,7 +20,7 @@ class Learning(Record):
   title = 'Learning'
 
   learning_rate: float | None = row(
-    'learning rate of Adam; ppo: falls to 0 by the end of the run',
+    'learning rate of Adam; ppo: decays linearly to 0',
     RATE,
     dqn=ByNetwork(
       mlp=Value(1e-3, 'table 6'),
@@ -31,7 +31,7 @@ class Learning(Record):
     ppo=Value(3e-4, 'table 9; falls to 0 as in the code'),
   )
   batch_size: int | None = row(
-    'transitions in a batch',
+    'batch size in transitions',
     Range(1, 10**6, 'a batch size from 1 to 1000000'),
     dqn=ByNetwork(mlp=Value(128, 'table 6'), images=Value(32, 'table 6')),
     sac=Value(256, 'table 8'),
@@ -48,16 +48,16 @@ class Learning(Record):
 
 @record
 class Replay(Record):
-  """Replay, target networks, and how often is trained."""
+  """Replay buffer, target networks and training frequency."""
 
   reward_scale: float | None = row(
-    'factor of rewards in the loss',
+    'reward scale in the loss',
     Range(ABOVE_0, 1e9, 'a scale above 0'),
     dqn=Value(1.0, 'table 6'),
     sac=Value(0.1, 'code; not in table 8'),
   )
   target_update_period: int | None = row(
-    'train steps between target updates',
+    'train steps between updates of the target networks',
     COUNT,
     dqn=ByNetwork(
       mlp=Value(100, 'table 6'), images=Value(2000, 'table 6: 8000 agent steps')
@@ -65,7 +65,7 @@ class Replay(Record):
     sac=Value(1, 'table 8'),
   )
   target_update_tau: float | None = row(
-    'tau of the soft target update; 1 copies the weights',
+    'tau of the soft target updates; 1 for hard updates',
     Range(ABOVE_0, 1, 'a tau in (0, 1]'),
     dqn=Value(1.0, 'table 6'),
     sac=Value(0.005, 'table 8'),
@@ -79,7 +79,7 @@ class Replay(Record):
     sac=Value(1_000_000, 'table 8'),
   )
   initial_collect_env_steps: int | None = row(
-    'env steps with random actions before training',
+    'env steps with random actions before training begins',
     COUNT,
     dqn=ByNetwork(mlp=Value(1000, 'table 6'), images=Value(20_000, 'table 6')),
     sac=Value(
@@ -96,16 +96,16 @@ class Replay(Record):
   )
 
   n_step: int = row(
-    'number of env steps of an n-step return',
+    'n of the n-step returns',
     Range(1, 100, 'from 1 to 100 env steps'),
     default=1,
   )
   n_step_begin_env_step: int = row(
-    'env step up to which n_step is 1', STEPS, default=0
+    'env step before which 1-step returns are used', STEPS, default=0
   )
 
   def check(self):
-    """Checks that there is a train step, with something to draw for it."""
+    """Checks that the replay buffer can fill a batch before training ends."""
     collected = self.initial_collect_env_steps
     n_step, num_envs = self.n_step, self.num_envs
     self.require(
@@ -115,7 +115,6 @@ class Replay(Record):
     )
     self.require(
       self.initial_collect_env_steps < self.num_env_steps,
-      'fewer initial_collect_env_steps than num_env_steps, or nothing is '
-      'learned',
+      'initial_collect_env_steps < num_env_steps, so that training begins',
       *('initial_collect_env_steps', 'num_env_steps'),
     )

@@ -10,7 +10,7 @@ _THREADS = Range(0, 1024, 'from 0 to 1024 threads')
 
 @record
 class Machine(Record):
-  """Where a run computes and how.
+  """Devices, threads, precision and backend.
 
   On a CPU, two single-threaded operations at a time were fastest.
   """
@@ -18,13 +18,13 @@ class Machine(Record):
   title = 'Machine'
 
   intra_op_threads: int = row(
-    'threads within one operation; 0 lets TensorFlow choose',
+    'threads used by one operation; 0 lets TensorFlow choose',
     _THREADS,
     default=1,
     learned=False,
   )
   inter_op_threads: int = row(
-    'operations in parallel; 0 lets TensorFlow choose',
+    'operations executed in parallel; 0 lets TensorFlow choose',
     _THREADS,
     default=2,
     learned=False,
@@ -33,34 +33,35 @@ class Machine(Record):
     'compile the train step with XLA', default=False, learned=False
   )
   precision: str = row(
-    f'one of: {", ".join(_PRECISIONS)}; mixed_bfloat16: hidden '
-    'layers compute in 16 bits',
+    f'one of: {", ".join(_PRECISIONS)}; with mixed_bfloat16 hidden layers '
+    'compute in bfloat16',
     OneOf(_PRECISIONS),
     default='float32',
   )
   num_gpus: int = row(
-    'GPUs that share each batch; 0 for one, if TensorFlow finds any',
+    'GPUs for data-parallel training; 0 for one, if TensorFlow finds any',
     Range(0, 64, 'from 0 to 64 GPUs'),
     default=0,
     learned=False,
   )
   tpu: str = row(
-    "'local' for the TPU of this machine, whose cores share each batch",
+    "'local' to train on the TPU of this machine, data-parallel over its cores",
     OneOf(_TPUS),
     default='',
     learned=False,
   )
   backend: str = row(
-    'sparse layers on a CPU: masked (dense matrices with masks), native '
-    '(C++ kernels), fused (native, and whole train steps of SAC, PPO and '
-    'DQN with MLPs in C++), or auto (the faster of masked and fused)',
+    'implementation of sparse layers on a CPU: masked (dense kernels times '
+    'masks), native (C++ kernels), fused (native, and whole train steps of '
+    'SAC, PPO and DQN with MLPs in C++), or auto (the faster of masked and '
+    'fused)',
     OneOf(_BACKENDS),
     default='auto',
     learned=False,
   )
 
   def check(self):
-    """Checks what native kernels and several devices can do."""
+    """Checks that the backend fits XLA, the precision and the devices."""
     is_native = self.backend in ('native', 'fused')
     self.require(
       not (self.jit_compile and is_native),

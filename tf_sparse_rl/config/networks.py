@@ -29,15 +29,15 @@ class Network(Record):
   title = 'Networks'
 
   network: str | None = row(
-    f'one of: {", ".join(NETWORKS)}, the last two for images; or '
-    'module:function, hidden layers of your own',
+    f'one of: {", ".join(NETWORKS)} (the last two for images), or '
+    'module:function, which makes custom hidden layers',
     OneOf(NETWORKS, own='my_module:my_layers'),
     dqn=ByFamily('mlp', 'nature_cnn', 'ours: of the two on Atari the smaller'),
     sac=_MLP,
     ppo=_MLP,
   )
   hidden_units: tuple[int, ...] | None = row(
-    'units of each hidden Dense layer',
+    'units of the hidden Dense layers',
     dqn=ByNetwork(
       mlp=Value((512, 512), 'table 6'), images=Value((512,), 'table 7')
     ),
@@ -45,16 +45,18 @@ class Network(Record):
     ppo=Value((64, 64), 'table 9'),
   )
   width: float = row(
-    'multiplies hidden_units, and channels of convolutions', WIDTH, default=1.0
+    'width multiplier of hidden units and convolution channels',
+    WIDTH,
+    default=1.0,
   )
   match_sparsity: float = row(
-    'with method=dense: a width at which the network has as many '
+    'with method=dense: choose the width so that the network has as many '
     'parameters as a sparse one of this sparsity',
     SPARSITY,
     default=0.0,
   )
   weight_decay: float | None = row(
-    'L2 in the loss: weight_decay * sum(w^2)',
+    'L2 regularization, added to the loss as weight_decay * sum(w^2)',
     Range(0, 1e6, 'a weight decay of at least 0'),
     dqn=ByNetwork(
       mlp=Value(1e-6, 'table 1; hidden kernels only, as in the code'),
@@ -76,12 +78,12 @@ class Network(Record):
 
   @property
   def is_mlp(self):
-    """Whether all hidden layers are Dense layers of ours."""
+    """Whether the hidden layers are the built-in MLP."""
     return self.network == 'mlp'
 
   @property
   def has_own_network(self):
-    """Whether a function of the user's makes the hidden layers."""
+    """Whether a custom function makes the hidden layers."""
     return ':' in self.network
 
   def check_observation(self, env_spec):
@@ -106,11 +108,11 @@ class Network(Record):
     )
 
   def check(self):
-    """Checks sizes, and what sets those of all networks."""
+    """Checks the sizes of layers and the fields that set them."""
     self.require(
       not (self.match_sparsity or self.actor_parameter_share)
       or (not self.has_own_network if self.agent == 'dqn' else self.is_mlp),
-      'a network of our own, and network=mlp with agent=sac or ppo, where '
+      'a built-in network, and network=mlp with agent=sac or ppo, where '
       'match_sparsity or actor_parameter_share sets the sizes of its layers',
       *('network', 'match_sparsity', 'actor_parameter_share'),
     )
@@ -123,8 +125,8 @@ class Network(Record):
       return
     self.require(
       self.method == 'dense',
-      'method=dense with match_sparsity: it makes a dense network as small as '
-      'a sparse one',
+      'method=dense with match_sparsity, which makes a dense network with as '
+      'many parameters as a sparse one',
       received=f'method={self.method!r}',
     )
     widths = {self.actor_width, self.critic_width, self.value_width}
@@ -138,24 +140,26 @@ class Network(Record):
 
 @record
 class Actor(Record):
-  """The actor's size."""
+  """Size of the actor."""
 
   actor_sparsity: float | None = row(
-    'fraction of zeros of the actor; 0 is dense',
+    'sparsity of the actor; 0 for dense',
     SPARSITY,
     sac=OWN_SPARSITY,
     ppo=OWN_SPARSITY,
   )
   actor_width: float | None = row(
-    'width of the actor', WIDTH, sac=OWN_WIDTH, ppo=OWN_WIDTH
+    'width multiplier of the actor', WIDTH, sac=OWN_WIDTH, ppo=OWN_WIDTH
   )
 
 
 @record
 class Critic(Record):
-  """The size of the critics, which are alike."""
+  """Size of each critic."""
 
   critic_sparsity: float | None = row(
-    'fraction of zeros of each critic; 0 is dense', SPARSITY, sac=OWN_SPARSITY
+    'sparsity of each critic; 0 for dense', SPARSITY, sac=OWN_SPARSITY
   )
-  critic_width: float | None = row('width of each critic', WIDTH, sac=OWN_WIDTH)
+  critic_width: float | None = row(
+    'width multiplier of each critic', WIDTH, sac=OWN_WIDTH
+  )

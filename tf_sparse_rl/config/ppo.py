@@ -20,20 +20,20 @@ class Ppo(Record):
   """A value network, rollouts, and several epochs over each."""
 
   value_sparsity: float | None = row(
-    'fraction of zeros of the value network; 0 is dense',
+    'sparsity of the value network; 0 for dense',
     SPARSITY,
     ppo=OWN_SPARSITY,
   )
   value_width: float | None = row(
-    'width of the value network', WIDTH, ppo=OWN_WIDTH
+    'width multiplier of the value network', WIDTH, ppo=OWN_WIDTH
   )
   rollout_env_steps: int | None = row(
-    'env steps of a rollout, of all environments together',
+    'env steps of a rollout, summed over the parallel environments',
     COUNT,
     ppo=Value(2048, 'table 9'),
   )
   num_epochs: int | None = row(
-    'epochs over each rollout', COUNT, ppo=Value(10, 'table 9')
+    'epochs of optimization over each rollout', COUNT, ppo=Value(10, 'table 9')
   )
   gae_lambda: float | None = row(
     'lambda of generalized advantage estimation (GAE)',
@@ -46,7 +46,7 @@ class Ppo(Record):
     ppo=Value(0.2, 'table 9'),
   )
   value_loss_weight: float | None = row(
-    'weight of the squared error of the value network',
+    'weight of the value loss',
     WEIGHT,
     ppo=Value(0.5, 'table 9'),
   )
@@ -56,14 +56,13 @@ class Ppo(Record):
     ppo=Value(0.0, 'table 9'),
   )
   max_gradient_norm: float | None = row(
-    'norm to which masked gradients are clipped; 0 for no clipping',
+    'maximum global norm of the masked gradients; 0 for no clipping',
     Range(0, 1e6, 'a norm of at least 0'),
     ppo=Value(0.5, 'table 9'),
   )
   learning_rate_turns: tuple[int, ...] = row(
-    'written when a run is made longer: pairs of an env step and the '
-    'length until then; from there the learning rate decays to 0 at the '
-    'new end',
+    'set when a run is extended: pairs of an env step and the previous '
+    'num_env_steps; from there the learning rate decays to 0 at the new end',
     default=(),
   )
 
@@ -72,7 +71,7 @@ class Ppo(Record):
     steps = self.rollout_env_steps
     self.require(
       steps <= self.num_env_steps,
-      'at least one rollout, or nothing is learned',
+      'rollout_env_steps <= num_env_steps, so that training begins',
       *('rollout_env_steps', 'num_env_steps'),
     )
     self.require(

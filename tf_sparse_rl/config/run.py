@@ -31,8 +31,8 @@ class Run(Record):
     default='dqn',
   )
   env_name: str | None = row(
-    'id of a Gymnasium environment, or module:id of one that a module '
-    'registers when it is imported',
+    'id of a Gymnasium environment, or module:id of one that the module '
+    'registers',
     dqn=ByNetwork(
       mlp=Value('CartPole-v1', 'ours: the first thing to try'),
       images=Value('Pong', 'ours: the first thing to try'),
@@ -41,39 +41,40 @@ class Run(Record):
     ppo=_CHEETAH,
   )
   env_kwargs: str = row(
-    'arguments of the environment, a JSON object',
+    'keyword arguments of the environment, a JSON object',
     JsonObject(),
     default='{}',
   )
   env_wrappers: str = row(
-    'functions that wrap the environment in order, module:function with commas',
+    'wrappers of the environment, innermost first: module:function, separated '
+    'by commas',
     References(),
     default='',
   )
   env_wrapper_kwargs: str = row(
-    'arguments of env_wrappers by function, a JSON object of objects, as in '
+    'keyword arguments of env_wrappers by function, a JSON object, as in '
     '{"NoiseFeatures": {"share": 0.9}}',
     JsonObject(),
     default='{}',
   )
   method: str = row(
-    f'one of: {", ".join(methods.METHODS)}; or module:Class, a MaskUpdater of '
-    'your own',
+    f'one of: {", ".join(methods.METHODS)}; or module:Class, a custom '
+    'MaskUpdater',
     OneOf(tuple(methods.METHODS), own='my_module:MyUpdater'),
     default='rigl',
   )
   method_kwargs: str = row(
-    'arguments of a method of your own, a JSON object',
+    'keyword arguments of a custom method, a JSON object',
     JsonObject(),
     default='{}',
   )
   seed: int = row(
-    'seed of everything random in the run',
+    'random seed of the run',
     Range(0, 2**31 - 1, 'a seed from 0 to 2147483647'),
     default=0,
   )
   num_env_steps: int | None = row(
-    'env steps, initial collection included',
+    'total env steps, including the initial collection',
     COUNT,
     dqn=ByNetwork(
       mlp=Value(100_000, 'code: 100,000 iterations'),
@@ -84,14 +85,13 @@ class Run(Record):
     ppo=Value(1_001_472, 'code: 489 rollouts'),
   )
   init_from: str = row(
-    'directory of a run whose networks this one starts with; @best, '
-    '@ENV_STEP or @last, the default, selects the checkpoint, as in '
+    'directory of a run from which the networks are initialized; @best, '
+    '@ENV_STEP or @last (the default) selects the checkpoint, as in '
     'runs/other@best',
     default='',
   )
   init_optimizer: bool = row(
-    "with init_from: start with the slots of that run's optimizers too, "
-    "and sac's temperature",
+    "with init_from: also restore the optimizers' slots and SAC's temperature",
     default=False,
   )
   num_envs: int = row(
@@ -100,8 +100,8 @@ class Run(Record):
     default=1,
   )
   max_collect_episode_env_steps: int = row(
-    'env steps after which collection truncates an episode, if the environment '
-    'has neither a time limit nor a state_dict',
+    'maximum env steps of an episode in collection, for environments with '
+    'neither a time limit nor a state_dict',
     COUNT,
     default=27_000,
   )
@@ -127,20 +127,20 @@ class Run(Record):
 
   @property
   def env_modules(self):
-    """Names of the user's modules that the environment is from, a tuple."""
+    """Names of the custom modules that define the environment, a tuple."""
     named = (self.env_name, *self.env_wrapper_names)
     found = (env_names.module_of(name) for name in named)
     return tuple(filter(None, dict.fromkeys(found)))
 
   @property
   def policy_modules(self):
-    """Those that a trained policy needs to be built: not that of the method."""
+    """Names of the custom modules that a trained policy needs, a tuple."""
     network = env_names.module_of(self.network)
     return tuple(filter(None, dict.fromkeys((*self.env_modules, network))))
 
   @property
   def imported_modules(self):
-    """Names of all modules of the user's that the config names, a tuple."""
+    """Names of all custom modules of the config, a tuple."""
     found = (env_names.module_of(name) for name in (self.method, self.network))
     return tuple(filter(None, dict.fromkeys((*self.env_modules, *found))))
 
@@ -158,7 +158,7 @@ class Run(Record):
     return self.init_from, 'last'
 
   def check(self):
-    """Checks that all environments take equally many env steps, and kwargs."""
+    """Checks num_envs, keyword arguments and init_from."""
     self.require(
       self.num_env_steps % self.num_envs == 0,
       'num_env_steps as a multiple of num_envs',
@@ -174,8 +174,8 @@ class Run(Record):
     )
     self.require(
       methods.is_own(self.method) or not self.method_arguments,
-      'method_kwargs with a method of your own, --method=module:Class: the '
-      'fields of the others are flags',
+      'method_kwargs with a custom method, --method=module:Class: the options '
+      'of built-in methods are flags',
       *('method_kwargs', 'method'),
     )
     self.require(

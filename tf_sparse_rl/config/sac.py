@@ -10,17 +10,17 @@ class Sac(Record):
   """The temperature."""
 
   alpha_learning_rate: float | None = row(
-    'learning rate of the temperature; 0 keeps it fixed',
+    'learning rate of the temperature alpha; 0 for a fixed temperature',
     Range(0, 1e6, 'a learning rate of at least 0'),
     sac=OWN_RATE,
   )
   initial_log_alpha: float | None = row(
-    'logarithm of the initial temperature',
+    'initial value of log(alpha)',
     Range(-20, 20, 'a logarithm from -20 to 20'),
     sac=Value(0.0, 'code'),
   )
   target_entropy_per_action: float | None = row(
-    'target entropy of the policy in nats per dimension of the action',
+    'target entropy per action dimension, in nats',
     Range(-100, 100, 'an entropy from -100 to 100'),
     sac=Value(-0.5, 'code'),
   )

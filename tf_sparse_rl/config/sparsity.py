@@ -1,4 +1,4 @@
-"""Fields of sparsity: how much, where, and when masks change."""
+"""Fields of sparsity: target, distribution, structure and schedule."""
 
 import math
 
@@ -41,31 +41,30 @@ class Sparsity(Record):
     'fraction of zeros in each network, in [0, 1)', SPARSITY, default=0.9
   )
   distribution: str = row(
-    f'how sparsity is shared out among layers: {", ".join(DISTRIBUTIONS)}',
+    f'layer-wise distribution of sparsity, one of: {", ".join(DISTRIBUTIONS)}',
     OneOf(DISTRIBUTIONS),
     default='erk',
   )
   erk_power: float = row(
-    'exponent of the erk distribution',
+    'exponent of the ERK distribution',
     Range(ABOVE_0, 100, 'a power in (0, 100]'),
     default=1.0,
   )
   custom_sparsity: str = row(
-    "sparsities of single layers, as in 'hidden_0=0.5,output=0', or of a "
-    "layer of one network: 'actor/output=0'",
+    "sparsities of individual layers, as in 'hidden_0=0.5,output=0', or in one "
+    "network only: 'actor/output=0'",
     default='',
   )
   block_shape: tuple[int, ...] = row(
-    'inputs and units of blocks that are dropped and grown as one, as in 4,1',
+    'block sparsity: inputs and units of a block, as in 4,1',
     default=(),
   )
   n_of_m: tuple[int, ...] = row(
-    'N:M sparsity: of each m consecutive inputs of a unit n are active, '
-    'as in 2,4',
+    'N:M sparsity: n active of every m consecutive inputs, as in 2,4',
     default=(),
   )
   sparsity_aware_init: bool | None = row(
-    'scale initial weights by the fan-in that the masks leave',
+    'initialize weights by the fan-in of active connections',
     dqn=ByNetwork(
       mlp=Value(True, 'table 1'),
       images=Value(True, 'table 4', methods={'prune': False}),
@@ -74,7 +73,7 @@ class Sparsity(Record):
     ppo=Value(True, 'table 3', methods={'prune': False}),
   )
   drop_fraction: float | None = row(
-    'fraction of the connections replaced at the first mask update',
+    'initial fraction of connections replaced in a mask update',
     Range(0, 1, 'a fraction in [0, 1]'),
     dqn=ByNetwork(mlp=Value(0.5, 'table 1'), images=Value(0.3, 'table 4')),
     sac=Value(0.5, 'table 2', methods={'set': 0.3}),
@@ -102,7 +101,7 @@ class Sparsity(Record):
     ppo=ShareOfTraining(32_000 / 156_480, 'code: 32,000 of 156,480'),
   )
   prune_end_train_step: int | None = row(
-    'train step at which pruning reaches the sparsity',
+    'train step at which pruning reaches the target sparsity',
     STEPS,
     **_END,
   )
@@ -139,7 +138,7 @@ class Sparsity(Record):
 
 
 def _check_schedule(config):
-  """Checks when masks change, and whether they do."""
+  """Checks the schedule of mask updates or of pruning."""
   schedule = methods.get(config.method).schedule
   config.require(
     'drop_fraction' not in schedule or config.drop_fraction > 0,
@@ -171,14 +170,14 @@ def _check_schedule(config):
   )
   config.require(
     end < config.num_train_steps,
-    f'pruning to end within the run, which has {config.num_train_steps} train '
-    'steps, from 0 on',
+    f'prune_end_train_step < {config.num_train_steps}, the train steps of the '
+    'run',
     'prune_end_train_step',
   )
 
 
 def _check_structure(config):
-  """Checks blocks and patterns, as far as no kernel needs to be known."""
+  """Checks block and N:M sparsity as far as possible without the kernels."""
   for name in ('block_shape', 'n_of_m'):
     value = getattr(config, name)
     config.require(
@@ -205,6 +204,6 @@ def _check_structure(config):
   config.require(
     config.distribution == 'uniform' and sparsities <= {None, 0, left},
     f'sparsity={left:g} and distribution=uniform with '
-    f'n_of_m={config.n_of_m}: it leaves no other',
+    f'n_of_m={config.n_of_m}, which implies them',
     *('sparsity', 'distribution'),
   )

@@ -16,21 +16,24 @@ class Td3(Record):
   """Delayed updates, and noise."""
 
   actor_update_period: int | None = row(
-    'train steps between updates of the actor', COUNT, td3=Value(2, _TD3)
+    'train steps between actor updates (delayed policy updates)',
+    COUNT,
+    td3=Value(2, _TD3),
   )
   exploration_noise: float | None = row(
-    'standard deviation of the Gaussian noise of actions in collection, in '
-    'units of half the range of an action',
+    'standard deviation of the exploration noise, relative to half the action '
+    'range',
     WEIGHT,
     td3=Value(0.1, _TD3),
   )
   target_noise: float | None = row(
-    'standard deviation of the noise of target actions, in the same units',
+    'standard deviation of the target policy smoothing noise, in the same '
+    'units',
     WEIGHT,
     td3=Value(0.2, _TD3),
   )
   target_noise_clip: float | None = row(
-    'bound of the noise of target actions, in the same units',
+    'clipping bound of the target policy smoothing noise, in the same units',
     WEIGHT,
     td3=Value(0.5, _TD3),
   )

@@ -1,1 +1,1 @@
-"""Diagnoses of networks while they train; training does not notice them."""
+"""Diagnostics of networks in training; they do not affect training."""

@@ -1,4 +1,4 @@
-"""`Diagnosis`: what looks into an agent; `View`: what it looks at."""
+"""Base class of diagnostics, and the `View` of a network that they get."""
 
 import functools
 
@@ -8,10 +8,10 @@ from tf_sparse_rl.diagnostics import trace
 
 
 class View:
-  """One network and a batch that went forward and backward through it."""
+  """A network with the activations and gradients of a batch."""
 
   def __init__(self, name, network, traced, values):
-    """Takes a `trace.Trace` of NumPy arrays, and the values of the batch."""
+    """Takes a `trace.Trace` of NumPy arrays and the outputs of the batch."""
     self.name = name
     self.layers = trace.kernel_layers(network)
     self.trace = traced
@@ -19,39 +19,39 @@ class View:
 
   @functools.cached_property
   def moments(self):
-    """`signal.Moments` of the samples' gradients, one for each of `layers`."""
+    """`signal.Moments` of per-sample gradients, one for each of `layers`."""
     return [layer.moments() for layer in self.trace.layers]
 
   @functools.cached_property
   def masks(self):
-    """Masks of `layers`, arrays of bool; of a dense one, all True."""
+    """Masks of `layers`, bool arrays; all True for dense layers."""
     return [trace.mask(layer) for layer in self.layers]
 
 
 class Diagnosis:
-  """Base class; by itself, one that looks at each network alone.
+  """Base class of diagnostics, by default of each network by itself.
 
   Attributes:
-    needs_views: whether `diagnose` looks at views.
-    saved: `{name: tf.Module}`, or dicts of them, that checkpoints hold.
+    needs_views: whether `diagnose` uses views.
+    saved: `{name: tf.Module}`, or dicts of them, to save in checkpoints.
   """
 
   needs_views = True
   saved = {}
 
   def __init__(self, agent):
-    """Prepares; `agent` is a `base.Agent` of `agents`."""
+    """Takes an `agents.base.Agent`."""
     del agent
 
   def diagnose(self, views):
-    """Diagnoses all networks, one View each: `{TensorBoard tag: float}`."""
+    """Computes `{TensorBoard tag: float}` of all networks, one View each."""
     found = {}
     for view in views:
       found.update(self.of_network(view))
     return found
 
   def of_network(self, view):
-    """Diagnoses one network: `{TensorBoard tag: float}`."""
+    """Computes `{TensorBoard tag: float}` of one network."""
     raise NotImplementedError
 
 

@@ -1,4 +1,4 @@
-"""How masks change over a run: churn, survival, connections ever active."""
+"""Mask changes over a run: churn, survival, connections ever active."""
 
 import tensorflow as tf
 
@@ -27,15 +27,14 @@ class Diagnosis(base.Diagnosis):
 
 
 class MaskHistory(tf.Module):
-  """Earlier masks of one network, as far as churn needs them.
+  """Earlier masks of one network, as needed for churn.
 
-  Variables, so that a checkpoint holds them. Masks are looked at when asked
-  and not between: what is grown and dropped from one look to the next is not
-  seen.
+  They are variables, so that checkpoints save them. Masks are compared only
+  when `look` is called: what is grown and dropped in between does not count.
   """
 
   def __init__(self, network):
-    """Begins with the masks of a network as they are."""
+    """Takes the current masks of a network."""
     super().__init__(name='mask_history')
     self._layers = sparsity.sparse_layers(network)
     masks = [layer.mask.numpy() > 0 for layer in self._layers]
@@ -49,13 +48,13 @@ class MaskHistory(tf.Module):
     self._num_at_first = sum(int(mask.sum()) for mask in masks)
 
   def look(self):
-    """Compares the masks of now with earlier ones.
+    """Compares the current masks with earlier ones.
 
     Returns:
-      `{name: share}`, empty for a network without sparse layers. 'changed':
-      of the connections active at the look before, those that are not now.
-      'survived': of the first connections, those active at every look since.
-      'ever_active': of all entries, those active at some look.
+      `{name: fraction}`, empty for a network without sparse layers. 'changed':
+      of the connections active at the previous call, those inactive now.
+      'survived': of the initial connections, those active at every call.
+      'ever_active': of all entries, those active at some call.
     """
     before = changed = surviving = ever = size = 0
     for layer, *past in zip(

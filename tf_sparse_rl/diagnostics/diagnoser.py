@@ -1,4 +1,4 @@
-"""Diagnoses the networks of an agent on a batch, as the config asks for."""
+"""Computes the diagnostics of a config on a batch."""
 
 import importlib
 
@@ -8,13 +8,13 @@ from tf_sparse_rl.diagnostics import base, trace
 
 
 class Diagnoser:
-  """Makes diagnoses, at most one a call of the agent's training.
+  """Computes diagnostics, at most once per call of the agent's training.
 
-  Training does not notice them.
+  They do not affect training.
   """
 
   def __init__(self, config, agent):
-    """Prepares the diagnoses that a Config names, for a `base.Agent`."""
+    """Takes a Config, which names diagnostics, and a `base.Agent`."""
     self._config, self._agent = config, agent
     self._diagnoses = [
       importlib.import_module(f'{__package__}.{kind}').Diagnosis(agent)
@@ -24,13 +24,13 @@ class Diagnoser:
 
   @property
   def saved(self):
-    """`{name: tf.Module}`, or dicts of them: what a checkpoint holds."""
+    """`{name: tf.Module}`, or dicts of them, to save in checkpoints."""
     return {k: v for d in self._diagnoses for k, v in d.saved.items()}
 
   def is_due(self, env_step):
-    """Whether the training at an env step is to be diagnosed.
+    """Whether diagnostics are due at the training of an env step.
 
-    It is at the first training at or after each multiple of the period.
+    They are due at the first training at or after each multiple of the period.
     """
     config = self._config
     between = max(config.env_steps_between_training, config.num_envs)
@@ -41,7 +41,7 @@ class Diagnoser:
     )
 
   def diagnose(self, rows):
-    """Diagnoses a batch of rows: `{TensorBoard tag: float}`."""
+    """Computes `{TensorBoard tag: float}` on a batch of rows."""
     views = []
     if any(diagnosis.needs_views for diagnosis in self._diagnoses):
       views = self._views(rows)
@@ -61,7 +61,7 @@ class Diagnoser:
     ]
 
   def _traces(self, rows):
-    """Traces, and the values that networks give to the batch."""
+    """Computes the traces and outputs of the networks."""
     traces, values = {}, {}
     for name, probe in self._agent.probes(rows).items():
       network = self._agent.networks[name]

@@ -10,7 +10,7 @@ THRESHOLDS = (0.0, 0.025, 0.1)
 
 
 class Diagnosis(base.Diagnosis):
-  """Shares of dormant units, at several thresholds."""
+  """Fraction of dormant units, at several thresholds."""
 
   def of_network(self, view):
     activations = [
@@ -22,19 +22,20 @@ class Diagnosis(base.Diagnosis):
     return {
       f'Dormant/{view.name}/{threshold:g}': fraction(activations, threshold)
       for threshold in THRESHOLDS
-      if activations  # In a network of the user's own they may come later.
+      if activations  # In a custom network activations may be further layers.
     }
 
 
 def fraction(activations, threshold):
-  """Share of hidden units that say next to nothing.
+  """Computes the fraction of dormant hidden units.
 
   A unit is dormant if its mean |activation| over the batch is at most
   `threshold` times the mean of that over the units of its layer. In a layer
   that is 0 throughout, all are. A channel of a convolution is one unit.
 
   Args:
-    activations: list of float arrays `[batch, ..., units]`, one a hidden layer.
+    activations: list of float arrays `[batch, ..., units]`, one per hidden
+      layer.
     threshold: of the score, at least 0.
 
   Returns:

@@ -1,4 +1,4 @@
-"""Norms of weights and gradients, and the values of a batch."""
+"""Norms of weights and gradients, and statistics of outputs."""
 
 import numpy as np
 
@@ -8,9 +8,9 @@ _STATISTICS = {'mean': np.mean, 'std': np.std, 'min': np.min, 'max': np.max}
 
 
 class Diagnosis(base.Diagnosis):
-  """Euclidean norms over all kernels of a network, and statistics of values.
+  """Euclidean norms over all kernels of a network, and output statistics.
 
-  The gradient is that of the mean loss by the active weights.
+  Gradients are those of the mean loss with respect to active weights.
   """
 
   def of_network(self, view):

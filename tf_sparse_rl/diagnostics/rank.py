@@ -6,7 +6,7 @@ from tf_sparse_rl.diagnostics import base
 
 
 class Diagnosis(base.Diagnosis):
-  """Two measures of the rank of the last hidden layer's outputs."""
+  """Two measures of the rank of the features of the last hidden layer."""
 
   def of_network(self, view):
     features = view.trace.layers[-1].inputs
@@ -18,14 +18,14 @@ class Diagnosis(base.Diagnosis):
 
 
 def srank(singular_values, delta=0.01):
-  """The least number of singular values that make up `1 - delta` of them all.
+  """Smallest number of singular values that sum to `1 - delta` of the total.
 
   Args:
-    singular_values: of the features, from the largest on.
-    delta: share that may be left.
+    singular_values: of the features, in descending order.
+    delta: fraction of the sum that may be missing.
 
   Returns:
-    int; 0 for features that are 0 throughout.
+    int; 0 if all features are 0.
 
   Reference: Kumar et al. 2021, equation 2.
   """
@@ -38,13 +38,13 @@ def srank(singular_values, delta=0.01):
 
 
 def effective_rank(singular_values):
-  """Exponential of the entropy of the normalised singular values.
+  """Exponential of the entropy of the normalized singular values.
 
   Args:
-    singular_values: of the features, none negative.
+    singular_values: of the features, non-negative.
 
   Returns:
-    float from 1 to their number; 0 for features that are 0 throughout.
+    float from 1 to their number; 0 if all features are 0.
 
   Reference: Roy & Vetterli 2007, definition 1.
   """

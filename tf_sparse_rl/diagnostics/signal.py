@@ -1,4 +1,4 @@
-"""Signal-to-noise of gradients, from the gradient of each sample."""
+"""Signal-to-noise ratio of gradients, from per-sample gradients."""
 
 from typing import NamedTuple
 
@@ -6,30 +6,29 @@ import numpy as np
 
 
 class SignalToNoise(NamedTuple):
-  """Signal-to-noise of some entries of one or several kernels."""
+  """Signal-to-noise ratio of some entries of kernels."""
 
-  ratio: float  # mean of |mean| / std, dead entries left out; 0 if all are
-  dead: float  # share of the entries that are dead; 0 of no entries
+  ratio: float  # mean of |mean| / std without dead entries; 0 if all are dead
+  dead: float  # fraction of dead entries; 0 if there are no entries
 
 
 class Moments(NamedTuple):
-  """Moments of the samples' gradients, float64 of the kernel's shape."""
+  """Moments of per-sample gradients, float64 of the shape of the kernel."""
 
   mean: np.ndarray
   square: np.ndarray  # mean of the squares
 
 
 def moments(inputs, deltas):
-  """Moments of the gradients of a Dense kernel over the samples of a batch.
+  """Computes moments of the per-sample gradients of a Dense kernel.
 
-  The gradient of sample b is the outer product of `inputs[b]` and
-  `deltas[b]`, so its moments are products of matrices, and the gradients of
-  single samples need not be stored.
+  The gradient of sample b is the outer product of `inputs[b]` and `deltas[b]`,
+  so the moments are matrix products and no per-sample gradient is stored.
 
   Args:
-    inputs: what the layer received, `[batch, inputs]`.
-    deltas: gradient of each sample's loss by the layer's output before the
-      activation, `[batch, units]`.
+    inputs: of the layer, `[batch, inputs]`.
+    deltas: gradients of the losses with respect to the pre-activations,
+      `[batch, units]`.
 
   Returns:
     Moments, `[inputs, units]`.
@@ -42,29 +41,29 @@ def moments(inputs, deltas):
 
 
 def moments_of(gradients):
-  """Moments `[...]` of the gradients of each sample, `[batch, ...]`."""
+  """Computes moments `[...]` of per-sample gradients `[batch, ...]`."""
   gradients = np.float64(gradients)
   return Moments(gradients.mean(axis=0), np.square(gradients).mean(axis=0))
 
 
 def signal_to_noise(mean, square):
-  """Gradient signal-to-noise, averaged over entries: `|mean| / std`.
+  """Computes the gradient signal-to-noise ratio `|mean| / std`, averaged.
 
-  An entry is dead if no sample's gradient differs from another's, as behind
-  a unit that is never active: it has no noise and no ratio. The paper's code
-  counts its ratio as 0; so counted, the average is `ratio * (1 - dead)`.
+  An entry is dead if all samples have the same gradient, as for a unit that is
+  never active: it has no noise and no ratio. The paper's code counts its ratio
+  as 0, which makes the average `ratio * (1 - dead)`.
 
   Args:
-    mean: mean gradient over the samples, of any shape.
-    square: mean square of the same.
+    mean: mean gradient over samples, of any shape.
+    square: mean squared gradient, of the same shape.
 
   Returns:
     SignalToNoise.
 
-  Reference: paper figure 5; paper's code counts dead and inactive entries in.
+  Reference: paper figure 5, whose code includes dead and inactive entries.
   """
   variance = square - np.square(mean)
-  # Beyond what rounding leaves of two equal numbers.
+  # More than rounding errors.
   alive = variance > 1e-12 * square
   if not alive.any():
     return SignalToNoise(0.0, float(mean.size > 0))

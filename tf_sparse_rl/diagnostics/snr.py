@@ -1,4 +1,4 @@
-"""Signal-to-noise ratio of gradients, of each layer and of a network."""
+"""Signal-to-noise ratio of gradients, by layer and by network."""
 
 import numpy as np
 
@@ -6,9 +6,9 @@ from tf_sparse_rl.diagnostics import base, signal, trace
 
 
 class Diagnosis(base.Diagnosis):
-  """Signal-to-noise over active entries, and over all.
+  """Signal-to-noise ratio over active and over all entries.
 
-  The network's entries also count as one layer.
+  It is computed for each layer and for all entries of the network.
   """
 
   def of_network(self, view):

@@ -1,4 +1,4 @@
-"""Activations and gradients of a network, by layer and by sample."""
+"""Activations and per-sample gradients of a network, by layer."""
 
 from typing import NamedTuple
 
@@ -16,11 +16,11 @@ class DenseTrace(NamedTuple):
 
   outputs: tf.Tensor  # `[batch, units]`
   inputs: tf.Tensor  # `[batch, inputs]`
-  # Gradient of each sample's loss by the output before the activation.
+  # Gradients of the losses with respect to the pre-activations.
   deltas: tf.Tensor  # `[batch, units]`
 
   def moments(self):
-    """Moments of the samples' gradients of the kernel, once all are arrays."""
+    """Moments of per-sample kernel gradients; the trace must be of arrays."""
     return signal.moments(self.inputs, self.deltas)
 
 
@@ -28,14 +28,16 @@ class ConvTrace(NamedTuple):
   """Trace of a Conv2D."""
 
   outputs: tf.Tensor  # `[batch, height, width, channels]`
-  gradients: tf.Tensor  # of each sample's loss by the kernel, `[batch, ...]`
+  gradients: (
+    tf.Tensor
+  )  # of the losses with respect to the kernel, `[batch, ...]`
 
   def moments(self):
     return signal.moments_of(self.gradients)
 
 
 class Trace(NamedTuple):
-  """Trace of a network, up to its last layer that has a kernel."""
+  """Trace of a network, up to its last layer with a kernel."""
 
   layers: list  # a DenseTrace or a ConvTrace for each of `kernel_layers`
   outputs: tf.Tensor  # of the last of them, `[batch, outputs]`
@@ -51,15 +53,15 @@ class _Call(NamedTuple):
 
 
 def trace(network, inputs, losses):
-  """The Trace of a network that goes forward and backward.
+  """Traces a forward and a backward pass of a network.
 
-  Each sample's loss depends on that sample alone, so the gradient of their
-  sum by a layer's outputs is, row by row, that of each sample.
+  Each loss depends on its sample alone, so the rows of the gradient of their
+  sum with respect to the outputs of a layer are per-sample gradients.
 
   Args:
-    network: with `layers`; what follows the last with a kernel is left out.
+    network: with `layers`; those after the last kernel are ignored.
     inputs: of the network, `[batch, ...]`, or a tuple of such.
-    losses: function of the last layer's outputs, to a loss for each sample.
+    losses: function of the outputs of the last layer to per-sample losses.
   """
   calls, layers = [], list(network.layers)
   while not kernel_layers(layers[-1]):
@@ -75,7 +77,7 @@ def trace(network, inputs, losses):
 
 
 def _run(layers, value, calls):
-  """Calls layers in turn; notes those that have kernels."""
+  """Calls layers in turn and records those with kernels."""
   for layer in map(plain, layers):
     if isinstance(layer, residual.Residual):
       value = value + _run(layer.layers, value, calls)
@@ -121,18 +123,18 @@ def _has_kernel(layer):
 
 
 def kernel_layers(network):
-  """The Dense layers and Conv2Ds of a network or layer, in order."""
+  """Lists the Dense and Conv2D layers of a network or layer, in order."""
   leaves = layers_lib.leaf_layers(network)
   return [layer for layer in leaves if _has_kernel(plain(layer))]
 
 
 def plain(layer):
-  """The layer itself, without a SparseLayer around it."""
+  """Unwraps a SparseLayer."""
   return layer.layer if isinstance(layer, sparsity.SparseLayer) else layer
 
 
 def mask(layer):
-  """The mask of a layer as a NumPy array of bool; of a dense one, all True."""
+  """The mask of a layer, a bool array; all True for a dense layer."""
   if isinstance(layer, sparsity.SparseLayer):
     return layer.mask.numpy() > 0
   return np.ones(layer.kernel.shape, bool)

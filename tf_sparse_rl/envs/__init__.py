@@ -1,4 +1,4 @@
-"""Gymnasium environments as TF-Agents sees them."""
+"""Gymnasium environments as specs and steps."""
 
 from tf_sparse_rl.envs.atari import AtariEnvironment
 from tf_sparse_rl.envs.errors import EnvError

@@ -1,4 +1,4 @@
-"""Atari 2600 as Dopamine plays it: sticky actions, four grey frames.
+"""Atari 2600 with Dopamine's protocol: sticky actions, four grey frames.
 
 The protocol of Machado et al. (2018), "Revisiting the Arcade Learning
 Environment". ale-py is imported when the first game is asked for.
@@ -20,11 +20,11 @@ _NUM_FRAMES = 4
 
 
 class AtariEnvironment(gymnasium_env.Environment):
-  """A game; an observation is its last four frames, the newest last.
+  """An Atari game; an observation is the last four frames, newest last.
 
   An observation is uint8 `[84, 84, 4]`. Frames from before the episode are 0,
-  in a replay as here. Rewards are the game's own, not clipped. `restore` plays
-  an episode again: about ten seconds for one of the longest.
+  in the replay buffer as here. Rewards are not clipped. `restore` replays the
+  episode: about ten seconds for the longest ones.
   """
 
   def __init__(self, env_name, render_mode=None, kwargs=None, wrappers=()):
@@ -33,7 +33,7 @@ class AtariEnvironment(gymnasium_env.Environment):
     Args:
       env_name: the game.
       render_mode: see Gymnasium.
-      kwargs: dict, more arguments of ALE's, such as `mode` and `difficulty`.
+      kwargs: dict, further arguments of ALE, such as `mode` and `difficulty`.
       wrappers: see `making.make`; around the preprocessed game.
 
     Raises:
@@ -52,7 +52,7 @@ class AtariEnvironment(gymnasium_env.Environment):
     twice = sorted({*ours} & {*(kwargs or {})})
     if twice:
       raise ValueError(
-        'Expected env_kwargs of Atari without what its protocol sets: '
+        'Expected env_kwargs of Atari without those that the protocol sets: '
         f'{", ".join(ours)}. Received: {", ".join(twice)}.'
       )
     game = making.make(
@@ -68,7 +68,7 @@ class AtariEnvironment(gymnasium_env.Environment):
     if spec.observation_shape != screen:
       raise ValueError(
         f'Expected wrappers that leave the {_SCREEN_SIZE} x {_SCREEN_SIZE} '
-        f'pixels of a game of Atari. Received: {game.observation_space} from '
+        f'pixels of an Atari game. Received: {game.observation_space} from '
         f'env_wrappers={",".join(wrappers)}.'
       )
     shape = (_SCREEN_SIZE, _SCREEN_SIZE, _NUM_FRAMES)
@@ -84,7 +84,7 @@ class AtariEnvironment(gymnasium_env.Environment):
     self._frames = collections.deque(maxlen=_NUM_FRAMES)
 
   def _observe(self, method, observation):
-    """The stack of the last frames; see Environment."""
+    """Stacks the last frames; see Environment."""
     frame = super()._observe(method, observation)
     if method == 'reset':
       self._frames.extend([np.zeros_like(frame)] * (_NUM_FRAMES - 1))
@@ -103,7 +103,7 @@ def check_name(env_name):
   import ale_py
 
   gym.register_envs(ale_py)
-  # Before the first game is made: it would greet on stderr.
+  # Before the first game is made, or ALE prints a banner on stderr.
   ale_py.ALEInterface.setLoggerMode(ale_py.LoggerMode.Error)
   if config_lib.gym_id(env_name) not in gym.registry:
     valid = [name for name in gym.registry if config_lib.is_atari(name)]

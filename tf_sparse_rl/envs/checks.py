@@ -11,14 +11,14 @@ import numpy as np
 
 from tf_sparse_rl.envs import errors
 
-# A little outside its bounds an observation may be: rounding of float32.
+# Tolerance of bounds: rounding of float32.
 _ROUNDING = 1e-5
 
 
 class Probe(gym.Wrapper):
-  """Checks how many values come back, below Gymnasium's own wrappers.
+  """Checks the number of returned values, inside Gymnasium's wrappers.
 
-  They unpack what `reset` and `step` return: their errors would name neither
+  These unpack the results of `reset` and `step`, and their errors name neither
   the environment nor what it returned.
   """
 
@@ -65,8 +65,8 @@ def insert_probe(env, env_name):
     env_name: its name.
 
   Returns:
-    (the environment with a Probe inside, function that takes the Probe out of
-    it; where nothing else is around the innermost, it stays).
+    (the environment with a Probe inside, function that removes the Probe; it
+    stays where there is no other wrapper).
   """
   holder = env
   while isinstance(holder, gym.Wrapper) and isinstance(holder.env, gym.Wrapper):
@@ -109,17 +109,17 @@ def check_signature(env_name, env):
 def check_observation(env_name, method, space, observation):
   """Checks an observation against its space.
 
-  Numbers of a wider type than the space's are no fault: they are converted.
+  Numbers of a wider type than the space's are accepted and converted.
 
   Args:
     env_name: see `insert_probe`.
     method: 'reset' or 'step'.
     space: the observation space.
-    observation: what was returned.
+    observation: the observation.
 
   Raises:
-    EnvError: for another structure, shape, kind of numbers, NaN or infinite
-      numbers, or numbers outside of the bounds.
+    EnvError: for another structure, shape or dtype, for NaN or infinite
+      numbers, or numbers outside the bounds.
   """
   fault = _observation_fault(space, observation)
   if fault:
@@ -127,7 +127,7 @@ def check_observation(env_name, method, space, observation):
 
 
 def _observation_fault(space, observation, where=''):
-  """The fault of an observation in words; '' if there is none."""
+  """Describes what is wrong with an observation; '' for nothing."""
   if isinstance(space, gym.spaces.Box):
     fault = _box_fault(space, observation)
     return f'{where}{fault}' if fault else ''
@@ -158,7 +158,7 @@ def _observation_fault(space, observation, where=''):
 
 
 def _box_fault(space, observation):
-  """The fault of an array of a Box in words; '' if there is none."""
+  """Describes what is wrong with an array of a Box; '' for nothing."""
   try:
     array = np.asarray(observation)
   except ValueError:
@@ -194,13 +194,13 @@ def _infinite(array):
 
 
 def _entry(array, wrong):
-  """The first wrong entry, and where it is."""
+  """The first wrong entry and its index."""
   index = tuple(int(i) for i in np.argwhere(wrong)[0])
   return f'{array[index]} at {list(index)}'
 
 
 def check_outcome(env_name, reward, terminated, truncated, info):
-  """Checks the rest of what `step` returned; see `check_observation`."""
+  """Checks reward and flags of a step; see `check_observation`."""
   if reward_of(reward) is None:
     raise errors.EnvError(
       env_name,
@@ -226,7 +226,7 @@ def check_info(env_name, method, info):
 
 
 def reward_of(reward):
-  """A reward as a float; None if it is no real number.
+  """Converts a reward to a float; None if it is not a real number.
 
   Args:
     reward: a number, or a NumPy array of one entry.
@@ -241,6 +241,6 @@ def reward_of(reward):
 
 
 def _short(value):
-  """A value as text of one line, cut where it is long."""
+  """A value as one line of text, truncated."""
   text = ' '.join(repr(value).split())
   return text if len(text) <= 100 else f'{text[:97]}...'

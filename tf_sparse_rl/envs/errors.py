@@ -1,4 +1,4 @@
-"""The error of an environment that raises, or returns what it must not."""
+"""The error of an environment that raises or breaks Gymnasium's rules."""
 
 from tf_sparse_rl import modules
 
@@ -8,8 +8,8 @@ class EnvError(modules.UserCodeError):
 
   Attributes:
     sentence: the environment, its method and what was wrong.
-    trace: the environment's own traceback; '' if it raised nothing.
-    context: what the training loop knows, as in ' (env step 7)'.
+    trace: the environment's traceback; '' if it raised nothing.
+    context: added by the training loop, as in ' (env step 7)'.
   """
 
   def __init__(self, env_name, method, what, trace=''):
@@ -18,7 +18,7 @@ class EnvError(modules.UserCodeError):
     Args:
       env_name: the environment's name.
       method: 'reset', 'step' or 'close'.
-      what: what it did, as in 'returned 4 values'.
+      what: what is wrong, as in 'returned 4 values'.
       trace: see `trace`.
     """
     self.sentence, self.trace = f'{env_name}: {method} {what}', trace
@@ -26,7 +26,7 @@ class EnvError(modules.UserCodeError):
     super().__init__(self.told())
 
   def told(self, context=''):
-    """The sentence, then what the caller knows, then the traceback.
+    """Formats the error: the sentence, the context, the traceback.
 
     Args:
       context: as in ' (env step 7). To continue: ...'.
@@ -39,7 +39,7 @@ class EnvError(modules.UserCodeError):
 
 
 def of_exception(env_name, method, error):
-  """The EnvError for an exception of an environment's.
+  """Converts an exception raised by an environment.
 
   Args:
     env_name: see EnvError.
@@ -50,7 +50,7 @@ def of_exception(env_name, method, error):
     An EnvError.
 
   Raises:
-    KeyboardInterrupt: if that is what the exception is, from the keyboard.
+    KeyboardInterrupt: if the exception is one from the keyboard.
   """
   kind = type(error).__name__
   trace = modules.user_traceback(error)

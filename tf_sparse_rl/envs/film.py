@@ -1,9 +1,9 @@
-"""Films an episode that has been played: same seed, same actions.
+"""Records an episode that has been played: same seed, same actions.
 
-A program of its own, since Mesa's software renderer, which MuJoCo draws with
-where there is no display, crashes in a process with TensorFlow. It reads JSON:
-env_name, kwargs and wrappers as `registry.from_name` takes them, path of the
-MP4 and the position to play up to. It prints a line for each frame.
+A program of its own, since Mesa's software renderer, which MuJoCo uses without
+a display, crashes in a process with TensorFlow. It reads JSON: env_name, kwargs
+and wrappers as `registry.from_name` takes them, the path of the MP4 and the
+position at the end of the episode. It prints a line for each frame.
 """
 
 import json
@@ -12,8 +12,8 @@ import sys
 
 
 def main():
-  """Replays the episode before a camera; writes one MP4."""
-  # Pictures are drawn in memory: no display is needed, nor complained about.
+  """Replays the episode and writes an MP4."""
+  # Rendering is off-screen: no display is needed.
   os.environ.setdefault('SDL_VIDEODRIVER', 'dummy')
   os.environ.setdefault('PYGAME_HIDE_SUPPORT_PROMPT', '1')
   if not os.environ.get('DISPLAY'):
@@ -32,16 +32,16 @@ def main():
 
 
 def camera(env, path):
-  """A Gymnasium environment that is filmed while it is played.
+  """Wraps a Gymnasium environment so that it is recorded.
 
   Args:
     env: a Gymnasium environment that renders arrays.
-    path: of the MP4, which is whole when the environment is closed.
+    path: of the MP4, complete once the environment is closed.
 
   Returns:
     A wrapper of `env`.
   """
-  # Late: filming needs them, and nothing else does.
+  # Imported late: only recording needs them.
   import gymnasium
   from moviepy.video.io import ffmpeg_writer
 

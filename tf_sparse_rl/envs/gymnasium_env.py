@@ -1,4 +1,4 @@
-"""One Gymnasium environment: checked, plain arrays, seeded resets."""
+"""A Gymnasium environment with checks, plain arrays and seeded resets."""
 
 import math
 from typing import NamedTuple
@@ -21,7 +21,7 @@ class Step(NamedTuple):
 class Environment:
   """A Gymnasium environment whose observations are flat or images.
 
-  Its first reset and step are checked against Gymnasium's rules, the later ones
+  The first reset and step are checked against Gymnasium's rules, later ones
   for the shape of observations and for finite numbers.
   """
 
@@ -36,7 +36,7 @@ class Environment:
 
     Raises:
       ValueError: for an unknown id or spaces that are not supported.
-      UserCodeError: if code of the user's raises.
+      UserCodeError: if custom code raises.
       EnvError: for a `reset` without `seed` or `options`.
     """
     env = making.make(env_name, kwargs, wrappers, render_mode)
@@ -58,11 +58,11 @@ class Environment:
     """Starts an episode.
 
     Args:
-      seed: int, of this episode.
+      seed: int, random seed of the episode.
 
     Returns:
-      Observation, float32 `[observation_size]`, or uint8 `[*observation_shape]`
-      of images.
+      Observation: float32 `[observation_size]`, or for images uint8
+      `[*observation_shape]`.
 
     Raises:
       EnvError: if the environment raises or breaks Gymnasium's rules.
@@ -84,8 +84,8 @@ class Environment:
     """Takes one env step; returns a Step.
 
     Args:
-      action: int from 0 to `num_actions` - 1, ints `[action_size]` likewise, or
-        float array `[action_size]`, which is clipped to the bounds.
+      action: int from 0 to `num_actions` - 1; or such ints `[action_size]`; or
+        floats `[action_size]`, which are clipped to the bounds.
 
     Raises:
       EnvError: see `reset`.
@@ -116,7 +116,7 @@ class Environment:
 
   @property
   def position(self):
-    """Where the episode is, in JSON types; see `Position`."""
+    """The position in the episode, in JSON types; see `Position`."""
     return self._position.to_json()
 
   @property
@@ -125,28 +125,28 @@ class Environment:
     return self._position.num_env_steps
 
   def save_states(self):
-    """Has `position` made of the environment's state, if it offers it.
+    """Bases `position` on the state of the environment, if it has a state_dict.
 
     Returns:
-      Whether it does; else `position` grows with the episode.
+      Whether it does; otherwise `position` grows with the episode.
     """
     self._position.saves_states = True
     return self._position.offers_state
 
   def mark(self):
-    """Where the episode is, for `rewind`; cheap."""
+    """The position in the episode, for `rewind`; cheap."""
     return self._position.mark()
 
   def rewind(self, mark):
-    """Sets `position` back to a mark; the environment is of no use then."""
+    """Resets `position` to a mark; the environment itself is not rewound."""
     self._position.rewind(mark)
 
   def restore(self, position):
-    """Brings an episode to what `position` returned.
+    """Restores an episode from a `position`.
 
     Returns:
-      Observation, see `reset`; that of then, if the environment is a function
-      of its seed, or the state that it offers, and its actions.
+      Observation, see `reset`; exact if the environment is a function of its
+      seed (or its state_dict) and its actions.
     """
     observation = self.reset(position['seed'])
     self._position.load_state(position)
@@ -165,10 +165,10 @@ class Environment:
     return self._low + share * (self._high - self._low)
 
   def close(self):
-    """Frees what the environment holds.
+    """Closes the environment.
 
     Raises:
-      EnvError: if it raises.
+      EnvError: if its `close` raises.
     """
     try:
       self.gym.close()
@@ -180,7 +180,7 @@ class Environment:
     checks.check_observation(self.spec.name, method, space, observation)
 
   def _observe(self, method, observation):
-    """The array of an observation: of the space's shape, and finite."""
+    """Converts an observation to an array; checks shape and finite numbers."""
     try:
       observation = self._to_array(observation)
     except ValueError as error:
@@ -190,7 +190,7 @@ class Environment:
         method,
         f'returned an observation that does not fit {space}. Received: {error}',
       ) from error
-    # Asked here, for TensorFlow's fused kernels turn a NaN into 0 unseen.
+    # Checked here, since TensorFlow's fused kernels turn NaN into 0.
     if observation.dtype != np.uint8 and not _is_finite(observation):
       raise errors.EnvError(
         self.spec.name, method, checks.not_finite(observation)

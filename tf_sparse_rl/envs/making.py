@@ -1,4 +1,4 @@
-"""From a name, arguments and wrappers to a Gymnasium environment."""
+"""Makes a Gymnasium environment from a name, arguments and wrappers."""
 
 import contextlib
 import inspect
@@ -14,15 +14,15 @@ _callables = {}  # {name: callable}
 
 
 def name_callable(function):
-  """Lets a callable of this process be used as an environment.
+  """Registers a callable of this process as an environment.
 
   Args:
     function: makes a Gymnasium environment; `env_kwargs` are its arguments.
 
   Returns:
-    The env_name to put into a config: 'callable:module.function'. In another
-    process it stands for nothing until this is called there too; two callables
-    of one name, such as two lambdas, replace each other.
+    The env_name for a config: 'callable:module.function'. It is unknown to
+    other processes until they call this too. Callables of the same name, such
+    as two lambdas, replace each other.
   """
   of = function if hasattr(function, '__qualname__') else type(function)
   name = f'{env_names.CALLABLE}:{of.__module__}.{of.__qualname__}'
@@ -32,7 +32,7 @@ def name_callable(function):
 
 @contextlib.contextmanager
 def made_by(function):
-  """Has `name_callable` hold within a block; yields the env_name."""
+  """Registers a callable within a block; yields the env_name."""
   before = dict(_callables)
   try:
     yield name_callable(function)
@@ -42,22 +42,22 @@ def made_by(function):
 
 
 def is_callable(env_name):
-  """Whether a name is one that `name_callable` made."""
+  """Whether a name was made by `name_callable`."""
   return env_name.startswith(f'{env_names.CALLABLE}:')
 
 
 def check(env_name, kwargs=None, wrappers=(), others=()):
-  """Checks an environment by its name; imports what the name says.
+  """Checks the name of an environment; imports the modules that it names.
 
   Args:
     env_name: id such as 'CartPole-v1', 'module:Id', or 'callable:name'.
     kwargs: dict, arguments of the environment.
     wrappers: tuple of 'module:function', or of (that, dict of its arguments).
-    others: names that may have been meant, besides Gymnasium's.
+    others: further names to suggest, besides Gymnasium's.
 
   Raises:
     ValueError: if there is no such module, id, argument or wrapper.
-    MissingError: if it needs MuJoCo and that is not installed.
+    MissingError: if it needs MuJoCo, which is not installed.
     UserCodeError: if a module raises while it is imported.
   """
   creator, given = _creator(env_name, others)
@@ -72,8 +72,8 @@ def make(env_name, kwargs=None, wrappers=(), render_mode=None, others=()):
   Args:
     env_name: see `check`.
     kwargs: see `check`.
-    wrappers: see `check`; each takes an environment and returns one, and they
-      are applied in order.
+    wrappers: see `check`; applied in order, each takes an environment and
+      returns one.
     render_mode: see Gymnasium; None leaves the argument out.
     others: see `check`.
 
@@ -82,11 +82,11 @@ def make(env_name, kwargs=None, wrappers=(), render_mode=None, others=()):
 
   Raises:
     ValueError: see `check`; or if a package is missing.
-    UserCodeError: if code of the user's raises.
+    UserCodeError: if custom code raises.
   """
   check(env_name, kwargs, wrappers, others)
   kwargs = dict(kwargs or {})
-  if render_mode:  # Environments that draw nothing need not know it.
+  if render_mode:  # Environments that do not render may not take the argument.
     kwargs['render_mode'] = render_mode
   if is_callable(env_name):
     env = _called(env_name, _callables[env_name], **kwargs)
@@ -104,12 +104,12 @@ def wrap(env, wrappers):
 
 
 def _wrapper(given):
-  """(name, arguments) of a wrapper that is given with them or without."""
+  """Returns (name, arguments) of a wrapper given with or without arguments."""
   return (given, {}) if isinstance(given, str) else given
 
 
 def _made(env_name, kwargs):
-  """The environment that `gym.make` makes of an id."""
+  """Calls `gym.make`."""
   gym_id = env_names.gym_id(env_name)
   try:
     _quiet_mujoco(gym_id)
@@ -118,7 +118,7 @@ def _made(env_name, kwargs):
     raise ValueError(f'Cannot make {env_name!r}: {error}') from error
   except BaseException as error:  # It is not our code.
     if isinstance(error, TypeError) and error.__cause__ is None:
-      # Gymnasium's own, for an environment that is none of its kind.
+      # Raised by Gymnasium for an object that is not an environment.
       raise ValueError(f'Cannot make {env_name!r}: {error}') from error
     raise modules.user_code_error(
       f'Making {env_name} failed', error.__cause__ or error
@@ -126,7 +126,7 @@ def _made(env_name, kwargs):
 
 
 def _called(name, function, *args, **kwargs):
-  """The environment that a function of the user's returns."""
+  """Calls a custom function that makes an environment."""
   try:
     env = function(*args, **kwargs)
   except BaseException as error:  # It is not our code.
@@ -139,7 +139,7 @@ def _called(name, function, *args, **kwargs):
 
 
 def _creator(env_name, others):
-  """The factory of an environment, and the arguments its id stands for."""
+  """Returns the factory of an environment and the arguments of its id."""
   if is_callable(env_name):
     if env_name not in _callables:
       raise ValueError(
@@ -156,7 +156,7 @@ def _creator(env_name, others):
   except gym.error.Error as error:
     text = names.unknown('environment', gym_id, [*gym.registry, *others])
     if module:
-      text += f' {module} was imported, and registers no such id.'
+      text += f' {module} was imported but registers no such id.'
     raise ValueError(text) from error
   if not isinstance(spec.entry_point, str):
     return spec.entry_point, spec.kwargs
@@ -173,7 +173,7 @@ def _creator(env_name, others):
 
 
 def _check_arguments(env_name, creator, given, kwargs):
-  """Refuses env_kwargs that the environment's constructor does not take."""
+  """Checks env_kwargs against the signature of the constructor."""
   try:
     parameters = inspect.signature(creator).parameters
   except (TypeError, ValueError):
@@ -205,7 +205,8 @@ def _check_arguments(env_name, creator, given, kwargs):
 def _quiet_mujoco(gym_id):
   """Sends MuJoCo's warnings to the log.
 
-  It would print them past Python and write MUJOCO_LOG.TXT where the user is.
+  By default MuJoCo prints them to stderr and writes MUJOCO_LOG.TXT into the
+  working directory.
   """
   entry_point = gym.spec(gym_id).entry_point
   if isinstance(entry_point, str) and 'mujoco' in entry_point:

@@ -1,4 +1,4 @@
-"""Wrappers of environments: noise in observations, and their spread."""
+"""Observation noise, and the standard deviation of observations."""
 
 import numpy as np
 
@@ -6,11 +6,11 @@ from tf_sparse_rl import seeds
 
 
 class NoisyEnvironment:
-  """An environment whose observations get Gaussian noise.
+  """An environment with Gaussian noise added to its observations.
 
-  Of stacked images every frame gets its noise once and keeps it while it is in
-  the stack: levels of grey, rounded and cut off at 0 and 255, where the paper's
-  code wraps around. What stands for frames from before the episode stays 0.
+  Each frame of a stack gets its noise once and keeps it: in grey levels,
+  rounded and clipped to [0, 255], where the paper's code wraps around. Frames
+  from before the episode stay 0.
 
   Reference: paper, figure 6.
   """
@@ -20,14 +20,14 @@ class NoisyEnvironment:
 
     Args:
       env: an Environment.
-      std: standard deviation of the noise: of images in levels of grey, of
-        flat observations an array `[observation_size]`, or a number for all.
+      std: standard deviation of the noise: in grey levels for images; for flat
+        observations an array `[observation_size]` or a number.
     """
     self._env, self._std = env, std
     self._is_stack = env.spec.num_frames > 1
 
   def reset(self, seed):
-    """Starts an episode; its seed is that of the noise too."""
+    """Starts an episode; the seed also seeds the noise."""
     self._rng = seeds.generator(seed, seeds.Stream.OBSERVATION_NOISE)
     observation = self._env.reset(seed)
     if not self._is_stack:
@@ -44,7 +44,7 @@ class NoisyEnvironment:
     return self._env.random_action(rng)
 
   def _see(self, stack):
-    """The stack as it was seen before, and its newest frame with noise."""
+    """Appends the newest frame, with noise, to the stack seen so far."""
     newest = self._with_noise(stack[..., -1:])
     self._seen = np.concatenate([self._seen[..., 1:], newest], axis=-1)
     return self._seen
@@ -58,7 +58,7 @@ class NoisyEnvironment:
 
 
 class WatchedEnvironment:
-  """An environment that adds up its observations and their squares."""
+  """An environment that sums its observations and their squares."""
 
   def __init__(self, env):
     self._env = env
@@ -84,7 +84,7 @@ class WatchedEnvironment:
 
 
 def std_of_observations(watched):
-  """Standard deviation of each entry that WatchedEnvironments observed."""
+  """Standard deviation of each entry of the observations."""
   count = sum(env.count for env in watched)
   mean = sum(env.sum for env in watched) / count
   square = sum(env.squares for env in watched) / count

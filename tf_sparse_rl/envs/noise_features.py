@@ -1,4 +1,4 @@
-r"""A wrapper that adds features which are noise, and nothing else.
+r"""A wrapper that appends noise features to observations.
 
     --env_wrappers=tf_sparse_rl.envs.noise_features:NoiseFeatures \
     --env_wrapper_kwargs='{"NoiseFeatures": {"share": 0.9}}'
@@ -15,9 +15,9 @@ from tf_sparse_rl import seeds
 class NoiseFeatures(gym.ObservationWrapper):
   """Appends features drawn from N(0, std) to a flat observation.
 
-  They are drawn at every env step, by the environment's seed. The authors' code
-  draws them anew in every forward pass, so that a transition in the replay has
-  other noise each time; here it keeps its own.
+  They are drawn at every env step, from the environment's seed. The authors'
+  code draws them in every forward pass, so that a transition in the replay
+  buffer gets new noise each time; here it keeps its noise.
 
   Reference: Grooten et al. 2023 (arXiv 2302.06548), section 3.
   """
@@ -27,7 +27,7 @@ class NoiseFeatures(gym.ObservationWrapper):
 
     Args:
       env: a Gymnasium environment with a flat Box observation.
-      share: fraction of noise among all features, in [0, 1).
+      share: fraction of noise features among all features, in [0, 1).
       std: standard deviation of the noise.
 
     Raises:
@@ -54,13 +54,13 @@ class NoiseFeatures(gym.ObservationWrapper):
     )
 
   def reset(self, *, seed=None, options=None):
-    """Resets; the seed is that of the noise too."""
+    """Resets; the seed also seeds the noise."""
     if seed is not None:
       self._rng = seeds.generator(seed, seeds.Stream.NOISE_FEATURES)
     return super().reset(seed=seed, options=options)
 
   def observation(self, observation):
-    """The observation, then the noise."""
+    """Appends the noise."""
     noise = self._std * self._rng.standard_normal(self._count)
     return np.concatenate([observation, noise]).astype(
       self.observation_space.dtype
@@ -68,5 +68,5 @@ class NoiseFeatures(gym.ObservationWrapper):
 
 
 def _num_features(num_real, share):
-  """Features in all, as the authors' code counts: 17 at 0.9 make 171."""
+  """Total number of features, as in the authors' code: 17 at 0.9 make 171."""
   return math.ceil(num_real / (1 - share))

@@ -1,8 +1,8 @@
-"""Where an episode is, so that it can be reached again.
+"""The position in an episode, from which it can be restored.
 
-That is the episode's seed and its actions. An environment that offers its
-state, by `state_dict()` and `load_state_dict(state)` of JSON types, is saved by
-that, and only the actions since then are kept.
+It consists of the episode's seed and actions. An environment with
+`state_dict()` and `load_state_dict(state)`, of JSON types, is saved by its
+state, and only the actions since then are kept.
 """
 
 import json
@@ -12,9 +12,9 @@ import numpy as np
 
 from tf_sparse_rl.envs import checks, errors
 
-# Actions after which the state is asked for again.
+# Actions after which the state is read again.
 MOST_ACTIONS = 1000
-# Wrappers whose state is none, or known: the env steps of the episode.
+# Wrappers that have no state but the env steps of the episode.
 _KNOWN = (
   checks.Probe,
   gym.wrappers.OrderEnforcing,
@@ -27,24 +27,24 @@ _KNOWN = (
 
 
 class Position:
-  """Where an episode is; changes with every env step."""
+  """The position in an episode; changes with every env step."""
 
   def __init__(self, env_name, env):
-    """Looks whether the environment offers its state.
+    """Looks for a state_dict.
 
     Args:
       env_name: its name.
-      env: a Gymnasium environment. The first of it and what it wraps that is
-        no wrapper of Gymnasium's without a state of its own is asked.
+      env: a Gymnasium environment. The outermost layer counts that is not one
+        of Gymnasium's stateless wrappers.
     """
     self._env_name, self._env = env_name, env
-    # Whether states are asked for, if they are offered; else all actions stay.
+    # Whether to use states where there are any; otherwise all actions are kept.
     self.saves_states = False
     self.begin(None)
 
   @property
   def offers_state(self):
-    """Whether the environment offers its state."""
+    """Whether the environment has a state_dict."""
     return self._holder() is not None
 
   @property
@@ -68,7 +68,7 @@ class Position:
     self._actions.append(np.array(action))
 
   def mark(self):
-    """Where the episode is, for `rewind`; cheap."""
+    """The position, for `rewind`; cheap."""
     return (
       self._seed,
       self._state,
@@ -78,7 +78,7 @@ class Position:
     )
 
   def rewind(self, mark):
-    """Goes back to a mark; the environment itself does not."""
+    """Returns to a mark; the environment itself is not rewound."""
     self._seed, self._state, self._num_before, actions, count = mark
     self._actions = actions[:count]
 
@@ -94,7 +94,7 @@ class Position:
     return values
 
   def load_state(self, position):
-    """Brings the environment, just reset, to the state in a position."""
+    """Loads the state of a position into an environment that was just reset."""
     if 'state' not in position:
       return
     holder = self._holder()
@@ -117,14 +117,14 @@ class Position:
         env._elapsed_steps = self._num_before
 
   def _holder(self):
-    """The environment or wrapper that offers its state; None without one."""
+    """The environment or wrapper with a state_dict, or None."""
     outer = next(e for e in _layers(self._env) if not isinstance(e, _KNOWN))
     methods = ('state_dict', 'load_state_dict')
     offers = all(callable(getattr(outer, name, None)) for name in methods)
     return outer if offers else None
 
   def _asked(self, holder):
-    """The environment's state, a copy of JSON types."""
+    """A copy of the environment's state, of JSON types."""
     try:
       state = holder.state_dict()
     except BaseException as error:  # It is not our code.
@@ -141,7 +141,7 @@ class Position:
 
 
 def _layers(env):
-  """An environment and what it wraps, from the outside."""
+  """The layers of an environment, the outermost first."""
   yield env
   while isinstance(env, gym.Wrapper):
     env = env.env

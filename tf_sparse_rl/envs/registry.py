@@ -1,4 +1,4 @@
-"""The environment of a config: a game of Atari, or another of Gymnasium's."""
+"""The environment of a config: an Atari game or another Gymnasium one."""
 
 import gymnasium as gym
 
@@ -8,7 +8,7 @@ from tf_sparse_rl.envs import atari, gymnasium_env, making
 
 
 def check_name(env_name, kwargs=None, wrappers=()):
-  """Checks that an environment is known; imports what its name says.
+  """Checks that an environment is known; imports the modules that it names.
 
   Args:
     env_name: id such as 'CartPole-v1', 'module:Id' or 'ALE/Pong-v5', or a game
@@ -37,11 +37,11 @@ def from_name(env_name, render_mode=None, kwargs=None, wrappers=()):
     wrappers: see `check_name`.
 
   Returns:
-    An Environment; an AtariEnvironment for a game of Atari.
+    An Environment; an AtariEnvironment for an Atari game.
 
   Raises:
     ValueError: see `check_name`; or for spaces that are not supported.
-    UserCodeError: if code of the user's raises.
+    UserCodeError: if custom code raises.
   """
   check_name(env_name, kwargs, wrappers)
   kind = gymnasium_env.Environment
@@ -51,10 +51,10 @@ def from_name(env_name, render_mode=None, kwargs=None, wrappers=()):
 
 
 def make(config):
-  """The Environment of a Config.
+  """Makes the Environment of a Config.
 
   Raises:
-    ValueError: see `from_name`; or for actions that the agent cannot take.
+    ValueError: see `from_name`; or for actions that the agent does not support.
     UserCodeError: see `from_name`.
   """
   env = from_name(
@@ -80,7 +80,7 @@ def make(config):
 
 
 def try_out(config):
-  """Makes an environment, resets it and takes a step, which checks it.
+  """Checks an environment by a reset and a step.
 
   Args:
     config: a Config.
@@ -90,7 +90,7 @@ def try_out(config):
 
   Raises:
     ValueError: see `make`.
-    UserCodeError: see `make`; an EnvError if `reset` or `step` is at fault.
+    UserCodeError: see `make`; an EnvError for faults of `reset` or `step`.
   """
   env = make(config)
   env.reset(config.seed)

@@ -1,7 +1,7 @@
-"""An environment that is shown in a window while it is played.
+"""An environment that is rendered in a window.
 
-It lives in a process of its own, since Mesa's software renderer crashes in one
-with TensorFlow. Run as a program, this module is that process.
+It lives in a process of its own, since Mesa's software renderer crashes in a
+process with TensorFlow. Executed as a program, this module is that process.
 """
 
 import multiprocessing
@@ -16,14 +16,14 @@ _DISPLAYS = ('DISPLAY', 'WAYLAND_DISPLAY', 'SDL_VIDEODRIVER')
 
 
 class ShownEnvironment:
-  """As `Environment`, of which it has `reset`, `step` and `random_action`."""
+  """Has `reset`, `step` and `random_action` of `Environment`."""
 
   def __init__(self, config, env):
     """Opens the window.
 
     Args:
-      config: a Config, for its environment.
-      env: an Environment of it, for its random actions.
+      config: a Config, whose environment is shown.
+      env: an Environment of it, for random actions.
 
     Raises:
       ValueError: if it cannot be shown here.
@@ -32,7 +32,7 @@ class ShownEnvironment:
     if not any(os.environ.get(name) for name in _DISPLAYS):
       raise ValueError(
         f'Expected a display to show {self._name}. Received: neither DISPLAY '
-        'nor WAYLAND_DISPLAY is set. --video films an episode without one.'
+        'nor WAYLAND_DISPLAY is set. --video records an episode without one.'
       )
     self._connection, theirs = multiprocessing.Pipe()
     self._stderr = tempfile.TemporaryFile()
@@ -74,7 +74,7 @@ class ShownEnvironment:
 
 
 def serve(connection):
-  """Does what the other side asks for, until it closes the connection."""
+  """Serves requests until the connection is closed."""
   from tf_sparse_rl.envs import registry
 
   env = None

@@ -1,4 +1,4 @@
-"""From Gymnasium's spaces to arrays: what is an image, what is flattened."""
+"""Converts Gymnasium's spaces to arrays: images, or flat vectors."""
 
 import dataclasses
 
@@ -12,7 +12,7 @@ _NOT_FLAT = (LookupError, TypeError, ValueError, AttributeError)
 
 @dataclasses.dataclass(frozen=True)
 class EnvSpec:
-  """Shapes and bounds of an environment, of either kind of actions."""
+  """Shapes and bounds of observations and actions."""
 
   name: str
   observation_size: int  # entries of an observation
@@ -20,7 +20,7 @@ class EnvSpec:
   max_episode_steps: int | None  # env steps until truncation
   action_low: tuple[float, ...] = ()  # bounds of each entry of a continuous
   action_high: tuple[float, ...] = ()  # action
-  # Of an image, whose entries are uint8; () if it is flat and float32.
+  # Of uint8 images; () for flat float32 observations.
   observation_shape: tuple[int, ...] = ()
   # Choices of each entry of a MultiDiscrete or MultiBinary action.
   action_counts: tuple[int, ...] = ()
@@ -38,12 +38,12 @@ class EnvSpec:
 
 
 def image_shape(space):
-  """The shape in which the networks take an image; () if it is none.
+  """The shape in which networks take an image; () for other spaces.
 
   An image is a uint8 Box from 0 to 255, of at least 8 x 8 pixels: grey
-  `(height, width)`, or with 1, 3 or 4 channels, which come last or, where the
-  last axis is none of channels, first. Images are taken as they come: an
-  environment that does not show motion stacks its frames by a wrapper.
+  `(height, width)`, or with 1, 3 or 4 channels, which are the last axis, or
+  else the first. Images are not stacked: use a wrapper to stack frames where
+  one frame does not show motion.
 
   Args:
     space: a Gymnasium space.
@@ -68,7 +68,7 @@ def image_shape(space):
 
 
 def spec_of(env_name, env):
-  """The spec of an environment.
+  """Makes the spec of an environment.
 
   Args:
     env_name: its name.
@@ -78,7 +78,7 @@ def spec_of(env_name, env):
     An EnvSpec.
 
   Raises:
-    ValueError: for spaces that no agent can use.
+    ValueError: for spaces that no agent supports.
   """
   observations = _space(env_name, env, 'observation_space')
   actions = _space(env_name, env, 'action_space')
@@ -94,7 +94,7 @@ def spec_of(env_name, env):
 
 
 def time_limit(env):
-  """Env steps after which a Gymnasium environment truncates, or None."""
+  """The time limit of a Gymnasium environment in env steps, or None."""
   limits = [env.spec.max_episode_steps] if env.spec else []
   while isinstance(env, gym.Wrapper):
     if isinstance(env, gym.wrappers.TimeLimit):
@@ -114,7 +114,7 @@ def _space(env_name, env, name):
 
 
 def _flat_size(env_name, space):
-  """Entries of an observation once it is flattened."""
+  """Number of entries of a flattened observation."""
   if not space.is_np_flattenable:
     raise ValueError(
       'Expected an environment whose observations '
@@ -131,7 +131,7 @@ def _flat_size(env_name, space):
 
 
 def _actions(env_name, space):
-  """The fields of an EnvSpec that are about actions."""
+  """Fields of an EnvSpec for actions."""
   if isinstance(space, gym.spaces.Discrete):
     return {'num_actions': int(space.n)}
   if isinstance(space, gym.spaces.MultiDiscrete):
@@ -162,15 +162,14 @@ def _actions(env_name, space):
 
 
 def observer(space):
-  """How an observation becomes an array, without checks.
+  """Makes a function that converts observations to arrays, without checks.
 
   Args:
     space: the observation space of an environment that `spec_of` takes.
 
   Returns:
-    Function from an observation to float32 `[observation_size]` or, for
-    images, uint8 `[*observation_shape]`. It raises ValueError for what does
-    not fit the space's shape.
+    Function of an observation to float32 `[observation_size]` or, for images,
+    uint8 `[*observation_shape]`. It raises ValueError for another shape.
   """
   shape = image_shape(space)
   if shape:
@@ -217,14 +216,14 @@ def _box_observer(space):
 
 
 def action_taker(space):
-  """How an agent's action becomes one of the environment's.
+  """Makes a function that converts actions of agents to the environment's.
 
   Args:
     space: the action space of an environment that `spec_of` takes.
 
   Returns:
-    Function of an int that counts from 0, of ints `[action_size]` likewise, or
-    of floats `[action_size]`, which are clipped to the bounds.
+    Function of an int that counts from 0, of such ints `[action_size]`, or of
+    floats `[action_size]`, which are clipped to the bounds.
   """
   if isinstance(space, gym.spaces.Discrete):
     first = int(space.start)

@@ -4,18 +4,18 @@ import numpy as np
 
 from tf_sparse_rl import envs
 
-# Of the largest output, or of 1; rounding of float32 is far below it.
+# Relative to the largest output, at least 1; far above rounding errors.
 TOLERANCE = 1e-4
 
 
 def play(config, policy, num_observations, seed):
-  """A batch of observations that a GreedyPolicy itself comes to see.
+  """Collects a batch of observations with a GreedyPolicy.
 
   Args:
-    config: a Config, for its environment.
+    config: a Config, whose environment is used.
     policy: a GreedyPolicy.
-    num_observations: how many, over as many episodes as it takes.
-    seed: of the first episode's start; the next ones count up.
+    num_observations: size of the batch, over several episodes if needed.
+    seed: random seed of the first episode; later ones count up.
   """
   env = envs.make(config)
   seen = []
@@ -32,19 +32,18 @@ def play(config, policy, num_observations, seed):
 
 
 def difference(policy, act, observations):
-  """How far an exported policy is from Keras.
+  """Compares an exported policy with Keras.
 
   Args:
     policy: a GreedyPolicy.
-    act: the exported one, see `formats.Format`.
+    act: the exported policy, see `formats.Format`.
     observations: a batch, see the policy's `observation_spec`.
 
   Returns:
-    The largest difference of any output or continuous action.
+    The maximum absolute difference of outputs and continuous actions.
 
   Raises:
-    ValueError: if it is more than rounding, or a discrete action is not one
-      of the best.
+    ValueError: if it exceeds rounding, or a discrete action is not greedy.
   """
   expected = {k: v.numpy() for k, v in policy(observations).items()}
   received = act(observations)
@@ -61,7 +60,7 @@ def difference(policy, act, observations):
   else:
     gaps.append(np.abs(received['action'] - expected['action']).max())
   worst = float(np.max(gaps))
-  # Not `>`: NaN is no agreement.
+  # Not `>`, so that NaN fails.
   if not worst <= allowed:
     raise ValueError(
       f'Expected a policy that agrees with Keras to {allowed:.1e} on '

@@ -7,10 +7,10 @@ import tensorflow as tf
 
 
 def padded(policy, multiple):
-  """The same GreedyPolicy, inputs of Dense kernels padded to a multiple.
+  """Pads the inputs of the Dense kernels of a GreedyPolicy to a multiple.
 
-  Zeros are added to what the first Dense layer takes, and units that always
-  weigh 0 to a Dense layer before another one.
+  The first Dense layer gets zeros as further inputs, later ones get further
+  units of zero weight in the layer before.
   """
   is_dense = [type(layer) is tf.keras.layers.Dense for layer in policy.layers]
   layers = []

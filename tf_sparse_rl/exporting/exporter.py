@@ -1,4 +1,4 @@
-"""Writes a policy in several formats, each accepted only if it is equal."""
+"""Exports a policy in several formats, each verified against Keras."""
 
 import pathlib
 import tempfile
@@ -11,7 +11,7 @@ from tf_sparse_rl.sparsity import layers
 
 _NUM_OBSERVATIONS = 500
 _NUM_IMAGES = 100
-# What TensorFlow writes into the directory of a SavedModel.
+# All that TensorFlow writes into the directory of a SavedModel.
 _SAVED_MODEL = {'saved_model.pb', 'fingerprint.pb', 'variables', 'assets'}
 
 
@@ -20,16 +20,15 @@ def export(greedy, config, names, out):
 
   Args:
     greedy: a GreedyPolicy.
-    config: a Config, for the environment whose observations it is compared
-      on.
+    config: a Config, whose environment provides observations to compare on.
     names: keys of `formats.FORMATS`.
-    out: directory of the files, made if needed.
+    out: directory of the files, created if needed.
 
   Returns:
     A Report.
 
   Raises:
-    ValueError: if a format does not agree with Keras, or something that is no
+    ValueError: if a format does not agree with Keras, or files other than an
       exported policy would be replaced.
   """
   out = pathlib.Path(out)
@@ -40,7 +39,7 @@ def export(greedy, config, names, out):
   files.make_directory(out)
   file_names = [formats.FORMATS[name].file_name for name in names]
   files.refuse_links(*(out / name for name in file_names))
-  # Beside the files that it is to become: renamed, never half there.
+  # Beside the target, so that a rename makes it complete.
   with tempfile.TemporaryDirectory(dir=out, prefix='.') as staging:
     rows = [
       _export_one(name, greedy, observations, pathlib.Path(staging))
@@ -53,14 +52,14 @@ def export(greedy, config, names, out):
 
 
 def check_out(out, names):
-  """Refuses a directory where files that are none of ours would be replaced.
+  """Checks that only exported policies would be replaced in a directory.
 
   Args:
-    out: path of it; other files in it stay.
+    out: path of the directory; other files in it stay.
     names: see `export`.
 
   Raises:
-    ValueError: if it is a run's, or has something else under our names.
+    ValueError: if it is that of a run, or has other files with our names.
   """
   if (out / 'config.json').exists():
     raise ValueError(
@@ -81,7 +80,7 @@ def check_out(out, names):
 
 
 def _export_one(name, policy, observations, staging):
-  """Writes, compares and measures one format; a report.Row."""
+  """Writes, verifies and measures one format; returns a report.Row."""
   kind = formats.FORMATS[name]
   path = staging / kind.file_name
   kind.save(policy, path)

@@ -13,13 +13,13 @@ from tf_sparse_rl.exporting import policy as policy_lib
 
 @dataclasses.dataclass(frozen=True)
 class Format:
-  """How a policy is written, read again and timed.
+  """A file format of policies.
 
-  `save` and `save_dense` take (policy, path); there is no dense variant where
-  zeros are stored anyway. `load` takes a path and returns a function from
-  observations, a batch of the policy's `observation_spec`, to a dict of arrays,
-  `action` and `output`. `call` takes (path, observation), the latter a batch of
-  one, and returns a function without arguments that is one inference.
+  `save` and `save_dense` take (policy, path); formats that store zeros have no
+  dense variant. `load` takes a path and returns a function of a batch of
+  observations to a dict of arrays, `action` and `output`. `call` takes (path,
+  observation), the latter a batch of one, and returns a function without
+  arguments that computes one inference.
   """
 
   file_name: str
@@ -33,7 +33,7 @@ def _load_saved_model(path):
   model = policy_lib.load(path).model
 
   def act(observations):
-    # The signature lives as long as the model it is of.
+    # The signature is valid only while the model is alive.
     signature = model.signatures['serving_default']
     outputs = signature(observation=tf.constant(observations))
     return {name: value.numpy() for name, value in outputs.items()}
@@ -42,7 +42,7 @@ def _load_saved_model(path):
 
 
 def _call_once(load):
-  """The `Format.call` of a format that `load` reads."""
+  """Makes `Format.call` from `Format.load`."""
 
   def call(path, observation):
     return functools.partial(load(path), observation)

@@ -17,32 +17,32 @@ _ACTIVATIONS = {
 def save(policy, path, sparse=True):
   """Writes a policy for `npz_reader`.
 
-  The file holds `layers`, their names in order, and of the layer `name` the
-  array `name/kind`, which says what else there is of it:
+  The file has `layers`, their names in order, and for each layer `name/kind`,
+  which determines its other arrays:
 
     dense: the kernel as `data`, `indices`, `indptr` and `shape`, `[units,
       inputs]`, the `bias` and the `activation`: 'linear', 'relu' or 'tanh'.
-    conv: the same, of the matrix `[filters, height * width * channels]`, its
+    conv: the same for the matrix `[filters, height * width * channels]`, with
       inputs in the order of a Keras kernel; `size`, its height and width; its
       `strides`; and `padding`, the zeros around an image: `[[above, below],
       [left, right]]`.
     max_pool: `size`, `strides` and `padding`, of minus infinity.
     relu, flatten: nothing.
-    keep: nothing. The state is kept until
-    add: where it is added. Several may be kept: the last one is added first.
+    keep: nothing. The state is kept until the matching
+    add: nothing. The state that was kept last is added.
 
-  Besides, `mean`, `scale` and `clip` where observations are scaled first, and
-  for continuous actions their bounds, `low` and `high`; for actions of several
-  integers the number of choices of each, `counts`.
+  It also has `mean`, `scale` and `clip` if observations are normalized; the
+  bounds `low` and `high` of continuous actions; and `counts`, the number of
+  choices of each entry, for actions of several integers.
 
   Args:
     policy: a GreedyPolicy.
     path: of the file.
-    sparse: if not, a dense `kernel` of the same shape instead of its rows, for
-      comparison; `npz_reader` takes it too.
+    sparse: if false, dense kernels as `kernel`, for comparison; `npz_reader`
+      reads them too.
 
   Raises:
-    ValueError: for layers that it has no words for.
+    ValueError: for layers that the format does not support.
   """
   scaling = _scaling(policy.layers[0])
   # Scaling leaves the shape as it is.
@@ -60,13 +60,13 @@ def save(policy, path, sparse=True):
     arrays['low'], arrays['high'] = policy.action_bounds
   if policy.action_counts:
     arrays['counts'] = np.array(policy.action_counts)
-  # By a file: np.savez would add its suffix to another name.
+  # By a file object, since np.savez adds a suffix to names.
   with open(path, 'wb') as file:
     np.savez(file, **arrays)
 
 
 def _scaling(layer):
-  """Arrays of a layer that scales observations; none for another one."""
+  """Arrays of a layer that normalizes observations; empty for others."""
   if isinstance(layer, normalizer.Normalizer):
     mean, scale, clip = layer.mean.numpy(), layer.scale.numpy(), layer.clip
   elif isinstance(layer, _layers.Rescaling):
@@ -120,10 +120,10 @@ def _kernel(layer, sparse):
 
 
 def _windows(layer, size, shape):
-  """Where a layer looks at images `[batch, height, width, channels]`."""
+  """Size, strides and padding of a layer on images."""
   padding = np.zeros([2, 2], int)
   if layer.padding == 'same':
-    # TensorFlow's rule; the odd one is below and on the right.
+    # TensorFlow's 'same' padding: the odd row and column come last.
     for axis, length in enumerate(shape[1:3]):
       last = (length - 1) // layer.strides[axis] * layer.strides[axis]
       total = max(last + size[axis] - length, 0)

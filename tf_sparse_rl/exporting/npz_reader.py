@@ -1,4 +1,4 @@
-"""Reads an exported policy with NumPy and SciPy alone; made to be copied.
+"""Reads an exported policy with NumPy and SciPy alone; copy it freely.
 
 States are `[size, batch]`, or of images `[height, width, channels, batch]`.
 """
@@ -14,7 +14,7 @@ ACTIVATIONS = {
 
 
 def dense(states, kernel, bias, activation):
-  """A kernel, `[units, inputs]`."""
+  """Kernel `[units, inputs]`."""
   return activation(kernel @ states + bias[:, np.newaxis])
 
 
@@ -26,7 +26,7 @@ def windows(states, size, strides, padding, fill):
 
 
 def conv(states, kernel, bias, activation, size, strides, padding):
-  """A kernel whose inputs are rows, columns and channels of each window."""
+  """Convolution: a kernel applied to each window."""
   seen = windows(states, size, strides, padding, 0)
   height, width, _, batch = seen.shape[:4]
   inputs = seen.transpose(4, 5, 2, 0, 1, 3).reshape(kernel.shape[1], -1)
@@ -35,7 +35,7 @@ def conv(states, kernel, bias, activation, size, strides, padding):
 
 
 def max_pool(states, size, strides, padding):
-  """The largest of each window."""
+  """Maximum of each window."""
   return windows(states, size, strides, padding, -np.inf).max((4, 5))
 
 
@@ -49,7 +49,7 @@ LAYERS = {
 
 
 def scaled(arrays, observations):
-  """Observations as the first layer takes them."""
+  """Normalizes observations, if the policy does."""
   if 'mean' not in arrays:
     return observations
   centered = (observations - arrays['mean']) * arrays['scale']
@@ -57,7 +57,7 @@ def scaled(arrays, observations):
 
 
 def parts_of(arrays, name):
-  """The kind of a layer, in `LAYERS` or 'keep' or 'add'; its arguments."""
+  """Returns the kind of a layer (of `LAYERS`, 'keep', 'add') and its arrays."""
   start = f'{name}/'
   parts = {k[len(start) :]: v for k, v in arrays.items() if k.startswith(start)}
   if 'activation' in parts:
@@ -69,7 +69,7 @@ def parts_of(arrays, name):
 
 
 def load(path):
-  """A function: observations `[batch, ...]` -> dict of action and output."""
+  """Loads a function: observations `[batch, ...]` -> dict of action, output."""
   with np.load(path) as file:
     arrays = dict(file)
   layers = [parts_of(arrays, name) for name in arrays['layers']]

@@ -1,22 +1,21 @@
-"""An ONNX graph that is put together node by node."""
+"""An ONNX graph, built node by node."""
 
 import numpy as np
 
-# What runtimes of the last years read.
+# Old enough for the runtimes of recent years.
 _OPSET = 17
 _IR_VERSION = 8
 
 
 class Graph:
-  """Nodes and constants; names of values are made here."""
+  """Nodes and constants of a graph, with generated names."""
 
   def __init__(self, observation_spec, sparse):
-    """Begins with an input.
+    """Creates a graph with one input.
 
     Args:
       observation_spec: TensorSpec `[None, ...]`.
-      sparse: whether constants are stored as their non-zeros where this is
-        smaller.
+      sparse: whether to store constants as sparse tensors if that is smaller.
     """
     import onnx  # Of the extra `onnx`.
 
@@ -59,29 +58,29 @@ class Graph:
     return name
 
   def cast(self, value, dtype):
-    """A value in another type."""
+    """Casts a value."""
     return self.add('Cast', value, to=self._type(dtype))
 
   def as_float(self, value):
-    """A value in float32, of which all are but perhaps the input."""
+    """Casts the input to float32; other values have it already."""
     if value != self.input or self._input_is_float:
       return value
     return self.cast(value, np.float32)
 
   def columns(self, value, start, end):
-    """Columns of a matrix."""
+    """Slices columns of a matrix."""
     bounds = (self.constant([n], np.int64) for n in (start, end, 1))
     return self.add('Slice', value, *bounds)
 
   def output(self, name, value, dtype, shape):
-    """Gives a value the name of an output; `shape` is without the batch."""
+    """Adds an output of the graph; `shape` is without the batch."""
     self._nodes.append(
       self._onnx.helper.make_node('Identity', [value], [name], name)
     )
     self._outputs.append(self._value(name, dtype, shape))
 
   def serialized(self):
-    """The bytes of the model, which ONNX's checker accepts."""
+    """Returns the bytes of the model, verified by ONNX's checker."""
     helper = self._onnx.helper
     model = helper.make_model(
       helper.make_graph(

@@ -22,17 +22,17 @@ _PADDING = {'same': 'SAME_UPPER', 'valid': 'VALID'}
 def save(policy, path, sparse=True):
   """Writes a policy.
 
-  Its input is `observation`, its outputs are `action` and `output`. Kernels
-  that are smaller so are stored as their non-zeros; ONNX Runtime makes them
-  dense again when it loads the model.
+  Its input is `observation`, its outputs are `action` and `output`. Kernels are
+  stored as sparse tensors where that is smaller; ONNX Runtime converts them to
+  dense ones when it loads the model.
 
   Args:
     policy: a GreedyPolicy.
     path: of the file.
-    sparse: whether zeros are left out; if not, for comparison.
+    sparse: whether to store sparse tensors; if false, for comparison.
 
   Raises:
-    ValueError: for layers that it has no words for.
+    ValueError: for layers that the format does not support.
     ModuleNotFoundError: without the package onnx.
   """
   graph = onnx_graph.Graph(policy.observation_spec, sparse)
@@ -48,7 +48,7 @@ def save(policy, path, sparse=True):
 
 
 def load(path):
-  """A function: observations `[batch, ...]` -> dict of action and output."""
+  """Loads a function: observations `[batch, ...]` -> dict of action, output."""
   session = _session(path)
   names = [output.name for output in session.get_outputs()]
 
@@ -60,13 +60,13 @@ def load(path):
 
 
 def one_call(path, observation):
-  """A function without arguments: inference of an observation `[1, ...]`."""
+  """Makes a function of one inference of an observation `[1, ...]`."""
   session, inputs = _session(path), {'observation': observation}
   return lambda: session.run(None, inputs)
 
 
 def _session(path):
-  import onnxruntime  # Heavy, and of the extra `onnx`.
+  import onnxruntime  # Of the extra `onnx`, and slow to import.
 
   options = onnxruntime.SessionOptions()
   # One thread, like the interpreter of TFLite.
@@ -120,7 +120,7 @@ def _turned(graph, images):
 
 
 def _normalized(graph, layer, states):
-  """A Normalizer: centered, scaled, clipped."""
+  """Adds a Normalizer: center, scale, clip."""
   if layer.center:
     states = graph.add('Sub', states, graph.constant(layer.mean.numpy()))
   states = graph.add('Mul', states, graph.constant(layer.scale.numpy()))
@@ -130,7 +130,7 @@ def _normalized(graph, layer, states):
 
 
 def _windows(graph, layer, states):
-  """A convolution or a pooling of images whose channels come first."""
+  """Adds a convolution or pooling, with channels first."""
   shared = {
     'strides': list(layer.strides),
     'auto_pad': _PADDING[layer.padding],
@@ -165,7 +165,7 @@ def _activated(graph, layer, states):
 
 
 def _action(graph, policy, output):
-  """The greedy action: (name, its type, its shape without the batch)."""
+  """Adds the greedy action; returns (name, type, shape without the batch)."""
   if policy.action_bounds is not None:
     low, high = map(np.float32, policy.action_bounds)
     mean = graph.add('Tanh', graph.columns(output, 0, len(low)))

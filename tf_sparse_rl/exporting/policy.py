@@ -17,7 +17,7 @@ _WEIGHT = 'weights/{}/.ATTRIBUTES/VARIABLE_VALUE'
 
 @dataclasses.dataclass(frozen=True)
 class GreedyPolicy:
-  """Plain Keras layers, and what makes an action of their output."""
+  """Plain Keras layers, and the function from their output to an action."""
 
   layers: list  # built, from an observation to `output`; zeros baked in
   # `output` -> actions, of tensors.
@@ -30,7 +30,7 @@ class GreedyPolicy:
   action_counts: tuple = ()
 
   def __call__(self, observation):
-    """A dict of `action` and `output`, the output of the last layer.
+    """Returns a dict of `action` and `output`, that of the last layer.
 
     Actions are int32 `[batch]` or float32 `[batch, action_size]`.
     """
@@ -41,12 +41,12 @@ class GreedyPolicy:
 
 
 def of_agent(agent):
-  """The GreedyPolicy of a `base.Agent` as it is now, with its own weights."""
+  """Makes the GreedyPolicy of a `base.Agent`, with a copy of the weights."""
   return _of_layers(agent.policy_layers, agent.greedy_action, agent.env_spec)
 
 
 def _of_layers(layers, greedy_action, env_spec):
-  """A GreedyPolicy with copies of layers."""
+  """Makes a GreedyPolicy with copies of layers."""
   shape, dtype = [env_spec.observation_size], tf.float32
   if env_spec.observation_shape:
     shape, dtype = env_spec.observation_shape, tf.uint8
@@ -63,16 +63,16 @@ def _of_layers(layers, greedy_action, env_spec):
 
 
 def _plain_in_float32(layer, path):
-  """A plain copy that computes in float32, as what is compared with it does."""
+  """Copies a layer without mask and in float32, as the exported formats."""
   plain = cloning.plain_copy(layer, path)
   return type(plain).from_config({**plain.get_config(), 'dtype': 'float32'})
 
 
 def of_run(config, path, env_spec):
-  """The GreedyPolicy of a finished run, as Keras layers.
+  """Loads the GreedyPolicy of a finished run, as Keras layers.
 
-  The layers are those of the config, their weights are read from the
-  SavedModel; the program in it does not run.
+  The layers are those of the config and their weights are read from the
+  SavedModel, whose graph is not executed.
 
   Args:
     config: of the run.
@@ -80,15 +80,15 @@ def of_run(config, path, env_spec):
     env_spec: an EnvSpec of the run's environment.
 
   Raises:
-    ValueError: if there is no policy, or it is damaged, or it is not one of
-      this config.
+    ValueError: if there is no policy, or it is damaged or does not fit the
+      config.
   """
   if methods.is_own(config.method):
-    # The zeros are in the weights: no module is needed for them.
+    # The zeros are in the weights, so masks are not needed.
     config = dataclasses.replace(config, method='static', method_kwargs='{}')
   try:
     with warnings.catch_warnings():
-      # What was rounded was told when it was trained.
+      # Rounding was reported when the run was trained.
       warnings.simplefilter('ignore')
       layers, greedy_action = policies.build(config, env_spec)
   except ValueError as error:
@@ -101,7 +101,7 @@ def of_run(config, path, env_spec):
 
 
 def _read_weights(path, variables):
-  """The weights in a SavedModel that `save` wrote, like those of variables."""
+  """Reads the weights of a SavedModel of `save`, to fit variables."""
   prefix = path / 'variables' / 'variables'
   index = prefix.with_suffix('.index')
   if not index.exists():
@@ -138,7 +138,7 @@ def _read_weights(path, variables):
 
 
 def compiled(policy):
-  """A GreedyPolicy as a function of NumPy arrays; see `load`."""
+  """Compiles a GreedyPolicy to a function of NumPy arrays; see `load`."""
   call = tf.function(
     lambda observation: policy(observation)['action'],
     input_signature=[policy.observation_spec],
@@ -153,7 +153,7 @@ class _Module(tf.Module):
   def __init__(self, policy):
     super().__init__(name='policy')
     self.weights = [w for layer in policy.layers for w in layer.weights]
-    # Not the policy itself, whose layers would be saved.
+    # Not the policy itself, or its layers would be saved.
     self.action = tf.function(
       policy.__call__,
       input_signature=[policy.observation_spec],
@@ -162,7 +162,7 @@ class _Module(tf.Module):
 
 
 def save(policy, path):
-  """Writes a GreedyPolicy, whole or not at all.
+  """Writes a GreedyPolicy, atomically.
 
   Args:
     policy: a GreedyPolicy.
@@ -178,14 +178,14 @@ def save(policy, path):
 
 
 def load(path):
-  """Loads the SavedModel of a policy that is one's own: its program runs.
+  """Loads the SavedModel of a policy. Its graph is executed: trust the file.
 
   Args:
     path: directory of the SavedModel.
 
   Returns:
-    Function from observations, NumPy arrays, to NumPy actions. Its `model` is
-    what was saved, `weights` and `signatures` included.
+    Function of observations to actions, NumPy arrays. Its attribute `model` is
+    the SavedModel, with `weights` and `signatures`.
   """
   model = tf.saved_model.load(str(path))
   signature = model.signatures['serving_default']
@@ -193,6 +193,6 @@ def load(path):
   def act(observations):
     return signature(observation=tf.constant(observations))['action'].numpy()
 
-  # The signature lives as long as the model it is of.
+  # The signature is valid only while the model is alive.
   act.model = model
   return act

@@ -1,4 +1,4 @@
-"""The figures of an export: sizes, latency, difference from Keras."""
+"""The report of an export: sizes, latencies, differences from Keras."""
 
 import gzip
 import pathlib
@@ -9,31 +9,30 @@ import numpy as np
 
 from tf_sparse_rl import text_table
 
-# What takes less than a second is called more often, and what takes more than
-# ten is called less often.
+# Fewer calls if they would take more than ten seconds, more if less than one.
 _ROUNDS = 1000
 _MIN_SECONDS = 1.0
 _MAX_SECONDS = 10.0
-# Medians of the same large model, loaded twice, differ by up to a fifth where
-# others use the caches.
+# Medians of the same large model, loaded twice, differ by up to a fifth on a
+# busy machine.
 _FASTER = 1.25
 
 
 class Row(NamedTuple):
-  """One format; what it has no dense variant of is None."""
+  """Sizes and latencies of one format; None without a dense variant."""
 
   name: str
   dense_bytes: int
   sparse_bytes: int | None
-  gzip_bytes: int  # of what was written
+  gzip_bytes: int  # of the exported file
   nonzero: int  # kernel entries
   dense_microseconds: float
   sparse_microseconds: float | None
-  difference: float  # from Keras, the largest
+  difference: float  # from Keras, the maximum
 
 
 class Report(NamedTuple):
-  """The outcome of an export; as text a table and a sentence a format."""
+  """The report of an export; `str` gives a table and a sentence per format."""
 
   rows: list  # of Row
   num_observations: int  # on which each format agrees with Keras
@@ -50,16 +49,16 @@ class Report(NamedTuple):
 
 
 def num_bytes(path, compress=False):
-  """Bytes of a file or of a directory's files; if `compress`, of their gzip."""
+  """Size of a file or directory in bytes, with `compress` after gzip."""
   files = [path] if path.is_file() else sorted(path.rglob('*'))
   contents = [pathlib.Path(f).read_bytes() for f in files if f.is_file()]
   return sum(len(gzip.compress(c) if compress else c) for c in contents)
 
 
 def latencies(calls):
-  """Median microseconds of functions that are called in turn.
+  """Median latencies of functions in microseconds, measured in turn.
 
-  So each meets the same machine.
+  So all see the same load of the machine.
   """
   rounds, begin, passed = [], time.perf_counter(), 0.0
   while passed < (_MIN_SECONDS if len(rounds) >= _ROUNDS else _MAX_SECONDS):
@@ -75,7 +74,7 @@ def _seconds(call):
 
 
 def table(rows):
-  """Rows as a table of text."""
+  """Formats rows as a table."""
   header = (
     *('format', 'dense bytes', 'sparse bytes', 'gzip bytes', 'non-zeros'),
     *('dense us', 'sparse us', 'off by'),
@@ -97,7 +96,7 @@ def table(rows):
 
 
 def conclusion(row):
-  """A row in a sentence."""
+  """Describes a row in a sentence."""
   if row.sparse_bytes is None:
     return f'{row.name}: zeros are stored; gzip leaves them out.'
   smaller = row.dense_bytes / row.sparse_bytes

@@ -9,7 +9,7 @@ from tf_sparse_rl import quiet
 from tf_sparse_rl.exporting import dense_layers
 from tf_sparse_rl.exporting import policy as policy_lib
 
-# Inputs of one unit that TFLite's sparse kernels take at once.
+# Block size of TFLite's sparse kernels, in inputs of one unit.
 BLOCK_INPUTS = 4
 
 
@@ -17,14 +17,14 @@ def save(policy, path, sparse=True):
   """Writes a policy.
 
   The converter stores a Dense kernel in blocks of four inputs if that is
-  smaller, and is then silently wrong if its inputs are no multiple of four. So
-  they are made one. A convolution's kernel it stores without blocks; TFLite
-  makes it dense again when it is loaded.
+  smaller, and is then silently wrong unless its inputs are a multiple of four,
+  so they are padded. Convolution kernels are stored without blocks; TFLite
+  converts them to dense ones at loading.
 
   Args:
     policy: a GreedyPolicy.
     path: of the file. Its signature is that of the SavedModel.
-    sparse: whether zeros are left out; if not, for comparison.
+    sparse: whether to store sparse kernels; if false, for comparison.
   """
   if sparse:
     policy = dense_layers.padded(policy, BLOCK_INPUTS)
@@ -32,7 +32,7 @@ def save(policy, path, sparse=True):
 
 
 def convert(policy, sparse):
-  """The bytes of a GreedyPolicy as it is; `save` says what that lacks."""
+  """Converts a GreedyPolicy without padding; see `save`."""
   with (
     tempfile.TemporaryDirectory() as directory,
     quiet.native_stderr_held_back(),
@@ -46,13 +46,13 @@ def convert(policy, sparse):
 
 
 def load(path):
-  """A function: observations `[batch, ...]` -> dict of action and output."""
+  """Loads a function: observations `[batch, ...]` -> dict of action, output."""
   runner = _interpreter(path).get_signature_runner('serving_default')
   return lambda observations: runner(observation=observations)
 
 
 def one_call(path, observation):
-  """A function without arguments: inference of an observation `[1, ...]`."""
+  """Makes a function of one inference of an observation `[1, ...]`."""
   interpreter = _interpreter(path)
   [inputs] = interpreter.get_input_details()
   interpreter.set_tensor(inputs['index'], observation)
@@ -60,9 +60,9 @@ def one_call(path, observation):
 
 
 def interpreter_class():
-  """LiteRT's interpreter if it is installed, else the one in TensorFlow.
+  """The interpreter of LiteRT if it is installed, otherwise TensorFlow's.
 
-  TensorFlow's is to go. The converter has no other home yet.
+  TensorFlow's is deprecated; the converter has no replacement yet.
   """
   try:
     from ai_edge_litert import interpreter

@@ -22,8 +22,8 @@ _SOURCES = {
 }
 
 _HELP = run_flags.Help(
-  'Makes one page of many runs: scores with intervals, figures, tables and '
-  'costs. Every figure and table is written beside it as a file too.',
+  'Writes an HTML report on many runs: scores with confidence intervals, '
+  'figures, tables and costs. Figures and tables are also written as files.',
   'report',
   {
     'A finished sweep': '--sweep_dir=runs/study --out=report',
@@ -38,7 +38,7 @@ _PACKAGES = ('jinja2', 'matplotlib', 'pandas', 'rliable')
 
 
 def main(argv):
-  """Reads the runs, works out the results and writes the report."""
+  """Reads the runs and writes the report."""
   del argv
   options = flags.FLAGS
   source = _source(options)
@@ -65,7 +65,7 @@ def main(argv):
 
 
 def _source(options):
-  """Which of the flags says where the runs are."""
+  """Name of the flag that says where the runs are."""
   given = [name for name in _SOURCES if options[name].value]
   if len(given) != 1:
     words = [f'--{name}, {what}' for name, what in _SOURCES.items()]
@@ -122,7 +122,7 @@ def _report_run(root_dir, out):
 
 
 def _writing():
-  """The module that needs the extra; imported late, for mistakes come first."""
+  """The module that needs the extra; imported after flags are checked."""
   if not flags.FLAGS['verbosity'].present:
     # rliable logs a line for each interval.
     logging.set_verbosity(logging.WARNING)
@@ -149,22 +149,22 @@ def run():
   flags.DEFINE_string(
     'out',
     None,
-    'Directory of the report, made if needed. Default: that of --results, or '
-    'report/ in --root_dir.',
+    'Directory of the report, created if needed. Default: that of --results, '
+    'or report/ in --root_dir.',
   )
   flags.DEFINE_string(
     'raw_out',
     None,
-    'Writes the raw results of the finished conditions of --sweep_dir to this '
-    'directory, and no report.',
+    'Write the raw results of the finished conditions of --sweep_dir to this '
+    'directory, instead of a report.',
   )
   flags.DEFINE_boolean(
     'allow_unfinished',
     False,
-    'Report what is there although runs are missing, and mark it.',
+    'Report although runs are missing or unfinished; the report says so.',
   )
   run_flags.define_integer(
-    'num_resamples', 2000, 'Resamples of each bootstrap.', 100, 1_000_000
+    'num_resamples', 2000, 'Number of bootstrap resamples.', 100, 1_000_000
   )
   run_flags.show_in_help(
     *(*_SOURCES, 'out', 'raw_out', 'allow_unfinished', 'num_resamples')

@@ -1,4 +1,4 @@
-"""The commands that have asked for the runs of a sweep, commands.jsonl."""
+"""The commands that started a sweep, commands.jsonl."""
 
 import dataclasses
 
@@ -16,13 +16,13 @@ class _Command(records.Record):
 
 
 def read_commands(root):
-  """The commands, in order, each once.
+  """Reads the commands, in order, without repetitions.
 
   Args:
     root: directory of a sweep, a Path.
 
   Returns:
-    List of str; none if nothing was noted.
+    List of str; empty if there is no file.
 
   Raises:
     RunsError: if a line is damaged.
@@ -32,7 +32,7 @@ def read_commands(root):
 
 
 def note_command(root, command):
-  """Adds a command, unless it is there already.
+  """Adds a command, unless it is recorded already.
 
   Args:
     root: directory of a sweep, a Path.

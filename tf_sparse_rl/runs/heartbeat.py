@@ -1,4 +1,4 @@
-"""When a run took its last env step: the time of its lock's file."""
+"""The time of the last env step of a run, kept as the mtime of its lock."""
 
 import contextlib
 import os
@@ -6,11 +6,11 @@ import time
 
 
 def heartbeat(path, seconds=10.0):
-  """Makes a function to be called at every env step.
+  """Makes a function to call at every env step.
 
   Args:
-    path: of the lock of a run, whose time of modification is set.
-    seconds: from one setting to the next.
+    path: of the lock of the run, whose mtime is set.
+    seconds: period of setting it.
 
   Returns:
     Function without arguments.
@@ -22,7 +22,7 @@ def heartbeat(path, seconds=10.0):
     now = time.monotonic()
     if now >= due:
       due = now + seconds
-      # A file system that has no times is no reason to stop.
+      # Not every file system has mtimes.
       with contextlib.suppress(OSError):
         os.utime(path, follow_symlinks=False)
 
@@ -30,7 +30,7 @@ def heartbeat(path, seconds=10.0):
 
 
 def last(path):
-  """Time of day of the last env step; None before the first attempt."""
+  """Unix time of the last env step; None before the first attempt."""
   try:
     return os.stat(path, follow_symlinks=False).st_mtime
   except OSError:

@@ -1,11 +1,9 @@
-"""A run that goes on: for longer than it was to, or with other periods.
+"""Resumed runs with another config: extended, or with other periods.
 
-The backend of a run is its own: it goes on with it unless another one is asked
-for by its name. What follows from the length of a run, such as the end of mask
-updates, stays as it was unless it is given. PPO's learning rate, which falls to
-0 by the end of the run, turns where the run was made longer and falls to 0 by
-the new end. So a run made longer is the run that its config.json describes: one
-that is started with that config does the same.
+A resumed run keeps its backend unless another one is named. Fields that depend
+on the length of the run, such as the end of mask updates, keep their values
+unless they are given. PPO's learning rate decays from its current value to 0 at
+the new end. An extended run equals a new run with its final config.json.
 """
 
 from tf_sparse_rl import config as config_lib
@@ -15,18 +13,18 @@ _TURNS = 'learning_rate_turns'
 
 
 def config_for(run_dir, values):
-  """The config of a new run, or of the run in a directory that goes on.
+  """Makes the config of a new run, or of one that is resumed.
 
   Args:
     run_dir: a RunDir.
-    values: `{field name: value}` that are given, as `make_config` takes them.
+    values: `{field name: value}` of the fields that are given.
 
   Returns:
-    A Config; whether the run may go on with it says `RunDir.check_config`.
+    A Config. `RunDir.check_config` checks whether the run may have it.
 
   Raises:
-    ValueError: for a value that does not fit.
-    RunsError: if the run there cannot be read.
+    ValueError: for an invalid value.
+    RunsError: if the existing run cannot be read.
   """
   there = run_dir.read_config()
   if there is not None and values.get('backend') is None:
@@ -50,14 +48,14 @@ def config_for(run_dir, values):
 
 
 def changes(there, asked):
-  """Fields that differ between a run and what is asked of it.
+  """Compares the config of a run with the one requested.
 
   Args:
     there: the Config of the run.
-    asked: another.
+    asked: the Config requested.
 
   Returns:
-    `{field name: [its value there, the value asked for]}`, of JSON types.
+    `{field name: [value of the run, value requested]}`, of JSON types.
   """
   before, after = config_lib.to_dict(there), config_lib.to_dict(asked)
   return {
@@ -68,17 +66,17 @@ def changes(there, asked):
 
 
 def may_change(there, asked, finished):
-  """Names of the fields in which a run may differ from what is asked of it.
+  """Names the fields that a resumed run may change.
 
   Args:
     there: the Config of the run.
-    asked: another, of the same run.
+    asked: the Config requested.
     finished: whether the run is finished.
 
   Returns:
     Tuple of str.
   """
-  # One that is asked for by its name; for 'auto' it keeps what it has.
+  # 'auto' keeps the backend of the run.
   changeable = _PERIODS if asked.backend == 'auto' else (*_PERIODS, 'backend')
   if asked.num_env_steps > there.num_env_steps:
     lengths = config_lib.length_fields(there.agent)
@@ -87,10 +85,10 @@ def may_change(there, asked, finished):
 
 
 def sentence(env_step, changed):
-  """A line for a person.
+  """Describes changes in one line.
 
   Args:
-    env_step: where the run stands.
+    env_step: env steps of the run so far.
     changed: see `changes`.
 
   Returns:

@@ -1,4 +1,4 @@
-"""Reads the runs of a study, finished or not, damaged ones among them."""
+"""Reads the runs of a study: finished, unfinished and damaged ones."""
 
 import dataclasses
 import os
@@ -14,7 +14,7 @@ STATUSES = (FINISHED, UNFINISHED, NOT_STARTED, DAMAGED)
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-  """One run: what was asked for and what came of it."""
+  """A run as read from its directory."""
 
   name: str  # unique in the study
   path: pathlib.Path
@@ -38,14 +38,14 @@ class Run:
 
 
 def read(root):
-  """Reads a sweep, or any directory with run directories below it.
+  """Reads a sweep, or all run directories below a directory.
 
   Args:
     root: has `runs.jsonl` and `runs/<id>/`, or run directories anywhere.
 
   Returns:
-    List of `Run`, sorted by name; those of runs.jsonl that have not been
-    started included.
+    List of `Run`, sorted by name, including those of runs.jsonl that have not
+    started.
 
   Raises:
     RunsError: if there are none, or the list cannot be read.
@@ -68,7 +68,7 @@ def read(root):
 
 
 def _name(path):
-  """A path as text, also of bytes that are none."""
+  """A path as text; bytes that are not UTF-8 are escaped."""
   return os.fsencode(path).decode('utf-8', 'backslashreplace')
 
 
@@ -76,7 +76,7 @@ def read_run(root_dir):
   """Reads one run directory.
 
   Args:
-    root_dir: the run's.
+    root_dir: directory of the run.
 
   Returns:
     A `Run`, finished or not.
@@ -107,7 +107,7 @@ def _read_listed(run, path):
 
 
 def _read(name, path, config=None):
-  """Reads a run; up to what is damaged, if something is."""
+  """Reads a run, as far as its files are not damaged."""
   directory, found = run_dir.RunDir(path), {'config': config}
   try:
     found['config'] = directory.read_config()

@@ -1,4 +1,4 @@
-"""Records of a run, and how they are read from files of JSON."""
+"""Records of a run, and reading them from JSON files."""
 
 import dataclasses
 import functools
@@ -14,16 +14,16 @@ _MOST = 2**63
 
 
 class RunsError(Exception):
-  """Runs cannot be used; the message names the file and says what to do."""
+  """A run cannot be used; the message names the file and a remedy."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Record:
-  """A JSON object of known keys; a field with a default may be missing."""
+  """A JSON object with known keys; fields with defaults may be missing."""
 
   @classmethod
   def from_json(cls, values):
-    """Checks an object that was read; unknown keys are left out.
+    """Makes a record of a JSON object; unknown keys are ignored.
 
     Args:
       values: of JSON types.
@@ -48,14 +48,14 @@ class Record:
     return cls(**{f.name: values[f.name] for f in fields if f.name in values})
 
   def to_json(self):
-    """The fields as an object of JSON types, without those that are None."""
+    """Converts to a JSON object, without fields that are None."""
     values = ((f.name, getattr(self, f.name)) for f in dataclasses.fields(self))
     return {name: value for name, value in values if value is not None}
 
 
 def _fits(value, kind):
-  """Whether a value has a type; numbers are finite, bools are no numbers."""
-  # A status reads a million of them: the usual kinds come first.
+  """Whether a value has a type; numbers must be finite and not bools."""
+  # Called a million times for the status of a large sweep: usual types first.
   found = type(value)
   if found is int and kind in (int, float):
     return -_MOST <= value < _MOST
@@ -74,7 +74,7 @@ def _fits(value, kind):
       return all(map(math.isfinite, value))
     return found is list and all(_fits(each, arguments[0]) for each in value)
   if origin is dict:
-    # A diagnosis may come to NaN.
+    # Diagnostics may be NaN.
     kind = arguments[1]
     return found is dict and all(
       (kind is float and type(each) is float) or _fits(each, kind)
@@ -100,13 +100,13 @@ class Evaluation(Record):
   env_step: int
   train_step: int
   return_mean: float
-  returns: list[float]  # one an episode
-  # Episodes that were stopped at max_eval_episode_env_steps; None for none.
+  returns: list[float]  # one per episode
+  # Episodes stopped at max_eval_episode_env_steps; None for 0.
   num_stopped_episodes: int | None = None
   sparsity: float
   nonzero: int
   train_step_flops: int | None = None
-  diagnosis: dict[str, float] | None = None  # {tag: value} of the last one
+  diagnosis: dict[str, float] | None = None  # {tag: value}, the latest
   wall_seconds: float
   env_steps_per_sec: float
 
@@ -137,7 +137,7 @@ class Summary(Record):
 
     Args:
       evaluations: its Evaluations, in order.
-      **totals: the fields that do not follow from the returns.
+      **totals: the remaining fields.
 
     Returns:
       A Summary.
@@ -154,7 +154,7 @@ class Summary(Record):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class NoiseLevel(Record):
-  """A line of noise.jsonl: an evaluation with noise in observations."""
+  """A line of noise.jsonl: an evaluation with observation noise."""
 
   noise_std: float
   return_mean: float
@@ -165,7 +165,7 @@ class NoiseLevel(Record):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Measurement(Record):
-  """Milliseconds of a train step of some layers, in an entry of Machine."""
+  """Times of a train step of some layers by backend, in milliseconds."""
 
   batch: int
   sizes: list[int]  # units of the input and of each layer
@@ -177,7 +177,7 @@ class Measurement(Record):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Machine(Record):
-  """The machine that a run began on, an entry of config.json."""
+  """The machine that a run started on, an entry of config.json."""
 
   cpu: str
   instruction_set: str | None = None  # of the native kernels
@@ -196,7 +196,7 @@ class Machine(Record):
 
 
 def final_return(returns):
-  """Mean of the last 10 % of the evaluations, of at least one.
+  """Computes the mean of the last 10 % of the evaluations, at least one.
 
   Args:
     returns: mean return of each evaluation, in order.
@@ -204,21 +204,21 @@ def final_return(returns):
   Returns:
     float.
 
-  Reference: paper section 2; its code averages everything below ten.
+  Reference: paper section 2; its code averages all if there are fewer than ten.
   """
   last = returns[-max(1, math.floor(0.1 * len(returns))) :]
   return sum(last) / len(last)
 
 
 def read(path, kind):
-  """Reads a file that holds one record.
+  """Reads a file with one record.
 
   Args:
     path: of the file.
     kind: a subclass of Record.
 
   Returns:
-    The record, or None if there is no file.
+    The record; None if there is no file.
 
   Raises:
     RunsError: if the file is damaged or cannot be read.
@@ -228,16 +228,15 @@ def read(path, kind):
 
 
 def read_lines(path, kind, whole_lines=True):
-  """Reads a file with a record a line.
+  """Reads a file with one record per line.
 
   Args:
     path: of the file.
     kind: a subclass of Record.
-    whole_lines: whether to leave out what follows the last newline, for it
-      was not written to its end.
+    whole_lines: whether to ignore an incomplete last line.
 
   Returns:
-    List of records; none if there is no file.
+    List of records; empty if there is no file.
 
   Raises:
     RunsError: if a line is damaged, or the file cannot be read.
@@ -252,17 +251,17 @@ def read_lines(path, kind, whole_lines=True):
 
 
 def read_last_line(path, kind):
-  """Reads the last whole line of a file with a record a line.
+  """Reads the last complete line of a file with one record per line.
 
-  Of the lines before it is seen that they are text and look like an object; a
-  status of many runs has no time for more.
+  Of the lines before it only the encoding and the outer braces are checked, so
+  that the status of many runs is fast.
 
   Args:
     path: of the file.
     kind: a subclass of Record.
 
   Returns:
-    The record; None if there is no file or no line.
+    The record; None if there is none.
 
   Raises:
     RunsError: see `read_lines`.
@@ -283,7 +282,7 @@ def read_last_line(path, kind):
 
 
 def content(path):
-  """The bytes of a file, or None if there is none.
+  """Reads the bytes of a file; None if there is no file.
 
   Args:
     path: of the file.

@@ -1,33 +1,18 @@
-"""A run's directory: its config, results and summary, and who may write."""
+"""The directory of a run: results, summary, and the lock of its writer."""
 
 import contextlib
-import dataclasses
-import datetime
 import fnmatch
-import importlib.metadata
-import json
-import pathlib
 import re
-import subprocess
 
 from tf_sparse_rl import config as config_lib
 from tf_sparse_rl import files, locks, methods
-from tf_sparse_rl.runs import heartbeat, longer, records
+from tf_sparse_rl.runs import config_file, heartbeat, longer, records
 from tf_sparse_rl.runs.records import RunsError
-from tf_sparse_rl.version import __version__
 
-_PACKAGES = (
-  'tensorflow',
-  'tf-keras',
-  'tf-agents',
-  'tensorflow-model-optimization',
-  'gymnasium',
-  'numpy',
-)
-# What a run leaves that was stopped before it had written its config.
+# Left by a run that was stopped before it had written its config.
 _BEFORE_START = ('.lock', 'config.json*.tmp')
 
-# What a run writes, now or later, in its directory.
+# All that a run writes in its directory.
 _DIRECTORIES = ('checkpoints', 'policy', 'train', 'eval')
 _WRITTEN = (
   *('.lock', 'config.json', 'results.jsonl', 'summary.json'),
@@ -37,22 +22,12 @@ _CHECKPOINT = re.compile(r'env_step_(\d{12,13})')
 # TensorFlow's, in `train` and `eval`.
 _EVENT_FILES = 'events.out.tfevents.*'
 
-# Who looks whether a directory is in use holds its lock for an instant.
+# `in_use` of another process holds the lock for an instant.
 _A_LOOK_SECONDS = 0.5
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class _Origin(records.Record):
-  """The entries of config.json besides the fields."""
-
-  versions: dict[str, str | None] | None = None  # {package: version}
-  date: str = ''  # on which it began, UTC
-  history: list[dict] | None = None  # see `RunDir.start`
-  machine: dict | None = None  # a Machine
-
-
 def default_root_dir(config):
-  """Where a run is written that was given no directory.
+  """Names the default directory of a run.
 
   Args:
     config: a resolved Config.
@@ -70,90 +45,27 @@ def default_root_dir(config):
   return f'runs/{re.sub("[^A-Za-z0-9._-]+", "-", name)}'
 
 
-class RunDir:
-  """Files of one run. Everything is written whole or a line at a time."""
-
-  def __init__(self, path):
-    """Names the directory; nothing is created yet.
-
-    Args:
-      path: the run's `root_dir`.
-    """
-    self.path = pathlib.Path(path)
+class RunDir(config_file.ConfigFile):
+  """Files of one run, written atomically or line by line."""
 
   @property
   def policy_path(self):
-    """Where the exported policy is."""
+    """Path of the exported policy."""
     return self.path / 'policy'
 
   @property
-  def _config_path(self):
-    return self.path / 'config.json'
-
-  @property
   def checkpoints(self):
-    """Where the checkpoints are."""
+    """Path of the checkpoints."""
     return self.path / 'checkpoints'
 
-  def read_config(self):
-    """The Config of the run, or None if there is no run yet.
-
-    Raises:
-      RunsError: if config.json is damaged or cannot be read.
-    """
-    if records.content(self._config_path) is None:
-      return None
-    try:
-      values = config_lib.load_values(self._config_path)
-    except ValueError as error:
-      raise RunsError(str(error)) from error
-    try:
-      # A field that is younger than the run is as its preset has it.
-      return config_lib.make_config(values)
-    except ValueError as error:
-      raise RunsError(f'{self._config_path} is damaged: {error}') from error
-
-  def read_versions(self):
-    """Versions of the packages that the run began with.
-
-    Returns:
-      `{package: version}`.
-
-    Raises:
-      RunsError: if config.json is damaged or cannot be read.
-    """
-    origin = records.read(self._config_path, _Origin)
-    return origin and origin.versions or {'tf_sparse_rl': 'unknown'}
-
-  def read_date_and_cpu(self):
-    """The day on which the run began and the CPU, '' where not recorded.
-
-    Raises:
-      RunsError: if config.json is damaged or cannot be read.
-    """
-    origin = records.read(self._config_path, _Origin) or _Origin()
-    return origin.date, (origin.machine or {}).get('cpu', '')
-
-  def read_history(self):
-    """How the run was made longer or its periods changed, if it was.
-
-    Returns:
-      List of dicts, see `start`.
-
-    Raises:
-      RunsError: if config.json is damaged or cannot be read.
-    """
-    origin = records.read(self._config_path, _Origin)
-    return origin and origin.history or []
-
   def checkpoint_env_step(self):
-    """Env step of the latest complete checkpoint, None if there is none."""
+    """Env step of the latest complete checkpoint; None if there is none."""
     return max(checkpoint_env_steps(self.checkpoints), default=None)
 
   def read_summary(self):
-    """The Summary of a finished run, or None.
+    """Reads the Summary of a finished run; None for other runs.
 
-    That of a run which was finished before it was made longer does not count.
+    The summary from before a run was extended does not count.
 
     Raises:
       RunsError: if it is damaged or cannot be read.
@@ -165,7 +77,7 @@ class RunDir:
     return summary
 
   def is_finished(self, config):
-    """Whether the run has come to the end that a Config asks for."""
+    """Whether the run is finished, with all env steps of a Config."""
     there = self.read_config()
     return (
       there is not None
@@ -174,7 +86,7 @@ class RunDir:
     )
 
   def read_finished_config(self):
-    """The Config of a finished run.
+    """Reads the Config of a finished run.
 
     Raises:
       RunsError: if there is no run, or it is not finished.
@@ -188,15 +100,15 @@ class RunDir:
     return config
 
   def read_results(self):
-    """The evaluations so far, a list of Evaluation.
+    """Reads the evaluations so far, a list of Evaluation.
 
     Raises:
-      RunsError: if a line is damaged; a torn last one is left out.
+      RunsError: if a line is damaged; an incomplete last one is ignored.
     """
     return records.read_lines(self.path / 'results.jsonl', records.Evaluation)
 
   def read_last_result(self):
-    """The last evaluation so far, None before the first.
+    """Reads the latest Evaluation; None before the first.
 
     Raises:
       RunsError: see `records.read_last_line`.
@@ -206,7 +118,7 @@ class RunDir:
     )
 
   def read_noise(self):
-    """The latest evaluation with noise, a list of NoiseLevel.
+    """Reads the latest evaluation with noise, a list of NoiseLevel.
 
     Raises:
       RunsError: if a line is damaged.
@@ -214,13 +126,13 @@ class RunDir:
     return records.read_lines(self.path / 'noise.jsonl', records.NoiseLevel)
 
   def check_config(self, config):
-    """Refuses a directory that holds another run.
+    """Checks that the directory is free or has a run that may have a config.
 
     Args:
       config: a Config.
 
     Raises:
-      RunsError: with the fields that differ.
+      RunsError: naming the fields that differ.
     """
     there = self.read_config()
     if there is None:
@@ -248,7 +160,7 @@ class RunDir:
 
   @contextlib.contextmanager
   def locked(self):
-    """Creates the directory and holds it against other processes.
+    """Creates the directory and locks it against other processes.
 
     Raises:
       RunsError: if another process trains here, or nothing can be written.
@@ -270,100 +182,39 @@ class RunDir:
       yield
 
   def in_use(self):
-    """Whether a process trains here, on this host or another."""
+    """Whether a process trains here, on any host."""
     return locks.is_held(self.path / '.lock')
 
   def heartbeat(self, seconds=10.0):
-    """A function to be called at every env step; see `heartbeat`."""
+    """Makes a function to call at every env step; see `heartbeat`."""
     return heartbeat.heartbeat(self.path / '.lock', seconds)
 
   def last_env_step_time(self):
-    """Time of day of the last env step, about; None if there was no attempt."""
+    """Unix time of the last env step, about; None before the first attempt."""
     return heartbeat.last(self.path / '.lock')
 
   def start(self, config):
-    """Begins the run: writes the config. One that goes on with another config
-    gets that, and in `history` the env step from which on it holds.
+    """Writes the config of a new run, or the changes of a resumed one.
 
     Args:
-      config: a Config that `check_config` has let pass.
+      config: a Config that has passed `check_config`.
 
     Returns:
-      A line for a person on what changes; '' if nothing does.
+      A line on what changes; '' if nothing does.
     """
     there = self.read_config()
     if there is None:
-      today = datetime.datetime.now(datetime.timezone.utc).date().isoformat()
-      values = {
-        **config_lib.to_dict(config),
-        'versions': _versions(),
-        'date': today,
-      }
-      files.write_json(self._config_path, values, indent=2)
+      self.write_config(config)
       return ''
     changed = longer.changes(there, config)
     if not changed:
       return ''
     env_step = self.checkpoint_env_step() or 0
-    values = json.loads(files.read(self._config_path))
-    history = [
-      *(values.pop('history', None) or []),
-      {'env_step': env_step, 'changed': changed, 'versions': _versions()},
-    ]
-    values.update(config_lib.to_dict(config), history=history)
-    if 'backend' in changed:
-      values.pop('machine', None)
-    files.write_json(self._config_path, values, indent=2)
+    self.change_config(config, env_step, changed)
     return longer.sentence(env_step, changed)
 
-  def note_origin(self, origin):
-    """Keeps in config.json, beside the fields, what the run began from.
-
-    Args:
-      origin: dict of JSON types.
-    """
-    values = json.loads(files.read(self._config_path))
-    files.write_json(self._config_path, {**values, 'origin': origin}, indent=2)
-
-  def read_machine(self):
-    """The Machine that the run began on, or None if it is not known.
-
-    Raises:
-      RunsError: if config.json is damaged or cannot be read.
-    """
-    origin = records.read(self._config_path, _Origin)
-    if origin is None or origin.machine is None:
-      return None
-    try:
-      return records.Machine.from_json(origin.machine)
-    except ValueError as error:
-      raise RunsError(
-        f'{self._config_path} is damaged: its machine: {error}.'
-      ) from error
-
-  def note_machine(self, machine):
-    """Keeps what the run began on in config.json, beside the fields.
-
-    Args:
-      machine: dict of JSON types.
-    """
-    values = json.loads(files.read(self._config_path))
-    if values.get('machine') is None:
-      values['machine'] = machine
-      files.write_json(self._config_path, values, indent=2)
-
-  def note_measurements(self, measurements):
-    """Keeps there, once there are more, what backends are chosen by.
-
-    Args:
-      measurements: list of dicts of JSON types, see records.Measurement.
-    """
-    values = json.loads(files.read(self._config_path))
-    values['machine']['measurements'] = measurements
-    files.write_json(self._config_path, values, indent=2)
-
   def set_results(self, evaluations):
-    """Sets the evaluations so far, whatever an interrupted run left.
+    """Replaces the evaluations so far.
 
     Args:
       evaluations: list of Evaluation; if empty, the run starts over.
@@ -377,11 +228,11 @@ class RunDir:
     )
 
   def append_result(self, evaluation):
-    """Adds an Evaluation to results.jsonl and sees it onto the disk."""
+    """Appends an Evaluation to results.jsonl and syncs the file."""
     files.append_json_line(self.path / 'results.jsonl', evaluation.to_json())
 
   def finish(self, summary):
-    """Writes summary.json: from here on the run counts as finished.
+    """Writes summary.json, after which the run counts as finished.
 
     Args:
       summary: a Summary.
@@ -389,7 +240,7 @@ class RunDir:
     files.write_json(self.path / 'summary.json', summary.to_json(), indent=2)
 
   def write_noise(self, levels, figure):
-    """Writes an evaluation with noise, in place of an earlier one.
+    """Writes an evaluation with noise; it replaces an earlier one.
 
     Args:
       levels: list of NoiseLevel.
@@ -411,33 +262,3 @@ def checkpoint_env_steps(path):
   found = path.glob('env_step_*/manifest.json')
   names = (_CHECKPOINT.fullmatch(each.parent.name) for each in found)
   return sorted(int(name[1]) for name in names if name)
-
-
-def _versions():
-  versions = {'tf_sparse_rl': __version__, 'git_commit': _git_commit()}
-  for package in _PACKAGES:
-    versions[package] = _version(package)
-  return versions
-
-
-def _version(package):
-  try:
-    return importlib.metadata.version(package)
-  except importlib.metadata.PackageNotFoundError:
-    # On a TPU VM TensorFlow is a package of another name.
-    return importlib.metadata.version(f'{package}-tpu')
-
-
-def _git_commit():
-  """Commit of the source tree, or None outside of one."""
-  try:
-    result = subprocess.run(
-      ['git', 'rev-parse', 'HEAD'],
-      cwd=pathlib.Path(__file__).parent,
-      capture_output=True,
-      text=True,
-      check=True,
-    )
-  except (OSError, subprocess.CalledProcessError):
-    return None
-  return result.stdout.strip()

@@ -1,4 +1,4 @@
-"""The list of the runs of a sweep, runs.jsonl."""
+"""The list of runs of a sweep, runs.jsonl."""
 
 import collections
 import dataclasses
@@ -7,7 +7,7 @@ from tf_sparse_rl import config as config_lib
 from tf_sparse_rl import names
 from tf_sparse_rl.runs import records
 
-# Bytes; with '.jsonl' it is the name of a file.
+# In bytes; with '.jsonl' it is a file name.
 _LONGEST_ID = 240
 
 

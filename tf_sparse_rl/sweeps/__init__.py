@@ -1,1 +1,1 @@
-"""Many runs: their list, the engines that work it off, how far they are."""
+"""Sweeps: lists of runs, the engines that execute them, their status."""

@@ -1,28 +1,28 @@
-"""Works a list of runs off with an engine: retries, stops, reports."""
+"""Executes the queued runs with an engine, with retries."""
 
 import collections
 from typing import NamedTuple
 
 
 class Report(NamedTuple):
-  """How the runs ended."""
+  """The outcome of a list of runs."""
 
   finished: list  # of Run
   failed: dict  # {id: reason}
-  stopped: bool  # before all were worked off
+  stopped: bool  # before all were executed
 
 
-def work_off(runs, engine, max_retries, on_event, stop):
+def execute(runs, engine, max_retries, on_event, stop):
   """Executes runs; one that fails does not stop the others.
 
   Args:
     runs: list of Run that are not finished.
-    engine: a LocalEngine or another with its methods.
-    max_retries: further attempts of a run that failed or was lost.
+    engine: a LocalEngine, or an object with its methods.
+    max_retries: maximum number of retries of a run that failed or was lost.
     on_event: function of (run, event, text), event one of 'started',
       'finished', 'retried', 'failed', 'stopped', and of (None, 'waiting', '')
       now and then.
-    stop: asked whether to stop.
+    stop: function; true stops the runs.
 
   Returns:
     A Report.

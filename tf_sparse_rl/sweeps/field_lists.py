@@ -1,4 +1,4 @@
-"""Lists of values for any field: what `--grid` says."""
+"""Lists of values for any field: `--grid`."""
 
 import itertools
 
@@ -14,13 +14,13 @@ def parse(text, instead):
   Args:
     text: `field=value,value;field=value,value`. Values of a field that is a
       list itself are separated by '|': `hidden_units=64,64|256,256`.
-    instead: `{field: the flag that takes its list}`, which are refused here.
+    instead: `{field: the flag that takes its list}`, fields that are refused.
 
   Returns:
-    List of `{field: value}`, every combination; `[{}]` of an empty text.
+    List of `{field: value}`, all combinations; `[{}]` for an empty text.
 
   Raises:
-    ValueError: for what cannot be read, with the nearest field.
+    ValueError: for invalid text, with the nearest field.
   """
   lists = {}
   for part in filter(None, map(str.strip, (text or '').split(';'))):
@@ -37,11 +37,11 @@ def parse(text, instead):
 
 
 def check_field(name, flag, instead):
-  """Refuses a name that is no field, or that other flags list.
+  """Checks that a name is a field, and not one that other flags list.
 
   Args:
     name: of a field.
-    flag: where it stands, for the message.
+    flag: the flag with the name, for the message.
     instead: see `parse`.
 
   Raises:
@@ -55,7 +55,7 @@ def check_field(name, flag, instead):
 
 
 def field_of(name):
-  """The row of a field."""
+  """Returns a field by its name."""
   return next(f for f in config_lib.fields() if f.name == name)
 
 
@@ -65,7 +65,7 @@ def label(values):
 
 
 def _values(name, text):
-  """The values of a field, in the field's type."""
+  """Parses the values of a field."""
   kind = field_of(name).kind
   parts = text.split('|' if kind is tuple else ',')
   values = [_value(name, kind, part.strip()) for part in parts]

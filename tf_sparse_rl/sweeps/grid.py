@@ -8,28 +8,28 @@ from tf_sparse_rl.methods import METHODS, SMALL_DENSE, is_own
 from tf_sparse_rl.runs import ListedRun
 from tf_sparse_rl.sweeps import field_lists
 
-# What the lists of a sweep set.
+# Fields that the lists of a sweep set.
 LISTED_FIELDS = ('method', 'sparsity', 'match_sparsity', 'env_name', 'seed')
 
 
 def make_runs(
   methods, sparsities, env_names, num_seeds, given=None, combinations=({},)
 ):
-  """Lists every combination once; dense does not depend on the sparsity.
+  """Lists all combinations; dense runs do not depend on the sparsity.
 
   Args:
-    methods: names out of METHODS, SMALL_DENSE, or 'module:Class' of a method
-      of the user's own, whose module is looked for, but not imported.
+    methods: names of METHODS, SMALL_DENSE, or 'module:Class' of a custom
+      method, whose module must exist but is not imported.
     sparsities: floats in [0, 1).
     env_names: ids of Gymnasium environments.
     num_seeds: seeds 0, 1, ... of each combination.
-    given: `{field of Config: value}` for every run; what the lists set and
-      what follows from that is left out.
-    combinations: `{field: value}` of runs besides, each with all of the above;
-      see `field_lists.parse`.
+    given: `{field of Config: value}` for every run, without the fields that
+      the lists set and those that depend on them.
+    combinations: list of further `{field: value}`, each combined with all of
+      the above; see `field_lists.parse`.
 
   Returns:
-    List of ListedRun, seed by seed, so that an unfinished sweep is of use.
+    List of ListedRun, seed by seed, so that an unfinished sweep can be used.
 
   Raises:
     ValueError: for anything that a run would refuse, with the nearest name.
@@ -87,7 +87,7 @@ def _make_run(env_name, method, sparsity, seed, given, values):
 
 
 def check(runs):
-  """Resolves every config; sees once that each agent suits its environment.
+  """Resolves every config; checks each agent and environment once.
 
   Args:
     runs: ListedRuns.

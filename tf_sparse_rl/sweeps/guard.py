@@ -1,4 +1,4 @@
-"""A run ends with the process that it was forked from, even if it hangs."""
+"""Ends a run, even one that hangs, with the process it was forked from."""
 
 import os
 import select
@@ -6,10 +6,10 @@ import signal
 
 
 def start(server, seconds):
-  """Forks a process that sees to it that this one outlives no server.
+  """Forks a process that ends this one when the server is gone.
 
-  It does not depend on this process: code of the user's may hang in it. Where
-  the server is gone it asks for a checkpoint, and kills what is left.
+  It is independent of this process, where custom code may hang. It asks for a
+  checkpoint by SIGTERM, then kills.
 
   Args:
     server: read end of a pipe whose write end the server alone holds.

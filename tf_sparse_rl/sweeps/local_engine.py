@@ -1,4 +1,4 @@
-"""Works runs off on this machine: one process a run, pinned to its cores."""
+"""Executes runs on this machine, each in a process pinned to its cores."""
 
 import dataclasses
 import json
@@ -15,28 +15,28 @@ from tf_sparse_rl import files
 from tf_sparse_rl import runs as runs_lib
 from tf_sparse_rl.sweeps import outcome as outcome_lib
 
-# What the run server may take to import TensorFlow, and some more.
+# Time limit of the import of TensorFlow.
 _START_SECONDS = 600
 _SERVER = f'{__package__}.run_server'
 _PACKAGE_PARENT = pathlib.Path(__file__).parents[2]
 
 
 class EngineError(Exception):
-  """The engine cannot work; the message says why and what to do."""
+  """The engine cannot work; the message gives the reason and a remedy."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Limits:
-  """How long the engine waits, in seconds."""
+  """Time limits, in seconds."""
 
-  stop: float = 30.0  # for a run to save itself, until it is killed
-  run: float | None = None  # for an attempt to end
-  stall: float | None = None  # for an env step
+  stop: float = 30.0  # from SIGTERM until a run is killed
+  run: float | None = None  # of an attempt
+  stall: float | None = None  # without an env step
 
 
 @dataclasses.dataclass
 class _Attempt:
-  """An attempt of a run that goes on."""
+  """A running attempt of a run."""
 
   run: runs_lib.ListedRun
   cores: list
@@ -45,7 +45,7 @@ class _Attempt:
   stopped: str | None = None  # why, if it was told to; '' for all are
 
   def too_long(self, limits, last_env_step):
-    """Why the attempt is to be stopped; '' if it is not."""
+    """The limit that the attempt exceeds, in words; '' for none."""
     now = time.time()
     if limits.run and now - self.begin > limits.run:
       return f'it took longer than --run_timeout={limits.run:g}'
@@ -56,11 +56,11 @@ class _Attempt:
 
 
 def share_out(cores, num_slots):
-  """Shares cores out among slots: each has its own while there are enough.
+  """Divides cores between slots; slots share cores if there are too few.
 
   Args:
     cores: list of numbers of cores.
-    num_slots: runs at a time.
+    num_slots: number of parallel runs.
 
   Returns:
     List of `num_slots` lists of cores.
@@ -71,35 +71,35 @@ def share_out(cores, num_slots):
 
 
 def available_cores():
-  """The cores that this process may use, a list."""
+  """Lists the cores that this process may use."""
   return sorted(os.sched_getaffinity(0))
 
 
 def python_path():
-  """A PYTHONPATH by which runs elsewhere find the modules found here."""
+  """A PYTHONPATH with which runs find the same modules as this process."""
   given = os.environ.get('PYTHONPATH', '').split(os.pathsep)
   parts = [os.getcwd(), *map(os.path.abspath, filter(None, given))]
   return os.pathsep.join(dict.fromkeys(parts))
 
 
 class LocalEngine:
-  """Runs are forks of one run server, which has TensorFlow imported.
+  """Executes runs as forks of a run server, which has imported TensorFlow.
 
-  Where a run is killed only its attempt is lost; where the server is killed,
-  its runs save themselves, and the next start makes a new one.
+  If a run is killed, only its attempt is lost. If the server is killed, its
+  runs save checkpoints and the next start makes a new server.
   """
 
   def __init__(
     self, sweep_dir, max_parallel=None, env=None, path=None, limits=None
   ):
-    """Starts nothing yet.
+    """Creates the engine; nothing is started yet.
 
     Args:
       sweep_dir: a SweepDir.
-      max_parallel: runs at a time; None for one a core.
+      max_parallel: maximum number of parallel runs; None for one per core.
       env: function that returns environment variables for a run.
-      path: where its runs find modules; None for `python_path` of here.
-      limits: Limits; None for those that there always are.
+      path: PYTHONPATH of the runs; None for `python_path()`.
+      limits: Limits; None for the defaults.
     """
     cores = available_cores()
     self._slots = share_out(cores, max_parallel or len(cores))
@@ -110,23 +110,23 @@ class LocalEngine:
     self._server = None
     self._pending = b''
     self._running = {}  # {id: _Attempt}
-    self._give_up = math.inf  # when the server is not waited for any more
+    self._give_up = math.inf  # deadline of the server's end
 
   @property
   def num_parallel(self):
-    """Runs at a time."""
+    """Number of parallel runs."""
     return len(self._slots) + len(self._running)
 
   @property
   def num_free(self):
-    """Runs that can be started now."""
+    """Number of runs that can be started now."""
     return len(self._slots)
 
   def open(self):
-    """Starts the run server if it does not run; takes seconds.
+    """Starts the run server, unless it is running; takes seconds.
 
     Raises:
-      EngineError: if it does not come up.
+      EngineError: if it does not start.
     """
     if self._server is None:
       self._start_server()
@@ -138,7 +138,7 @@ class LocalEngine:
       run: a Run.
 
     Raises:
-      EngineError: if the run server does not come up.
+      EngineError: if the run server does not start.
     """
     self.open()
     log_path = self._sweep_dir.log_path(run)
@@ -156,13 +156,13 @@ class LocalEngine:
     )
 
   def wait(self, seconds):
-    """Waits for attempts to end, or for some time to pass.
+    """Waits until attempts have ended, or for some time.
 
     Args:
       seconds: float.
 
     Returns:
-      List of (Run, Outcome) of those that have ended.
+      List of (Run, Outcome) of the attempts that have ended.
     """
     if self._server is None:
       time.sleep(seconds)
@@ -179,20 +179,20 @@ class LocalEngine:
     return ended
 
   def stop(self):
-    """Asks all runs to save a checkpoint and end; `wait` tells of them.
+    """Asks all runs to save a checkpoint and end; `wait` returns them.
 
-    Those that do not are killed.
+    Runs that do not end are killed.
     """
     for attempt in self._running.values():
       self._stop(attempt, '')
     self._give_up = time.monotonic() + self._limits.stop + 10
 
   def stop_run(self, run):
-    """Asks one run to save a checkpoint and end; `wait` tells of it."""
+    """Asks one run to save a checkpoint and end; `wait` returns it."""
     self._send(stop=run.id)
 
   def close(self):
-    """Ends the run server, and runs that are left, after they are saved."""
+    """Stops the remaining runs and the run server."""
     if self._server is None:
       return
     self._server.stdin.close()
@@ -252,7 +252,7 @@ class LocalEngine:
         stdout=subprocess.PIPE,
         stderr=log,
         bufsize=0,
-        # Its runs are stopped by us, not by a Ctrl-C at the terminal.
+        # A Ctrl-C at the terminal must not reach the runs.
         start_new_session=True,
         env={**os.environ, 'PYTHONPATH': path},
       )
@@ -272,7 +272,7 @@ class LocalEngine:
         self._server.stdin.fileno(), json.dumps(command).encode() + b'\n'
       )
     except BrokenPipeError:
-      pass  # It was killed; `wait` tells of its runs.
+      pass  # It was killed; `wait` returns its runs.
 
   def _receive(self, seconds):
     stdout = self._server.stdout
@@ -284,7 +284,7 @@ class LocalEngine:
     return [json.loads(line) for line in lines]
 
   def _lost(self):
-    """The outcomes of the runs of a server that was killed."""
+    """Outcomes of the runs of a server that was killed."""
     code = self._server.returncode
     how = f'killed by {signal.Signals(-code).name}' if code < 0 else 'gone'
     self.close()

@@ -1,4 +1,4 @@
-"""How an attempt of a run ended, in words."""
+"""The outcome of an attempt of a run."""
 
 import os
 import re
@@ -9,32 +9,32 @@ from tf_sparse_rl import signals
 
 
 class Outcome(NamedTuple):
-  """The end of one attempt."""
+  """The outcome of one attempt."""
 
   exit_code: int | None  # None if its process was killed or lost
-  reason: str  # for a person; '' if it is finished
+  reason: str  # in words; '' if the run is finished
   cpu_seconds: float | None = None  # None if not known
 
   @property
   def finished(self):
-    """Whether the run has come to its end."""
+    """Whether the run is finished."""
     return not self.reason
 
   @property
   def stopped(self):
-    """Whether it saved a checkpoint because it was asked to stop."""
+    """Whether it saved a checkpoint and stopped, as asked."""
     return self.exit_code in [128 + number for number in signals.STOP]
 
 
 def of_status(status, is_finished, log_path, log_begin=0):
-  """The outcome of a process.
+  """Makes the outcome of a process.
 
   Args:
     status: as `os.waitpid` gives it.
-    is_finished: whether the run has its summary. That alone counts: code of
-      the user's may end a process early without an error, or late with one.
-    log_path: what it printed.
-    log_begin: bytes that earlier attempts have printed.
+    is_finished: whether the run has its summary. That alone counts: custom
+      code may end a process early with status 0, or late with an error.
+    log_path: of its output.
+    log_begin: bytes of the output of earlier attempts.
 
   Returns:
     An Outcome.
@@ -52,11 +52,11 @@ def of_status(status, is_finished, log_path, log_begin=0):
 
 
 def last_words(log_path, log_begin=0):
-  """The last line of a log that tells of an error, else the last line.
+  """Finds the last line of a log with an error, or else the last line.
 
   Args:
     log_path: of the log.
-    log_begin: bytes to leave out.
+    log_begin: bytes to skip.
 
   Returns:
     str.

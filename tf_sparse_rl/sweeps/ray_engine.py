@@ -1,4 +1,4 @@
-"""Works runs off on a Ray cluster, or on a Ray of its own on this machine."""
+"""Executes runs on a Ray cluster, or on a local Ray that it starts."""
 
 import math
 import os
@@ -10,17 +10,17 @@ from tf_sparse_rl.sweeps import local_engine
 from tf_sparse_rl.sweeps import outcome as outcome_lib
 from tf_sparse_rl.sweeps import sweep_dir as sweep_dir_lib
 
-# From a worker's killing what did not stop to the driver's giving it up.
+# From the worker's SIGKILL until the driver gives the attempt up.
 _MORE_SECONDS = 30
-# One for each worker process of Ray, which does many runs after one another.
+# One per worker process of Ray, which executes many runs in turn.
 _local_engines = {}
 
 
 class RayEngine:
-  """A Ray task is an attempt of a run; Ray finds a place for it.
+  """Executes each attempt of a run as a Ray task.
 
-  The sweep's directory must be the same for all nodes. A lost worker or node
-  is an attempt that failed; the driver makes another, somewhere else.
+  All nodes must share the directory of the sweep. If a worker or node is lost,
+  the attempt counts as failed and the driver makes another one.
   """
 
   def __init__(
@@ -36,11 +36,12 @@ class RayEngine:
 
     Args:
       sweep_dir: a SweepDir.
-      max_parallel: runs at a time; None for as many as Ray has room for.
-      address: of a cluster, or 'auto' for one that runs here; None starts one.
-      cpus_per_run: share of CPUs that Ray sets aside for a run.
-      gpus_per_run: share of a GPU likewise; 0.25 has four runs on one.
-      limits: a `local_engine.Limits`; None for those that there always are.
+      max_parallel: maximum number of parallel runs; None for as many as the
+        resources of the cluster allow.
+      address: of a cluster, or 'auto' for one on this machine; None starts one.
+      cpus_per_run: CPUs that Ray reserves for a run.
+      gpus_per_run: GPUs that Ray reserves for a run; 0.25 for four runs on one.
+      limits: a `local_engine.Limits`; None for the defaults.
 
     Raises:
       MissingError: if Ray is not installed.
@@ -56,7 +57,7 @@ class RayEngine:
     self._max_parallel = max_parallel
     self._running = {}  # {ObjectRef: Run}
     self._limits = limits or local_engine.Limits()
-    self._give_up = math.inf  # when tasks are not waited for any more
+    self._give_up = math.inf  # deadline of the tasks' end
     try:
       _check_answer(address)
       ray.init(
@@ -70,28 +71,28 @@ class RayEngine:
         f'Expected a Ray cluster at {address or "this machine"}; '
         f'launch/ray_cluster.sh starts one. Received: {error}'
       ) from error
-    # The driver makes further attempts, and counts them.
+    # Retries are the driver's.
     self._task = ray.remote(
       num_cpus=cpus_per_run, num_gpus=gpus_per_run, max_retries=0
     )(_attempt)
     self._needs = {'CPU': cpus_per_run, 'GPU': gpus_per_run}
     if not self.num_parallel:
-      # Ray would wait for it without end.
+      # Ray would wait for such a node forever.
       ray.shutdown()
       raise local_engine.EngineError(
-        'Expected a node with room for a run: '
+        'Expected a node with the resources of a run: '
         f'cpus_per_run={cpus_per_run:g}, gpus_per_run={gpus_per_run:g}. '
         'Received: no such node. Lower them or add a node.'
       )
 
   @property
   def num_parallel(self):
-    """Runs at a time: what all nodes have room for."""
+    """Number of parallel runs, by the resources of all nodes."""
     room = 0
     for node in self._ray.nodes():
       if node['Alive']:
         rooms = [
-          # Shares such as 0.1 do not add up exactly.
+          # Fractions such as 0.1 do not add up exactly.
           int(node['Resources'].get(name, 0) / needed + 1e-6)
           for name, needed in self._needs.items()
           if needed
@@ -101,7 +102,7 @@ class RayEngine:
 
   @property
   def num_free(self):
-    """Runs that can be started now; some wait, so that no node does."""
+    """Number of runs to start now; some are queued, so that no node idles."""
     limit = self._max_parallel or 2 * self.num_parallel
     return max(0, limit - len(self._running))
 
@@ -112,13 +113,13 @@ class RayEngine:
     self._running[task] = run
 
   def wait(self, seconds):
-    """Waits for runs to end; returns the (run, Outcome) that have."""
+    """Waits until runs have ended; returns a list of (run, Outcome)."""
     refs = list(self._running)
     if refs and self._ray.wait(refs, timeout=seconds)[0]:
       refs, _ = self._ray.wait(refs, num_returns=len(refs), timeout=0)
       return [self._ended(ref) for ref in refs]
     if time.monotonic() > self._give_up:
-      # Their workers answer no more: nodes that hang.
+      # Their workers do not answer: nodes that hang.
       given_up, self._running = self._running.values(), {}
       return [
         (run, self._lost(run, 'did not stop in time')) for run in given_up
@@ -136,7 +137,7 @@ class RayEngine:
     return run, self._lost(run, reason)
 
   def _lost(self, run, reason):
-    """The Outcome of a run whose worker cannot tell it."""
+    """The Outcome of a run whose worker is lost."""
     outcome = outcome_lib.Outcome(None, reason)
     self._sweep_dir.note(run, event='end', **outcome._asdict())
     return outcome
@@ -148,12 +149,12 @@ class RayEngine:
     self._give_up = time.monotonic() + self._limits.stop + _MORE_SECONDS
 
   def close(self):
-    """Leaves the cluster, or ends that of its own."""
+    """Disconnects from the cluster, or stops the local one."""
     self._ray.shutdown()
 
 
 def _check_answer(address):
-  """Sees whether something answers there; Ray itself would try for minutes."""
+  """Checks that the address answers; Ray itself would try for minutes."""
   host, colon, port = (address or '').rpartition(':')
   if colon and '/' not in host:
     socket.create_connection((host, int(port)), timeout=10).close()
@@ -163,7 +164,7 @@ def _attempt(sweep_path, run, path, limits):
   """One attempt of a run, in a worker process of Ray; returns its Outcome."""
   engine = _local_engines.get(sweep_path)
   if engine is None:
-    # Ray keeps count of the cores and says which GPU.
+    # Ray assigns the cores and the GPU.
     engine = _local_engines[sweep_path] = local_engine.LocalEngine(
       sweep_dir_lib.SweepDir(sweep_path),
       max_parallel=1,
@@ -178,7 +179,7 @@ def _attempt(sweep_path, run, path, limits):
       for _, outcome in engine.wait(0.5):
         return outcome
     except KeyboardInterrupt:
-      engine.stop()  # It kills what does not.
+      engine.stop()  # Runs that do not stop are killed.
 
 
 def _gpus():

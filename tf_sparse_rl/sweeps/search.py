@@ -1,7 +1,7 @@
-"""A search of hyperparameters by Optuna, whose trials are runs of a sweep.
+"""Hyperparameter search by Optuna; its trials are runs of a sweep.
 
-search.json    the space and the flags of all trials, as first asked for
-optuna.log     Optuna's journal: what it has asked and been told
+search.json    the search space and the flags of all trials
+optuna.log     Optuna's journal
 """
 
 import collections
@@ -16,31 +16,31 @@ from tf_sparse_rl import runs as runs_lib
 from tf_sparse_rl.sweeps import status as status_lib
 
 _LOOK_SECONDS = 1.0
-# Trials before the first is pruned, and drawn at random.
+# Random trials at the start, which are never pruned.
 _NUM_STARTUP_TRIALS = 5
 _STATES = optuna.trial.TrialState
 
 
 @dataclasses.dataclass
 class _Attempt:
-  """A trial whose run is trained now."""
+  """A trial whose run is being trained."""
 
   trial: optuna.Trial
   run: runs_lib.ListedRun
-  reported: set  # env steps whose returns Optuna knows
+  reported: set  # env steps whose returns were reported
   attempts: int = 1
   pruned: bool = False
 
 
 def check(space, flags):
-  """Sees whether runs take what the space allows.
+  """Checks that runs accept the values of the space.
 
   Args:
     space: list of Dimension.
     flags: `{field: value}` of every trial, in JSON types.
 
   Raises:
-    ValueError: if a run refuses a choice, or an end of a range.
+    ValueError: if a run does not accept a choice or a bound.
   """
   for dimension in space:
     for value in dimension.ends:
@@ -49,19 +49,19 @@ def check(space, flags):
 
 
 class Search:
-  """Asks Optuna, trains, tells; the state is in the sweep's directory."""
+  """Trains the trials that Optuna proposes; its state is on disk."""
 
   def __init__(self, sweep_dir, space, flags, num_trials):
-    """Opens the study, or begins it.
+    """Opens the study, or creates it.
 
     Args:
       sweep_dir: a SweepDir.
       space: list of Dimension.
       flags: `{field: value}` of every trial, in JSON types.
-      num_trials: of the study in all.
+      num_trials: total number of trials of the study.
 
     Raises:
-      RunsError: if the directory holds another search, or runs of none.
+      RunsError: if the directory has another search, or runs of no search.
     """
     self._sweep_dir, self._space, self._flags = sweep_dir, space, flags
     self._num_trials = num_trials
@@ -77,24 +77,24 @@ class Search:
       direction='maximize',
       pruner=optuna.pruners.MedianPruner(_NUM_STARTUP_TRIALS),
     )
-    # What goes on must not draw again what was drawn before.
+    # A resumed study must not draw the same values again.
     self.study.sampler = optuna.samplers.TPESampler(
       seed=len(self.study.trials), n_startup_trials=_NUM_STARTUP_TRIALS
     )
 
   @property
   def num_done(self):
-    """Trials that are finished, pruned or failed."""
+    """Number of trials that are finished, pruned or failed."""
     return sum(t.state.is_finished() for t in self.study.trials)
 
   def run(self, engine, max_retries, tell, stop):
-    """Trains trials until there are as many as asked for.
+    """Trains trials until `num_trials` are done.
 
     Args:
       engine: a LocalEngine.
-      max_retries: of a run whose process was lost.
-      tell: function of a line for a person.
-      stop: asked whether to stop.
+      max_retries: maximum number of retries of a run.
+      tell: function of a line of text, to print.
+      stop: function; true stops the search.
 
     Returns:
       Whether it was stopped.
@@ -130,7 +130,7 @@ class Search:
           self._look(attempt, engine)
 
   def _check(self):
-    """Refuses another search in the directory; notes this one if it is new."""
+    """Refuses another search in the directory; records a new one."""
     path = self._sweep_dir.path / 'search.json'
     asked = {
       'space': [d._asdict() for d in self._space],
@@ -149,14 +149,14 @@ class Search:
       return
     if self._sweep_dir.read_runs():
       raise runs_lib.RunsError(
-        f'{self._sweep_dir.path} has runs that are of no search. Choose '
+        f'{self._sweep_dir.path} has runs of no search. Choose '
         'another --sweep_dir.'
       )
     self._sweep_dir.path.mkdir(parents=True, exist_ok=True)
     files.write_json(path, asked, indent=2)
 
   def _next(self, again, tell):
-    """The next _Attempt: of a trial that was left, or a new one; or None."""
+    """The next _Attempt, of an unfinished trial or a new one; or None."""
     while True:
       if again:
         left = again.popleft()
@@ -180,11 +180,11 @@ class Search:
       return _Attempt(trial, run, reported)
 
   def _look(self, attempt, engine):
-    """Reports new returns of a running trial; stops it if it is behind."""
+    """Reports new returns of a running trial; stops it if it is pruned."""
     if attempt.pruned:
       return
     for result in self._sweep_dir.run_dir(attempt.run).read_results():
-      # Returns before training say nothing about it.
+      # Returns before training do not count.
       if result.env_step and result.env_step not in attempt.reported:
         attempt.trial.report(result.return_mean, result.env_step)
         attempt.reported.add(result.env_step)
@@ -193,7 +193,7 @@ class Search:
       engine.stop_run(attempt.run)
 
   def _end(self, attempt, outcome, tell):
-    """Tells Optuna and a person how a trial ended."""
+    """Reports the end of a trial to Optuna and prints it."""
     run, trial = attempt.run, attempt.trial
     if outcome.finished:
       value = self._sweep_dir.run_dir(run).read_summary().final_return
@@ -217,7 +217,7 @@ class Search:
     return f'[{self.num_done}/{self._num_trials}]'
 
   def best(self):
-    """Lines for a person on the best trial; '' if none is finished."""
+    """Describes the best trial; '' if none is finished."""
     finished = [t for t in self.study.trials if t.state == _STATES.COMPLETE]
     if not finished:
       return ''

@@ -1,13 +1,13 @@
-"""The part of the sweep command that searches: `--optuna` and `--space`."""
+"""Hyperparameter search by the command `sweep`: `--optuna` and `--space`."""
 
 import sys
 
 from tf_sparse_rl import flags as run_flags
 from tf_sparse_rl import packages, signals
 from tf_sparse_rl import runs as runs_lib
-from tf_sparse_rl.sweeps import local_engine, space
+from tf_sparse_rl.sweeps import asked_runs, local_engine, space
 
-# Flags of the command that a search has no use for.
+# Flags of the command that a search does not support.
 _UNFIT = (
   *('dry_run', 'list_only', 'index', 'status', 'grid'),
   *('ray_address', 'cpus_per_run', 'gpus_per_run'),
@@ -20,22 +20,21 @@ _LISTS = {
 }
 
 
-def main(options, sweep_dir, asked_runs, own_command):
-  """Searches a space of hyperparameters, or goes on with that.
+def main(options, sweep_dir, own_command):
+  """Searches a space of hyperparameters, or resumes a search.
 
   Args:
     options: the flags of the command.
     sweep_dir: a SweepDir.
-    asked_runs: function of `options` to the ListedRuns that they ask for.
-    own_command: this command as a shell takes it.
+    own_command: this command line.
 
   Raises:
-    UserError: for flags that do not fit a search.
+    UserError: for flags that a search does not support.
     MissingError: without Optuna.
   """
   _check(options)
   dimensions = space.read(options.space)
-  one = _one_run(options, [d.field for d in dimensions], asked_runs)
+  one = _one_run(options, [d.field for d in dimensions])
   packages.require('--optuna', 'optuna')
   # Late: it imports Optuna.
   from tf_sparse_rl.sweeps import search as search_lib
@@ -55,7 +54,7 @@ def main(options, sweep_dir, asked_runs, own_command):
 
 
 def _run(search, sweep_dir, options):
-  """Trains trials; returns the signals by which it was stopped."""
+  """Trains trials; returns the signals that stopped it."""
   engine = local_engine.LocalEngine(sweep_dir, options.max_parallel)
   received = signals.note()
   print(
@@ -76,7 +75,7 @@ def _run(search, sweep_dir, options):
 
 
 def _check(options):
-  """Refuses flags that do not fit a search."""
+  """Refuses flags that a search does not support."""
   if not (options.optuna and options.space):
     raise run_flags.UserError(
       'Expected --optuna=N, the number of trials, and --space=FILE. Received '
@@ -94,11 +93,11 @@ def _check(options):
     )
 
 
-def _one_run(options, searched, asked_runs):
-  """The run that all trials vary, a ListedRun.
+def _one_run(options, searched):
+  """The ListedRun that all trials are variants of.
 
   Raises:
-    UserError: if the flags list several, or set what is searched.
+    UserError: if the flags list several runs, or set a field of the space.
   """
   given = [name for name in searched if options[name].present]
   if given:
@@ -117,5 +116,5 @@ def _one_run(options, searched, asked_runs):
       )
   options['seeds'].value = 1
   options['seeds'].present += 1  # So that runs are asked for.
-  [run] = asked_runs(options)
+  [run] = asked_runs.read(options)
   return run

@@ -1,4 +1,4 @@
-"""The space of a search: a small file of JSON.
+"""The search space: a small JSON file.
 
     {
       "learning_rate": {"low": 1e-5, "high": 1e-2, "log": true},
@@ -7,8 +7,8 @@
     }
 
 A key is any field of a run. Its value has `choices`, or `low` and `high`, both
-of them possible; with `log`, even on a logarithmic scale; with `step`, in steps
-from `low`. Fields of whole numbers take whole numbers.
+inclusive; with `log`, log-uniform; with `step`, in steps from `low`. Fields of
+whole numbers take whole numbers.
 """
 
 import json
@@ -20,7 +20,7 @@ _RANGE = {'low', 'high', 'log', 'step'}
 
 
 class Dimension(NamedTuple):
-  """The values that one field may take."""
+  """The search space of one field."""
 
   field: str
   choices: list | None = None
@@ -31,15 +31,15 @@ class Dimension(NamedTuple):
 
   @property
   def ends(self):
-    """Values that stand for all: choices, or low and high."""
+    """The values to check: choices, or low and high."""
     return self.choices if self.choices is not None else [self.low, self.high]
 
   def suggest(self, trial):
-    """A value for a trial of Optuna, in JSON types."""
+    """Suggests a value for a trial of Optuna, in JSON types."""
     if self.choices is not None:
       if not any(isinstance(choice, list | dict) for choice in self.choices):
         return trial.suggest_categorical(self.field, self.choices)
-      # Optuna keeps numbers and words only: a list is known by its place.
+      # Optuna stores numbers and strings only, so lists go by their index.
       place = trial.suggest_categorical(self.field, range(len(self.choices)))
       return self.choices[place]
     is_whole = field_lists.field_of(self.field).kind is int
@@ -51,7 +51,7 @@ class Dimension(NamedTuple):
 
 
 def read(path):
-  """Reads a space.
+  """Reads a search space.
 
   Args:
     path: of the file.

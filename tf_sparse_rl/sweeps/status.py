@@ -1,4 +1,4 @@
-"""How far a sweep is: read from its files, whoever works on it and where."""
+"""The status of a sweep, read from its files."""
 
 import collections
 import time
@@ -9,18 +9,18 @@ from tf_sparse_rl import files, methods, text_table
 from tf_sparse_rl import runs as runs_lib
 from tf_sparse_rl.sweeps import outcome as outcome_lib
 
-# Evaluations count; a graph of many layers may take a minute to be made.
+# Tracing a graph of many layers may take a minute.
 _STILL_SECONDS = 90
 [_SEED] = [field for field in config_lib.fields() if field.name == 'seed']
-# A trial of a search that was stopped for its returns.
+# A trial of a search that was pruned.
 PRUNED = 'pruned'
 STATES = (
   *('finished', 'running', 'failed', 'missing'),
   *(PRUNED, runs_lib.DAMAGED),
 )
-# Shown only where there are such runs.
+# Shown only if there are such runs.
 _RARE = (PRUNED, runs_lib.DAMAGED)
-# Fields that a group of runs is named by, or its seeds.
+# Fields in the name of a group of runs, and the seed.
 _GROUPED = (
   *('env_name', 'method', 'sparsity', 'match_sparsity', 'seed'),
   'method_kwargs',
@@ -28,19 +28,19 @@ _GROUPED = (
 
 
 class RunStatus(NamedTuple):
-  """How far one run is."""
+  """The status of one run."""
 
   run: runs_lib.ListedRun
   state: str  # one of STATES
-  reason: str  # why it is in this state
+  reason: str  # of the state, in words
   env_step: int  # of its last evaluation
   num_env_steps: int
-  seconds: float = 0.0  # that the env steps took
+  seconds: float = 0.0  # of training so far
   final_return: float | None = None
 
 
 def read(sweep_dir, runs):
-  """Looks at the directories of runs.
+  """Reads the status of runs from their directories.
 
   Args:
     sweep_dir: a SweepDir.
@@ -54,15 +54,15 @@ def read(sweep_dir, runs):
 
 
 def _length(run, lengths):
-  """Env steps of a run.
+  """Finds num_env_steps of a run.
 
   Args:
     run: a ListedRun.
-    lengths: `{flags without seed, as text: env steps}`, which is added to: to
-      resolve a config takes most of the time of a status.
+    lengths: cache, `{flags without seed, as text: env steps}`: resolving
+      configs takes most of the time of a status.
 
   Raises:
-    ValueError: for flags that a run would refuse.
+    ValueError: for invalid flags.
   """
   flags = {name: v for name, v in run.flags.items() if name != 'seed'}
   key = repr(sorted(flags.items()))
@@ -95,7 +95,7 @@ def _read(sweep_dir, run, lengths):
 
 
 def _unfinished(sweep_dir, run, at):
-  """(state, reason) of a run without a summary."""
+  """Returns (state, reason) of a run without a summary."""
   events = sweep_dir.events(run)
   num_attempts = sum(event.event == 'begin' for event in events)
   if sweep_dir.run_dir(run).in_use():
@@ -120,7 +120,7 @@ def _unfinished(sweep_dir, run, at):
 
 
 def _still_for(sweep_dir, run):
-  """How long a running run has taken no env step; '' for a short time."""
+  """The time since the last env step, in words; '' if it is short."""
   last = sweep_dir.run_dir(run).last_env_step_time()
   still = 0.0 if last is None else time.time() - last
   return (
@@ -131,14 +131,14 @@ def _still_for(sweep_dir, run):
 
 
 def seconds_left(statuses, num_parallel):
-  """Estimates the time that a sweep still takes.
+  """Estimates the remaining time of a sweep.
 
   Args:
     statuses: list of RunStatus.
-    num_parallel: runs at a time.
+    num_parallel: number of parallel runs.
 
   Returns:
-    Seconds, or None as long as nothing has been measured.
+    Seconds; None before anything has been measured.
   """
   steps, seconds = collections.Counter(), collections.Counter()
   for status in statuses:
@@ -151,7 +151,7 @@ def seconds_left(statuses, num_parallel):
   left = 0.0
   for status in statuses:
     if status.state not in ('finished', PRUNED):
-      # By runs of the same kind, if there are any; else by all.
+      # By runs of the same kind if there are any, otherwise by all.
       kind = _kind(status) if _kind(status) in steps else None
       todo = status.num_env_steps - status.env_step
       left += todo * seconds[kind] / steps[kind]
@@ -162,13 +162,13 @@ def seconds_left(statuses, num_parallel):
 
 
 def _kind(status):
-  """Runs of one kind take about the same time for an env step."""
+  """Key of the runs that take about the same time per env step."""
   flags = status.run.flags
   return tuple(str(flags.get(n)) for n in ('agent', 'env_name', 'method'))
 
 
 def table(statuses, num_parallel):
-  """The table of a sweep for people.
+  """Formats the status of a sweep as a table.
 
   Args:
     statuses: list of RunStatus.
@@ -197,7 +197,7 @@ def table(statuses, num_parallel):
     for group, counts in groups.items()
   ]
   header = (*names[:left], *states)
-  if varying:  # Which values were good is what such a sweep is for.
+  if varying:  # Such a sweep compares these values.
     header = (*header, 'final return')
     rows = [[*r, _mean(returns[g])] for r, g in zip(rows, groups)]
   lines = [text_table.format_table(header, rows, left=left, total=True)]
@@ -219,7 +219,7 @@ def _group(run):
 
 
 def _text(value):
-  """A flag in a few words; that of a damaged run may be anything."""
+  """A flag as short text; in a damaged list it may be of any type."""
   if value is None:
     return ''
   words = f'{value:g}' if isinstance(value, float) else f'{value!s:.40}'
@@ -227,7 +227,7 @@ def _text(value):
 
 
 def _short(value):
-  """A value of a flag in a few letters."""
+  """A value of a flag as short text."""
   if isinstance(value, float):
     return f'{value:.4g}'
   return ','.join(map(str, value)) if isinstance(value, list) else str(value)
@@ -238,7 +238,7 @@ def _mean(returns):
 
 
 def _varying(listed):
-  """Fields besides those of a group that differ among runs, a list."""
+  """Lists the fields that differ within groups of runs."""
   values = collections.defaultdict(set)
   for run in listed:
     for name, value in run.flags.items():
@@ -255,7 +255,7 @@ def _listed(state, statuses):
 
 
 def _missing(statuses):
-  """Those that never began are counted, the others listed."""
+  """Lists unfinished runs; those that never started are only counted."""
   begun = [s for s in statuses if s.reason != 'not started']
   lines = _listed('missing', begun)
   num_not_started = len(statuses) - len(begun)

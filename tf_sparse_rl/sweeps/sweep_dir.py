@@ -1,10 +1,10 @@
-"""A sweep's directory: its list of runs, and what became of each attempt.
+"""The directory of a sweep: its list of runs and the log of attempts.
 
-runs.jsonl            one run a line: {"id": ..., "flags": {...}}
+runs.jsonl            one line per run: {"id": ..., "flags": {...}}
 runs/ID               the directory of the run
-logs/ID.log           what its attempts printed
-attempts/ID.jsonl     a line at the begin and the end of each attempt
-commands.jsonl        the commands that asked for the runs, a line each
+logs/ID.log           the output of its attempts
+attempts/ID.jsonl     one line at the beginning and end of each attempt
+commands.jsonl        one line per command that started the sweep
 """
 
 import contextlib
@@ -20,21 +20,21 @@ from tf_sparse_rl import runs as runs_lib
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Event(runs_lib.Record):
-  """A line about an attempt of a run."""
+  """The beginning or end of an attempt of a run."""
 
   event: str  # 'begin' or 'end'
   exit_code: int | None = None  # None if its process was killed or lost
   reason: str = ''
   cpu_seconds: float | None = None
-  time: float  # of day
+  time: float  # Unix time
   host: str
 
 
 class SweepDir:
-  """Files of one sweep, shared by all processes and hosts that work on it."""
+  """Files of one sweep, shared by all processes and hosts that execute it."""
 
   def __init__(self, path):
-    """Names the directory; nothing is created yet.
+    """Takes the directory; nothing is created yet.
 
     Args:
       path: the sweep's `sweep_dir`.
@@ -43,7 +43,7 @@ class SweepDir:
 
   @property
   def list_path(self):
-    """Where the list of runs is."""
+    """Path of the list of runs."""
     return self.path / 'runs.jsonl'
 
   def run_dir(self, run):
@@ -51,15 +51,15 @@ class SweepDir:
     return runs_lib.RunDir(self.path / 'runs' / run.id)
 
   def log_path(self, run):
-    """The output of the attempts of a run."""
+    """Path of the output of a run."""
     return self.path / 'logs' / f'{run.id}.log'
 
   def read_runs(self):
-    """The list of runs; see `runs.read_list`."""
+    """Reads the list of runs; see `runs.read_list`."""
     return runs_lib.read_list(self.list_path)
 
   def missing(self, runs):
-    """Those of the runs that are not on the list.
+    """Finds the runs that are not on the list.
 
     Args:
       runs: list of ListedRun.
@@ -77,13 +77,13 @@ class SweepDir:
     return [run for run in runs if run.id not in there]
 
   def add(self, runs):
-    """Puts runs on the list; lines that are there keep their number.
+    """Appends runs to the list; existing lines keep their numbers.
 
     Args:
       runs: list of ListedRun.
 
     Returns:
-      Those that were not on it, a list of ListedRun.
+      The runs that were not on the list, a list of ListedRun.
 
     Raises:
       RunsError: if a run is there with other flags, or nothing can be
@@ -106,7 +106,7 @@ class SweepDir:
 
   @contextlib.contextmanager
   def worked_on(self):
-    """Holds the sweep against a second engine that would do the same runs.
+    """Locks the sweep against a second engine.
 
     Raises:
       RunsError: if another process works on it.
@@ -122,7 +122,7 @@ class SweepDir:
       yield
 
   def check_links(self, run):
-    """Refuses links where a run and what is known of it are written.
+    """Refuses links in the paths of a run, its log and its attempts.
 
     Args:
       run: a ListedRun.
@@ -136,7 +136,7 @@ class SweepDir:
     )
 
   def note(self, run, **event):
-    """Adds a line to what is known of the attempts of a run.
+    """Records an event of an attempt of a run.
 
     Args:
       run: a ListedRun.
@@ -149,12 +149,14 @@ class SweepDir:
     files.append_json_line(path, line.to_json())
 
   def events(self, run):
-    """The Events of the attempts of a run; damaged lines are left out."""
+    """Reads the Events of a run; damaged lines are ignored."""
     events = []
     try:
       lines = files.read(self._attempts_path(run)).split(b'\n')
     except OSError:
-      return events  # Only a hint: the run itself is in its directory.
+      return (
+        events  # Not essential: the state of a run is in its own directory.
+      )
     for line in lines:
       with contextlib.suppress(ValueError, RecursionError):
         events.append(Event.from_json(json.loads(line)))

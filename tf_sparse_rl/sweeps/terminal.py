@@ -1,4 +1,4 @@
-"""The progress of a sweep: a bar on a terminal, else lines."""
+"""The progress of a sweep: a bar on a terminal, otherwise lines."""
 
 import sys
 import time
@@ -8,19 +8,19 @@ import tqdm
 from tf_sparse_rl import text_table
 from tf_sparse_rl.sweeps import status as status_lib
 
-# Looking at the directories of all running runs takes time.
+# Reading the status of all running runs takes time.
 _LOOK_SECONDS = 2.0
 
 
 class Progress:
-  """A line for each run that ends; on a terminal a bar of env steps besides."""
+  """Prints a line for each run that ends, and a bar on a terminal."""
 
   def __init__(self, sweep_dir, statuses):
     """Starts the bar.
 
     Args:
       sweep_dir: a SweepDir.
-      statuses: RunStatus of all runs of the sweep, before it starts.
+      statuses: RunStatus of all runs, before the start.
     """
     self._sweep_dir = sweep_dir
     self._steps = {s.run.id: s.env_step for s in statuses}
@@ -46,7 +46,7 @@ class Progress:
       self._bar.close()
 
   def on_event(self, run, event, text):
-    """Shows what the driver tells; see `driver.work_off`."""
+    """Shows an event of the driver; see `driver.execute`."""
     if event == 'waiting':
       self._look()
       return

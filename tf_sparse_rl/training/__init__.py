@@ -1,1 +1,1 @@
-"""Replay, the loop, evaluation and what a run writes."""
+"""Learner, loop, evaluation, checkpoints and summaries."""

@@ -1,10 +1,10 @@
-"""Checkpoints of a whole run: complete, verified, none overwritten.
+"""Checkpoints of a whole run: atomic, verified, never overwritten.
 
 A checkpoint is a directory: TensorFlow's own checkpoint of the agent
-(networks, masks, slots, counters) and what goes with it, state.json, and
-manifest.json, which is written last and has a SHA-256 of every file. The replay
-is beside them in segments: each checkpoint adds one with the transitions that
-are new, and names those it needs. Nothing in here is code.
+(networks, masks, slots, counters), state.json, and
+manifest.json, which is written last and has the SHA-256 of every file. The
+replay buffer is saved beside them in segments: each checkpoint adds a segment
+with the new transitions and lists those it needs. No file contains code.
 """
 
 import contextlib
@@ -20,10 +20,10 @@ from tf_sparse_rl import files, runs
 from tf_sparse_rl.runs import run_dir
 from tf_sparse_rl.training import manifest as manifest_lib
 
-# Format 2 had two objects inside the agent: {name in it: name now}.
+# Format 2 had two objects inside the agent: {name there: name now}.
 _INSIDE_AGENT = {'rollouts': 'rollouts', 'mask_histories': 'mask_history'}
 _KEPT = 3
-# Whatever a file of the right hash may hold, these say that it does not fit.
+# Raised for files with the right hash that do not fit the run.
 _MISFITS = (
   *(ValueError, TypeError, LookupError, AssertionError, RuntimeError),
   *(MemoryError, OverflowError, OSError, tokenize.TokenError),
@@ -32,20 +32,20 @@ _MISFITS = (
 
 
 class CheckpointError(runs.RunsError):
-  """No checkpoint can be used; the message says why and what to do."""
+  """No checkpoint can be used; the message gives the reason and a remedy."""
 
 
 class Checkpoints:
-  """Saves and restores one run's agent, replay and state."""
+  """Saves and restores the agent, the replay buffer and the state of a run."""
 
   def __init__(self, path, objects, buffer):
-    """Names what is saved; nothing is written yet.
+    """Takes the objects to save; nothing is written yet.
 
     Args:
       path: directory of the checkpoints.
       objects: `{name: tf.Module}`, or dicts of them, whose variables are saved:
-        'agent' and whatever else `Agent.saved` and `Diagnoser.saved` name.
-      buffer: what `replay.make` made.
+        'agent' and the others of `Agent.saved` and `Diagnoser.saved`.
+      buffer: see `replay.make`.
     """
     self._path = pathlib.Path(path)
     self._objects = objects
@@ -55,19 +55,19 @@ class Checkpoints:
     self._best = None  # {'env_step', 'return_mean'}
 
   def save(self, env_step, state):
-    """Writes a checkpoint, then removes those that are no longer kept.
+    """Writes a checkpoint, then removes old ones.
 
     Args:
-      env_step: env steps so far, its name.
-      state: dict of JSON types, given back by `restore`.
+      env_step: env steps so far.
+      state: dict of JSON types, returned by `restore`.
 
     Raises:
-      OSError: if it cannot be written; earlier ones stay as they are.
+      OSError: if it cannot be written; earlier checkpoints are unchanged.
       FloatingPointError: if a weight is NaN or infinite; nothing is written.
     """
     target = self._path / manifest_lib.name_of(env_step)
     if (target / 'manifest.json').exists():
-      return  # What is complete is never touched.
+      return  # A complete checkpoint is never changed.
     self._check_finite()
     files.make_directory(self._path)
     self._refuse_links()
@@ -97,18 +97,18 @@ class Checkpoints:
     self._remove_old()
 
   def restore(self, log=print, parse=lambda state, env_step: state):
-    """Loads the newest checkpoint that is whole.
+    """Loads the newest checkpoint that is not damaged.
 
     Args:
-      log: function that tells a person what was found damaged.
-      parse: function of the `state` it was saved with and its env step;
-        ValueError says that this is none.
+      log: function of a message on a damaged checkpoint.
+      parse: function of (state, env step); it raises ValueError for an invalid
+        state.
 
     Returns:
-      What `parse` returned, or None if there is no checkpoint.
+      The result of `parse`; None if there is no checkpoint.
 
     Raises:
-      CheckpointError: if there are some and none can be used.
+      CheckpointError: if there are checkpoints and none can be used.
       LinkError: if there are links among them; nothing is changed.
     """
     self._refuse_links()
@@ -130,13 +130,13 @@ class Checkpoints:
       raise CheckpointError(
         f'None of the checkpoints in {self._path} can be used:\n  '
         + '\n  '.join(reasons)
-        + '\nNothing was changed. Bring back a copy of them, or choose another '
+        + '\nNothing was changed. Restore a copy of them, or choose another '
         '--root_dir to start over.'
       )
     return None
 
   def evaluated(self, env_step, return_mean):
-    """Keeps the checkpoint of this env step if it is the best so far."""
+    """Marks the checkpoint of an env step as the best, if it is."""
     name = manifest_lib.name_of(env_step)
     if not (self._path / name / 'manifest.json').exists():
       return
@@ -150,7 +150,7 @@ class Checkpoints:
         raise FloatingPointError(f'{variable.name} is NaN or infinite')
 
   def _add_segment(self):
-    """Writes the transitions that no segment has yet."""
+    """Writes the transitions that are not in a segment yet."""
     begin = self._segments[-1]['end'] if self._segments else 0
     end = self._buffer.num_added
     begin = max(begin, end - self._buffer.capacity)
@@ -167,22 +167,22 @@ class Checkpoints:
     ]
 
   def _refuse_links(self):
-    """Raises LinkError for links in the places of our files."""
+    """Raises LinkError for links with the names of our files."""
     files.refuse_links(self._path, *self._ours())
 
   def _ours(self):
-    """The entries of the directory that have a name of ours."""
+    """Lists the entries of the directory with names of ours."""
     if not self._path.is_dir():
       return []
     return [p for p in self._path.iterdir() if manifest_lib.is_ours(p.name)]
 
   def _complete(self):
-    """Directories of complete checkpoints, the oldest first."""
+    """Lists the directories of complete checkpoints, the oldest first."""
     steps = run_dir.checkpoint_env_steps(self._path)
     return [self._path / manifest_lib.name_of(step) for step in steps]
 
   def _load(self, path, parse):
-    """Loads one checkpoint; only what has been verified reaches the run."""
+    """Loads one checkpoint, after its files have been verified."""
     manifest = manifest_lib.read(path)
     manifest_lib.check_files(path, manifest)
     values = manifest_lib.read_json(path / 'state.json')
@@ -201,7 +201,7 @@ class Checkpoints:
       for variables in _layouts(self._objects, manifest.format):
         status = variables.read(str(path / 'agent'))
         status.assert_existing_objects_matched()
-        status.expect_partial()  # Of a format before, it is read in pieces.
+        status.expect_partial()  # Older formats are read in pieces.
     except _MISFITS as error:
       raise manifest_lib.DamagedError(
         f'it does not fit this run ({_first_line(error)})'
@@ -216,14 +216,14 @@ class Checkpoints:
       kept.append(self._path / manifest_lib.name_of(self._best['env_step']))
     for path in complete:
       if path not in kept:
-        # First it stops being complete.
+        # First, so that it counts as incomplete.
         (path / 'manifest.json').unlink()
     self._remove_unknown()
 
   def _remove_unknown(self):
-    """Removes what no complete checkpoint needs: torn ones, old segments.
+    """Removes incomplete checkpoints and segments that none needs.
 
-    Of these only what has a name of ours.
+    Only files with names of ours are removed.
     """
     complete = self._complete()
     needed = set()
@@ -239,7 +239,7 @@ class Checkpoints:
 
 
 def _rename(temporary, target):
-  """Gives a directory its name, where others' files may have stayed."""
+  """Renames a directory; the target may exist with files of others."""
   if not target.is_dir():
     temporary.rename(target)
     return
@@ -250,7 +250,7 @@ def _rename(temporary, target):
 
 
 def _remove_checkpoint(path):
-  """Removes a checkpoint that is not complete; what else is there stays."""
+  """Removes an incomplete checkpoint, except files of others."""
   if path.name.endswith('.tmp'):
     shutil.rmtree(path)
     return
@@ -262,12 +262,11 @@ def _remove_checkpoint(path):
 
 
 def load_networks(path, checkpoint, evaluations, objects):
-  """Reads the networks of a run, which may be training; writes nothing.
+  """Loads the networks of a run, which may be training; writes nothing.
 
   Args:
     path: directory of the checkpoints.
-    checkpoint: 'last', an env step, or 'best': that with the best evaluation
-      of those that there are.
+    checkpoint: 'last', 'best' (by evaluations), or an env step.
     evaluations: list of Evaluation of the run.
     objects: see Checkpoints; 'agent' at least.
 
@@ -284,7 +283,7 @@ def load_networks(path, checkpoint, evaluations, objects):
       _read_networks(path / manifest_lib.name_of(env_step), objects)
       return env_step
     except manifest_lib.DamagedError as error:
-      # A run that trains removes old ones.
+      # The run may have removed it meanwhile.
       if is_last_try:
         raise CheckpointError(
           f'{path / manifest_lib.name_of(env_step)} is damaged: {error}.'
@@ -293,7 +292,7 @@ def load_networks(path, checkpoint, evaluations, objects):
 
 
 def _find(path, checkpoint, evaluations):
-  """The env step of a checkpoint that is there."""
+  """Finds the env step of a checkpoint."""
   there = run_dir.checkpoint_env_steps(path)
   evaluated = [e for e in evaluations if e.env_step in there]
   if checkpoint == 'last' and there:
@@ -319,12 +318,12 @@ def _read_networks(directory, objects):
 
 
 def _first_line(error):
-  """The first line of an error, or its kind if it says nothing."""
+  """The first line of an error, or its type if it has no message."""
   return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def _layouts(objects, file_format):
-  """Objects as a file of a format has them, in one or more pieces."""
+  """Returns the objects of a file format, in one or more pieces."""
   if file_format == manifest_lib.FORMAT:
     return [tf.train.Checkpoint(**objects)]
   inside = {

@@ -1,4 +1,4 @@
-"""Collection: the environments of a run side by side, and where they are."""
+"""Collection in the parallel environments of a run."""
 
 import math
 
@@ -12,15 +12,15 @@ class Collector:
   """Takes env steps in all environments and adds them to the buffer."""
 
   def __init__(self, config, environments, positions):
-    """Brings the environments to their positions.
+    """Restores the environments to their positions.
 
     Args:
       config: a Config.
       environments: list of Environment.
-      positions: of each, see `envs.Environment`.
+      positions: one per environment, see `envs.Environment`.
     """
     self._config, self._envs = config, environments
-    # The position of an episode without an end must not grow without one.
+    # The position of an endless episode must not grow forever.
     limit = config.max_collect_episode_env_steps
     self._limits = [
       math.inf if env.save_states() or env.spec.max_episode_steps else limit
@@ -31,16 +31,16 @@ class Collector:
     )
 
   def collect(self, actions, buffer, episodes):
-    """Takes an env step in each environment; starts an episode where one ends.
+    """Takes an env step in each environment; resets those whose episodes end.
 
     Args:
       actions: `[num_envs, ...]`.
       buffer: what `replay.make` made.
-      episodes: an Episodes, which counts them.
+      episodes: an Episodes, which records them.
 
     Raises:
-      EnvError: if an environment fails; then all are at the positions that they
-        had before, and nothing was added.
+      EnvError: if an environment fails; then all positions are unchanged and
+        nothing was added.
     """
     # All of them first, or none: if one fails, a checkpoint can be saved.
     marks = [env.mark() for env in self._envs]
@@ -56,7 +56,7 @@ class Collector:
       self.observations[i] = observation
 
   def _take(self, actions, num_episodes):
-    """A Step of each environment, and the observation to go on from."""
+    """Returns the Step of an environment and the next observation."""
     taken = []
     for env, action, limit in zip(self._envs, actions, self._limits):
       step = env.step(action)
@@ -73,7 +73,7 @@ class Collector:
     return taken
 
   def random_actions(self, rng):
-    """Actions `[num_envs, ...]` drawn at random."""
+    """Random actions `[num_envs, ...]`."""
     return np.stack([env.random_action(rng) for env in self._envs])
 
 
@@ -82,7 +82,7 @@ def no_time_limit(config, env):
   if env.spec.max_episode_steps:
     return ''
   cut = (
-    'does not, since it offers its state'
+    'does not, since it has a state_dict'
     if env.save_states()
     else f'after {config.max_collect_episode_env_steps:,} '
     '(--max_collect_episode_env_steps)'

@@ -7,24 +7,23 @@ from tf_sparse_rl import sparsity
 
 
 def total(agent):
-  """The `LayerCount` of all networks that are trained.
+  """Sums the `LayerCount` of all trained networks.
 
-  Both critics count, targets do not, as in the paper.
+  Both critics count, target networks do not, as in the paper.
   """
   return _total(list(agent.networks.values()))
 
 
 def inference_flops(agent):
-  """FLOPs of one greedy action, zeros left out, an int."""
+  """FLOPs of one greedy action without zeros, an int."""
   return _total(agent.policy_layers).flops
 
 
 def train_step_flops(agent, batch_size):
-  """FLOPs of one train step with the masks as they are, zeros left out, an int.
+  """FLOPs of one train step with the current masks without zeros, an int.
 
-  What the algorithm needs: the masked path multiplies the zeros too.
-  The dense gradients of RigL's mask updates, one in hundreds of train steps,
-  are left out, as are optimizers and losses.
+  These are the FLOPs of the algorithm: the masked backend multiplies zeros too.
+  The dense gradients of mask updates, optimizers and losses are not counted.
   """
   per_transition = sum(
     agent.train_passes[name] * _total([network]).flops
@@ -37,11 +36,11 @@ def train_flops(results):
   """FLOPs of all train steps of a run.
 
   Args:
-    results: list of Evaluation; between two of them a train step costs
-      the mean of both, for pruning makes networks smaller.
+    results: list of Evaluation; train steps between two of them count with the
+      mean of both, since masks may change.
 
   Returns:
-    int, or None if one does not say what a train step costs.
+    int; None if an evaluation has no train_step_flops.
   """
   if any(result.train_step_flops is None for result in results):
     return None
@@ -56,7 +55,7 @@ def train_flops(results):
 
 
 def peak_memory_mib():
-  """The most memory this process has had, in MiB, a float."""
+  """Peak memory of this process in MiB, a float."""
   kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
   unit = 1 if sys.platform == 'darwin' else 1024
   return round(kilobytes * unit / 2**20, 1)

@@ -1,4 +1,4 @@
-"""Why a loss is not finite: huge rewards or observations, or divergence."""
+"""Explains a loss that is not finite: huge inputs, or divergence."""
 
 import numpy as np
 
@@ -7,14 +7,14 @@ _BLOCK = 1024
 
 
 def explain(buffer, losses):
-  """Says which value was the first that is not finite or above 1e15.
+  """Finds the first value that is not finite or above 1e15.
 
   Args:
-    buffer: what `replay.make` made.
+    buffer: see `replay.make`.
     losses: (train step, value) of the first loss above 1e15, or None.
 
   Returns:
-    str, a sentence and what to do.
+    str, the explanation and a remedy.
   """
   found = _first_in(buffer)
   if found:
@@ -33,7 +33,7 @@ def explain(buffer, losses):
 
 
 def _first_in(buffer):
-  """The first huge value that a buffer still holds, in words; '' if none."""
+  """Describes the first huge value of a buffer; '' if there is none."""
   begin = buffer.num_added - len(buffer)
   for start in range(begin, buffer.num_added, _BLOCK):
     numbers = np.arange(start, min(start + _BLOCK, buffer.num_added))
@@ -53,7 +53,7 @@ def _first_in(buffer):
 
 
 def _is_huge(values):
-  """Which rows have an entry that is NaN or too large, `[rows]`."""
+  """Whether rows have an entry that is NaN or too large, `[rows]`."""
   return ~(np.abs(values) <= HUGE).all(axis=1)
 
 

@@ -1,4 +1,4 @@
-"""A replay that shrinks as the policy moves away from what it holds."""
+"""A replay buffer that drops transitions far from the current policy."""
 
 import numpy as np
 
@@ -8,12 +8,11 @@ _BATCH = 2048  # RLx2's code: 8 batches of 256.
 
 
 class DynamicReplay:
-  """Drops the oldest tenth of a replay while the policy is far from it.
+  """Drops the oldest tenth of a replay buffer while it is far from the policy.
 
-  The policy distance is that of the paper: the mean Euclidean distance of the
-  oldest actions from those that the policy would take now, in units of half the
-  range of an action. The authors' code has another: half the mean square over
-  entries too.
+  The policy distance is that of the paper: the mean Euclidean distance between
+  the oldest actions and those of the current policy, in units of half the
+  action range. The authors' code takes half the mean square over entries.
 
   Reference: Tan et al. 2023 (arXiv 2205.15043), section 4.2.2, equation 6.
   """
@@ -47,7 +46,7 @@ class DynamicReplay:
     return float(np.linalg.norm(moved / self._scale, axis=1).mean())
 
   def shrink(self):
-    """Drops the oldest tenth, down to the floor, if the policy is too far."""
+    """Drops the oldest tenth, down to a minimum, if it is too far."""
     size, floor = self._buffer.num_drawn, self._config.min_replay_size
     count = min(size // 10, size - floor)
     if count > 0 and self.policy_distance() > self._config.max_policy_distance:
@@ -55,7 +54,7 @@ class DynamicReplay:
 
 
 def make(config, env_spec, buffer, act):
-  """The DynamicReplay of a run; None if it has none. See its constructor."""
+  """Makes the DynamicReplay of a run, or None. See its constructor."""
   if not config.dynamic_replay:
     return None
   return DynamicReplay(config, env_spec, buffer, act)

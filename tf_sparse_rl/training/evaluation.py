@@ -1,4 +1,4 @@
-"""Evaluation: greedy episodes, all at once, from seeds of their own."""
+"""Evaluation: greedy episodes, played in parallel."""
 
 import contextlib
 import json
@@ -15,16 +15,16 @@ from tf_sparse_rl import envs, files, seeds
 from tf_sparse_rl.envs import noise
 
 
-class Returns(NamedTuple):
-  """Outcome of an evaluation, one entry an episode."""
+class EpisodeStatistics(NamedTuple):
+  """Returns and lengths of the episodes of an evaluation, in order."""
 
   returns: list  # undiscounted, float
   lengths: list  # env steps, int
-  num_stopped: int = 0  # episodes that were stopped at the limit
+  num_stopped: int = 0  # episodes stopped at the limit
 
 
 class Evaluator:
-  """Plays episodes side by side, so that one graph call acts in all."""
+  """Plays episodes in parallel, with one call of the policy for all."""
 
   def __init__(
     self,
@@ -33,14 +33,15 @@ class Evaluator:
     num_env_steps=0,
     max_episode_env_steps=math.inf,
   ):
-    """Keeps what is asked for.
+    """Creates the evaluator.
 
     Args:
-      environments: list of Environments, of one kind; each plays an episode.
-      epsilon: share of random actions.
-      num_env_steps: an environment whose episode is over plays another one
-        until all together have taken so many env steps. Whatever episode has
-        begun is played to its end, so long ones count as short ones do.
+      environments: list of Environments, parallel copies; each plays an
+        episode.
+      epsilon: epsilon of the epsilon-greedy policy.
+      num_env_steps: minimum env steps, summed over the environments: new
+        episodes start until they are reached. Every episode is played to its
+        end, so that long ones count as short ones do.
       max_episode_env_steps: env steps after which an episode is stopped.
     """
     self._envs = environments
@@ -52,13 +53,14 @@ class Evaluator:
     """Plays episodes to their ends.
 
     Args:
-      act: function from observations `[environments, ...]` to actions; called
-        with those that are playing.
-      rng: NumPy generator, of the episodes' starts and of random actions.
-      stop: asked now and then whether to give up.
+      act: function of observations `[environments, ...]` to actions; called
+        with the environments whose episodes are not over.
+      rng: NumPy generator of initial states and random actions.
+      stop: function called now and then; true ends the evaluation.
 
     Returns:
-      Returns in the order of the episodes' starts; None if it was given up.
+      EpisodeStatistics, in the order in which episodes started; None if `stop`
+      ended the evaluation.
     """
     seeds = rng.integers(2**31, size=len(self._envs))
     observations = np.stack(
@@ -92,7 +94,7 @@ class Evaluator:
           lengths.append(0)
         else:
           del episodes[i]
-    return Returns(returns, lengths, num_stopped)
+    return EpisodeStatistics(returns, lengths, num_stopped)
 
 
 def evaluate_with_noise(
@@ -103,20 +105,20 @@ def evaluate_with_noise(
   epsilon=0.0,
   max_episode_env_steps=math.inf,
 ):
-  """Plays episodes from the same starts at each level of noise.
+  """Plays episodes from the same initial states at each level of noise.
 
   Args:
     environments: see Evaluator.
     act: see `Evaluator.evaluate`.
-    stds: standard deviations of the noise in observations: of images in levels
-      of grey; of flat observations as multiples of each entry's own standard
-      deviation, in these episodes without noise.
-    seed: of the episodes' starts and of the noise.
-    epsilon: share of random actions.
+    stds: standard deviations of the observation noise: in grey levels for
+      images; for flat observations relative to the standard deviation of each
+      entry in these episodes without noise.
+    seed: random seed of initial states and noise.
+    epsilon: see Evaluator.
     max_episode_env_steps: see Evaluator.
 
   Returns:
-    List of Returns, one for each of `stds`.
+    List of EpisodeStatistics, one for each of `stds`.
   """
 
   def play(environments):
@@ -139,25 +141,25 @@ def evaluate_with_noise(
 
 
 def play_in_turn(env, act, num_episodes, rng, epsilon, max_episode_env_steps):
-  """Plays episodes one after another, for someone who watches.
+  """Plays episodes one after another, as in a window.
 
   Args:
     env: an Environment, or a ShownEnvironment.
     act: see `Evaluator.evaluate`.
-    num_episodes: how many.
-    rng: see `Evaluator.evaluate`. Without random actions the episodes are those
-      of an Evaluator that plays them side by side.
+    num_episodes: number of episodes.
+    rng: see `Evaluator.evaluate`. With epsilon 0 the episodes are the same as
+      in parallel.
     epsilon: see Evaluator.
     max_episode_env_steps: see Evaluator.
 
   Returns:
-    Returns.
+    EpisodeStatistics.
   """
   evaluator = Evaluator(
     [env], epsilon, max_episode_env_steps=max_episode_env_steps
   )
   parts = [evaluator.evaluate(act, rng) for _ in range(num_episodes)]
-  return Returns(
+  return EpisodeStatistics(
     [part.returns[0] for part in parts],
     [part.lengths[0] for part in parts],
     sum(part.num_stopped for part in parts),
@@ -168,14 +170,14 @@ def film(config, act, path, seed, on_frame=lambda done, total: None):
   """Records one greedy episode as MP4.
 
   Args:
-    config: a Config, for its environment, which can render.
+    config: a Config, whose environment is recorded.
     act: see `Evaluator.evaluate`.
-    path: of the file; an older one is replaced once the new one is whole.
-    seed: what the start of the episode is derived from.
-    on_frame: is called with the number of frames so far, and of all.
+    path: of the file; replaced atomically.
+    seed: random seed of the initial state.
+    on_frame: function of (frames so far, frames in total).
 
   Raises:
-    ValueError: if the environment cannot be drawn here.
+    ValueError: if the environment cannot be rendered here.
   """
   check_own_process(config)
   files.refuse_links(path.parent)
@@ -204,16 +206,16 @@ def film(config, act, path, seed, on_frame=lambda done, total: None):
 
 
 def check_own_process(config):
-  """Refuses to draw what another process cannot make.
+  """Refuses environments that another process cannot make, to render them.
 
   Raises:
     ValueError: if a callable of this program makes the environment.
   """
   if envs.is_callable(config.env_name):
     raise ValueError(
-      f'Cannot draw {config.env_name}: an environment is drawn in a process of '
-      'its own, which does not have the callable. Register the environment, '
-      'and name it as module:Id.'
+      f'Cannot render {config.env_name}: rendering takes place in another '
+      'process, which does not have the callable. Register the environment and '
+      'name it as module:Id.'
     )
 
 
@@ -226,7 +228,7 @@ def _film_in_own_process(env_name, episode, num_frames, on_frame):
       stderr=stderr,
       text=True,
     ) as process:
-      # It may end before it has read all: what it says then is why.
+      # It may end before it has read all; stderr says why.
       with contextlib.suppress(BrokenPipeError), process.stdin:
         json.dump(episode, process.stdin)
       num_done = 0
@@ -237,9 +239,8 @@ def _film_in_own_process(env_name, episode, num_frames, on_frame):
     stderr.seek(0)
     said = stderr.read().strip()
   if process.returncode:
-    reason = said or f'it crashed ({process.returncode})'
+    reason = said or f'the renderer crashed ({process.returncode})'
     raise ValueError(
-      f'Cannot film {env_name}: {reason.splitlines()[-1]}. To draw MuJoCo '
-      'where there is no display, EGL is needed (Debian, Ubuntu: apt-get '
-      'install libegl1).'
+      f'Cannot film {env_name}: {reason.splitlines()[-1]}. Rendering MuJoCo '
+      'without a display needs EGL (Debian, Ubuntu: apt-get install libegl1).'
     )

@@ -1,8 +1,8 @@
-"""The event files of TensorBoard in one directory.
+"""TensorBoard's event files in one directory.
 
-TensorFlow's own writer is silent when a write fails, and names its files by the
-time of day, in whose order TensorBoard reads them: a clock that went back mixes
-up what was written. These are numbered.
+TensorFlow's writer ignores failed writes and names its files by the time, in
+whose order TensorBoard reads them, so that a clock set back mixes them up.
+These files are numbered.
 """
 
 import re
@@ -15,27 +15,27 @@ _NAME = re.compile(r'events\.out\.tfevents\.(\d+)')
 
 
 class EventFiles:
-  """Writes events; where that fails a new file is begun."""
+  """Writes events; continues in a new file if a write fails."""
 
   def __init__(self, path, tell, from_env_step=None):
-    """Makes nothing before the first event.
+    """Takes the directory; the first event creates a file.
 
     Args:
-      path: pathlib.Path of the directory, made if needed.
-      tell: function of a line for a person, told once when writes fail.
-      from_env_step: in a run that goes on, TensorBoard forgets what older files
-        have from this env step on.
+      path: pathlib.Path of the directory, created if needed.
+      tell: function of a message, called once if writes fail.
+      from_env_step: of a resumed run: TensorBoard discards the events of older
+        files from this env step on.
     """
     self._path, self._tell = path, tell
     self._from_env_step = from_env_step
     self._file, self._failed = None, False
 
   def write(self, env_step, summary):
-    """Writes a summary_pb2.Summary as one event; the system has it then."""
+    """Writes a summary_pb2.Summary as one event, unbuffered."""
     event = event_pb2.Event(
       wall_time=time.time(), step=env_step, summary=summary
     )
-    for _ in range(2):  # The second time into a new file.
+    for _ in range(2):  # The second attempt goes to a new file.
       try:
         self._open()
         _add(self._file, event)
@@ -45,14 +45,14 @@ class EventFiles:
         self._give_up(error)
 
   def begin(self):
-    """Begins a file now: what is to be forgotten is forgotten."""
+    """Starts a file at once, so that superseded events are discarded."""
     try:
       self._open()
     except OSError as error:
       self._give_up(error)
 
   def close(self):
-    """Closes the file; the next event begins another."""
+    """Closes the file; the next event starts another."""
     if self._file is not None:
       self._file.close()
       self._file = None
@@ -79,7 +79,7 @@ class EventFiles:
     yield event_pb2.Event(wall_time=time.time(), file_version='brain.Event:2')
     if self._from_env_step is not None:
       start = event_pb2.SessionLog(status=event_pb2.SessionLog.START)
-      for _ in range(2):  # Of a first start TensorBoard thinks nothing.
+      for _ in range(2):  # TensorBoard ignores the first session start.
         yield event_pb2.Event(
           wall_time=time.time(), step=self._from_env_step, session_log=start
         )
@@ -87,8 +87,8 @@ class EventFiles:
   def _give_up(self, error):
     if not self._failed:
       self._tell(
-        f'warning: Writing to {self._path} failed: {error}. What follows goes '
-        'into a new file of TensorBoard, as soon as one can be written.'
+        f'warning: Writing to {self._path} failed: {error}. Later '
+        'summaries go to a new event file as soon as one can be written.'
       )
     self._failed = True
     self.close()

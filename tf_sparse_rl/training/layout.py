@@ -1,4 +1,4 @@
-"""The order in which TensorBoard's tab CUSTOM SCALARS shows the tags."""
+"""The layout of TensorBoard's CUSTOM SCALARS tab."""
 
 import re
 
@@ -8,11 +8,11 @@ from tensorboard.util import tensor_util
 
 
 def summary(tags):
-  """A Summary with a chart for each row of tags, a category for each group.
+  """Makes a Summary with a chart per tag and a category per group.
 
   Args:
-    tags: in the order to be shown, such as 'Sparsity/{network}/{layer}', whose
-      chart has a line for each network and layer.
+    tags: in order, such as 'Sparsity/{network}/{layer}', whose chart has a line
+      for each network and layer.
 
   Returns:
     summary_pb2.Summary.

@@ -11,14 +11,14 @@ from tf_sparse_rl.training import train_step
 
 
 class Learner:
-  """Calls an agent through as few graph calls as possible.
+  """Calls an agent with as few graph calls as possible.
 
-  Under a `tf.distribute` strategy each replica trains on its share of a batch;
-  what acts is the first replica's network, which is that of all.
+  Under a `tf.distribute` strategy each replica trains on its part of a batch;
+  the network of the first replica acts, since all are equal.
   """
 
   def __init__(self, agent, batch_size, observation):
-    """Compiles what acts.
+    """Compiles the policies.
 
     Args:
       agent: a `base.Agent`.
@@ -36,7 +36,7 @@ class Learner:
     return train_step.compiled(self._agent.act, self._observations, self._noise)
 
   def act(self, observations, noise):
-    """Actions for collection, a NumPy array `[num_envs, ...]`.
+    """Computes actions for collection, a NumPy array `[num_envs, ...]`.
 
     Args:
       observations: `[num_envs, ...]`.
@@ -45,7 +45,7 @@ class Learner:
     return self._act(tf.constant(observations), tf.constant(noise)).numpy()
 
   def act_greedily(self, observations):
-    """The best actions as the network sees it; see `act`."""
+    """Computes greedy actions; see `act`."""
     return self._greedy(tf.constant(observations)).numpy()
 
   @property
@@ -60,17 +60,17 @@ class Learner:
 
   @property
   def is_fused(self):
-    """Whether train steps without updates of masks are one operation."""
+    """Whether train steps without mask updates are one operation."""
     return self._train_step.is_fused
 
   def masks_changed(self):
-    """Whether masks may have changed since this was last asked."""
+    """Whether masks may have changed since the last call."""
     changed, self._train_step.masks_changed = self._train_step.masks_changed, 0
     return bool(changed)
 
 
 class ReplayLearner(Learner):
-  """Trains on batches of a replay.
+  """Trains on batches of a replay buffer.
 
   In an env step with training, one call updates the agent on a batch and
   picks the next action with the updated network.
@@ -82,10 +82,10 @@ class ReplayLearner(Learner):
     Args:
       agent: a `base.Agent`.
       batch_size: transitions of a batch.
-      row: spec of one transition that is trained on: a TensorSpec, or a nest.
+      row: spec of one transition: a TensorSpec, or a nest.
       observation: TensorSpec of one observation.
-      jit: whether XLA compiles the train step. It would compile what acts anew
-        for each number of observations.
+      jit: whether XLA compiles the train step. It never compiles the policies,
+        which would be recompiled for each number of observations.
     """
     super().__init__(agent, batch_size, observation)
     train = _on_replicas(agent)
@@ -105,15 +105,15 @@ class ReplayLearner(Learner):
     )
 
   def draw(self, buffer, rng):
-    """A batch as the next train step gets one, by a NumPy generator."""
+    """Draws a batch for a train step with a NumPy generator."""
     return buffer.sample(self._batch_size, rng)
 
   def train_and_act(self, buffer, rng, observations, noise):
-    """One train step on a batch drawn from a buffer; see `train_on`."""
+    """Takes a train step on a batch of a buffer; see `train_on`."""
     return self.train_on(self.draw(buffer, rng), observations, noise)
 
   def train_on(self, rows, observations, noise):
-    """One train step on given rows, then actions by the new weights.
+    """Takes a train step on given rows, then acts with the new weights.
 
     Args:
       rows: as `draw` returned them.
@@ -147,18 +147,18 @@ class RolloutLearner(Learner):
     self._snapshot = None  # Of the policy, until it changes.
 
   def act(self, observations, noise):
-    """Actions of the policy as it was when training had ended."""
+    """Computes actions of the policy after the last training."""
     if self._snapshot is None:
       self._snapshot = self._agent.rollouts.snapshot()
     return self._snapshot(observations, noise)
 
   def draw(self, buffer, rng):
-    """A batch of a Rollout that is full, by a NumPy generator."""
+    """Draws a batch of a full Rollout with a NumPy generator."""
     rows = self._agent.rollouts.prepare(buffer.latest())
     return rows[rng.permutation(len(rows))[: self._batch_size]]
 
   def train_and_act(self, buffer, rng, observations, noise):
-    """Trains on a full Rollout in several epochs; then as ReplayLearner.
+    """Trains on a full Rollout for several epochs, then acts.
 
     The generator shuffles each epoch; scalars are those of the last batch.
     """
@@ -172,17 +172,17 @@ class RolloutLearner(Learner):
     return self.act(observations, noise), scalars
 
   def train_on(self, rows):
-    """One train step on a batch of prepared rows; returns its scalars."""
+    """Takes a train step on a batch of prepared rows; returns its scalars."""
     return self._train_step.on_batches(rows, np.arange(len(rows))[np.newaxis])
 
 
 def make(config, agent, buffer):
-  """The learner of an agent.
+  """Makes the learner of an agent.
 
   Args:
     config: a Config.
     agent: a `base.Agent`.
-    buffer: what it will train on, see `replay.make`.
+    buffer: see `replay.make`.
 
   Returns:
     A Learner.
@@ -201,13 +201,13 @@ def make(config, agent, buffer):
 
 
 def _row(observation, action):
-  """Specs of a transition as a FrameReplay has it."""
+  """Specs of a transition of a FrameReplay."""
   scalar = tf.TensorSpec([])
   return replay.Transitions(observation, action, scalar, scalar, observation)
 
 
 def _on_replicas(agent):
-  """The train step on all replicas: masks_may_change -> (rows -> scalars)."""
+  """Train step on all replicas: masks_may_change -> (rows -> scalars)."""
   # Not a function of both: compiled, it costs more where arguments are bound.
   strategy = None
   if tf.distribute.has_strategy():
@@ -231,7 +231,7 @@ def _on_replicas(agent):
 
 
 def _reduction(tag):
-  """How a scalar of all replicas is made of those of each."""
+  """The reduction of a scalar over replicas."""
   # TF-Agents divides the losses of a share by the size of the whole batch.
   is_loss = tag.startswith('Losses/')
   return tf.distribute.ReduceOp.SUM if is_loss else tf.distribute.ReduceOp.MEAN

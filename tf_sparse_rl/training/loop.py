@@ -12,24 +12,24 @@ from tf_sparse_rl.training import divergence, parts, results
 
 
 class TrainingError(runs.RunsError):
-  """Training cannot go on."""
+  """Training cannot continue."""
 
 
 class Outcome(NamedTuple):
-  """The agent and the Summary of a run that has come to its end."""
+  """The agent and the Summary of a finished run."""
 
   agent: base.Agent
   summary: runs.Summary
 
 
 def train(config, run_dir, callbacks=(), stop=lambda: False):
-  """Trains one agent, from the last checkpoint if there is one; see Training.
+  """Trains one agent, resuming from the last checkpoint; see Training.
 
   Args:
     config: a resolved Config.
-    run_dir: a RunDir that this process holds.
+    run_dir: a RunDir that this process has locked.
     callbacks: list of Callback.
-    stop: asked at every env step whether to stop, after a checkpoint.
+    stop: function called at every env step; true saves a checkpoint and stops.
 
   Returns:
     Outcome.
@@ -38,7 +38,7 @@ def train(config, run_dir, callbacks=(), stop=lambda: False):
     TrainingError: if a loss is not finite.
     EnvError: if an environment fails; a checkpoint has been saved.
     FloatingPointError: if a weight is not finite.
-    StoppedError: if `stop` said so, or a callback.
+    StoppedError: if `stop` or a callback stopped training.
     CheckpointError: if there are checkpoints and none can be used.
   """
   training = Training(config, run_dir, callbacks)
@@ -48,10 +48,10 @@ def train(config, run_dir, callbacks=(), stop=lambda: False):
 
 
 class Training(parts.Parts):
-  """The steps of the loop in their order."""
+  """The training loop, step by step."""
 
   def begin(self):
-    """Chooses the first actions, or goes on where the last checkpoint was."""
+    """Chooses the first actions, or resumes from the last checkpoint."""
     if self.is_continued:
       self.message(f'Continuing at env step {self.now.env_step:,}.')
     else:
@@ -90,7 +90,7 @@ class Training(parts.Parts):
     return self.learner.train_step
 
   def stop(self):
-    """Has training end after a checkpoint; for callbacks."""
+    """Saves a checkpoint and stops training; for callbacks."""
     self._stopping = True
 
   @property
@@ -99,7 +99,7 @@ class Training(parts.Parts):
     return self.now.env_step == self.config.num_env_steps
 
   def evaluate(self, stop):
-    """Plays greedy episodes, if that is due and not done, and keeps returns."""
+    """Evaluates the greedy policy, if due, and records the returns."""
     config, now = self.config, self.now
     if now.results and now.results[-1].env_step == now.env_step:
       return
@@ -122,7 +122,7 @@ class Training(parts.Parts):
     now.clock.start(now.env_step)
 
   def collect(self):
-    """Takes one env step in each environment, with the actions chosen last."""
+    """Takes one env step in each environment, with the chosen actions."""
     now = self.now
     try:
       self.collector.collect(now.actions, self.buffer, now.episodes)
@@ -131,7 +131,7 @@ class Training(parts.Parts):
     now.env_step += self.config.num_envs
 
   def diagnose(self):
-    """Looks into the networks, if that is due."""
+    """Runs the diagnostics that are due."""
     seed, now = self.config.seed, self.now
     if self.diagnoser.is_due(now.env_step):
       rng = seeds.generator(seed, seeds.Stream.DIAGNOSIS, now.env_step)
@@ -140,7 +140,7 @@ class Training(parts.Parts):
       self.summaries.values(now.env_step, now.diagnosis)
 
   def train_and_act(self):
-    """Trains as often as is due by now; chooses the next actions."""
+    """Takes the train steps that are due; chooses the next actions."""
     config, now = self.config, self.now
     num_random = config.num_random_env_steps
     if num_random and now.env_step <= num_random:
@@ -166,13 +166,13 @@ class Training(parts.Parts):
       self.tell('on_mask_update')
 
   def shrink_replay(self):
-    """Forgets what the policy has moved away from, if that is due."""
+    """Shrinks a dynamic replay that is far from the policy, if due."""
     if self.dynamic_replay and self.dynamic_replay.is_due(self.now.env_step):
       self.dynamic_replay.shrink()
       self.now.num_forgotten = self.buffer.num_forgotten
 
   def write(self):
-    """Writes summaries and a checkpoint, where they are due."""
+    """Writes the summaries and the checkpoint that are due."""
     config, now = self.config, self.now
     if config.is_due(now.env_step, config.summary_period):
       speed = now.clock.speed(now.env_step)
@@ -184,7 +184,7 @@ class Training(parts.Parts):
       self.save()
 
   def save_and_stop(self):
-    """Saves what there is; raises StoppedError."""
+    """Saves a checkpoint and raises StoppedError."""
     self.save_early()
     raise callbacks_lib.StoppedError(self.env_step)
 

@@ -1,4 +1,4 @@
-"""Sets TensorFlow up for this machine, and says what it runs on."""
+"""Configures TensorFlow for this machine, and describes it."""
 
 import contextlib
 
@@ -10,21 +10,21 @@ from tf_sparse_rl.native import backend, library, stacks
 
 
 def configure(config):
-  """Sets threads, devices and backend, before TensorFlow runs anything.
+  """Configures threads, devices and backend, before TensorFlow is used.
 
   Args:
     config: a Config.
 
   Returns:
-    The `tf.distribute.Strategy` in whose scope the agent is to be built and
-    trained: TensorFlow's default one unless the config asks for another.
+    The `tf.distribute.Strategy` in whose scope the agent must be built and
+    trained; the default one for a single device.
 
   Raises:
-    ValueError: if it wants native kernels, GPUs or a TPU that are not there,
-      or more cores of a TPU are there than divide a batch.
+    ValueError: if native kernels, GPUs or a TPU are not available, or the cores
+      of the TPU do not divide the batch size.
   """
   gpus = _gpus(config.num_gpus)
-  # Where TensorFlow runs in this process already, it stays as it was set up.
+  # If TensorFlow is in use already, its configuration stays.
   with contextlib.suppress(RuntimeError):
     threading = tf.config.threading
     if config.intra_op_threads:
@@ -47,7 +47,7 @@ def configure(config):
 
 
 def _tpu(config):
-  """The strategy of the TPU of this machine."""
+  """Makes the strategy of the TPU of this machine."""
   try:
     resolver = tf.distribute.cluster_resolver.TPUClusterResolver.connect(
       config.tpu
@@ -68,14 +68,14 @@ def _tpu(config):
 
 
 def _gpus(num_gpus):
-  """The GPUs that TensorFlow may use: so many, or for 0 all."""
+  """Lists the first `num_gpus` GPUs, or for 0 all."""
   found = tf.config.list_physical_devices('GPU')
   if not num_gpus:
     return found
   if len(found) < num_gpus:
     raise ValueError(
       f'Expected GPUs, as num_gpus={num_gpus} says. Received: TensorFlow '
-      f'{tf.__version__} sees {len(found)}. Choose fewer; or, where nvidia-smi '
+      f'{tf.__version__} sees {len(found)}. Use fewer; or, if nvidia-smi '
       'lists more, install the CUDA libraries, as launch/gpu.sh does.'
     )
   tf.config.set_visible_devices(found[:num_gpus], 'GPU')
@@ -83,7 +83,7 @@ def _gpus(num_gpus):
 
 
 def recall(known):
-  """Chooses backends as where a run began, whatever this machine measures.
+  """Chooses backends by the measurements of a run instead of new ones.
 
   Args:
     known: a runs.Machine, or None of a new run.
@@ -94,31 +94,30 @@ def recall(known):
 
 
 def measurements():
-  """The timings that backends were chosen by so far; see `describe`."""
+  """Returns the measurements by which backends were chosen; see `describe`."""
   return backend.measurements()
 
 
 def backends(described):
-  """`{network: backend}` of what `describe` returned."""
+  """Returns `{network: backend}` of a result of `describe`."""
   return {name: each['backend'] for name, each in described['backends'].items()}
 
 
 def difference(known, described, began, config):
-  """Compares how a run is computed with how it was before.
+  """Compares machine and backends with those of a run so far.
 
   Args:
-    known: a runs.Machine, what the run began on, or None.
-    described: what `describe` returned, here.
-    began: `{network: backend}` that the checkpoint was trained with; {} if it
-      is not known.
+    known: the runs.Machine that the run started on, or None.
+    described: result of `describe` on this machine.
+    began: `{network: backend}` of the checkpoint; {} if unknown.
     config: a Config.
 
   Returns:
-    A line for a person if only rounding can differ; '' if nothing does.
+    A message if results may differ by rounding; '' if they are the same.
 
   Raises:
-    ValueError: if a network would be computed by another backend and none is
-      asked for by its name.
+    ValueError: if a network would get another backend and no backend is named
+      in the config.
   """
   began = began or (backends(vars(known)) if known else {})
   here = backends(described)
@@ -148,7 +147,7 @@ def _list(backends):
 
 
 def describe(agent, is_fused=False):
-  """The CPU, and how the networks of an agent are computed on it.
+  """Describes the CPU and the backends of the networks of an agent.
 
   Args:
     agent: a `base.Agent` whose train step has been traced.
@@ -156,10 +155,10 @@ def describe(agent, is_fused=False):
 
   Returns:
     dict of JSON types: `cpu`; `instruction_set` of the native kernels, if they
-    are used or were measured; `backends`, `{network: {backend, and where
-    all was measured masked_ms and native_ms}}` of those with sparse layers, or
-    of all networks, with fused_ms, if train steps are fused; and
-    `measurements`, if there are any, by which these were chosen.
+    are used or were measured; `backends`, `{network: {backend, and if measured
+    masked_ms and native_ms}}` of the networks with sparse layers, or with
+    fused_ms of all networks if train steps are fused; `measurements`, if there
+    are any.
   """
   chosen = {
     name: _fused(network) if is_fused else _backend(layers)
@@ -174,12 +173,12 @@ def describe(agent, is_fused=False):
 
 
 def kernels():
-  """`{'cpu': name, 'instruction_set': that of the native kernels}`."""
+  """Returns the CPU and the instruction set of the native kernels."""
   return {'cpu': library.cpu(), 'instruction_set': library.instruction_set()}
 
 
 def _fused(network):
-  """How a network of fused train steps is computed; see `describe`."""
+  """The entry of a network with fused train steps; see `describe`."""
   layers = fused.layers_of(network)
   sparsities = [layer.sparsity for layer in layers]
   choice = backend.choice(stacks.sizes_of(layers), sparsities)
@@ -190,7 +189,7 @@ def _fused(network):
 
 
 def _backend(layers):
-  """How the sparse layers of a network are computed; see `describe`."""
+  """The entry of a network with sparse layers; see `describe`."""
   divided = stacks.divide([layer.operand for layer in layers])
   choices = [choice for stack in divided if (choice := stacks.choice_of(stack))]
   names = {'native' if choice.is_native else 'masked' for choice in choices}
@@ -202,7 +201,7 @@ def _backend(layers):
 
 
 def sentence(described):
-  """A line for a person of what `describe` returned."""
+  """Formats a result of `describe` in one line."""
   parts = []
   for network, found in described['backends'].items():
     text = f'{network} {found["backend"]}'

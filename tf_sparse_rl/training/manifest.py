@@ -1,7 +1,7 @@
-"""The manifest of a checkpoint: names, hashes, and their reading.
+"""The manifest of a checkpoint: names and hashes of its files.
 
-Only what has one of these names is ever removed, and only what has one of them
-and the hash that manifest.json says is ever read.
+Only files with these names are ever removed, and only files that also have the
+hash in manifest.json are ever read.
 """
 
 import dataclasses
@@ -19,7 +19,7 @@ _OURS = re.compile(
   rf'(damaged_)?env_step_{_NUMBER}(\.tmp)?|'
   rf'{_SEGMENT.pattern}(\.[0-9a-f]+\.tmp)?'
 )
-# In the directory of a checkpoint, whole or not.
+# In the directory of a checkpoint, complete or not.
 _PARTS = re.compile(r'agent\..*|(state|manifest)\.json(\.[0-9a-f]+\.tmp)?')
 _FILES = re.compile(r'agent\.index|agent\.data-\d{5}-of-\d{5}|state\.json')
 
@@ -30,17 +30,17 @@ class DamagedError(Exception):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Segment(runs.Record):
-  """A file with some of the replay's transitions."""
+  """A file with consecutive transitions of the replay buffer."""
 
   name: str
   begin: int  # number of its first transition
-  end: int  # and of that after its last
+  end: int  # of the one after its last
   sha256: str
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Best(runs.Record):
-  """The best evaluation of a checkpoint."""
+  """The checkpoint with the best evaluation."""
 
   env_step: int
   return_mean: float
@@ -52,29 +52,29 @@ class Manifest(runs.Record):
 
   format: int
   env_step: int
-  num_added: int  # transitions that the replay ever got
+  num_added: int  # transitions ever added to the replay buffer
   best: dict | None  # a Best
-  files: dict[str, str]  # {name: SHA-256}, all that it has
+  files: dict[str, str]  # {name: SHA-256} of all files
   segments: list[dict]  # of Segment, in order
 
 
 def name_of(env_step):
-  """The name of a checkpoint's directory."""
+  """Name of the directory of a checkpoint."""
   return f'env_step_{env_step:012d}'
 
 
 def segment_name(begin, end):
-  """The name of a segment's file."""
+  """Name of the file of a segment."""
   return f'replay_{begin:012d}_{end:012d}.npy'
 
 
 def is_ours(name):
-  """Whether an entry of the directory of checkpoints has a name of ours."""
+  """Whether an entry of the checkpoints directory has a name of ours."""
   return _OURS.fullmatch(name) is not None
 
 
 def is_part(name):
-  """The same of an entry of the directory of one checkpoint."""
+  """Whether an entry of one checkpoint's directory has a name of ours."""
   return _PARTS.fullmatch(name) is not None
 
 
@@ -88,7 +88,7 @@ def read(path):
     A Manifest.
 
   Raises:
-    DamagedError: if it is not as it was written, or is of another version.
+    DamagedError: if it is damaged, or of an unknown version.
   """
   values = read_json(path / 'manifest.json')
   try:
@@ -108,7 +108,7 @@ def read(path):
 
 
 def _check(manifest, path):
-  """Raises ValueError for values that no checkpoint has."""
+  """Raises ValueError for invalid values."""
   if name_of(manifest.env_step) != path.name:
     raise ValueError(f'it is of env step {manifest.env_step}')
   names = set(manifest.files)
@@ -129,15 +129,15 @@ def _check(manifest, path):
 
 
 def check_files(path, manifest, segments=True):
-  """Reads all files of a checkpoint.
+  """Verifies the files of a checkpoint.
 
   Args:
     path: directory of the checkpoint.
     manifest: its Manifest.
-    segments: whether to read those of the replay too.
+    segments: whether to verify the replay buffer too.
 
   Raises:
-    DamagedError: if one is not there or not as it was written.
+    DamagedError: if a file is missing or damaged.
   """
   hashes = {path / name: h for name, h in manifest.files.items()}
   if segments:
@@ -162,7 +162,7 @@ def sha256(path):
 
 
 def read_json(path):
-  """Reads a JSON object; DamagedError if it is none."""
+  """Reads a JSON object; raises DamagedError for anything else."""
   try:
     values = json.loads(files.read(path))
   except (OSError, ValueError, RecursionError) as error:
@@ -175,7 +175,7 @@ def read_json(path):
 
 
 def write(path, values):
-  """Writes manifest.json, the mark of a complete checkpoint.
+  """Writes manifest.json, which makes a checkpoint complete.
 
   Args:
     path: directory of the checkpoint.

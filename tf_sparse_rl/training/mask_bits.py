@@ -1,4 +1,4 @@
-"""Masks as text, for JSON: their bits, compressed."""
+"""Masks as compressed bits in text, for JSON."""
 
 import base64
 import zlib
@@ -7,23 +7,23 @@ import numpy as np
 
 
 def packed(mask):
-  """A mask, an array of zeros and ones, as text."""
+  """Encodes a mask, an array of zeros and ones."""
   bits = np.packbits(mask.ravel() != 0).tobytes()
   return base64.b64encode(zlib.compress(bits)).decode()
 
 
 def unpacked(texts, masks):
-  """The masks that `packed` made text of.
+  """Decodes masks of `packed`.
 
   Args:
-    texts: `{name of a network: [text, one a layer]}`.
+    texts: `{name of a network: [text of each layer]}`.
     masks: `{name of a network: [mask]}`, for shapes and types.
 
   Returns:
     `{name of a network: [mask]}`.
 
   Raises:
-    ValueError: for other text, or masks of other networks.
+    ValueError: for invalid text, or masks of other networks.
   """
   if not texts.keys() <= masks.keys():
     raise ValueError(f'Expected networks of {[*masks]}. Received: {[*texts]}.')

@@ -1,4 +1,4 @@
-"""Counts of a run while it trains: episodes and time."""
+"""Metrics of a run in training: episodes and time."""
 
 import collections
 import time
@@ -25,7 +25,7 @@ class Episodes:
       self._current[index] = [0.0, 0]
 
   def to_json(self):
-    """All of it, in JSON types."""
+    """Converts to JSON types."""
     return {
       'count': self.count,
       'returns': list(self.returns),
@@ -35,7 +35,7 @@ class Episodes:
 
   @classmethod
   def from_json(cls, values):
-    """The Episodes that `to_json` wrote down."""
+    """Parses the JSON of `to_json`."""
     episodes = cls()
     episodes.count = values['count']
     episodes.returns.extend(values['returns'])
@@ -45,18 +45,18 @@ class Episodes:
 
 
 class Clock:
-  """Wall time of the run, and the speed of training without evaluation."""
+  """Wall time of the run and speed of training, without evaluations."""
 
   def __init__(self, wall_seconds=0.0, trained_seconds=0.0, env_steps=0):
-    """Goes on from what an interrupted run has measured."""
+    """Takes the times of a resumed run so far."""
     now = time.perf_counter()
     self._begin = now - wall_seconds
-    self._trained = trained_seconds  # evaluations left out
+    self._trained = trained_seconds  # without evaluations
     self._env_steps = env_steps  # in these seconds
     self._started = self._since = (env_steps, now)
 
   def figures(self):
-    """Wall time and mean speed so far, as results.jsonl has them."""
+    """Wall time and mean speed so far, for results.jsonl."""
     speed = self._env_steps / self._trained if self._trained else 0.0
     return {
       'wall_seconds': round(time.perf_counter() - self._begin, 3),
@@ -64,7 +64,7 @@ class Clock:
     }
 
   def to_json(self, env_step):
-    """The arguments that make a clock go on from here, in training."""
+    """The arguments of a clock that continues from here."""
     first, started = self._started
     return {
       'wall_seconds': time.perf_counter() - self._begin,
@@ -81,7 +81,7 @@ class Clock:
     self._env_steps += env_step - first
 
   def speed(self, env_step):
-    """Env steps a second since the last call or start."""
+    """Env steps per second since the last call or start."""
     (first, since), now = self._since, time.perf_counter()
     self._since = (env_step, now)
     return (env_step - first) / max(now - since, 1e-9)

@@ -1,4 +1,4 @@
-"""The parts of a run: made, saved and closed."""
+"""Makes, saves and closes the parts of a run."""
 
 import functools
 
@@ -21,17 +21,18 @@ from tf_sparse_rl.training import (
 
 
 class Parts:
-  """All parts of a run, where it begins or where its last checkpoint was.
+  """All parts of a run, new or restored from its last checkpoint.
 
   Attributes:
     config: a Config.
     run_dir: its RunDir.
     now: the State.
     agent: a `base.Agent`.
-    buffer: what it trains on, see `replay.make`.
+    buffer: the replay buffer or rollout, see `replay.make`.
     learner: a Learner.
-    is_continued: whether there was a checkpoint.
-    origin: what `init_from` named, of a run that begins so; else None.
+    is_continued: whether a checkpoint was restored.
+    origin: the run of `init_from`, if this one has just been initialized from
+      it; else None.
   """
 
   def __init__(self, config, run_dir, callbacks=()):
@@ -57,7 +58,7 @@ class Parts:
     self.collector = collector.Collector(config, self.envs, now.positions)
 
   def _make_agent(self):
-    """The environments, the agent and its learner; the run directory begins."""
+    """Makes environments, agent and learner; writes the config."""
     config, run_dir = self.config, self.run_dir
     self.envs = [envs.make(config) for _ in range(config.num_envs)]
     spec = self.envs[0].spec
@@ -70,7 +71,7 @@ class Parts:
     if config.init_from and run_dir.checkpoint_env_step() is None:
       self.origin = warm_start.start(config, self.agent, spec)
       self.message(warm_start.sentence(self.origin))
-    # Not before: what cannot be built leaves no config.
+    # Not before: a network that cannot be built leaves no config.
     if changed := run_dir.start(config):
       self.message(changed)
     self.buffer = replay.make(config, spec)
@@ -92,7 +93,7 @@ class Parts:
     self.diagnoser = diagnoser.Diagnoser(config, self.agent)
 
   def _restore(self):
-    """The State, from the last checkpoint if there is one."""
+    """Restores the State from the last checkpoint, or makes a new one."""
     config, run_dir = self.config, self.run_dir
     objects = {**self.agent.saved, **self.diagnoser.saved}
     self.checkpoints = checkpoints.Checkpoints(
@@ -112,7 +113,7 @@ class Parts:
     run_dir.set_results(now.results)
 
   def _keep_evaluation(self):
-    """Takes over the evaluation that was made after the last checkpoint."""
+    """Keeps an evaluation that was made after the last checkpoint."""
     now = self.now
     try:
       found = self.run_dir.read_results()
@@ -130,17 +131,17 @@ class Parts:
       call(self, *arguments)
 
   def message(self, text):
-    """Tells the callbacks a line for a person."""
+    """Passes a message for the user to the callbacks."""
     self.tell('on_message', text)
 
   def save_early(self):
-    """A checkpoint of what there is; the run ends here."""
+    """Saves a checkpoint before training stops."""
     self.summaries.close()
     if self.now.env_step:
       self.save()
 
   def save(self):
-    """Writes a checkpoint; what backends were chosen by is known before."""
+    """Writes a checkpoint, after the measurements that chose backends."""
     measured = machine.measurements()
     if len(measured) > len(self.machine.get('measurements', ())):
       self.machine['measurements'] = measured
@@ -149,7 +150,7 @@ class Parts:
     self.checkpoints.save(self.now.env_step, self.now.to_json(self.envs))
 
   def after_saving(self, error):
-    """An EnvError that says where the run was, after a checkpoint."""
+    """Saves a checkpoint; adds the env step to an EnvError and returns it."""
     self.save_early()
     error.context = f' (after env step {self.now.env_step:,})'
     if self.now.env_step:
@@ -157,7 +158,7 @@ class Parts:
     return error
 
   def close(self):
-    """Closes the environments; says if one fails at it, when all is done."""
+    """Closes the environments; reports failures once training is finished."""
     for env in (*self.envs, *self.eval_envs):
       try:
         env.close()

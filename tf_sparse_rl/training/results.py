@@ -1,4 +1,4 @@
-"""Makes the records of a run while it trains."""
+"""Records of a run: its evaluations and its summary."""
 
 import numpy as np
 
@@ -7,13 +7,13 @@ from tf_sparse_rl.training import cost
 
 
 def evaluation(config, now, agent, outcome):
-  """The record of an evaluation.
+  """Makes the record of an evaluation.
 
   Args:
     config: a Config.
     now: a State.
     agent: a `base.Agent`.
-    outcome: Returns of the evaluation.
+    outcome: EpisodeStatistics of the evaluation.
 
   Returns:
     An Evaluation.
@@ -34,12 +34,12 @@ def evaluation(config, now, agent, outcome):
 
 
 def summary(now, agent, machine):
-  """The summary of a run that has come to its end.
+  """Makes the summary of a finished run.
 
   Args:
     now: a State.
     agent: a `base.Agent`.
-    machine: dict of JSON types, what it ran on.
+    machine: dict of JSON types, see `machine.describe`.
 
   Returns:
     A Summary.

@@ -10,7 +10,7 @@ from tf_sparse_rl.training import metrics
 
 @dataclasses.dataclass
 class State:
-  """Where a run is. The loop changes it in place; checkpoints hold it."""
+  """The progress of a run, which the loop changes in place."""
 
   env_step: int  # env steps so far
   rng: np.random.Generator  # of collection and of sampling
@@ -20,13 +20,13 @@ class State:
   episodes: metrics.Episodes
   clock: metrics.Clock
   results: list  # of Evaluation, the lines of results.jsonl
-  # {tag: value} of the last diagnosis
+  # {tag: value} of the last diagnostics
   diagnosis: dict = dataclasses.field(default_factory=dict)
   # {network: backend} that it trained with; {} of a run of before
   backends: dict = dataclasses.field(default_factory=dict)
   # See `Summaries.masks_written`; for the first changed_fraction after a stop.
   masks_written: dict = dataclasses.field(default_factory=dict)
-  num_forgotten: int = 0  # env steps at the start that are not drawn any more
+  num_forgotten: int = 0  # dropped env steps, from the start
 
   @classmethod
   def begin(cls, config):
@@ -47,15 +47,15 @@ class State:
 
   @classmethod
   def from_json(cls, values, env_step, num_envs):
-    """The State that `to_json` wrote down.
+    """Parses the JSON of `to_json`.
 
     Args:
       values: of JSON types.
-      env_step: where the run is.
-      num_envs: its environments.
+      env_step: of the checkpoint.
+      num_envs: number of environments.
 
     Raises:
-      ValueError: if it is not a state, or one of another run.
+      ValueError: if it is not a state of this run.
     """
     saved = _Saved.from_json(values)
     if saved.env_step != env_step:
@@ -90,7 +90,7 @@ class State:
     )
 
   def to_json(self, environments):
-    """All of it in JSON types, which keep every float, with the positions."""
+    """Converts state and positions to JSON types, with exact floats."""
     return {
       'env_step': self.env_step,
       'rng': self.rng.bit_generator.state,
@@ -109,7 +109,7 @@ class State:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class _Saved(runs.Record):
-  """A State as JSON has it."""
+  """A State in JSON types."""
 
   env_step: int
   rng: dict
@@ -181,5 +181,5 @@ def _episodes(values, num_envs):
 
 
 def episode_seed(config, index):
-  """Seed of the index-th collection episode, so that it can be replayed."""
+  """Seed of a collection episode, by its index."""
   return seeds.derive(config.seed, seeds.Stream.EPISODE, index)

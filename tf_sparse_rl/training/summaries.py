@@ -1,4 +1,4 @@
-"""Everything a run writes for TensorBoard; all tags stand in `TAGS`."""
+"""The TensorBoard summaries of a run; `TAGS` lists all tags."""
 
 import contextlib
 import pathlib
@@ -23,20 +23,20 @@ TAGS = {
   'collection episodes (train), of one evaluation (eval)',
   'Metrics/AverageEpisodeLength': 'mean env steps of the same episodes',
   'Metrics/NumberOfEpisodes': 'collection episodes so far',
-  'Metrics/replay_size': 'transitions that may be drawn, with --dynamic_replay',
+  'Metrics/replay_size': 'size of the replay buffer, with --dynamic_replay',
   'Losses/{loss}': 'a loss of the agent at this train step',
   'Sparsity/{network}/{layer}': 'fraction of zeros of a kernel',
   'Params/{network}/nonzero': 'active kernel entries of a network',
-  'MaskUpdate/{network}/drop_fraction': 'share to replace at a mask update now',
+  'MaskUpdate/{network}/drop_fraction': 'current drop fraction',
   'MaskUpdate/{network}/changed_fraction': 'share of the active connections '
   'replaced or removed since the previous summary, where any were',
   'Masks/{network}/{layer}': 'the mask as an image, with --mask_images',
-  'Speed/env_steps_per_sec': 'env steps a second since the previous point',
+  'Speed/env_steps_per_sec': 'env steps per second since the previous summary',
   **diagnoses.TAGS,
   'Agent/alpha': 'SAC: temperature',
   'Agent/entropy': 'SAC, PPO: entropy of the policy on the batch, in nats',
-  'Agent/q_value_1': 'SAC, TD3: mean Q-value of the batch by critic 1',
-  'Agent/q_value_2': 'SAC, TD3: the same by critic 2',
+  'Agent/q_value_1': 'SAC, TD3: mean Q-value of critic 1 over the batch',
+  'Agent/q_value_2': 'SAC, TD3: mean Q-value of critic 2 over the batch',
   'Agent/clip_fraction': 'PPO: share of the batch whose ratio of '
   'probabilities was clipped',
   'Agent/learning_rate': 'PPO: learning rate at this train step',
@@ -46,18 +46,18 @@ _NO_SCALARS = ('Masks/{network}/{layer}', 'Config')
 
 
 class Summaries:
-  """Writes `train/` and `eval/` event files; costs nothing when not due."""
+  """Writes the event files in `train/` and `eval/`."""
 
   def __init__(self, root_dir, config, agent, state=None, tell=print):
-    """In a new run, writes the config.
+    """Opens the files; in a new run, writes the config.
 
     Args:
       root_dir: directory of the run.
       config: a Config.
       agent: a `base.Agent`.
-      state: State of a run that goes on; what later env steps have left is
+      state: State of a resumed run; summaries of later env steps are
         superseded.
-      tell: function of a line for a person, if files cannot be written.
+      tell: function of a message, called if files cannot be written.
     """
     self._config = config
     self._agent = agent
@@ -70,7 +70,7 @@ class Summaries:
       config.trackers_names, root, config.label, values
     )
     if state is not None and state.env_step > 0:
-      # Without them the next changed_fraction is since now: no reason to stop.
+      # Without them the next changed_fraction counts from here.
       with contextlib.suppress(ValueError):
         self._masks.update(mask_bits.unpacked(state.masks_written, self._masks))
       self._train = event_files.EventFiles(
@@ -90,7 +90,7 @@ class Summaries:
     self._eval.write(0, hparams.hparams_pb(_hparams(values), trial))
 
   def train(self, env_step, scalars, episodes, env_steps_per_sec):
-    """Writes what belongs to collection and learning.
+    """Writes the summaries of collection and training.
 
     Args:
       env_step: env steps so far.
@@ -115,12 +115,12 @@ class Summaries:
       self._train.write(env_step, layout.summary(self._rows(values)))
 
   def values(self, env_step, values):
-    """Writes more of training, `{tag: float}`."""
+    """Writes further training summaries, `{tag: float}`."""
     self._train.write(env_step, _scalars(values))
     self._track('train', env_step, values)
 
   def evaluation(self, env_step, returns, lengths):
-    """Writes one evaluation: the return and the env steps of each episode."""
+    """Writes an evaluation, by the return and length of each episode."""
     values = _returns(returns, lengths)
     self._eval.write(env_step, _scalars(values))
     self._track('eval', env_step, values)
@@ -133,14 +133,14 @@ class Summaries:
       tracker.close()
 
   def _track(self, where, env_step, values):
-    """Tells the trackers what was written to `train/` or `eval/`."""
+    """Logs the scalars of `train/` or `eval/` to the trackers."""
     for tracker in self._trackers:
       tracker.log(
         env_step, {f'{where}/{t}': float(v) for t, v in values.items()}
       )
 
   def masks_written(self):
-    """Masks of the last summary, in JSON types, where they are others now.
+    """Returns the masks of the last summary that have changed since then.
 
     Returns:
       `{name of a network: [text, one a layer]}`.
@@ -165,20 +165,20 @@ class Summaries:
     if fraction is not None:
       tag = f'MaskUpdate/{name}/drop_fraction'
       values[tag] = float(fraction(optimizer.iterations))
-    if changed:  # Between two mask updates there is nothing to say.
+    if changed:  # Only after mask updates.
       values[f'MaskUpdate/{name}/changed_fraction'] = changed
     self._masks[name] = now
     return values
 
   def _mask_images(self):
-    """A Summary of each sparse layer."""
+    """Image summaries of the masks of a network."""
     for name, network in self._agent.networks.items():
       for layer in sparsity.sparse_layers(network):
         tag = f'Masks/{name}/{layer.layer.name}'
         yield _image(tag, layer.mask.numpy())
 
   def _rows(self, values):
-    """The rows of TAGS that this run writes, losses by their names."""
+    """The tags of TAGS that this run writes."""
     kinds = [diagnoses.KINDS[name] for name in self._config.diagnostics_kinds]
     known = {tag for kind in kinds for tag in kind.tags}
     is_sparse = any(self._masks.values())
@@ -206,7 +206,7 @@ def _masks_of(network):
 
 
 def _counts(name, network):
-  """The scalars of a network that change with its masks only."""
+  """Scalars of a network that depend on its masks only."""
   counts = sparsity.counting.count(network)
   return {
     **{f'Sparsity/{name}/{c.name}': c.sparsity for c in counts},
@@ -230,12 +230,12 @@ def _returns(returns, lengths):
 
 
 def _trial(config, root):
-  """The HParams tab cuts the names of runs: what tells them apart is first."""
+  """Name of the run in the HParams tab, which truncates long names."""
   return f'{config.label}, seed {config.seed}, {root.resolve()}'
 
 
 def _hparams(values):
-  """The config with the types that the HParams tab takes."""
+  """The config, with types that the HParams tab supports."""
   return {
     name: str(value) if isinstance(value, list) else value
     for name, value in values.items()
@@ -244,7 +244,7 @@ def _hparams(values):
 
 
 def _image(tag, mask):
-  """A kernel's mask as one image: inputs down, units across."""
+  """A mask as an image: inputs vertical, units horizontal."""
   flat = mask.reshape(-1, mask.shape[-1], 1)
   png = tf.io.encode_png((255 * flat).astype(np.uint8)).numpy()
   height, width, _ = (str(size).encode() for size in flat.shape)

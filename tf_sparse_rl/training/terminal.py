@@ -1,4 +1,4 @@
-"""The lines for a person at the start and at the end of a run."""
+"""The lines that are printed at the start and at the end of a run."""
 
 import shlex
 
@@ -6,7 +6,7 @@ from tf_sparse_rl import sparsity
 
 
 def opening(config, run_dir):
-  """Three lines: the run, its directory, its TensorBoard command.
+  """Formats three lines: the run, its directory, its TensorBoard command.
 
   Args:
     config: a Config.
@@ -23,7 +23,7 @@ def opening(config, run_dir):
 
 
 def closing_table(run_dir, agent, summary):
-  """The networks, returns and paths of a finished run, in several lines."""
+  """Formats networks, returns and paths of a finished run, in several lines."""
   results = run_dir.read_results()
   lines = []
   for name, network in agent.networks.items():

@@ -1,8 +1,8 @@
-"""Sends what TensorBoard gets to Weights & Biases and MLflow, if asked for.
+"""Logs the scalars of TensorBoard to Weights & Biases and MLflow.
 
-Offline unless the environment says otherwise: without `WANDB_MODE` and
-`MLFLOW_TRACKING_URI` everything is written to `trackers/` in the run's
-directory, and nothing is sent anywhere. Both are imported only here.
+Offline by default: unless `WANDB_MODE` or `MLFLOW_TRACKING_URI` is set,
+everything is written to `trackers/` in the run's directory and nothing is sent.
+Both are imported only here.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ _MODULES = {'wandb': 'wandb', 'mlflow': 'mlflow'}
 
 
 def check(names):
-  """Refuses trackers that are not installed.
+  """Checks that trackers are installed.
 
   Args:
     names: of trackers.
@@ -31,12 +31,12 @@ def check(names):
 
 
 def make(names, root_dir, label, values):
-  """Begins, or goes on with, the run in each tracker.
+  """Starts or resumes the run in each tracker.
 
   Args:
     names: of trackers.
     root_dir: directory of the run, a Path.
-    label: the run in a few words.
+    label: of the run, for display.
     values: of its config, in JSON types.
 
   Returns:
@@ -45,7 +45,7 @@ def make(names, root_dir, label, values):
   directory = root_dir / 'trackers'
   if names:
     directory.mkdir(parents=True, exist_ok=True)
-  # By it a run that goes on finds its place.
+  # By it a resumed run is found.
   run_id = hashlib.sha1(str(root_dir.resolve()).encode()).hexdigest()[:12]
   return [_TRACKERS[n](directory, run_id, label, values) for n in names]
 
@@ -67,7 +67,7 @@ class _Wandb:
       config=values,
       settings=wandb.Settings(console='off', silent=True, disable_git=True),
     )
-    # A run that goes on from a checkpoint has older env steps once more.
+    # A run resumed from a checkpoint repeats some env steps.
     self._run.define_metric('env_step')
     self._run.define_metric('*', step_metric='env_step')
 
@@ -76,7 +76,7 @@ class _Wandb:
     self._run.log({'env_step': env_step, **scalars})
 
   def close(self):
-    """Sees everything onto the disk."""
+    """Flushes everything to disk."""
     self._run.finish()
 
 
@@ -98,7 +98,7 @@ class _MLflow:
     self._id = self._open(run_id, label, values)
 
   def _open(self, run_id, label, values):
-    """The id of the run with our tag, begun if there is none."""
+    """The id of the run with our tag, created if needed."""
     experiment = self._client.get_experiment_by_name(_PROJECT)
     if experiment is None:
       number = self._client.create_experiment(_PROJECT)
@@ -125,7 +125,7 @@ class _MLflow:
     self._client.log_batch(self._id, metrics=metrics)
 
   def close(self):
-    """Marks the run as one that does not go on now."""
+    """Marks the run as ended."""
     self._client.set_terminated(self._id)
 
 

@@ -1,4 +1,4 @@
-"""Train steps as a learner makes them: compiled, or fused where they can be."""
+"""Train steps, compiled by TensorFlow or fused."""
 
 import contextlib
 import math
@@ -12,9 +12,9 @@ from tf_sparse_rl.training import divergence
 
 
 class TrainStep:
-  """A compiled train step, traced with and without updates of masks.
+  """A compiled train step, traced with and without mask updates.
 
-  Where there is a fused train step, the second is that.
+  If there is a fused train step, it replaces the one without mask updates.
   """
 
   def __init__(self, agent, function, specs, jit, fused=None):
@@ -29,7 +29,9 @@ class TrainStep:
       for may in (True, False)
       if (optimizers if may else fused is None)
     }
-    self._count = None  # Known once it trains: until then it may change.
+    self._count = (
+      None  # Known at the first train step; it may change until then.
+    )
     self.first_huge_loss = None  # (train step, loss), see `divergence`
     self.masks_changed = 0  # Train steps that may have changed masks.
 
@@ -46,7 +48,7 @@ class TrainStep:
     return self._count
 
   def __call__(self, *inputs):
-    """One train step; FloatingPointError if the loss is not finite."""
+    """Takes a train step; FloatingPointError if the loss is not finite."""
     may_change = self.count in self._due_train_steps
     if self._fused is None or may_change:
       return self._by_tensorflow(inputs, may_change)
@@ -77,17 +79,17 @@ class TrainStep:
 
 
 class RolloutTrainStep(TrainStep):
-  """The same of an agent with `rollouts`, whose fused train steps are many."""
+  """A TrainStep of agents with rollouts: many fused steps in one call."""
 
   def on_batches(self, rows, batches):
-    """Train steps on batches of prepared rows, in turn.
+    """Takes train steps on batches of prepared rows.
 
     Args:
       rows: float32 `[env steps, row size]`.
       batches: int64 `[train steps, batch]`, numbers of rows.
 
     Returns:
-      The scalars of the last.
+      The scalars of the last one.
 
     Raises:
       FloatingPointError: if a loss is not finite; the train steps before it
@@ -110,7 +112,7 @@ class RolloutTrainStep(TrainStep):
 
 @contextlib.contextmanager
 def _finite_losses():
-  """FloatingPointError from the agent's own check of its losses."""
+  """Raises FloatingPointError for the agent's own check of its losses."""
   try:
     yield
   except tf.errors.InvalidArgumentError as error:
@@ -122,7 +124,7 @@ def _finite_losses():
 
 
 def _tensors(arrays):
-  """Tensors of an array, or of a nest of arrays."""
+  """Converts an array, or a nest of arrays, to tensors."""
   if isinstance(arrays, np.ndarray):
     return tf.constant(arrays)
   return tf.nest.map_structure(tf.constant, arrays)
@@ -136,7 +138,7 @@ def compiled(function, *specs, jit=False):
 
 
 class _DueTrainSteps:
-  """The train steps at which some optimizer changes masks, found in blocks."""
+  """The train steps with mask updates, computed in blocks."""
 
   _BLOCK = 4096
 
@@ -146,7 +148,7 @@ class _DueTrainSteps:
     self._block, self._due = None, ()
 
   def following(self, train_step, limit):
-    """How many train steps, from one on, come before the next of these."""
+    """Number of train steps from the given one until the next mask update."""
     steps = range(train_step, train_step + limit)
     return next((i for i, step in enumerate(steps) if step in self), limit)
 

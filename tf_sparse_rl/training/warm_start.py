@@ -1,4 +1,4 @@
-"""Starts a new run with the networks of another, `init_from`."""
+"""Initializes the networks of a new run from another run: `init_from`."""
 
 import tensorflow as tf
 
@@ -10,11 +10,11 @@ from tf_sparse_rl.training import checkpoints
 
 
 def start(config, agent, env_spec):
-  """Copies networks, and if asked the slots of optimizers, into an agent.
+  """Copies networks, and optionally optimizer slots, into an agent.
 
-  Masks are taken over where layers agree in shape, structure and number of
-  active entries; else the agent's own masks stay, and cut what they cut off.
-  Train steps count from 0, and so do the schedules of masks.
+  Masks are copied where layers agree in shape, structure and number of active
+  entries; otherwise the agent's own masks are applied to the weights. Train
+  steps, and with them mask schedules, start at 0.
 
   Args:
     config: a Config with `init_from`.
@@ -23,7 +23,7 @@ def start(config, agent, env_spec):
 
   Returns:
     dict of JSON types, for config.json: the directory, the env step of the
-    checkpoint, and the networks whose masks were taken over.
+    checkpoint, and the networks whose masks were copied.
 
   Raises:
     ValueError: if there is no such run, or its networks do not fit.
@@ -62,7 +62,7 @@ def start(config, agent, env_spec):
 
 
 def sentence(origin):
-  """A line for a person on what `start` returned."""
+  """Formats a result of `start` in one line."""
   masks = ', '.join(origin['masks']) or 'none'
   return (
     f'Starts with the networks of {origin["init_from"]} at env step '
@@ -71,7 +71,7 @@ def sentence(origin):
 
 
 def _check_shapes(source, agent, path):
-  """Refuses networks that differ in the shape of a weight."""
+  """Checks that the weights of the networks have equal shapes."""
   for name, network in agent.networks.items():
     there, here = (
       [tuple(w.shape) for layer in _plain_layers(x) for w in layer.weights]
@@ -91,7 +91,7 @@ def _plain_layers(network):
 
 
 def _copy_network(source, network):
-  """Copies weights, and masks if all of them agree; whether they did."""
+  """Copies weights, and the masks if all fit; returns whether they did."""
   sparse = sparsity.sparse_layers(network)
   others = sparsity.sparse_layers(source)
   agree = len(sparse) == len(others) and all(map(_agree, others, sparse))
@@ -103,21 +103,21 @@ def _copy_network(source, network):
 
 
 def _agree(other, layer):
-  """Whether a layer may take the mask of another of its shape."""
+  """Whether the mask of a layer fits another one of its shape."""
   return (other.block_shape, other.n_of_m) == (
     *(layer.block_shape, layer.n_of_m),
   ) and bool(tf.reduce_sum(other.mask) == tf.reduce_sum(layer.mask))
 
 
 def _assign(variables, values):
-  """Assigns values to variables; where a mask is 0 they become 0."""
+  """Assigns values to variables, multiplied by their masks."""
   for variable, value in zip(variables, values, strict=True):
     mask = sparsity.mask_of(variable)
     variable.assign(value if mask is None else value * mask)
 
 
 def _copy_slots(source, source_owners, optimizer, owners):
-  """Copies the slots of an optimizer, and variables that are no networks."""
+  """Copies optimizer slots, and variables outside of networks."""
   columns = []
   for each, of in ((source, source_owners), (optimizer, owners)):
     variables = [
