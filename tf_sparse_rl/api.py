@@ -321,6 +321,8 @@ class Run:
     # machine. It looks at this when it is imported.
     os.environ.setdefault('OPENBLAS_NUM_THREADS', '1')
     check_formats(formats)
+    # Absolute: an environment may go to another directory.
+    out = os.path.abspath(out)
     with self._opened() as env:
       from tf_sparse_rl.exporting import exporter
 

@@ -1,5 +1,9 @@
 """The error of an environment that raises, or returns what it must not."""
 
+import os
+import sys
+import traceback
+
 from tf_sparse_rl import modules
 
 
@@ -55,3 +59,18 @@ def of_exception(env_name, method, error):
   kind = type(error).__name__
   trace = modules.user_traceback(error)
   return EnvError(env_name, method, f'raised {kind}', trace)
+
+
+def end_fork(process):
+  """Ends this process if an environment has forked it from the run's.
+
+  A fork that comes out of the environment's code would train on, in the same
+  directory.
+
+  Args:
+    process: id of the process that called the environment.
+  """
+  if os.getpid() != process:
+    if sys.exc_info()[0]:
+      traceback.print_exc()
+    os._exit(1)

@@ -1,6 +1,7 @@
 """One Gymnasium environment: checked, plain arrays, seeded resets."""
 
 import math
+import os
 from typing import NamedTuple
 
 import numpy as np
@@ -68,12 +69,15 @@ class Environment:
       EnvError: if the environment raises or breaks Gymnasium's rules.
     """
     self._position.begin(seed)
+    process = os.getpid()
     try:
       observation, info = self.gym.reset(seed=seed)
     except errors.EnvError:
       raise
     except BaseException as error:  # It is not our code.
       raise errors.of_exception(self.spec.name, 'reset', error) from error
+    finally:
+      errors.end_fork(process)
     if not self._reset_is_checked:
       self._reset_is_checked = True
       self._check_observation('reset', observation)
@@ -91,6 +95,7 @@ class Environment:
       EnvError: see `reset`.
     """
     self._position.add(action)
+    process = os.getpid()
     try:
       observation, reward, terminated, truncated, info = self.gym.step(
         self._to_gym(action)
@@ -99,6 +104,8 @@ class Environment:
       raise
     except BaseException as error:  # It is not our code.
       raise errors.of_exception(self.spec.name, 'step', error) from error
+    finally:
+      errors.end_fork(process)
     if not self._step_is_checked:
       self._step_is_checked = True
       self._take_out_probe()
@@ -170,10 +177,13 @@ class Environment:
     Raises:
       EnvError: if it raises.
     """
+    process = os.getpid()
     try:
       self.gym.close()
     except BaseException as error:  # It is not our code.
       raise errors.of_exception(self.spec.name, 'close', error) from error
+    finally:
+      errors.end_fork(process)
 
   def _check_observation(self, method, observation):
     space = self.gym.observation_space

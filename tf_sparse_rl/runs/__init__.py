@@ -22,7 +22,7 @@ from tf_sparse_rl.runs.records import (
   final_return,
   read_lines,
 )
-from tf_sparse_rl.runs.run_dir import RunDir, default_root_dir
+from tf_sparse_rl.runs.run_dir import Origin, RunDir, default_root_dir
 from tf_sparse_rl.runs.run_list import ListedRun, read_list
 
 __all__ = [
@@ -33,6 +33,7 @@ __all__ = [
   'Machine',
   'NOT_STARTED',
   'NoiseLevel',
+  'Origin',
   'Record',
   'Run',
   'RunDir',

@@ -42,13 +42,19 @@ _A_LOOK_SECONDS = 0.5
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class _Origin(records.Record):
+class Origin(records.Record):
   """The entries of config.json besides the fields."""
 
   versions: dict[str, str | None] | None = None  # {package: version}
   date: str = ''  # on which it began, UTC
   history: list[dict] | None = None  # see `RunDir.start`
   machine: dict | None = None  # a Machine
+
+  @property
+  def cpu(self):
+    """The CPU that the run began on; '' where not recorded."""
+    cpu = (self.machine or {}).get('cpu')
+    return cpu if isinstance(cpu, str) else ''
 
 
 def default_root_dir(config):
@@ -79,7 +85,8 @@ class RunDir:
     Args:
       path: the run's `root_dir`.
     """
-    self.path = pathlib.Path(path)
+    # Absolute: an environment may go to another directory.
+    self.path = pathlib.Path(path).absolute()
 
   @property
   def policy_path(self):
@@ -122,7 +129,7 @@ class RunDir:
     Raises:
       RunsError: if config.json is damaged or cannot be read.
     """
-    origin = records.read(self._config_path, _Origin)
+    origin = records.read(self._config_path, Origin)
     return origin and origin.versions or {'tf_sparse_rl': 'unknown'}
 
   def read_date_and_cpu(self):
@@ -131,8 +138,8 @@ class RunDir:
     Raises:
       RunsError: if config.json is damaged or cannot be read.
     """
-    origin = records.read(self._config_path, _Origin) or _Origin()
-    return origin.date, (origin.machine or {}).get('cpu', '')
+    origin = records.read(self._config_path, Origin) or Origin()
+    return origin.date, origin.cpu
 
   def read_history(self):
     """How the run was made longer or its periods changed, if it was.
@@ -143,7 +150,7 @@ class RunDir:
     Raises:
       RunsError: if config.json is damaged or cannot be read.
     """
-    origin = records.read(self._config_path, _Origin)
+    origin = records.read(self._config_path, Origin)
     return origin and origin.history or []
 
   def checkpoint_env_step(self):
@@ -331,7 +338,7 @@ class RunDir:
     Raises:
       RunsError: if config.json is damaged or cannot be read.
     """
-    origin = records.read(self._config_path, _Origin)
+    origin = records.read(self._config_path, Origin)
     if origin is None or origin.machine is None:
       return None
     try:
