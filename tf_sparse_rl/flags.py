@@ -220,8 +220,8 @@ def _check_directory():
     os.getcwd()
   except OSError as error:
     raise UserError(
-      f'Expected a current directory. Received: {error.strerror}. Change to one '
-      'that is there.'
+      f'Expected a current directory. Received: {error.strerror}. Change to '
+      'one that is there.'
     ) from error
 
 
