@@ -6,6 +6,9 @@ import traceback
 
 from tf_sparse_rl import modules
 
+# That Gymnasium's methods return.
+_NUM_VALUES = {'reset': 2, 'step': 5}
+
 
 class EnvError(modules.UserCodeError):
   """An environment raised or broke Gymnasium's rules.
@@ -58,6 +61,10 @@ def of_exception(env_name, method, error):
   """
   kind = type(error).__name__
   trace = modules.user_traceback(error)
+  if method in _NUM_VALUES and 'unpack' in str(error) and '\n' not in trace:
+    # Gymnasium's own wrappers, at a later step than the first.
+    number = _NUM_VALUES[method]
+    return EnvError(env_name, method, f'must return {number} values: {error}')
   return EnvError(env_name, method, f'raised {kind}', trace)
 
 

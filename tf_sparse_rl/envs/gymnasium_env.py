@@ -41,7 +41,15 @@ class Environment:
       EnvError: for a `reset` without `seed` or `options`.
     """
     env = making.make(env_name, kwargs, wrappers, render_mode)
-    self._start(env, spaces.spec_of(env_name, env))
+    try:
+      spec = spaces.spec_of(env_name, env)
+    except ValueError:
+      raise
+    except BaseException as error:  # It is not our code: a property.
+      raise errors.of_exception(
+        env_name, 'observation_space, action_space or spec', error
+      ) from error
+    self._start(env, spec)
 
   def _start(self, env, spec):
     """Takes the Gymnasium environment; see the constructor."""
@@ -110,11 +118,15 @@ class Environment:
       self._step_is_checked = True
       self._take_out_probe()
       self._check_observation('step', observation)
-      name = self.spec.name
-      checks.check_outcome(name, reward, terminated, truncated, info)
-    if not isinstance(reward, float):
+      checks.check_info(self.spec.name, 'step', info)
+    if not (
+      isinstance(reward, float)
+      and type(terminated) is bool
+      and type(truncated) is bool
+    ):
+      checks.check_outcome(self.spec.name, reward, terminated, truncated)
       reward = checks.reward_of(reward)
-    if reward is None or not math.isfinite(reward):
+    if not math.isfinite(reward):
       raise errors.EnvError(
         self.spec.name, 'step', f'returned a reward that is {reward}'
       )
