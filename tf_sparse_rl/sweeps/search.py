@@ -19,6 +19,8 @@ from tf_sparse_rl.sweeps import status as status_lib
 _LOOK_SECONDS = 1.0
 # Trials before the first is pruned, and drawn at random.
 _NUM_STARTUP_TRIALS = 5
+# Whatever the lines of a damaged journal say.
+_MISFITS = ValueError, LookupError, TypeError, AssertionError, RecursionError
 _STATES = optuna.trial.TrialState
 
 
@@ -69,7 +71,7 @@ def _study(journal):
       direction='maximize',
       pruner=optuna.pruners.MedianPruner(_NUM_STARTUP_TRIALS),
     )
-  except (ValueError, LookupError, TypeError, AssertionError) as error:
+  except _MISFITS as error:
     raise runs_lib.RunsError(f'{journal} is damaged: {error!r}.') from error
 
 
