@@ -1,7 +1,7 @@
 """Training, evaluation and export from Python; the commands stand on this."""
 
 import contextlib
-import importlib.util
+import importlib
 import os
 import pathlib
 import signal
@@ -20,8 +20,6 @@ Path = str | os.PathLike
 # What a policy can be exported as, and what it is if nothing is said.
 FORMATS = ('saved_model', 'tflite', 'npz', 'onnx')
 DEFAULT_FORMATS = FORMATS[:3]
-# Packages of the extra `onnx`.
-_ONNX_PACKAGES = ('onnx', 'onnxruntime')
 
 # Makes a Gymnasium environment.
 MakeEnv = Callable[..., Any]
@@ -135,7 +133,7 @@ class Run:
       list of Evaluation.
     """
     results = self._run_dir.read_results()
-    if importlib.util.find_spec('pandas') is None:
+    if not packages.is_installed('pandas'):
       return results
     import pandas
 
@@ -313,8 +311,8 @@ class Run:
       A `Report` of sizes and latencies; its `str` is a table.
 
     Raises:
-      ValueError: for an unknown format, one whose packages are not installed,
-        or one whose actions differ.
+      ValueError: for an unknown format, or one whose actions differ.
+      ImportError: for a format whose packages are not installed.
       RunsError: see `policy`.
     """
     # NumPy's products with one thread, like TFLite's: two fight over a busy
@@ -385,16 +383,12 @@ class Run:
 
 
 def check_formats(formats):
-  """Raises ValueError for a format that is none, or lacks its packages."""
+  """Refuses a format that is none, or whose packages are not installed."""
   for name in formats:
     if name not in FORMATS:
       raise ValueError(names.unknown('format', name, FORMATS))
-  missing = [p for p in _ONNX_PACKAGES if not importlib.util.find_spec(p)]
-  if 'onnx' in formats and missing:
-    raise ValueError(
-      "Expected the packages of the extra 'onnx' for the format 'onnx': pip "
-      f'install {" ".join(_ONNX_PACKAGES)}. Received: no {", ".join(missing)}.'
-    )
+  if 'onnx' in formats:
+    packages.require("The format 'onnx'", 'onnx', 'onnxruntime')
 
 
 def run_training(root_dir, config, callbacks=()):

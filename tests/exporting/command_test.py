@@ -1,7 +1,6 @@
 """The command `export` as a user runs it, on runs that were never trained."""
 
 import dataclasses
-import importlib.util
 import os
 import pathlib
 import re
@@ -13,7 +12,7 @@ import numpy as np
 import pytest
 
 from tests import tiny
-from tf_sparse_rl import api, envs, flags, sparsity
+from tf_sparse_rl import api, envs, flags, packages, sparsity
 from tf_sparse_rl.agents import registry
 from tf_sparse_rl.exporting import exporter, formats, policy
 from tf_sparse_rl.runs import run_dir as run_dir_lib
@@ -134,9 +133,10 @@ def test_the_mean_action_of_sac(tmp_path):
 
 
 def test_a_missing_package_is_told(monkeypatch):
-  monkeypatch.setattr(importlib.util, 'find_spec', lambda name: None)
+  monkeypatch.setattr(packages, 'is_installed', lambda name: False)
   api.check_formats(api.DEFAULT_FORMATS)
-  with pytest.raises(ValueError, match='no onnx, onnxruntime'):
+  message = "'onnx' needs ONNX and ONNX Runtime.*install 'tf_sparse_rl.onnx.'"
+  with pytest.raises(packages.MissingError, match=message):
     api.check_formats(['onnx'])
 
 
