@@ -303,6 +303,7 @@ def run():
   """Entry point of the command."""
   run_flags.show_in_help('sweep_dir', *_LISTS)
   modes = ('dry_run', 'list_only', 'status')
+  run_flags.show_in_help(*_SEARCH, group='Search')
   run_flags.show_in_help(*modes, *_ENGINE, group='How runs are executed')
   run_flags.define_run_flags(without=_INSTEAD)
   flags.DEFINE_string(
@@ -326,7 +327,9 @@ def run():
     'optuna', None, 'Number of trials of a search; needs --space.', 1
   )
   flags.DEFINE_string(
-    'space', None, 'The space of a search, a JSON file; docs/tuning.md.'
+    'space',
+    None,
+    'The space of a search, a JSON file: docs/guides/tuning.md.',
   )
   flags.DEFINE_enum(
     'engine', 'local', ['local', 'ray'], 'Executes the queued runs: local, ray.'
