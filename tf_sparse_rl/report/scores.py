@@ -26,10 +26,10 @@ class Reference(NamedTuple):
   source: str
 
   def normalize(self, score):
-    """(score - random) / (reference - random), of a return or an array.
+    """Computes (score - random) / (reference - random).
 
-    Reference: the paper's normalised scores; fractions of a dense SAC agent
-    on MuJoCo (random is 0 there), of a human on Atari.
+    Reference: the paper's normalised scores: relative to a dense SAC agent on
+    MuJoCo (where random is 0), to a human on Atari.
     """
     return (score - self.random) / (self.reference - self.random)
 
