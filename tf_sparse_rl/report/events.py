@@ -54,7 +54,7 @@ def _events(path):
 
 
 def _number(value):
-  """The float of a value of a summary, or None if it is none."""
+  """The float of a summary value, or None."""
   if value.WhichOneof('value') == 'simple_value':
     return value.simple_value
   tensor = value.tensor
