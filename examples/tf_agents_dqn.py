@@ -43,7 +43,7 @@ for _ in range(500):
   steps.append((observation, action, reward, 1 - over, following))
   observation = env.reset()[0] if over else following
 
-train, rng = tf.function(agent.train), np.random.default_rng(0)
+train, rng = tf.function(agent.train, autograph=False), np.random.default_rng(0)
 for _ in range(300):
   batch = [steps[i] for i in rng.integers(len(steps), size=64)]
   before, actions, rewards, discounts, after = map(np.array, zip(*batch))

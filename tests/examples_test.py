@@ -97,9 +97,11 @@ def test_the_rest_of_the_notebook():
 def test_the_notebook_from_python_runs(tmp_path, monkeypatch):
   monkeypatch.chdir(tmp_path)
   monkeypatch.setenv('MPLBACKEND', 'Agg')
-  names = {}
+  names, fewer = {}, 'num_eval_episodes=2, hidden_units=[32, 32]'
   for source, _ in _code_cells('examples/from_python.ipynb'):
-    exec(source.replace('6_000', '600'), names)
+    short = source.replace('6_000', '600')
+    exec(short.replace('sparsity=0.9,', f'sparsity=0.9, {fewer},'), names)
+  assert names['run'].config.hidden_units == (32, 32)
   assert len(names['results']) == 7 and len(names['watch'].returns) == 6
   assert names['run'].config.num_env_steps == 1200 and names['run'].is_finished
   assert -2000 < names['total'] < 0

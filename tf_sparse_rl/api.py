@@ -40,7 +40,7 @@ def train(
   Raises:
     ValueError: for an unknown field or an invalid value.
     RunsError: if the directory holds another run or cannot be used, another
-      process trains in it, or training cannot go on.
+      process trains in it, or training cannot continue.
     FloatingPointError: if the environment or a weight is not finite.
     OSError: if the disk is full; checkpoints stay.
     KeyboardInterrupt: at Ctrl-C, after a checkpoint has been saved; the same

@@ -10,11 +10,11 @@ from absl import flags
 from tf_sparse_rl import config as config_lib
 
 COMMON = 'Common'
-# The fields that most runs set, in this order; the rest is by record.
+# The fields that most runs set, in this order; the others are by record.
 _COMMON_FIELDS = (
   *('agent', 'env_name', 'method', 'sparsity', 'num_env_steps', 'seed'),
 )
-# Columns of the names of flags; and of a line, however wide a terminal is.
+# Columns of flag names, and the maximum of a line.
 _NAME_WIDTH, _MAX_WIDTH = 24, 100
 
 _groups = {}  # {title: [names of flags]}, in order
@@ -22,15 +22,15 @@ _fields = {}  # {name: config field} of those flags that are fields
 
 
 class Help(NamedTuple):
-  """The head of `--help`, above the flags."""
+  """The top of `--help`, above the flags."""
 
   description: str  # its first sentence says what the command does
   command: str  # its name, as in python -m tf_sparse_rl.NAME
-  examples: dict[str, str]  # {what it is for: the flags}
+  examples: dict[str, str]  # {purpose: flags}
 
 
 def show(*names, group=COMMON):
-  """Lists flags in the command's `--help`, which need not be declared yet."""
+  """Lists flags in `--help`; they need not be declared yet."""
   listed = _groups.setdefault(group, [])
   listed += [name for name in names if name not in listed]
 
@@ -39,7 +39,7 @@ def show_fields(without=()):
   """Lists the flags of config fields.
 
   Args:
-    without: names of the fields that the command does not take.
+    without: names of fields that the command does not accept.
   """
   taken = {f.name: f for f in config_lib.fields() if f.name not in without}
   _fields.update(taken)
@@ -50,7 +50,7 @@ def show_fields(without=()):
 
 
 def text(help_, width=None):
-  """The text of `--help`.
+  """Formats `--help`.
 
   Args:
     help_: a Help.
@@ -86,7 +86,7 @@ _ABOUT_PRESETS = (
 
 
 def _wrapped(content, width, indent=0):
-  """Paragraphs as lines of at most `width` columns."""
+  """Wraps paragraphs to `width` columns."""
   lines = []
   for paragraph in content.split('\n'):
     lines += textwrap.wrap(
@@ -101,7 +101,7 @@ def _wrapped(content, width, indent=0):
 
 
 def _command_lines(command, arguments, width):
-  """A command in lines that a shell takes as they are."""
+  """Wraps a command, with backslashes for a shell."""
   lines = [f'    {command}']
   for argument in arguments:
     if len(lines[-1]) + len(argument) + 3 > width:
@@ -113,11 +113,11 @@ def _command_lines(command, arguments, width):
 
 
 def _flag_lines(name, field, presets, width):
-  """A flag with its meaning and its default."""
+  """Formats a flag with its meaning and default."""
   flag = flags.FLAGS[name]
   shown = f'  --[no]{name}' if flag.boolean else f'  --{name}'
   if field is None:
-    # absl puts the choices of an enum in front, unwrapped.
+    # absl prepends the choices of an enum.
     meaning = re.sub('^<.*?>: ', '', flag.help)
     default = _value_text(flag.default)
   else:
@@ -133,7 +133,7 @@ def _flag_lines(name, field, presets, width):
 
 
 def _presets():
-  """`{field: its presets in words}`, of each agent's default environment."""
+  """Formats `{field: presets}` for the default environments of agents."""
   configs = {
     agent: config_lib.make_config({'agent': agent})
     for agent in config_lib.AGENTS
@@ -159,7 +159,7 @@ def _presets():
 
 
 def _value_text(value):
-  """A value as a flag takes it; '' for none."""
+  """Formats a value as in a flag; '' for None."""
   if isinstance(value, bool):
     return str(value).lower()
   if isinstance(value, (list, tuple)):

@@ -1,4 +1,4 @@
-"""The absl flags of a run: one for each field of Config, declared once."""
+"""The absl flags of a run, one for each field of Config."""
 
 import os
 import pathlib
@@ -35,7 +35,7 @@ def define_run_flags(without=()):
   """Declares `--config` and a flag for each field of Config.
 
   Args:
-    without: names of fields that `--help` is not to list.
+    without: names of fields that `--help` does not list.
   """
   flags.DEFINE_string(
     _CONFIG,
@@ -78,17 +78,17 @@ def checkpoint():
 
 
 def config_from_flags(**defaults):
-  """Makes the resolved, checked Config that the command line asks for.
+  """Makes the resolved, checked Config of the command line.
 
   Args:
-    **defaults: values of this command, where no flag is given.
+    **defaults: of this command, used where no flag is given.
 
   Returns:
-    A Config: flags, over the defaults, over the values of `--config`, over
-    presets.
+    A Config. Flags take precedence over `defaults`, these over the values of
+    `--config`, these over presets.
 
   Raises:
-    UserError: for anything that does not hold, with the nearest valid name.
+    UserError: for invalid values, with the nearest valid name.
   """
   try:
     return make_config(values_from_flags(**defaults))
@@ -97,13 +97,13 @@ def config_from_flags(**defaults):
 
 
 def values_from_flags(**defaults):
-  """The fields that the command line gives, before presets fill in the rest.
+  """Returns the fields given by the command line, without presets.
 
   Returns:
     `{field name: value}`; see `config_from_flags`.
 
   Raises:
-    ValueError: for a value of the wrong kind, or a file that cannot be read.
+    ValueError: for a value of the wrong type, or a file that cannot be read.
   """
   values, given = {}, _given_flags()
   if flags.FLAGS[_CONFIG].value is not None:
@@ -113,7 +113,7 @@ def values_from_flags(**defaults):
 
 
 def tell_ignored(config, given):
-  """Says which given fields make no difference to the config's method.
+  """Prints which of the given fields the method ignores.
 
   Args:
     config: a Config.
@@ -137,10 +137,10 @@ def tell_ignored(config, given):
 
 
 def tell_imports(imported, path):
-  """Says which modules are imported because a config.json names them.
+  """Prints which modules are imported because a config.json names them.
 
   Args:
-    imported: names of modules; if there are none nothing is said.
+    imported: names of modules; if empty, nothing is printed.
     path: of the config.json.
   """
   if imported:
@@ -151,7 +151,7 @@ def tell_imports(imported, path):
 
 
 def _given_flags():
-  """`{field name: value}` of the flags on the command line."""
+  """Returns `{field name: value}` of the flags on the command line."""
   given = {}
   for field in config_lib.fields():
     flag = flags.FLAGS[field.name]
@@ -175,17 +175,17 @@ _usual_format = warnings.formatwarning
 
 
 def _format_warning(message, category, filename, *rest):
-  """A warning of ours as a line; one of the user's code says where it is."""
+  """Formats our warnings as one line; others with their location."""
   if pathlib.Path(filename).is_relative_to(_PACKAGE):
     return f'warning: {message}\n'
   return _usual_format(message, category, filename, *rest)
 
 
 def run_command(main, help_):
-  """Runs `main(argv)` by absl's `app.run`, with mistakes told in one line.
+  """Executes `main(argv)` by absl's `app.run`; prints user errors in one line.
 
   Args:
-    main: function of the arguments that are no flags.
+    main: function of the arguments that are not flags.
     help_: a Help.
   """
 
@@ -211,7 +211,7 @@ def run_command(main, help_):
   except KeyboardInterrupt:
     print('interrupted', file=sys.stderr)
     sys.exit(130)
-  except BrokenPipeError:  # Whoever read it, such as `head`, has seen enough.
+  except BrokenPipeError:  # The reader, such as `head`, has closed the pipe.
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # Python's last flush.
     sys.exit(128 + signal.SIGPIPE)
 
@@ -228,7 +228,7 @@ def _check_directory():
 
 
 def _answer_at_once(help_):
-  """Prints help or the version, if the command line asks for it, and exits."""
+  """Prints help or version and exits, if requested."""
   arguments = sys.argv[1:]
   if '--' in arguments:
     arguments = arguments[: arguments.index('--')]
@@ -242,10 +242,10 @@ def _answer_at_once(help_):
 
 
 def _parse(argv):
-  """Parses flags; a mistake is a UserError."""
+  """Parses flags; raises UserError."""
   try:
     return flags.FLAGS(argv)
-  except SystemExit:  # absl has printed one of its helps: no failure.
+  except SystemExit:  # absl has printed help: not an error.
     sys.exit(0)
   except flags.UnrecognizedFlagError as error:
     known = [f'--{name}' for name in flags.FLAGS]

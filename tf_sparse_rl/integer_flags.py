@@ -1,13 +1,13 @@
-"""Flags of whole numbers, which people may write as 1e5."""
+"""Flags of whole numbers, which may be written as 1e5."""
 
 from absl import flags
 
 
 class _WholeNumberParser(flags.IntegerParser):
-  """Takes 100000, 100_000 and 1e5."""
+  """Accepts 100000, 100_000 and 1e5."""
 
   def convert(self, argument):
-    """The int of a text, or of an int. See base class."""
+    """Converts a str or int. See base class."""
     try:
       return super().convert(argument)
     except ValueError:
@@ -22,14 +22,14 @@ class _WholeNumberParser(flags.IntegerParser):
 
 
 def define_integer(name, default, text, lower_bound=None, upper_bound=None):
-  """Declares a flag that takes whole numbers, as 100000 or 1e5.
+  """Declares a flag of whole numbers, such as 100000 or 1e5.
 
   Args:
     name: of the flag.
     default: int or None.
-    text: for `--help`.
-    lower_bound: the least that it takes, or None.
-    upper_bound: the most, or None.
+    text: help text.
+    lower_bound: minimum, or None.
+    upper_bound: maximum, or None.
   """
   parser = _WholeNumberParser(lower_bound, upper_bound)
   flags.DEFINE(

@@ -65,9 +65,16 @@ def _assert_moved(network, before):
   assert any(np.abs(v - b).max() > 1e-5 for v, b in zip(network, before))
 
 
-@pytest.mark.parametrize('double_dqn', [False, True])
-@pytest.mark.parametrize('td_loss', ['squared', 'huber'])
-@pytest.mark.parametrize('method', _METHODS)
+# All pairs of values.
+@pytest.mark.parametrize(
+  ('method', 'td_loss', 'double_dqn'),
+  [
+    ('dense', 'squared', True),
+    ('dense', 'huber', False),
+    ('static', 'squared', False),
+    ('static', 'huber', True),
+  ],
+)
 def test_dqn(method, td_loss, double_dqn):
   config = _config(
     'dqn',
@@ -234,9 +241,16 @@ def test_td3(method):
   _assert_moved(actor.trainable_variables, before)
 
 
-@pytest.mark.parametrize('entropy_weight', [0.0, 0.02])
-@pytest.mark.parametrize('spec', [_BOX, _DISCRETE], ids=['box', 'discrete'])
-@pytest.mark.parametrize('method', _METHODS)
+# All pairs of values.
+@pytest.mark.parametrize(
+  ('method', 'spec', 'entropy_weight'),
+  [
+    ('dense', _BOX, 0.02),
+    ('dense', _DISCRETE, 0.0),
+    ('static', _BOX, 0.0),
+    ('static', _DISCRETE, 0.02),
+  ],
+)
 def test_ppo(method, spec, entropy_weight):
   config = _config(
     'ppo', method=method, max_gradient_norm=0.1, entropy_weight=entropy_weight

@@ -39,7 +39,8 @@ def programs_fixture(tmp_path_factory):
     if name != 'portable' and platform.machine() != 'x86_64':
       continue
     command = [
-      *(compiler, '-std=c++17', '-O1', '-g', '-Wall', '-Wextra', '-Wno-psabi'),
+      # Half the time of -O1 -g, and nothing is optimized away.
+      *(compiler, '-std=c++17', '-O0', '-g1', '-Wall', '-Wextra', '-Wno-psabi'),
       *('-Werror', '-ffp-contract=fast', '-fno-math-errno', *flags),
       *('-fsanitize=address,undefined', '-fno-sanitize-recover=all'),
       *(f'-DTF_SPARSE_RL_CPU={name}', f'-DTF_SPARSE_RL_LANES={lanes}'),

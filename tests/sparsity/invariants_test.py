@@ -117,7 +117,7 @@ def _run(method, network, mode):
   model, optimizer = _setup(method, 'adam', network)
   step = networks.train_step(model, optimizer)
   if mode != 'eager':
-    step = tf.function(step, jit_compile=mode == 'compiled')
+    step = tf.function(step, autograph=False, jit_compile=mode == 'compiled')
   for i in range(6):
     step(*networks.batch(model, seed=i))
   assert int(optimizer.iterations) == 6
@@ -159,12 +159,14 @@ def test_replicas_agree_with_each_other_and_with_a_single_device(
     pairs = networks.gradients(model, inputs, targets)
     sparse_optimizer.apply_gradients([(g / 2, v) for g, v in pairs])
 
-  @tf.function
+  @tf.function(autograph=False)
   def step(inputs, targets):
     two_replicas.run(replica_step, args=(inputs, targets))
 
   single, single_optimizer = _setup(method, optimizer, 'dense')
-  single_step = tf.function(networks.train_step(single, single_optimizer))
+  single_step = tf.function(
+    networks.train_step(single, single_optimizer), autograph=False
+  )
   for i in range(6):
     whole = networks.batch(single, size=16, seed=i)
     halves = [tf.split(tensor, 2) for tensor in whole]

@@ -403,6 +403,7 @@ def test_subclassed_models(built_by, tmp_path):
   assert type(stripped) is Subclassed
   assert not sparsity.sparse_layers(stripped)
   np.testing.assert_allclose(stripped(inputs), model(inputs), rtol=1e-5)
-  _assert_is_saved_whole(model, inputs, tmp_path)
+  if built_by == 'call':
+    _assert_is_saved_whole(model, inputs, tmp_path)
   total = sparsity.counting.total(sparsity.counting.count(model))
   assert total.sparsity == pytest.approx(0.5, abs=0.05)

@@ -327,7 +327,7 @@ class TestInTfAgents:
       discount=tf.ones((8, 2)),
     )
     self.before = networks.masks(agent._q_network)
-    train = tf.function(agent.train)
+    train = tf.function(agent.train, autograph=False)
     for _ in range(10):
       train(experience)
     return agent

@@ -64,7 +64,7 @@ def test_layers_grow_to_their_targets(network, mode, block_shape):
   )
   step = networks.train_step(model, optimizer)
   if mode != 'eager':
-    step = tf.function(step, jit_compile=mode == 'compiled')
+    step = tf.function(step, autograph=False, jit_compile=mode == 'compiled')
   weights = sparsity.sparse_weights(model)
   budgets = [w.mask.numpy().size - w.num_zeros_of_target for w in weights]
   counts = []

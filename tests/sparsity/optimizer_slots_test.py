@@ -111,7 +111,7 @@ def test_zeros_stay_zero_and_slots_are_reset(name):
     _layers(), target_sparsity=0.5, custom={'last': 0.0}
   )
   optimizer = sparsity.SparseOptimizer(make(), networks.updater('set'), model)
-  step = tf.function(networks.train_step(model, optimizer))
+  step = tf.function(networks.train_step(model, optimizer), autograph=False)
   layer = sparsity.sparse_layers(model)[0]
   changed = 0
   for i in range(20):

@@ -51,7 +51,7 @@ def test_by_hand(kind, mode):
     (keras if kind == 'current' else keras.legacy).SGD(1.0)
   )
   if mode != 'eager':
-    step = tf.function(step, jit_compile=mode == 'compiled')
+    step = tf.function(step, autograph=False, jit_compile=mode == 'compiled')
   [weight] = sparsity.sparse_weights(model)
   for kernel, hidden in _BY_HAND:
     step()

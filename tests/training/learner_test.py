@@ -136,6 +136,19 @@ def trained_fixture(two_replicas):
   return trained
 
 
+@pytest.fixture(scope='module', name='greedy')
+def greedy_fixture(two_replicas):
+  """Function: kind -> _Outcome of another seed, without random actions."""
+
+  @functools.cache
+  def greedy(kind):
+    strategy = tf.distribute.get_strategy()
+    with (two_replicas if kind == 'replicas' else strategy).scope():
+      return _train('mlp', 2, seed=1, epsilon=0.0)
+
+  return greedy
+
+
 def _assert_same(ours, theirs):
   """Equal masks; the rest within rounding."""
   for a, b in zip(ours.masks, theirs.masks, strict=True):
@@ -243,15 +256,13 @@ def test_replicas_stay_copies_and_exactly_sparse(trained, two_replicas, case):
 
 
 def test_checkpoints_go_from_replicas_to_one_device_and_back(
-  trained, two_replicas, tmp_path
+  trained, greedy, tmp_path
 ):
-  with two_replicas.scope():
-    shared = _train('mlp', num_train_steps=1, seed=1).agent.tf_agent
-  alone = _train('mlp', num_train_steps=1, seed=1).agent.tf_agent
   for saved, loaded in (
-    (trained('mlp', 'replicas').agent.tf_agent, alone),
-    (trained('mlp').agent.tf_agent, shared),
+    (trained('mlp', 'replicas'), greedy('plain')),
+    (trained('mlp'), greedy('replicas')),
   ):
+    saved, loaded = saved.agent.tf_agent, loaded.agent.tf_agent
     path = tf.train.Checkpoint(agent=saved).write(str(tmp_path / 'saved'))
     status = tf.train.Checkpoint(agent=loaded).read(path)
     status.assert_existing_objects_matched()
@@ -294,11 +305,11 @@ def test_a_run_on_replicas_is_resumed(two_replicas, tmp_path):
 
 
 @pytest.mark.parametrize('kind', ['plain', 'replicas'])
-def test_it_acts_by_the_weights_it_has_just_trained(two_replicas, kind):
+def test_it_acts_by_the_weights_it_has_just_trained(greedy, two_replicas, kind):
+  outcome = greedy(kind)
+  assert outcome.actions.shape == (2, _NUM_ENVS)
   strategy = tf.distribute.get_strategy()
   with (two_replicas if kind == 'replicas' else strategy).scope():
-    outcome = _train('mlp', epsilon=0.0)
-    assert outcome.actions.shape == (7, _NUM_ENVS)
     rng = np.random.default_rng(1)
     observations = _observations(rng, 'mlp', 64)
     noise = outcome.agent.noise(rng, 64)

@@ -1,4 +1,4 @@
-"""The agents, one row each, as far as a config needs to know them."""
+"""The agents, one row each: actions, networks and records of fields."""
 
 from typing import NamedTuple
 
@@ -15,9 +15,9 @@ from tf_sparse_rl.config.td3 import Td3
 class Agent(NamedTuple):
   """An agent."""
 
-  action_spaces: tuple[str, ...]  # Gymnasium's spaces that it can act in
-  networks: tuple[str, ...]  # as custom_sparsity may begin with
-  records: tuple[type, ...]  # of fields, beside those of every agent
+  action_spaces: tuple[str, ...]  # supported Gymnasium spaces
+  networks: tuple[str, ...]  # prefixes in custom_sparsity
+  records: tuple[type, ...]  # of fields, besides those of every agent
 
 
 _ACTOR_CRITIC = Replay, DynamicReplay, Actor, Critic, ActorCritic
@@ -32,7 +32,7 @@ AGENTS = {
     (Actor, Ppo),
   ),
 }
-# Those that some agents have.
+# Records of some agents only.
 RECORDS = tuple(
   dict.fromkeys(record for row in AGENTS.values() for record in row.records)
 )

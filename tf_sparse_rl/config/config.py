@@ -1,4 +1,4 @@
-"""Config: the records as one, flat for its readers."""
+"""Config: all records of fields in one flat class."""
 
 import dataclasses
 import functools
@@ -24,9 +24,9 @@ RECORDS = (
 # A dataclass has the fields of its last base first.
 @dataclasses.dataclass(frozen=True)
 class Config(*reversed(RECORDS)):
-  """One run. A field that is None when given is filled in by its preset.
+  """The config of a run. Fields that are None are filled in from presets.
 
-  A field that the agent does not have stays at its default.
+  Fields of other agents keep their defaults.
   """
 
   @property
@@ -42,12 +42,12 @@ class Config(*reversed(RECORDS)):
 
   @property
   def num_random_env_steps(self):
-    """Env steps at the start whose actions are drawn at random."""
+    """Env steps of the initial collection, with random actions."""
     return self.initial_collect_env_steps or 0
 
   @property
   def env_steps_between_training(self):
-    """Env steps from one call of the agent's training to the next."""
+    """Env steps between two calls of the agent's training."""
     return self.rollout_env_steps or self.train_period
 
   def is_due(self, env_step, period):
@@ -55,10 +55,10 @@ class Config(*reversed(RECORDS)):
     return env_step % period < self.num_envs
 
   def num_trainings(self, env_step):
-    """How many calls of the agent's training are due.
+    """Number of calls of the agent's training that are due.
 
-    They are at the multiples of the period in the last num_envs env steps, but
-    for those of the initial collection.
+    They are due at multiples of the period in the last num_envs env steps,
+    after the initial collection.
     """
     period = self.env_steps_between_training
     before = max(env_step - self.num_envs, self.num_random_env_steps)
@@ -66,7 +66,7 @@ class Config(*reversed(RECORDS)):
 
   @property
   def network_sparsities(self):
-    """`{name of a network: fraction of zeros}`, None where it is solved for."""
+    """`{name of a network: sparsity}`; None where it is computed later."""
     return {
       name: getattr(self, f'{name}_sparsity', self.sparsity)
       for name in AGENTS[self.agent].networks
@@ -74,7 +74,7 @@ class Config(*reversed(RECORDS)):
 
   @property
   def label(self):
-    """The run in a few words, for people."""
+    """A short description of the run."""
     label = f'{self.agent} {self.env_name} {self.method}'
     if self.method == 'dense':
       return label
@@ -87,10 +87,10 @@ class Config(*reversed(RECORDS)):
     return f'{label} {"/".join(f"{value:g}" for value in different)}'
 
   def check(self):
-    """Checks a resolved config: each field by itself, then together.
+    """Checks a resolved config: each field by itself, then all together.
 
     Raises:
-      ValueError: naming the field, what was expected and what received.
+      ValueError: naming the field, the expected and the received value.
     """
     for field in fields():
       value = getattr(self, field.name)
@@ -102,14 +102,14 @@ class Config(*reversed(RECORDS)):
           )
       elif value is not None or field.name not in self.solved_fields:
         field.check(value)
-    # Masks last: their schedule must fit into a run that is in order.
+    # Masks last, since their schedule depends on the other fields.
     for record in sorted(RECORDS, key=lambda record: record is Sparsity):
       if self.agent in _agents(record):
         record.check(self)
 
 
 def fields():
-  """The fields of Config in order, a tuple of `rows.Field`."""
+  """Returns the fields of Config in order, a tuple of `rows.Field`."""
   return _FIELDS
 
 

@@ -44,7 +44,7 @@ class Evaluation(Record):
     dqn=ByNetwork(
       mlp=Value(20, 'code'),
       images=Value(
-        5, 'ours: side by side; of the longest, as many make 125,000 env steps'
+        5, 'ours: played in parallel; 5 of the longest make 125,000 env steps'
       ),
     ),
     sac=Value(30, 'code'),

@@ -1,4 +1,4 @@
-"""config.json: what a run writes and reads."""
+"""Reads and writes the fields in config.json."""
 
 import dataclasses
 import json
@@ -6,12 +6,12 @@ import json
 from tf_sparse_rl import files
 from tf_sparse_rl.config.config import fields
 
-# Keys of a config.json that do not start a run.
+# Keys of config.json besides the fields.
 NOT_FIELDS = ('versions', 'date', 'machine', 'history', 'origin')
 
 
 def to_dict(config):
-  """The fields as JSON types, in order."""
+  """Converts a Config to JSON types, in order."""
   return {
     name: list(value) if isinstance(value, tuple) else value
     for name, value in dataclasses.asdict(config).items()
@@ -22,13 +22,14 @@ def load_values(path):
   """Reads the fields of a config.json.
 
   Args:
-    path: of a file as a run writes it, or with a few fields only.
+    path: of the config.json of a run, or of a file with some fields.
 
   Returns:
-    `{field name: value}`; the keys of NOT_FIELDS are left out.
+    `{field name: value}`, without the keys of NOT_FIELDS.
 
   Raises:
-    ValueError: if the file is missing, no JSON object, or has unknown fields.
+    ValueError: if the file is missing, is not a JSON object, or has unknown
+      fields.
   """
   try:
     values = json.loads(files.read(path))
@@ -38,17 +39,17 @@ def load_values(path):
 
 
 def values_of(content, path):
-  """The fields in the content of a config.json.
+  """Extracts the fields from the content of a config.json.
 
   Args:
     content: of JSON types.
-    path: of the file, for errors.
+    path: of the file, for error messages.
 
   Returns:
     `{field name: value}`; see `load_values`.
 
   Raises:
-    ValueError: if it is no JSON object, or has unknown fields.
+    ValueError: if it is not a JSON object, or has unknown fields.
   """
   if not isinstance(content, dict):
     raise ValueError(

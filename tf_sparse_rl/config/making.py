@@ -1,4 +1,4 @@
-"""From a few given values to a resolved and checked Config."""
+"""Makes a resolved and checked Config of a few given values."""
 
 import copy
 import functools
@@ -11,16 +11,16 @@ from tf_sparse_rl.config.rows import OneOf
 
 
 def make_config(values):
-  """A resolved and checked Config.
+  """Makes a resolved and checked Config.
 
   Args:
-    values: `{field name: value}`; the rest is filled in from presets.
+    values: `{field name: value}`; other fields are filled in from presets.
 
   Returns:
     A Config.
 
   Raises:
-    ValueError: for a value that does not fit.
+    ValueError: for an invalid value.
   """
   config = config_lib.Config(**_whole_numbers(values))
   _check_what_presets_read(config)
@@ -30,7 +30,7 @@ def make_config(values):
 
 
 def _whole_numbers(values):
-  """Values with 1e5 as 100000 where a field is an int."""
+  """Converts whole floats such as 1e5 where a field is an int."""
   kinds = {field.name: field.kind for field in config_lib.fields()}
   return {
     name: int(value)
@@ -41,7 +41,7 @@ def _whole_numbers(values):
 
 
 def _check_what_presets_read(config):
-  """Names must be known, and numbers be numbers, before presets use them."""
+  """Checks the fields that presets use."""
   for field in config_lib.fields():
     value = getattr(config, field.name)
     if isinstance(field.allowed, OneOf):
@@ -56,7 +56,7 @@ def _check_what_presets_read(config):
           f'Received: {field.name}={value!r}.'
         )
       if config.agent in field.agents:
-        # A number of hundreds of digits does not fit into a float.
+        # Numbers of hundreds of digits overflow a float.
         field.allowed.check(field.name, value)
 
 
@@ -67,11 +67,11 @@ def resolve(config):
     config: a Config with a valid agent and, for DQN, network.
 
   Returns:
-    A Config without None, but for what the agent does not have or what
-    follows from actor_parameter_share.
+    A Config without None, except in fields of other agents and those that
+    follow from actor_parameter_share.
 
   Raises:
-    ValueError: for a sparsity or width beside actor_parameter_share.
+    ValueError: for a sparsity or width together with actor_parameter_share.
   """
   solved = config.solved_fields
   given = [name for name in solved if getattr(config, name) is not None]
@@ -80,7 +80,7 @@ def resolve(config):
       'Expected actor_parameter_share without sparsities or widths of its '
       f'own: they follow from it. Received: {", ".join(given)}.'
     )
-  # Frozen for others; nobody holds this copy yet.
+  # Config is frozen; this copy is not shared yet.
   filled = copy.copy(config)
   values = vars(filled)
   for name, rule in rules(config.agent).items():
@@ -91,7 +91,7 @@ def resolve(config):
 
 @functools.cache
 def rules(agent):
-  """`{field name: rule}` of an agent, in the order of their resolution."""
+  """Returns `{field name: rule}` of an agent, in order of resolution."""
   found = {
     field.name: field.presets[agent]
     for field in config_lib.fields()
@@ -103,7 +103,7 @@ def rules(agent):
 
 
 def length_fields(agent):
-  """Fields whose presets follow from the length of the run.
+  """Lists the fields whose presets depend on the length of the run.
 
   Args:
     agent: one of AGENTS.
@@ -115,15 +115,15 @@ def length_fields(agent):
 
 
 def without_copies(loaded, given):
-  """Values of a config.json, less those that were copied from others.
+  """Drops the values of a config.json that were copied from other fields.
 
   Args:
     loaded: `{field: value}` of a resolved config.
-    given: the same, of what overrides it.
+    given: `{field: value}` that override them.
 
   Returns:
-    `loaded` without the fields that take their value from one that is given,
-    unless they had another value of their own.
+    `loaded` without the fields whose presets copy a given field, unless their
+    values differ from it.
   """
   agent = loaded.get('agent')
   known = isinstance(agent, str) and agent in AGENTS

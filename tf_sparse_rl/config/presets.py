@@ -1,8 +1,8 @@
-"""Rules by which a preset gives a field its value, each with its source.
+"""Rules of presets, each with its source.
 
 "Table n" are the tables of the paper's appendix; "code" is its released code.
-Where the two differ, the code's value stands, for that is what was run; the
-source says so.
+Where they differ, presets follow the code, with which the paper's results were
+obtained, and the source says so.
 """
 
 from typing import Any
@@ -10,11 +10,11 @@ from typing import Any
 from tf_sparse_rl.config import env_names
 from tf_sparse_rl.config.rows import record
 
-# Rules read values that other rules have filled in. FIRST come those that the
-# others depend on, LAST those that need the length of the run; between them
-# a row stands after the rows that its rule reads.
+# Rules depend on each other. FIRST are those that others depend on, LAST those
+# that depend on the length of the run; in between a row comes after the rows
+# that its rule reads.
 FIRST, THEN, LAST = range(3)
-# Fields that rules compute with: checked before, so that they can.
+# Fields that rules compute with; they are checked before.
 READ = (
   *('num_env_steps', 'train_period', 'initial_collect_env_steps'),
   *('rollout_env_steps', 'num_epochs', 'batch_size'),
@@ -22,17 +22,17 @@ READ = (
 
 
 class Rule:
-  """Gives a field its value."""
+  """Computes the value of a field."""
 
   turn = THEN
 
   def resolve(self, config):
-    """The value in a Config that has those that the rule reads."""
+    """Computes the value for a Config with the fields that the rule reads."""
 
 
 @record
 class Value(Rule):
-  """A value and its source; it may differ for some methods or environments."""
+  """A value and its source, with exceptions by method or environment."""
 
   value: Any
   source: str
@@ -47,7 +47,7 @@ class Value(Rule):
 
 @record
 class ByFamily(Rule):
-  """A value that differs for games of Atari."""
+  """A value that differs for Atari games."""
 
   value: Any
   atari: Any
@@ -62,7 +62,7 @@ class ByFamily(Rule):
 
 @record
 class ByNetwork(Rule):
-  """A rule for each of DQN's networks; of your own, by the environment."""
+  """A rule for each of DQN's networks; custom ones go by environment."""
 
   mlp: Any
   images: Any
@@ -75,7 +75,7 @@ class ByNetwork(Rule):
 
   def resolve(self, config):
     is_mlp = config.network == 'mlp'
-    if ':' in (config.network or ''):  # Of the user's own.
+    if ':' in (config.network or ''):  # Custom.
       is_mlp = not env_names.is_atari(config.env_name)
     rule = self.mlp if is_mlp else self.images
     if config.network == 'impala_resnet' and self.impala_resnet:
@@ -85,7 +85,7 @@ class ByNetwork(Rule):
 
 @record
 class Unless(Rule):
-  """A value that is 0 where another field, of a row below, is given."""
+  """A value that is 0 if another field, of a later row, is given."""
 
   value: Any
   field: str
@@ -108,7 +108,7 @@ class Same(Rule):
 
 @record
 class Share(Rule):
-  """A train step, as a share of the env steps of the run over train_period."""
+  """A train step, as a fraction of num_env_steps / train_period."""
 
   share: float
   source: str
@@ -116,15 +116,15 @@ class Share(Rule):
   turn = LAST
 
   def resolve(self, config):
-    # A short run ends before, for its initial collection is not trained on:
-    # at its last train step then, which is counted from 0.
+    # At most the last train step, counted from 0, since short runs have fewer
+    # because of the initial collection.
     step = round(self.share * (config.num_env_steps // config.train_period))
     return min(step, max(1, config.num_train_steps - 1))
 
 
 @record
 class ShareOfTraining(Rule):
-  """A train step, as a share of the run's train steps."""
+  """A train step, as a fraction of the train steps of the run."""
 
   share: float
   source: str

@@ -1,8 +1,7 @@
-"""One row a field: type, meaning, allowed values, presets and their sources.
+"""Rows: type, meaning, allowed values, presets and sources of a field.
 
-A row is the only place that knows a field. The flag, its help text, the entry
-in config.json, the checks, the presets and the tests of all of these are made
-from it.
+A field is defined by its row alone. The flag, its help text, the entry in
+config.json, the checks, the presets and their tests are made from it.
 """
 
 import dataclasses
@@ -19,23 +18,23 @@ MANY = 10**12
 
 
 class Range(NamedTuple):
-  """Numbers from `low` to `high`, both included and finite."""
+  """Finite numbers from `low` to `high`, inclusive."""
 
   low: float
   high: float
   expected: str
 
   def check(self, name, value):
-    """Raises ValueError for a number outside; NaN is outside."""
+    """Raises ValueError for numbers outside the range and NaN."""
     if not self.low <= value <= self.high:
       raise ValueError(f'Expected {self.expected}. Received: {name}={value}.')
 
 
 class OneOf(NamedTuple):
-  """One of some names, or perhaps one of the user's own, 'module:name'."""
+  """One of several names, or optionally a custom 'module:name'."""
 
   choices: tuple[str, ...]
-  own: str = ''  # An example of the latter, if it is allowed.
+  own: str = ''  # An example of a custom name, if they are allowed.
 
   def check(self, name, value):
     """Raises ValueError with the nearest name."""
@@ -55,7 +54,7 @@ class OneOf(NamedTuple):
 
 
 class SomeOf(NamedTuple):
-  """Some of these names, with commas."""
+  """Any of several names, separated by commas."""
 
   choices: tuple[str, ...]
 
@@ -82,10 +81,10 @@ class JsonObject(NamedTuple):
 
 
 class References(NamedTuple):
-  """Names of the user's own, 'module:name', with commas."""
+  """Custom names, 'module:name', separated by commas."""
 
   def check(self, name, value):
-    """Raises ValueError for other text; whether they exist is seen later."""
+    """Raises ValueError for other text; existence is checked later."""
     for part in filter(None, value.split(',')):
       module, _, attribute = part.partition(':')
       if not (module and attribute.isidentifier()):
@@ -110,26 +109,26 @@ class Field(NamedTuple):
   name: str
   kind: type  # str, int, float, bool or tuple (of int)
   default: Any  # None: by preset
-  agents: tuple[str, ...]  # that have it
+  agents: tuple[str, ...]  # with the field
   meaning: str  # with its unit
   allowed: Range | OneOf | SomeOf | JsonObject | References | None
   presets: dict  # {agent: rule of config/presets.py}
-  learned: bool  # whether it can make a difference to what is learned
-  group: str = ''  # title of those it is listed with in --help
+  learned: bool  # whether it can affect training
+  group: str = ''  # title of its group in --help
 
   @property
   def optional(self):
-    """Whether None is allowed until presets have filled it in."""
+    """Whether None is allowed before presets are filled in."""
     return bool(self.presets)
 
   def check(self, value):
-    """Checks a value by itself; ValueError says what was expected instead."""
+    """Raises ValueError for an invalid value."""
     self.check_type(value)
     if self.allowed is not None:
       self.allowed.check(self.name, value)
 
   def check_type(self, value):
-    """As `check`, the type alone; int counts as float, bool as neither."""
+    """Checks the type only; an int is a valid float, a bool is neither."""
     if self.kind is tuple:
       good = isinstance(value, tuple) and all(type(v) is int for v in value)
     else:
@@ -149,22 +148,22 @@ class Field(NamedTuple):
 
 
 def _is_text(value):
-  """Whether all of a str can be shown: nothing that moves a cursor."""
+  """Whether a str is printable, without control characters."""
   return all(each.isprintable() or each in '\n\t' for each in value)
 
 
 def row(meaning, allowed=None, *, default=None, learned=True, **presets):
-  """A field of a record.
+  """Defines a field of a record.
 
   Args:
-    meaning: a few words with the unit, for `--help`.
-    allowed: a Range, OneOf, SomeOf, JsonObject or References; None for what
-      the type allows.
-    default: the value if none is given; None: by preset.
-    learned: False if it makes no difference to what is learned, as the number
-      of threads does.
-    **presets: a rule of `config/presets.py` for each agent that has the field;
-      none for a field with a default.
+    meaning: help text, with the unit.
+    allowed: a Range, OneOf, SomeOf, JsonObject or References; None for all
+      values of the type.
+    default: default value; None: by preset.
+    learned: False if it does not affect training, such as the number of
+      threads.
+    **presets: a rule of `config/presets.py` for each agent with the field; none
+      for a field with a default.
 
   Returns:
     A dataclass field.
@@ -180,30 +179,30 @@ record = dataclasses.dataclass(frozen=True)
 
 @record
 class Record:
-  """The fields that one part of a run reads; Config inherits all records."""
+  """The fields of one part of a run; Config inherits from all records."""
 
-  # Title of the fields in --help; '' for the names of the agents.
+  # Title of the group in --help; '' for the names of the agents.
   title = ''
 
-  # {field of another record: rule} of an agent whose values do not stand in
-  # the rows of the fields that it shares.
+  # {field of another record: rule} of an agent, for presets of shared fields
+  # that are not in their rows.
   shared_presets = {}
 
   def check(self):
-    """Checks fields that depend on each other; `self` is a whole Config.
+    """Checks fields that depend on each other; `self` is a Config.
 
     Raises:
-      ValueError: naming the fields, what was expected and what received.
+      ValueError: naming the fields, the expected and the received values.
     """
 
   def require(self, condition, expected, *names, received=None):
-    """Refuses the config unless a condition holds.
+    """Raises ValueError unless a condition holds.
 
     Args:
-      condition: anything; what is false is refused.
-      expected: what should hold, in words.
-      *names: of the fields that do not agree.
-      received: their values in words, where `name=value, ...` is not plain.
+      condition: of any type; false values raise.
+      expected: the condition in words.
+      *names: of the fields involved.
+      received: their values in words; default: `name=value, ...`.
     """
     if not condition:
       if received is None:
@@ -212,7 +211,7 @@ class Record:
 
 
 def read(record, agents):
-  """The Fields of a subclass of Record, which agents of these names have."""
+  """Reads the Fields of a subclass of Record, for agents with these names."""
   hints = typing.get_type_hints(record)
   upper = [agent.upper() for agent in agents]
   group = record.title or names.listed(upper, 'and')

@@ -16,7 +16,7 @@ class Step(NamedTuple):
   observation: np.ndarray  # the one reached, see EnvSpec
   reward: float
   terminated: bool  # the episode is over: no future reward
-  truncated: bool  # the episode was cut off: the future goes on
+  truncated: bool  # the episode was cut off by a limit
 
 
 class Environment:

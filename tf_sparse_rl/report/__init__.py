@@ -1,4 +1,4 @@
-"""Reads the runs of a study: scores, intervals, figures and one HTML page."""
+"""Reports on many runs: scores, intervals, figures, tables, an HTML page."""
 
 from tf_sparse_rl.report.command import run
 

@@ -1,4 +1,4 @@
-"""Makes a page of many runs; see command.py."""
+"""Writes an HTML report on many runs; see command.py."""
 
 import sys
 

@@ -12,12 +12,12 @@ from rliable import library, metrics
 
 INTERVAL = 0.95
 _SEED = 0
-# One run says nothing about the spread of runs.
+# One run has no spread.
 _MIN_RUNS = 2
 
 
 class Estimate(NamedTuple):
-  """A value and its interval; NaN bounds where one run allows none."""
+  """A value and its interval, whose bounds are NaN for a single run."""
 
   value: float
   low: float
@@ -40,19 +40,19 @@ AGGREGATES = {
 
 
 def mean(scores, num_resamples):
-  """Estimate of the mean of one task's scores, a sequence of one a run."""
+  """Estimate of the mean score of one task, given one score per run."""
   [estimate] = mean_curve(np.array(scores)[:, np.newaxis], num_resamples)
   return estimate
 
 
 def mean_curve(returns, num_resamples):
-  """Estimates of the mean over runs, one a point, of `[runs, points]`."""
+  """Estimates of the mean over runs at each point, given `[runs, points]`."""
   array = np.asarray(returns, float)[:, np.newaxis]
   return _estimates(array, lambda x: x.mean(axis=(0, 1)), num_resamples)
 
 
 def aggregate(scores, num_resamples):
-  """`{name in AGGREGATES: Estimate}` over runs and tasks."""
+  """Computes `{name in AGGREGATES: Estimate}` over runs and tasks."""
 
   def of(matrix):
     return np.array([function(matrix) for function in AGGREGATES.values()])
@@ -62,12 +62,12 @@ def aggregate(scores, num_resamples):
 
 
 def iqm_curve(scores, num_resamples):
-  """Estimates of the IQM, one a point, of `[runs, tasks, points]`."""
+  """Estimates of the IQM at each point, given `[runs, tasks, points]`."""
   return _estimates(np.asarray(scores, float), iqm, num_resamples)
 
 
 def probability_of_improvement(scores_x, scores_y, num_resamples):
-  """Probability that a run of x scores more than one of y, mean over tasks.
+  """Probability that a run of x scores higher than one of y, task average.
 
   Args:
     scores_x: `[runs, tasks]`.
@@ -80,7 +80,7 @@ def probability_of_improvement(scores_x, scores_y, num_resamples):
   pair = [np.asarray(scores_x, float), np.asarray(scores_y, float)]
 
   def of(x, y):
-    # What rliable's metric gives, all tasks at once and 100 times as fast.
+    # The same as rliable's metric, 100 times as fast.
     x, y = x[:, np.newaxis], y[np.newaxis]
     return np.array([np.mean((x > y) + 0.5 * (x == y))])
 
@@ -98,21 +98,21 @@ def iqm_ratio(scores_x, scores_y, num_resamples):
 
 
 def chance_of_separation(scores_x, scores_y):
-  """Chance that, of two that are level, one wins every comparison of runs.
+  """Probability that one of two equal methods wins every comparison of runs.
 
   Args:
     scores_x: `[runs, tasks]`.
     scores_y: `[runs, tasks]`, of the same tasks.
 
   Returns:
-    float; such a pair has an interval without any width.
+    float; the interval of such a pair has zero width.
   """
   orders = math.comb(len(scores_x) + len(scores_y), len(scores_x))
   return min(1.0, 2 / orders ** scores_x.shape[1])
 
 
 def performance_profile(scores, thresholds, num_resamples):
-  """Estimates of the share of runs and tasks above each of some thresholds."""
+  """Estimates of the fraction of runs and tasks above each threshold."""
   thresholds = np.asarray(thresholds, float)
 
   def of(matrix):
@@ -122,12 +122,12 @@ def performance_profile(scores, thresholds, num_resamples):
 
 
 def _estimates(scores, function, num_resamples):
-  """Point estimates and intervals of `function`, the same at every call."""
+  """Point estimates and intervals of `function`, deterministic."""
   parts = [scores] if isinstance(scores, np.ndarray) else scores
   if min(len(part) for part in parts) < _MIN_RUNS:
     return [Estimate(float(v), np.nan, np.nan) for v in function(*parts)]
-  # rliable draws from NumPy's global generator, whatever it is given. The
-  # state is put back: a caller's numbers are his own.
+  # rliable draws from NumPy's global generator, whatever it is given; its state
+  # is restored for the caller.
   state = np.random.get_state()
   np.random.seed(_SEED)
   try:

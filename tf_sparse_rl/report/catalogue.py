@@ -15,13 +15,13 @@ from tf_sparse_rl.report import (
 
 
 class Entry(NamedTuple):
-  """One figure, or one for each of some names."""
+  """A figure, or one for each of several names."""
 
   name: str  # of its files
   title: str
   caption: str
   draw: Callable  # AgentStudy -> Figure or None
-  # AgentStudy -> names, each of which `draw` takes too.
+  # AgentStudy -> names, further arguments of `draw`.
   names: Callable | None = None
 
 
@@ -29,7 +29,7 @@ def draw_all(study):
   """Draws the figures of an AgentStudy.
 
   Yields:
-    (name, title, caption, Figure) of those that the runs have data for.
+    (name, title, caption, Figure) of the figures that the runs have data for.
   """
   for entry in FIGURES:
     if entry.names is None:
@@ -48,7 +48,7 @@ def draw_all(study):
 
 
 def _in_file(name):
-  """A name as part of that of a file."""
+  """A name as part of a file name."""
   return re.sub('[^A-Za-z0-9._-]', '_', name)
 
 

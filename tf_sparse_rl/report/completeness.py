@@ -1,16 +1,16 @@
-"""Which seeds are missing under which conditions."""
+"""Checks that all conditions have the same finished seeds."""
 
 from tf_sparse_rl import runs as runs_lib
 
 
 def check(conditions):
-  """Refuses conditions of an agent that have not the same finished seeds.
+  """Checks that the conditions of each agent have the same finished seeds.
 
   Args:
     conditions: list of Condition.
 
   Raises:
-    RunsError: naming what is missing.
+    RunsError: naming the missing runs.
   """
   missing = [
     f'{c.cell.agent} {c.env_name} {c.cell.label}: {_seed_list(c, seeds)}'
@@ -25,7 +25,7 @@ def check(conditions):
 
 
 def missing_seeds(conditions):
-  """List of (Condition, seeds without a finished run), those with any."""
+  """Lists (Condition, seeds without a finished run) where there are any."""
   expected = {}
   for condition in conditions:
     seeds = expected.setdefault(condition.cell.agent, set())

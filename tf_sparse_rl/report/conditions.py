@@ -1,4 +1,4 @@
-"""Sorts runs into conditions: runs that differ in their seed alone."""
+"""Groups runs into conditions: runs that differ in their seeds only."""
 
 import dataclasses
 import itertools
@@ -10,7 +10,7 @@ from tf_sparse_rl import runs as runs_lib
 
 # In the order of the paper's figures.
 METHODS = tuple(methods.COMPARED)
-# What a condition is named by, or what follows from it.
+# Fields in the name of a condition, or that depend on them.
 _NAMED = (
   *('agent', 'env_name', 'method', 'seed'),
   *('sparsity', 'match_sparsity', 'distribution'),
@@ -19,22 +19,22 @@ _LEADING = ('num_env_steps', 'network')
 
 
 class Cell(NamedTuple):
-  """A condition without its environment: the unit of comparison."""
+  """A condition without its environment, the unit of comparison."""
 
   agent: str
-  method: str  # one of METHODS, or the user's own
-  sparsity: float  # of small dense networks, the one that they match
+  method: str  # one of METHODS, or a custom one
+  sparsity: float  # of small dense networks, the sparsity that they match
   distribution: str  # '' for dense
-  variant: str  # fields set off from the others, 'weight_decay=0.001'; or ''
+  variant: str  # fields that differ from others, 'weight_decay=0.001'; or ''
 
   @property
   def is_plain(self):
-    """Whether it is dense or ERK, and nothing sets it apart."""
+    """Whether it is dense or ERK, without other differences."""
     return not self.variant and self.distribution in ('', 'erk')
 
   @property
   def label(self):
-    """The cell in a few words."""
+    """Short description of the cell."""
     words = [methods.get(self.method).label]
     if self.sparsity:
       words.append(f'{self.sparsity:g}')
@@ -56,7 +56,7 @@ class Condition:
 
   @property
   def finished(self):
-    """The runs that count."""
+    """The finished runs."""
     return tuple(r for r in self.runs if r.status == runs_lib.FINISHED)
 
   @property
@@ -66,7 +66,7 @@ class Condition:
 
 
 def group(runs):
-  """Sorts runs into conditions.
+  """Groups runs into conditions.
 
   Args:
     runs: list of Run.
@@ -75,7 +75,7 @@ def group(runs):
     List of Condition, sorted by agent, environment, method, sparsity.
 
   Raises:
-    RunsError: if two runs are the same, seed included.
+    RunsError: if two runs have the same config, seed included.
   """
   variants = _variants(runs)
   members = {}  # {(cell, environment): runs}
@@ -94,14 +94,14 @@ def group(runs):
 
 
 def overrides(run):
-  """`{field: value}` of a Run's fields that are not as in its preset.
+  """Returns `{field: value}` of a Run's fields that differ from its presets.
 
-  Those that name a condition are left out.
+  Fields in the name of a condition are left out.
   """
   config = run.config
   base = {name: getattr(config, name) for name in _NAMED}
   usual = config_lib.resolve(config_lib.Config(**base))
-  # Asked for by themselves: other presets depend on them.
+  # Given on their own, since other presets depend on them.
   leading = {name: getattr(config, name) for name in _LEADING}
   preset = config_lib.resolve(config_lib.Config(**base, **leading))
   differ = {
@@ -118,7 +118,7 @@ def overrides(run):
 
 
 def unused_fields(config):
-  """Names of the fields that a run with this Config does not depend on."""
+  """Names of the fields that do not affect a run with this Config."""
   machine = (f.name for f in config_lib.fields() if not f.learned)
   return (*machine, *methods.unused_fields(config.method))
 
@@ -143,7 +143,7 @@ def _narrow(config):
 
 
 def _variants(runs):
-  """{run name: the fields in which it is set off from others like it}."""
+  """{run name: the fields in which it differs from similar runs}."""
   changed = {run.name: overrides(run) for run in runs}
   alike = {}
   for run in runs:

@@ -1,8 +1,8 @@
 """Figures of curves: one method in colour against the others in grey.
 
-A row a method, a column a sparsity; dense networks are in every panel. As in
-`figures`, a function takes an AgentStudy and returns a Figure, or None where
-the runs have nothing for it.
+One row per method, one column per sparsity; dense networks are in every panel.
+As in `figures`, each function takes an AgentStudy and returns a Figure, or None
+without data.
 """
 
 from typing import NamedTuple
@@ -15,19 +15,19 @@ from tf_sparse_rl.report import aggregates, drawing, scores, theme
 from tf_sparse_rl.report import study as study_lib
 
 _THRESHOLDS = np.linspace(0, 1.5, 61)
-# Curves are drawn at so many points of time at most.
+# Maximum number of points of a curve.
 _MAX_POINTS = 60
-# So few runs are drawn one by one.
+# Up to this number, runs are drawn individually.
 _FEW_RUNS = 3
 
 
 class _Curve(NamedTuple):
-  """Estimates of one cell at points of an axis."""
+  """Estimates of one cell along an axis."""
 
   cell: object  # a Cell
   xs: np.ndarray
   estimates: list
-  runs: np.ndarray | None = None  # `[runs, points]` where they are drawn
+  runs: np.ndarray | None = None  # `[runs, points]` if runs are drawn
   note: str = ''  # for the title of its panel
 
 
@@ -55,7 +55,7 @@ def _curve(study, result, env_steps, returns):
 
 
 def _some(count):
-  """Indices of at most _MAX_POINTS, the last one among them."""
+  """At most _MAX_POINTS indices, including the last one."""
   return np.unique(
     np.linspace(0, count - 1, min(count, _MAX_POINTS)).round().astype(int)
   )
@@ -76,7 +76,7 @@ def sample_efficiency(study):
 
 
 def _iqm_curve(study, cell):
-  """(shares of training, Estimates), or None if evaluations do not match."""
+  """(fractions of training, Estimates); None if evaluations do not match."""
   members = [study.result(cell, n).condition for n in study.scored_env_names]
   seeds = set.intersection(*(set(c.seeds) for c in members))
   tasks, shares = [], []
@@ -93,7 +93,7 @@ def _iqm_curve(study, cell):
 
 
 def performance_profiles(study):
-  """Share of runs above a score."""
+  """Fraction of runs above a score."""
   curves = [
     _Curve(
       a.cell,
@@ -113,7 +113,7 @@ def performance_profiles(study):
 
 
 def _against_others(curves, xlabel, ylabel, finish):
-  """The figure of some _Curves; `finish` is called with each Axes."""
+  """Draws _Curves; `finish` is called with each Axes."""
   sparsities = sorted({c.cell.sparsity for c in curves if c.cell.sparsity})
   names = {c.cell.method for c in curves}
   rows = sorted(names - {'dense'}, key=methods_lib.order) or sorted(names)
@@ -144,11 +144,11 @@ def _against_others(curves, xlabel, ylabel, finish):
 
 
 def _draw(axis, curve, method):
-  """A curve in the panel of a method: its own, dense, or another."""
+  """Draws a curve in the panel of a method: its own, dense, or another."""
   values = [e.value for e in curve.estimates]
   look = drawing.style(curve.cell.method)
   if curve.cell.method == method:
-    # The title says which it is; the legend, what the others are.
+    # The title names the method, the legend the others.
     drawing.with_interval(
       axis, curve.xs, curve.estimates, method, marker='', label='', zorder=3
     )

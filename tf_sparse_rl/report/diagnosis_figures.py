@@ -1,7 +1,7 @@
-"""Figures of what diagnoses found, over time.
+"""Figures of diagnostics over time.
 
-As in `figures`, a function takes an AgentStudy and returns a Figure, or None
-where the runs have nothing for it.
+As in `figures`, each function takes an AgentStudy and returns a Figure, or None
+without data.
 """
 
 from tf_sparse_rl.report import aggregates, drawing
@@ -11,16 +11,16 @@ _DASHES = ('-', '--', ':', '-.')
 
 
 def over_time(study, figure_row):
-  """A tag over env steps: a row a network, a column an environment.
+  """Draws a tag over env steps: a row per network, a column per environment.
 
-  Methods are told apart by colour, sparsities of a method by dashes.
+  Methods differ in colour, sparsities of a method in dashes.
 
   Args:
     study: an AgentStudy.
     figure_row: a `diagnoses.Figure`.
 
   Returns:
-    A Figure, or None if no run has such a tag.
+    A Figure; None if no run has the tag.
   """
 
   found = {}  # {network: [(Result, env steps, values)]}
@@ -58,7 +58,7 @@ def over_time(study, figure_row):
 
 
 def _networks(study):
-  """Names of networks that some diagnosis speaks of."""
+  """Names of the networks in diagnostics."""
   return sorted(
     {
       tag.split('/')[1]
@@ -73,7 +73,7 @@ def _networks(study):
 def _values(condition, tag):
   """(env steps at which all finished runs have the tag, `[runs, points]`).
 
-  The env steps are those of the evaluations; a diagnosis is the last before.
+  The env steps are those of evaluations, with the latest diagnostics.
   """
   return study_lib.at_common_points(
     {

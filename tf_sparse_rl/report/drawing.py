@@ -1,4 +1,4 @@
-"""Shared by all figures: colours, axes, and files that never differ."""
+"""Colours, axes and reproducible files, for all figures."""
 
 import io
 import math
@@ -13,7 +13,7 @@ from tf_sparse_rl import methods
 from tf_sparse_rl.report import conditions, theme
 
 _RC = {
-  'text.parse_math': False,  # Names may have a $.
+  'text.parse_math': False,  # Names may contain $.
   'font.size': 9,
   'text.color': theme.INK,
   'axes.titlesize': 10,
@@ -35,24 +35,24 @@ _RC = {
   'legend.frameon': False,
   'lines.linewidth': 1.6,
   'lines.markersize': 5,
-  # Names of clip paths; the same input gives the same bytes.
+  # Of the names of clip paths, for reproducible bytes.
   'svg.hashsalt': 'tf_sparse_rl',
 }
 _PANEL = (3.3, 2.5)  # inches
-# Paths in an SVG, whose numbers have six digits after the point: two will do.
+# Numbers in the paths of an SVG: two of six decimals suffice.
 _PATH = re.compile(rb' d="[^"]*"')
 _LONG = re.compile(rb'(\.\d\d)\d+')
-# Whiskers of a line of many points stand at so many of them.
+# Number of whiskers of a line of many points.
 _MAX_WHISKERS = 6
 
 
 def settings():
-  """A context in which figures are made and written."""
+  """Context manager in which figures are drawn and written."""
   return matplotlib.rc_context(_RC)
 
 
 def style(method):
-  """Keyword arguments of `Axes.plot` for one of conditions.METHODS."""
+  """Keyword arguments of `Axes.plot` for a method."""
   row = methods.get(method)
   return {
     'color': theme.of_figure(row.color),
@@ -63,13 +63,13 @@ def style(method):
 
 
 def panels(rows, columns, width=1.0, height=1.0, **subplots):
-  """A figure of equal panels.
+  """Makes a figure of equal panels.
 
   Args:
     rows: number of rows.
     columns: number of columns.
-    width: of a panel, as a multiple of the usual 3.3 inches.
-    height: the same, of 2.5 inches.
+    width: of a panel, in units of 3.3 inches.
+    height: of a panel, in units of 2.5 inches.
     **subplots: for `Figure.subplots`.
 
   Returns:
@@ -82,12 +82,12 @@ def panels(rows, columns, width=1.0, height=1.0, **subplots):
 
 
 def _lay_out(figure):
-  """Has a figure laid out when it is written next."""
+  """Has the layout of a figure computed at the next write."""
   figure.set_layout_engine('constrained', w_pad=0.06, h_pad=0.06)
 
 
 def grid(rows, columns, draw, xlabel, ylabel, height=1.0, **subplots):
-  """A figure with a legend, and a panel for each pair of a row and a column.
+  """Makes a figure with a legend and a panel for each row and column.
 
   Args:
     rows: sequence of values.
@@ -110,7 +110,7 @@ def grid(rows, columns, draw, xlabel, ylabel, height=1.0, **subplots):
 
 
 def wrapped(values, draw, xlabel, ylabel, **subplots):
-  """A figure with a legend, and a panel for each value, three in a row.
+  """Makes a figure with a legend and a panel for each value, three per row.
 
   Args:
     values: sequence.
@@ -133,9 +133,9 @@ def wrapped(values, draw, xlabel, ylabel, **subplots):
 
 
 def with_interval(axis, xs, estimates, method, **changes):
-  """A line in a method's style with its interval as a band.
+  """Draws a line in the style of a method, with its interval as a band.
 
-  For a method that has its panel to itself: bands that overlap hide others.
+  For panels of one method, since bands that overlap hide each other.
 
   Args:
     axis: an Axes.
@@ -154,11 +154,11 @@ def with_interval(axis, xs, estimates, method, **changes):
 
 
 def with_whiskers(axis, xs, estimates, method, **changes):
-  """A thin line of points in a method's style, their intervals as whiskers.
+  """Draws a thin line of points in the style of a method, with whiskers.
 
   Args:
     axis: an Axes.
-    xs: sequence of numbers, dodged where several lines have the same.
+    xs: sequence of numbers, dodged if several lines share them.
     estimates: sequence of Estimate; NaN bounds draw no whisker.
     method: one of conditions.METHODS.
     **changes: of the style.
@@ -166,7 +166,7 @@ def with_whiskers(axis, xs, estimates, method, **changes):
   look = {**style(method), 'linewidth': 1.0, **changes}
   axis.plot(xs, [e.value for e in estimates], **look)
   count = len(estimates)
-  # Those of many points are drawn at a few, the last one among them.
+  # Lines of many points get a few whiskers, including the last point.
   every = max(1, math.ceil(count / _MAX_WHISKERS))
   for i in range(count - 1, -1, -every):
     if not math.isnan(estimates[i].low):
@@ -175,13 +175,13 @@ def with_whiskers(axis, xs, estimates, method, **changes):
 
 
 def dodged(xs, index, count, step):
-  """Moves numbers aside, so that lines of the same ones lie side by side.
+  """Shifts the x values of a line, so that several lines do not overlap.
 
   Args:
     xs: sequence of numbers.
     index: of the line.
-    count: of the lines.
-    step: between two lines.
+    count: number of lines.
+    step: distance between lines.
 
   Returns:
     Array of numbers.
@@ -190,14 +190,14 @@ def dodged(xs, index, count, step):
 
 
 def dense_line(axis, estimate):
-  """A horizontal line at the value of dense networks."""
+  """Draws a horizontal line at the value of dense networks."""
   axis.axhline(
     estimate.value, **{**style('dense'), 'marker': '', 'linewidth': 1.0}
   )
 
 
 def legend(figure):
-  """One legend for all panels, above them; none where nothing has a label."""
+  """Draws one legend above all panels, if there are labels."""
   entries = {}
   for axis in figure.axes:
     for handle, label in zip(*axis.get_legend_handles_labels()):
@@ -208,7 +208,7 @@ def legend(figure):
   order = sorted(
     entries, key=lambda x: (names.index(x) if x in names else len(names), x)
   )
-  # Inches: the line's sample, and the letters of the longest name.
+  # Inches: of the line sample and of the longest name.
   longest = 0.6 + 0.085 * max(map(len, order))
   columns = max(1, min(len(order), int(figure.get_figwidth() / longest)))
   rows = math.ceil(len(order) / columns)
@@ -224,18 +224,18 @@ def legend(figure):
 
 
 def thousands(axis):
-  """Ticks of the horizontal axis as 20k, 1M."""
+  """Formats the ticks of the horizontal axis as 20k, 1M."""
   axis.xaxis.set_major_formatter(ticker.EngFormatter(sep=''))
 
 
 def stack(figure):
-  """Puts the panels of a figure below one another, for a narrow screen.
+  """Stacks the panels of a figure, for narrow screens.
 
   Args:
-    figure: a Figure; it is changed.
+    figure: a Figure, changed in place.
 
   Returns:
-    Whether it had panels side by side.
+    Whether there were panels side by side.
   """
   axes = figure.axes
   places = [axis.get_subplotspec() for axis in axes]
@@ -267,12 +267,12 @@ def stack(figure):
 
 
 def to_bytes(figure, form):
-  """The figure's bytes as 'svg' or 'png', the same each time.
+  """Renders a figure as 'svg' or 'png', reproducibly.
 
-  It is laid out at the first call only, which takes a third of the time.
+  The layout is computed at the first call only, a third of the time.
   """
   file = io.BytesIO()
-  # Neither the date nor the version of matplotlib goes into the file.
+  # Without date and version of Matplotlib.
   undated = {'svg': {'Date': None, 'Creator': None}, 'png': {'Software': None}}
   figure.savefig(
     file, format=form, dpi=120, metadata=undated[form], facecolor=theme.CARD

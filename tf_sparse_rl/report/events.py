@@ -1,4 +1,4 @@
-"""Reads scalars out of TensorBoard's event files, without TensorFlow."""
+"""Reads scalars from TensorBoard's event files, without TensorFlow."""
 
 import pathlib
 import struct
@@ -15,14 +15,14 @@ _CHECKSUM_BYTES = 4
 
 
 def scalars(directory):
-  """The scalars of a run's `train/` or `eval/`.
+  """Reads the scalars of `train/` or `eval/` of a run.
 
   Args:
     directory: of event files; it may be missing.
 
   Returns:
-    `{tag: (steps, values)}`, arrays in order of the steps. Where a run went on
-    from a checkpoint, what it had written past that is left out.
+    `{tag: (steps, values)}`, arrays in order of the steps, without the points
+    superseded by resuming from a checkpoint.
 
   Raises:
     RunsError: if a file cannot be read.
@@ -66,7 +66,7 @@ def _events(path):
 
 
 def _number(value):
-  """The float of a value of a summary, or None if it is none."""
+  """The float of a summary value, or None."""
   if value.WhichOneof('value') == 'simple_value':
     return value.simple_value
   tensor = value.tensor

@@ -1,7 +1,6 @@
-"""The figures of one agent's final returns, each one function.
+"""Figures of the final returns of one agent, one function each.
 
-A function takes an AgentStudy and returns a Figure, or None where the runs
-have nothing for it.
+A function takes an AgentStudy and returns a Figure, or None without data.
 """
 
 import math
@@ -16,13 +15,13 @@ _BASELINES = {
   'dense': 'over dense of full size',
   'small_dense': 'over dense of equal size',
 }
-# Of the logarithm of the parameters, between two methods.
+# Offset between methods, in the logarithm of the parameters.
 _DODGE = 0.035
 _ALL = 'All environments'
 
 
 def iqm(study):
-  """IQM of normalised scores: a panel a sparsity, a row a method."""
+  """IQM of normalised scores: a panel per sparsity, a row per method."""
   sparse = [
     a for a in study.aggregates if a.cell.is_plain and a.cell.method != 'dense'
   ]
@@ -68,7 +67,7 @@ def iqm(study):
 
 
 def _dense_band(axis, estimate):
-  """Dense networks' value and interval, behind everything."""
+  """Draws value and interval of dense networks in the background."""
   look = {**drawing.style('dense'), 'marker': '', 'linewidth': 1.0}
   axis.axvline(estimate.value, zorder=1, **look)
   if not math.isnan(estimate.low):
@@ -79,9 +78,9 @@ def _dense_band(axis, estimate):
 
 
 def return_against_parameters(study):
-  """Final return over active parameters: a row an allocation.
+  """Final return over active parameters: a row per distribution.
 
-  Where there are several environments, the IQM over all of them comes first.
+  With several environments, the IQM over all of them comes first.
   """
   found = {r.cell.distribution for r in study.results if not r.cell.variant}
   rows = [d for d in ('erk', 'uniform', 'er') if d in found]
@@ -116,7 +115,7 @@ def return_against_parameters(study):
 
 
 def _points(study):
-  """List of (environment or _ALL, Cell, parameters, Estimate)."""
+  """Lists (environment or _ALL, Cell, parameters, Estimate)."""
   known = [
     r
     for r in study.results

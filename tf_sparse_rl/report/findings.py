@@ -1,10 +1,9 @@
-"""Sentences about scores: no more than the intervals allow.
+"""Sentences about scores, no stronger than the intervals allow.
 
-The rule: a method is clearly ahead of another where the 95 % interval of its
-probability of improvement lies above 0.5, clearly behind where it lies below;
-and only where there are so many runs that methods which are level would be
-told apart completely in less than 5 % of all studies. Everything else is
-undecided.
+A method is clearly ahead of another if the 95 % interval of its probability of
+improvement lies above 0.5, clearly behind if it lies below, and only if there
+are enough runs that chance alone separates equal methods completely in less
+than 5 % of studies. Everything else is undecided.
 """
 
 import itertools
@@ -22,7 +21,7 @@ AHEAD, BEHIND, UNDECIDED = 'ahead', 'behind', 'undecided'
 
 
 def verdict(improvement):
-  """One of AHEAD, BEHIND and UNDECIDED, of a study.Improvement."""
+  """Classifies a study.Improvement as AHEAD, BEHIND or UNDECIDED."""
   estimate = improvement.estimate
   if improvement.is_too_few or math.isnan(estimate.low):
     return UNDECIDED
@@ -32,7 +31,7 @@ def verdict(improvement):
 
 
 def sentences(agent_study):
-  """The findings on one agent, a list of str; none without baselines."""
+  """Lists the findings on one agent; empty without baselines."""
   words = []
   against = {
     'dense': 'dense networks of full size',
@@ -52,7 +51,7 @@ def sentences(agent_study):
 
 
 def _sentence(members):
-  """Splits methods into those ahead, behind and undecided."""
+  """Formats the methods ahead, behind and undecided."""
   found = {AHEAD: [], BEHIND: [], UNDECIDED: []}
   for member in members:
     found[verdict(member)].append(member.cell)
@@ -70,7 +69,7 @@ def _sentence(members):
 
 
 def _names(cells):
-  """'are RigL at 0.8 and 0.9, Static at 0.8' of a list of Cell."""
+  """Formats a list of Cell: 'are RigL at 0.8 and 0.9, Static at 0.8'."""
   groups = []
   kinds = itertools.groupby(cells, lambda c: (c.method, c.distribution))
   for (method, distribution), members in kinds:

@@ -1,4 +1,4 @@
-"""The first words of a report: how much there is, and the results."""
+"""The headline of a report: its size and its findings."""
 
 from typing import NamedTuple
 
@@ -11,18 +11,18 @@ class Headline(NamedTuple):
 
   title: str
   findings: list  # of str
-  tiles: list  # of (number, what it is)
+  tiles: list  # of (number, unit)
   warnings: list  # of str
   origin: origins.Origin | None = None
-  rule: str = ''  # by which the findings were found
+  rule: str = ''  # of the findings
 
 
 def build(every, studies, unreadable=(), made=None):
-  """The Headline of a report.
+  """Makes the Headline of a report.
 
   Args:
     every: list of Condition.
-    studies: the AgentStudies made of it.
+    studies: list of AgentStudy.
     unreadable: Runs without a config.
     made: an Origin of the runs.
   """
@@ -76,7 +76,7 @@ def _warnings(every, studies, unreadable):
 
 
 def _off_target(condition):
-  """A sentence if networks ended with another sparsity than asked for."""
+  """A sentence for each condition that missed its target sparsity."""
   cell, config = condition.cell, condition.runs[0].config
   parts = ('actor_sparsity', 'critic_sparsity', 'value_sparsity')
   asked_apart = any(
@@ -84,7 +84,7 @@ def _off_target(condition):
   )
   if config.method == 'dense' or config.custom_sparsity or asked_apart:
     return None
-  if config.parameter_budget:  # Biases count in it, in sparsity they do not.
+  if config.parameter_budget:  # It includes biases, sparsity does not.
     return None
   ended = [run.summary.sparsity for run in condition.finished]
   worst = max(

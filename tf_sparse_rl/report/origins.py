@@ -6,7 +6,7 @@ from tf_sparse_rl import runs
 
 
 class Origin(NamedTuple):
-  """Where runs come from; '' or empty where it is not recorded."""
+  """The origin of runs; '' or empty if not recorded."""
 
   date: str
   commits: tuple  # of str
@@ -15,7 +15,7 @@ class Origin(NamedTuple):
 
   @property
   def facts(self):
-    """Pairs of a word and what is known, for the top of a page."""
+    """Lists (name, value) for the top of a page."""
     facts = {
       'Date': self.date,
       'Commit': ', '.join(self.commits),
@@ -25,13 +25,13 @@ class Origin(NamedTuple):
 
 
 def of(members, commands=(), date='', machine=''):
-  """The Origin of some runs.
+  """Makes the Origin of runs.
 
   Args:
     members: list of Run.
-    commands: those that asked for the runs.
-    date: where no run has one.
-    machine: the same.
+    commands: that started the runs.
+    date: used if no run has one.
+    machine: used if no run has one.
   """
   started = [run for run in members if run.status != runs.NOT_STARTED]
   dates = sorted({run.date for run in started if run.date})

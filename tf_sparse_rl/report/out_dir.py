@@ -1,4 +1,4 @@
-"""The directory of a report: how one is known, what is refused."""
+"""Checks the directory of a report."""
 
 import pathlib
 
@@ -7,12 +7,12 @@ from tf_sparse_rl.report import raw_results
 
 # Of the raw results that a report may lie beside.
 _MAY_BE_THERE = (*raw_results.FILES, 'README.md')
-# Stands in index.html.
+# A line of index.html by which a report is recognized.
 MARK = '<meta name="generator" content="tf_sparse_rl.report">'
 
 
 def check(out):
-  """Refuses a directory with files that are not those of a report.
+  """Checks that a directory is new, empty or of a report.
 
   Args:
     out: path of a directory, which need not exist.

@@ -1,4 +1,4 @@
-"""One HTML page with everything in it: nothing is fetched from anywhere."""
+"""A self-contained HTML page, which fetches nothing."""
 
 import base64
 import math
@@ -12,24 +12,24 @@ from tf_sparse_rl import methods, runs
 from tf_sparse_rl.report import aggregates, out_dir, tables, theme
 
 _DATA = pathlib.Path(__file__).parent / 'data'
-# Tables with more rows get a field to filter them.
+# Tables with more rows get a filter.
 _MANY_ROWS = 12
-# Those with more than this scroll by themselves.
+# Tables with more rows scroll.
 _TALL_ROWS = 60
 
 
 class ShownFigure(NamedTuple):
-  """A figure as files and with its words."""
+  """A figure as files, with title and caption."""
 
   name: str  # of its files
   title: str
   caption: str
   files: dict  # {'svg' or 'png': bytes}
-  narrow: bytes | None = None  # an SVG of stacked panels, for narrow screens
+  narrow: bytes | None = None  # SVG with stacked panels, for narrow screens
 
 
 class Section(NamedTuple):
-  """A part of the page: that of one agent, or of one run."""
+  """The part of the page on one agent, or on one run."""
 
   title: str
   figures: list  # of ShownFigure
@@ -37,17 +37,17 @@ class Section(NamedTuple):
 
 
 def render(headline, sections, about):
-  """The page, a whole HTML document.
+  """Renders the page, an HTML document.
 
   Args:
     headline: a Headline.
     sections: list of Section.
-    about: list of Table, of the runs themselves.
+    about: list of Table, on the runs themselves.
 
   Returns:
-    str; whatever is not Markup is escaped.
+    str; text that is not Markup is escaped.
   """
-  # The main figure of a study, its numbers, then the rest of both.
+  # The main figure of a study and its table, then the others.
   groups = [
     (
       s.title,
@@ -83,7 +83,7 @@ def render(headline, sections, about):
 
 
 def _kind_of(value, column):
-  """How a cell is marked up."""
+  """The CSS class of a cell."""
   if isinstance(value, tables.Link):
     return 'link'
   if isinstance(value, aggregates.Estimate):
@@ -96,7 +96,7 @@ def _kind_of(value, column):
 
 
 def _sort_key(value):
-  """The sort key of a number; text sorts by itself."""
+  """The sort key of a number; text is its own key."""
   if isinstance(value, aggregates.Estimate):
     value = value.value
   is_number = isinstance(value, int | float) and not math.isnan(value)

@@ -1,7 +1,7 @@
-"""Figures of single choices: allocation, weight decay, init, actor, noise.
+"""Figures of single fields: distribution, weight decay, init, actor, noise.
 
-As in `figures`, a function takes an AgentStudy and returns a Figure, or None
-where the runs have nothing for it.
+As in `figures`, each function takes an AgentStudy and returns a Figure, or None
+without data.
 """
 
 import dataclasses
@@ -20,7 +20,7 @@ _OWN_FIGURE = {
 
 
 def distributions(study):
-  """Final return over sparsity, ERK beside uniform, a panel an environment."""
+  """Final return over sparsity, ERK and uniform, a panel per environment."""
   lines = {}
   for r in _known(study):
     if r.cell.distribution and not r.cell.variant:
@@ -52,7 +52,7 @@ def distributions(study):
 
 
 def weight_decay(study):
-  """Final return over weight decay, a panel an environment."""
+  """Final return over weight decay, a panel per environment."""
   return _over_field(_known(study), 'weight_decay', 'weight decay')
 
 
@@ -64,7 +64,7 @@ def initialization(study):
 
 
 def actor_share(study):
-  """Final return over the actor's share of the parameters."""
+  """Final return over the actor's fraction of the parameters."""
   return _over_field(
     [r for r in _known(study) if r.config.actor_parameter_share],
     'actor_parameter_share',
@@ -73,7 +73,7 @@ def actor_share(study):
 
 
 def varied_fields(study):
-  """Fields that set runs apart and have no figure of their own, sorted."""
+  """Lists the fields that differ between runs and have no own figure."""
   known = {field.name for field in config_lib.fields()} - _OWN_FIGURE
   words = (w for r in _known(study) for w in r.cell.variant.split())
   return sorted({word.partition('=')[0] for word in words} & known)
@@ -85,9 +85,9 @@ def of_field(study, field):
 
 
 def noise_robustness(study):
-  """Return over observation noise: a column an environment, a row a sparsity.
+  """Return over observation noise, by environment and sparsity.
 
-  Noise is evaluated after training and stands in a run's noise.jsonl.
+  Noise is evaluated after training and recorded in noise.jsonl of a run.
   """
   noisy = [
     r
@@ -132,8 +132,9 @@ def noise_of_one_policy(title, method, stds, returns, unit):
     title: of the figure.
     method: one of conditions.METHODS.
     stds: standard deviations of the noise, ascending.
-    returns: of each level a list, one an episode; as many at all levels.
-    unit: of the standard deviations, in words.
+    returns: for each level a list with one return per episode, of equal
+      lengths.
+    unit: of the standard deviations.
 
   Returns:
     bytes of a PNG.
@@ -150,7 +151,7 @@ def noise_of_one_policy(title, method, stds, returns, unit):
 
 
 def _over_field(results, field, xlabel):
-  """Final return over a field of the config, all others being equal."""
+  """Final return over a field of the config, all others equal."""
   lines = {}
   for r in results:
     key = (r.env_name, _rest(r.config, field))
@@ -180,7 +181,7 @@ def _over_field(results, field, xlabel):
 
 
 def _label(result, field):
-  """The line of a figure over a field in a few words."""
+  """Label of a line in a figure over a field."""
   cell = result.cell
   words = [drawing.style(cell.method)['label']]
   if field == 'actor_parameter_share':
@@ -196,7 +197,7 @@ def _label(result, field):
 
 
 def _rest(config, field):
-  """All that matters of a config but one field and the seed."""
+  """The fields of a config that matter, except one field and the seed."""
   left_out = {field, 'seed', *conditions.unused_fields(config)}
   values = dataclasses.asdict(config).items()
   return tuple((name, v) for name, v in values if name not in left_out)

@@ -1,14 +1,14 @@
-"""The raw results of a study in three small files, without its directories.
+"""The raw results of a study in three small files.
 
-evaluations.csv.gz    a line an evaluation: run, env_step, return_mean,
+evaluations.csv.gz    one line per evaluation: run, env_step, return_mean,
                       num_episodes, sparsity, env_steps_per_sec, and a column
-                      for each tag of diagnoses, if there were any
-runs.jsonl.gz         a line a run: id; config, the content of config.json;
+                      for each tag of diagnostics
+runs.jsonl.gz         one line per run: id; config, the content of config.json;
                       summary, that of summary.json; noise, if evaluated
-study.json            the commands of the runs; date and machine, where runs
-                      do not have them
+study.json            the commands of the runs; date and machine, if runs do
+                      not have them
 
-A report is drawn from them alone. The same runs give the same bytes.
+A report can be made from them alone. The same runs give the same bytes.
 """
 
 import csv
@@ -43,7 +43,7 @@ class RawEvaluation(runs.Record):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Study(runs.Record):
-  """The content of study.json: how the runs were made."""
+  """The content of study.json, the origin of the runs."""
 
   commands: list[str] = dataclasses.field(default_factory=list)
   date: str = ''
@@ -51,7 +51,7 @@ class Study(runs.Record):
 
   @classmethod
   def from_json(cls, values):
-    """Checks an object that was read. See base class."""
+    """Checks a JSON object. See base class."""
     return super().from_json({'commands': [], **values})
 
 
@@ -103,15 +103,15 @@ def read(directory):
 
 
 def write(every, directory, commands=()):
-  """Writes the conditions of which every seed is finished.
+  """Writes the conditions whose seeds are all finished.
 
   Args:
     every: list of Condition, as read from directories of runs.
-    directory: made if needed; older raw results there are replaced.
-    commands: those that made the runs.
+    directory: created if needed; older raw results there are replaced.
+    commands: that started the runs.
 
   Returns:
-    List of Condition: those left out.
+    List of the Conditions left out.
 
   Raises:
     RunsError: if no condition is finished.
@@ -134,7 +134,7 @@ def write(every, directory, commands=()):
 
 
 def _evaluations(members):
-  """The text of evaluations.csv.gz."""
+  """Formats evaluations.csv.gz."""
   tags = sorted(
     {t for run in members for e in run.results for t in e.diagnosis or {}}
   )
@@ -151,7 +151,7 @@ def _evaluations(members):
 
 
 def _to_line(run):
-  """A line of runs.jsonl.gz, as a dict."""
+  """Makes a line of runs.jsonl.gz, a dict."""
   config = json.loads(files.read(run.path / 'config.json'))
   line = {'id': run.name, 'config': config, 'summary': run.summary.to_json()}
   if run.noise:
@@ -160,10 +160,10 @@ def _to_line(run):
 
 
 def _run(line, path, results):
-  """The Run of a line.
+  """Makes the Run of a line.
 
   Raises:
-    ValueError: if something in it does not fit.
+    ValueError: for invalid content.
   """
   config = config_lib.make_config(config_lib.values_of(line.config, path))
   origin = runs.Origin.from_json(line.config)
@@ -181,7 +181,7 @@ def _run(line, path, results):
 
 
 def _read_evaluations(path):
-  """`{run: list of RawEvaluation}`, in order."""
+  """Reads `{run: list of RawEvaluation}`, in order."""
   rows = csv.reader(io.StringIO(_unpacked(path)))
   header = next(rows, [])
   if tuple(header[: 1 + len(_COLUMNS)]) != ('run', *_COLUMNS):
@@ -201,7 +201,7 @@ def _read_evaluations(path):
 
 
 def _evaluation(row, tags):
-  """The RawEvaluation of a row of text."""
+  """Parses a row to a RawEvaluation."""
   if len(row) != len(_COLUMNS) + len(tags):
     raise ValueError(
       f'Expected {1 + len(_COLUMNS) + len(tags)} values. Received: '
@@ -220,7 +220,7 @@ def _evaluation(row, tags):
 
 
 def _read_study(directory):
-  """The Study; an empty one without study.json."""
+  """Reads the Study; an empty one if there is no file."""
   path = directory / STUDY
   try:
     return Study.from_json(json.loads(files.read(path)))

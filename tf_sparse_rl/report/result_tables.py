@@ -1,7 +1,7 @@
-"""The tables of one agent's results, each one function.
+"""Tables of the results of one agent, one function each.
 
-A function takes an AgentStudy and returns a Table, or None where there are no
-rows. A column stands beside the function that reads its value off a result.
+A function takes an AgentStudy and returns a Table, or None without rows. Each
+Column is paired with the function of a result that computes its value.
 """
 
 from typing import NamedTuple
@@ -26,7 +26,7 @@ _VARIANT = {Column('set apart by', long=True): lambda r: r.cell.variant or None}
 
 
 def returns(study):
-  """Final returns, environment by environment."""
+  """Final returns by environment."""
 
   def seeds(result):
     finished, asked_for = len(result.condition.finished), len(study.seeds)
@@ -75,7 +75,7 @@ def aggregate_scores(study):
 
 
 def improvements(study):
-  """Probability that a run of a method beats one of a dense network."""
+  """Probability of improvement over dense networks."""
   columns = {
     **_CELL,
     Column('against'): lambda x: x.baseline.label,
@@ -98,7 +98,7 @@ def improvements(study):
 
 
 def cost(study):
-  """Size, FLOPs, memory and time of the runs, beside what they return."""
+  """Size, FLOPs, memory and time of the runs, beside their returns."""
   columns = {
     **_ENVIRONMENT,
     **_CELL,
@@ -124,7 +124,7 @@ def cost(study):
 
 
 class _Pair(NamedTuple):
-  """One of our results and the paper's."""
+  """A result and that of the paper."""
 
   cell: conditions.Cell
   env_name: str
@@ -139,7 +139,7 @@ class _Pair(NamedTuple):
 
   @property
   def difference(self):
-    """Ours minus the paper's, or None."""
+    """The result minus the paper's, or None."""
     if self.why_incomparable:
       return None
     return self.ours.value - self.paper.value
@@ -153,7 +153,7 @@ class _Pair(NamedTuple):
 
 
 def beside_the_paper(study):
-  """Our final returns, the paper's, and the difference."""
+  """Final returns, those of the paper, and the difference."""
   pairs = [
     _Pair(r.cell, r.env_name, r.final_return, paper, len(r.condition.finished))
     for r in study.results
@@ -170,7 +170,7 @@ def beside_the_paper(study):
 
 
 def iqm_beside_the_paper(study):
-  """Our IQMs and the paper's, where the environments are the same."""
+  """IQMs and those of the paper, for the same environments."""
   names = tuple(sorted(map(scores.base_name, study.scored_env_names)))
   if names != scores.PAPER_IQM_ENVS:
     return None
@@ -214,10 +214,10 @@ def _paper_note(study):
 
 
 def _table(study, name, title, columns, results, note):
-  """A table of one agent, without the columns that nothing stands in.
+  """Makes a table of one agent, without empty columns.
 
-  `columns` is `{Column: function of a result}`. One whose `missing` is not the
-  usual stays.
+  `columns` is `{Column: function of a result}`. An empty column stays if its
+  `missing` is not the default.
   """
   if not results:
     return None

@@ -1,4 +1,4 @@
-"""The page of one run: returns, layers, masks, diagnoses, speed."""
+"""The page of one run: returns, layers, masks, diagnostics, speed."""
 
 from typing import NamedTuple
 
@@ -21,7 +21,7 @@ _MOST_PANELS = 12  # Of one figure.
 
 
 class Picture(NamedTuple):
-  """A figure of the run and its words."""
+  """A figure of the run, with title and caption."""
 
   name: str
   title: str
@@ -30,27 +30,27 @@ class Picture(NamedTuple):
 
 
 class _Run(NamedTuple):
-  """A Run and the scalars that it has written for TensorBoard."""
+  """A Run and its TensorBoard scalars."""
 
   run: object
   train: dict  # {tag: (env steps, values)}
 
   @property
   def method(self):
-    """The method as reports show it."""
+    """The method, as named in reports."""
     config = self.run.config
     small = config.method == 'dense' and config.match_sparsity
     return methods.SMALL_DENSE if small else config.method
 
   def tags(self, first):
-    """The tags that begin with a word, `{rest of the tag: points}`."""
+    """Returns `{rest of the tag: points}` of the tags with a prefix."""
     begin = f'{first}/'
     found = self.train.items()
     return {t.removeprefix(begin): p for t, p in found if t.startswith(begin)}
 
 
 def build(run):
-  """(Headline, list of Picture, list of Table) of a Run."""
+  """Makes (Headline, list of Picture, list of Table) of a Run."""
   whole = _Run(run, events.scalars(run.path / 'train'))
   with drawing.settings():
     made = [
@@ -90,7 +90,7 @@ def _headline(run):
 
 
 def _returns(whole):
-  """Return of the evaluations, and of the episodes of collection."""
+  """Returns of evaluations and of collection episodes."""
   results = whole.run.results
   if not results:
     return None
@@ -116,7 +116,7 @@ def _returns(whole):
 
 
 def _layers(whole):
-  """Sparsity of each layer over env steps: a panel a network."""
+  """Sparsity of each layer over env steps, a panel per network."""
   return _by_network(
     whole.tags('Sparsity'),
     'sparsity',
@@ -130,7 +130,7 @@ def _layers(whole):
 
 
 def _masks(whole):
-  """Changes by mask updates over time, a panel a network."""
+  """Changes by mask updates over env steps, a panel per network."""
   return _by_network(
     whole.tags('MaskUpdate'),
     'share',
@@ -146,7 +146,7 @@ def _masks(whole):
 
 
 def _diagnosis(kind):
-  """A function that draws one kind of diagnoses."""
+  """Makes a function that draws one kind of diagnostics."""
   firsts = dict.fromkeys(tag.split('/')[0] for tag in kind.tags)
 
   def draw(whole):
@@ -173,7 +173,7 @@ _KINDS = tuple(_diagnosis(kind) for kind in diagnoses.KINDS.values())
 
 
 def _speed(whole):
-  """Env steps a second over env steps."""
+  """Env steps per second over env steps."""
   points = whole.train.get('Speed/env_steps_per_sec')
   if points is None:
     return None
@@ -191,12 +191,12 @@ def _speed(whole):
 
 
 def _by_network(found, ylabel, words):
-  """A panel a network, a line a name; None without any.
+  """Draws a panel per network with a line per name; None without data.
 
   Args:
     found: `{network/name: (env steps, values)}`.
     ylabel: of the panels.
-    words: a Picture that lacks its figure.
+    words: a Picture without its figure.
   """
   by_network = {}
   for tag, points in found.items():

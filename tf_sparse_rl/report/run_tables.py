@@ -1,4 +1,4 @@
-"""Tables of the runs themselves: directories, settings, versions."""
+"""Tables on the runs themselves: directories, settings, versions."""
 
 import collections
 import dataclasses
@@ -10,11 +10,11 @@ from tf_sparse_rl.report.tables import Column, Link
 
 
 def runs(all_conditions, out_dir, unreadable=()):
-  """Every run with links to its directory and config.
+  """Table of all runs, with links to their directories and configs.
 
   Args:
     all_conditions: list of Condition.
-    out_dir: where the report is written; links lead from there.
+    out_dir: directory of the report, to which links are relative.
     unreadable: Runs without a config.
 
   Returns:
@@ -63,7 +63,7 @@ def runs(all_conditions, out_dir, unreadable=()):
 
 
 def settings(all_conditions):
-  """Table of the fields that differ from the presets, or None without any."""
+  """Table of the fields that differ from the presets, or None."""
   rows = _count(
     (condition.cell.agent, name, str(value))
     for condition in all_conditions
@@ -98,7 +98,7 @@ def config(run):
 
 
 def versions(all_conditions):
-  """Table of the packages and commits that the runs were made with."""
+  """Table of the packages and commits of the runs."""
   rows = _count(
     (package, str(version))
     for condition in all_conditions
@@ -110,7 +110,7 @@ def versions(all_conditions):
 
 
 def references(studies):
-  """Table of the scores that stand for 0 and 1, with their sources."""
+  """Table of the reference scores of normalisation, with sources."""
   rows = []
   for name in sorted({n for study in studies for n in study.env_names}):
     reference = scores.reference(name) or scores.Reference(
@@ -128,7 +128,7 @@ def references(studies):
 
 
 def _count(keys):
-  """Sorted rows: what keys hold, and how often each came."""
+  """Counts keys; returns sorted rows."""
   counts = collections.Counter(keys)
   return [(*key, count) for key, count in sorted(counts.items())]
 

@@ -1,4 +1,4 @@
-"""Normalises returns and looks up the paper's; the data are in `data/`."""
+"""Normalises returns and looks up those of the paper in `data/`."""
 
 import csv
 import math
@@ -10,14 +10,14 @@ _DATA = pathlib.Path(__file__).parent / 'data'
 PAPER_ENV_STEPS = {'DQN': 100_000, 'SAC': 1_000_000, 'PPO': 1_001_472}
 # The environments behind its IQMs.
 PAPER_IQM_ENVS = ('Ant', 'HalfCheetah', 'Hopper', 'Humanoid', 'Walker2d')
-# Whose returns cannot be compared with the paper's, and why.
+# Environments whose returns cannot be compared with the paper's, and why.
 INCOMPARABLE = {
   'CartPole-v1': 'the paper has CartPole-v0, which ends at 200',
 }
 
 
 class Reference(NamedTuple):
-  """Scores that stand for 0 and 1 in an environment, and their source."""
+  """Returns that are normalised to 0 and 1, and their source."""
 
   env: str
   random: float
@@ -26,24 +26,24 @@ class Reference(NamedTuple):
   source: str
 
   def normalize(self, score):
-    """(score - random) / (reference - random), of a return or an array.
+    """Computes (score - random) / (reference - random).
 
-    Reference: the paper's normalised scores; fractions of a dense SAC agent
-    on MuJoCo (random is 0 there), of a human on Atari.
+    Reference: the paper's normalised scores: relative to a dense SAC agent on
+    MuJoCo (where random is 0), to a human on Atari.
     """
     return (score - self.random) / (self.reference - self.random)
 
 
 class PaperValue(NamedTuple):
-  """A value that was read off one of the paper's figures."""
+  """A value read off a figure of the paper."""
 
   value: float
-  ci_low: float  # NaN where none is printed
+  ci_low: float  # NaN if not printed
   ci_high: float
 
 
 def references():
-  """The reference scores, a list of Reference."""
+  """Reads the reference scores, a list of Reference."""
   numbers = ('random', 'reference')
   return [
     Reference(**{**row, **{name: float(row[name]) for name in numbers}})
@@ -52,18 +52,18 @@ def references():
 
 
 def reference(env_name):
-  """The Reference of an environment's Gymnasium id, or None."""
+  """Finds the Reference of a Gymnasium id, or None."""
   by_name = {r.env: r for r in references()}
   return by_name.get(env_name) or by_name.get(base_name(env_name))
 
 
 def base_name(env_name):
-  """The name of 'ALE/Pong-v5' as the paper's tables have it: 'Pong'."""
+  """The name of an environment in the paper: 'ALE/Pong-v5' -> 'Pong'."""
   return env_name.rpartition('/')[2].partition('-')[0]
 
 
 def paper_value(metric, agent, env, method, sparsity):
-  """Looks a value of the paper up.
+  """Looks up a value of the paper.
 
   Args:
     metric: 'return' or 'iqm'.
@@ -73,7 +73,7 @@ def paper_value(metric, agent, env, method, sparsity):
     sparsity: float.
 
   Returns:
-    PaperValue, or None if the paper does not show it.
+    PaperValue, or None.
   """
   for row in _read('paper_results.csv'):
     key = (row['metric'], row['agent'], row['env'], row['method'])

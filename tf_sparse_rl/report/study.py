@@ -1,4 +1,4 @@
-"""From conditions to results: returns, scores, aggregates and cost."""
+"""Results of conditions: returns, scores, aggregates and cost."""
 
 import dataclasses
 from typing import NamedTuple
@@ -9,7 +9,7 @@ from tf_sparse_rl import methods
 from tf_sparse_rl import runs as runs_lib
 from tf_sparse_rl.report import aggregates, conditions, scores
 
-# Fields of Summary that a condition has the mean of.
+# Fields of Summary that are averaged over runs.
 COSTS = (
   *('parameters', 'nonzero', 'inference_flops', 'train_flops'),
   *('env_steps_per_sec', 'peak_memory_mib', 'wall_seconds'),
@@ -39,12 +39,12 @@ class Result:
 
   @property
   def config(self):
-    """The Config of its first run; the others differ in their seed alone."""
+    """The Config of the first run; others differ in their seeds only."""
     return self.condition.runs[0].config
 
   @property
   def normalized(self):
-    """The final return on the scale of the reference agents, or None."""
+    """The normalised final return, or None."""
     reference = scores.reference(self.env_name)
     if reference is None or self.final_return is None:
       return None
@@ -61,17 +61,17 @@ class Aggregate:
 
 
 class Improvement(NamedTuple):
-  """How likely a run of a cell scores more than one of another cell."""
+  """Probability of improvement of a cell over another one."""
 
   cell: conditions.Cell
   baseline: conditions.Cell
   estimate: aggregates.Estimate
-  # Chance that methods which are level are separated completely.
+  # Probability that chance alone separates equal methods completely.
   by_chance: float
 
   @property
   def is_too_few(self):
-    """Whether there are too few runs to say which is ahead."""
+    """Whether there are too few runs to compare the methods."""
     return self.by_chance > _MOST_BY_CHANCE
 
 
@@ -82,7 +82,7 @@ class AgentStudy:
   agent: str
   seeds: tuple
   results: tuple  # of Result
-  aggregates: tuple  # of Aggregate; cells that lack an environment are not in
+  aggregates: tuple  # of Aggregate, without cells that lack an environment
   improvements: tuple  # of Improvement
   num_resamples: int
 
@@ -93,7 +93,7 @@ class AgentStudy:
 
   @property
   def scored_env_names(self):
-    """Those with reference scores."""
+    """The environments with reference scores."""
     return tuple(n for n in self.env_names if scores.reference(n) is not None)
 
   @property
@@ -114,11 +114,11 @@ class AgentStudy:
 
 
 def build(all_conditions, num_resamples):
-  """Works the results out, agent by agent.
+  """Computes the results of each agent.
 
   Args:
-    all_conditions: list of Condition; missing seeds are left out.
-    num_resamples: of each bootstrap.
+    all_conditions: list of Condition; missing seeds are ignored.
+    num_resamples: number of bootstrap resamples.
 
   Returns:
     List of AgentStudy.
@@ -172,7 +172,7 @@ def _aggregates(members, num_resamples):
 
 
 def _improvements(found, num_resamples):
-  """Cells beside the dense one of full size and that of equal size."""
+  """Compares cells with dense networks of full size and of equal size."""
   result = []
   for a in found:
     if a.cell.method == 'dense':
@@ -207,9 +207,9 @@ def _order(cell):
 
 
 def _score_matrix(members):
-  """Normalised final returns `[runs, environments]` of one cell's conditions.
+  """Normalised final returns `[runs, environments]` of a cell.
 
-  A run is a seed that is finished in all environments.
+  Runs are the seeds that are finished in all environments.
   """
   seeds = sorted(set.intersection(*(set(c.seeds) for c in members)))
   columns = []
@@ -222,12 +222,12 @@ def _score_matrix(members):
 
 
 def curves(condition, seeds=None):
-  """Returns of a Condition's runs, at the evaluations that all have made.
+  """Returns of the runs of a Condition, at their common evaluations.
 
   Args:
     condition: a Condition.
-    seeds: of the runs to take; None takes all that are finished, or, where
-      none is, all that have results.
+    seeds: of the runs to use; None for all finished runs, or if there are
+      none, for all with results.
 
   Returns:
     (env steps `[points]`, returns `[runs, points]`).
@@ -241,10 +241,10 @@ def curves(condition, seeds=None):
 
 
 def at_common_points(curves_of_runs):
-  """Values of several runs at the points that all of them have.
+  """Values of several runs at their common points.
 
   Args:
-    curves_of_runs: iterable of `{point: value}`, one a run.
+    curves_of_runs: iterable of `{point: value}`, one per run.
 
   Returns:
     (points, ascending, `[points]`; values `[runs, points]`).
@@ -258,6 +258,6 @@ def at_common_points(curves_of_runs):
 
 
 def statuses(all_conditions):
-  """`{status: number of runs}` of a list of Condition."""
+  """Counts `{status: number of runs}` of a list of Condition."""
   every = [run.status for c in all_conditions for run in c.runs]
   return {status: every.count(status) for status in runs_lib.STATUSES}

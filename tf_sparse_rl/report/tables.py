@@ -1,4 +1,4 @@
-"""Tables of values, and how they are written as Markdown and CSV."""
+"""Tables of values, and their Markdown and CSV."""
 
 import csv
 import html
@@ -10,26 +10,26 @@ from typing import NamedTuple
 
 from tf_sparse_rl.report import aggregates
 
-# Stands for None, unless a column says otherwise.
+# Text of None, unless a column has another one.
 MISSING = '–'
 NOT_RECORDED = 'not recorded'
-# Columns that a reader looks for, even of one value.
+# Columns that are shown even if all values are equal.
 _STAY = ('method', 'status')
 
 
 class Column(NamedTuple):
-  """A column: numbers, Estimates with their intervals, Links or text."""
+  """A column of numbers, Estimates, Links or text."""
 
   title: str
-  # After the point; None for text, 'g' for no more than it takes.
+  # Decimals; None for text, 'g' for as many as needed.
   digits: int | str | None = None
   missing: str = MISSING
-  signed: bool = False  # '+' before what is above 0
-  long: bool = False  # text that may take several lines
+  signed: bool = False  # '+' before positive numbers
+  long: bool = False  # text that may be wrapped
 
 
 class Link(NamedTuple):
-  """Text that leads to a file."""
+  """A link to a file."""
 
   text: str
   target: str  # a relative path
@@ -41,14 +41,14 @@ class Table(NamedTuple):
   name: str  # of its files
   title: str
   columns: tuple  # of Column
-  rows: list  # of tuples, one value a column
+  rows: list  # of tuples, one value per column
   note: str = ''  # a sentence or more below the table
 
 
 def condensed(table):
-  """The Table for people: a column of one value goes into the note.
+  """Moves columns with a single value into the note of a Table.
 
-  That of the method stays, and tables of a single row do.
+  The column of the method and tables of a single row stay.
   """
   same = {
     i: text(table.rows[0][i], column)
@@ -77,7 +77,7 @@ def condensed(table):
 
 
 def text(value, column):
-  """A number, str, Estimate, Link or None under a Column, as people read it."""
+  """Formats a number, str, Estimate, Link or None for a Column."""
   if _is_missing(value):
     return column.missing
   if isinstance(value, Link):
@@ -94,17 +94,17 @@ def text(value, column):
 
 
 def printable(words):
-  """Text that any file takes: names of files may have bytes that are none."""
+  """Text that can be encoded; file names may have other bytes."""
   return words.encode('utf-8', 'backslashreplace').decode()
 
 
 def url(path):
-  """A relative path, a str, as a link: no scheme, whatever its name."""
+  """Quotes a relative path as a URL without a scheme."""
   return urllib.parse.quote(os.fsencode(path), safe='/(~')
 
 
 def to_markdown(table):
-  """The Table in Markdown, title and note included, condensed."""
+  """Formats a Table as Markdown with title and note, condensed."""
   table = condensed(table)
   titles = [c.title for c in table.columns]
   marks = ['---' if c.digits is None else '--:' for c in table.columns]
@@ -119,7 +119,7 @@ def to_markdown(table):
 
 
 def to_csv(table):
-  """The Table as CSV, in full precision; an Estimate takes three columns."""
+  """Formats a Table as CSV in full precision; Estimates have 3 columns."""
   file = io.StringIO()
   writer = csv.writer(file, lineterminator='\n')
   wide = [
@@ -146,7 +146,7 @@ def _number(value, column):
     return f'{value:g}'
   sign = '+' if column.signed and value > 0 else ''
   rounded = f'{value:,.{column.digits or 0}f}'
-  # A rounded -0.001 is no negative number.
+  # No minus sign on a rounded -0.001.
   if rounded.strip('-0.,') == '':
     return rounded.lstrip('-')
   return sign + rounded.replace('-', '−')
@@ -160,7 +160,7 @@ def _markdown_cell(value, column):
 
 
 def _escaped(words):
-  """Text in which Markdown sees no markup, link, HTML or end of the cell."""
+  """Escapes Markdown markup, links, HTML and cell separators."""
   for mark in '\\`[]|':
     words = words.replace(mark, f'\\{mark}')
   return html.escape(words, quote=False).replace('\n', ' ')
@@ -177,7 +177,7 @@ def _csv_cell(value):
 
 
 def _no_formula(words):
-  """Text that no spreadsheet computes; what is a number stays one."""
+  """Escapes text that a spreadsheet would take for a formula."""
   if not words.startswith(('=', '+', '-', '@', '\t', '\r')):
     return words
   try:

@@ -1,13 +1,13 @@
-"""The colours of figures and pages by day, and by night in CSS.
+"""Light colours of figures and pages, and dark ones in CSS.
 
-Figures are drawn for the day. A style sheet inside each SVG puts another colour
-in the place of each at night, by the reader's `prefers-color-scheme`.
+Figures are drawn in light colours. A style sheet in each SVG replaces them by
+dark ones according to the reader's `prefers-color-scheme`.
 """
 
 INK, SOFT, AXIS = '#1d232b', '#5c6773', '#8a929b'
 GRID, CARD, GHOST = '#e6e8eb', '#ffffff', '#c3c9d0'
 
-# {by day: by night}, of the same contrast with the page.
+# {light: dark}, of the same contrast with the page.
 _NIGHT = {
   INK: '#e4e8ec',
   SOFT: '#9aa6b2',
@@ -15,7 +15,7 @@ _NIGHT = {
   GRID: '#2d353e',
   CARD: '#1c2229',
   GHOST: '#4b5560',
-  # Methods, and those of the user's own; the others serve at night too.
+  # Of methods, custom ones included; the others serve in the dark too.
   '#7a7a7a': '#a3abb3',
   '#cc79a7': '#dd92bb',
   '#0072b2': '#4fa3dd',
@@ -29,12 +29,12 @@ _BLACK = '#000000'
 
 
 def of_figure(color):
-  """A method's colour in figures: black is ink, as all that is black."""
+  """Colour of a method in figures; black becomes the colour of text."""
   return INK if color == _BLACK else color
 
 
 def svg_style():
-  """A style sheet for SVGs of Matplotlib, whose colours are inline styles."""
+  """Style sheet for SVGs of Matplotlib, whose colours are inline styles."""
   rules = ''.join(
     f'[style*="{what}: {day}"]{{{what}:{night}!important}}'
     for day, night in _NIGHT.items()
@@ -44,7 +44,7 @@ def svg_style():
 
 
 def swatch_style():
-  """The same for the swatches of methods in tables."""
+  """Style sheet for the swatches of methods in tables."""
   night = {_BLACK: _NIGHT[INK], **_NIGHT}
   rules = ''.join(
     f'td i[style*="{a}"]{{background:{b}!important}}' for a, b in night.items()

@@ -1,4 +1,4 @@
-"""Writes a report: figures, tables and the page that shows them."""
+"""Writes a report: figures, tables and the HTML page."""
 
 import pathlib
 
@@ -34,13 +34,13 @@ _TABLES = (
 
 
 def write(every, out, num_resamples=2000, unreadable=(), made=None):
-  """Writes the report on some runs.
+  """Writes the report on runs.
 
   Args:
     every: list of Condition; missing runs are marked.
     out: directory of the report; an older one there is replaced.
-    num_resamples: of each bootstrap.
-    unreadable: Runs without a config, which are shown as damaged.
+    num_resamples: number of bootstrap resamples.
+    unreadable: Runs without a config, shown as damaged.
     made: an Origin of the runs.
 
   Returns:
@@ -87,7 +87,7 @@ def write_run(run, out):
 
 def _write_all(out, summary, sections, about):
   """Writes the page, and its figures and tables beside it."""
-  # First, for by it the directory is known as one of a report.
+  # First, since it marks the directory as a report.
   index = out / 'index.html'
   files.write(index, page.render(summary, sections, about))
   for part in ('figures', 'tables'):
@@ -118,7 +118,7 @@ def _write(path, content):
 
 
 def _remove_older(directory):
-  """Has a directory without the files of an older report; others stay."""
+  """Removes the files of an older report; other files stay."""
   for path in directory.iterdir():
     is_ours = (
       path.stem in _ABOUT or path.stem.split('_')[0] in config_lib.AGENTS
@@ -140,7 +140,7 @@ def _section(agent_study):
 
 
 def _shown(name, title, caption, figure):
-  """A Figure in all its forms."""
+  """Renders a Figure in all formats."""
   forms = {form: drawing.to_bytes(figure, form) for form in ('svg', 'png')}
   is_wide = drawing.stack(figure)
   narrow = drawing.to_bytes(figure, 'svg') if is_wide else None

@@ -143,7 +143,7 @@ class Summaries:
     """Returns the masks of the last summary that have changed since then.
 
     Returns:
-      `{name of a network: [text, one a layer]}`.
+      `{name of a network: [text of each layer]}`.
     """
     return {
       name: [mask_bits.packed(mask) for mask in self._masks[name]]
