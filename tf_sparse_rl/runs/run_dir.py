@@ -6,6 +6,7 @@ import datetime
 import fnmatch
 import importlib.metadata
 import json
+import os
 import pathlib
 import re
 import subprocess
@@ -229,6 +230,13 @@ class RunDir:
     Raises:
       RunsError: with the fields that differ.
     """
+    try:
+      str(self.path).encode()
+    except UnicodeEncodeError:
+      raise RunsError(
+        'Expected a directory whose name is UTF-8, as TensorFlow needs it. '
+        f'Received: {os.fsencode(self.path)!r}.'
+      ) from None
     there = self.read_config()
     if there is None:
       if self.path.is_dir() and any(
