@@ -54,13 +54,17 @@ def _content(path):
 
 
 def _sizes(path):
-  """{name: bytes} of all files; no bytes where clocks or paths are inside."""
-  temporary = re.compile(r'[0-9a-f]{8}\.tmp')
+  """{name: bytes} of all files.
+
+  No bytes of those with clocks or paths inside, nor of TensorFlow's, which a
+  kill may find in its buffers.
+  """
+  random = re.compile(r'[0-9a-f]{8}\.tmp|tempstate\d+')
   found = {}
   for entry in path.rglob('*'):
-    name = temporary.sub('tmp', str(entry.relative_to(path)))
-    is_fixed = entry.is_file() and not name.startswith('eval/')
-    found[name] = '.json' not in name and is_fixed and entry.stat().st_size
+    name = random.sub('random', str(entry.relative_to(path)))
+    is_fixed = entry.is_file() and not re.search(r'^eval/|\.json|/agent', name)
+    found[name] = is_fixed and entry.stat().st_size
   return found
 
 
