@@ -2,6 +2,7 @@
 
 import contextlib
 import fnmatch
+import os
 import re
 
 from tf_sparse_rl import config as config_lib
@@ -134,6 +135,13 @@ class RunDir(config_file.ConfigFile):
     Raises:
       RunsError: naming the fields that differ.
     """
+    try:
+      str(self.path).encode()
+    except UnicodeEncodeError:
+      raise RunsError(
+        'Expected a directory whose name is UTF-8, as TensorFlow needs it. '
+        f'Received: {os.fsencode(self.path)!r}.'
+      ) from None
     there = self.read_config()
     if there is None:
       if self.path.is_dir() and any(
