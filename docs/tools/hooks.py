@@ -19,7 +19,7 @@ _EQUATION = re.compile(
   r'<(span|div) class="arithmatex">\\([(\[])(.*?)\\[)\]]</\1>', re.DOTALL
 )
 _API_PAGES = ('python.md', 'sparsity.md')
-# Public modules; their public names are those of `__all__` or without a `_`.
+# Public modules; their public names are `__all__`, or their classes.
 _MODULES = (
   *('tf_sparse_rl', 'tf_sparse_rl.sparsity', 'tf_sparse_rl.callbacks'),
 )
@@ -66,15 +66,14 @@ def problems(described):
 
 
 def _public(tree):
-  """The public names of a module: `__all__`, or its classes and functions."""
+  """The public names of a module: `__all__`, or its classes."""
   for node in tree.body:
     if isinstance(node, ast.Assign) and _target(node) == '__all__':
       return ast.literal_eval(node.value)
-  kinds = (ast.ClassDef, ast.FunctionDef)
   return [
     node.name
     for node in tree.body
-    if isinstance(node, kinds) and not node.name.startswith('_')
+    if isinstance(node, ast.ClassDef) and not node.name.startswith('_')
   ]
 
 
