@@ -11,8 +11,6 @@ import logging
 import pathlib
 import re
 
-import latex2mathml.converter
-
 _ROOT = pathlib.Path(__file__).parents[2]
 _LOG = logging.getLogger('mkdocs.hooks.tf_sparse_rl')
 _EQUATION = re.compile(
@@ -31,6 +29,8 @@ def on_page_content(content, **_):
 
 
 def _mathml(match):
+  import latex2mathml.converter  # Late: tests of the rest need no site.
+
   display = 'inline' if match[2] == '(' else 'block'
   return latex2mathml.converter.convert(html.unescape(match[3]), display)
 

@@ -1,4 +1,4 @@
-"""The table of layer kinds in docs/keras.md, and random models."""
+"""The table of layer kinds in docs/guides/keras.md, and random models."""
 
 import itertools
 import pathlib
@@ -24,7 +24,8 @@ _OPTIMIZERS = {
 
 def _table():
   """{kind: {column: cell}} of the table in the docs."""
-  lines = iter(pathlib.Path('docs/keras.md').read_text('utf-8').splitlines())
+  page = pathlib.Path('docs/guides/keras.md').read_text('utf-8')
+  lines = iter(page.splitlines())
   head = next(line for line in lines if line.startswith('| layer |'))
   rows = itertools.takewhile(lambda line: line.startswith('|'), lines)
   head, _, *rows = [_cells(head), *map(_cells, rows)]
