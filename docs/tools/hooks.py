@@ -11,15 +11,13 @@ import logging
 import pathlib
 import re
 
-import latex2mathml.converter
-
 _ROOT = pathlib.Path(__file__).parents[2]
 _LOG = logging.getLogger('mkdocs.hooks.tf_sparse_rl')
 _EQUATION = re.compile(
   r'<(span|div) class="arithmatex">\\([(\[])(.*?)\\[)\]]</\1>', re.DOTALL
 )
 _API_PAGES = ('python.md', 'sparsity.md')
-# Public modules; their public names are those of `__all__` or without a `_`.
+# Public modules; their public names are `__all__`, or their classes.
 _MODULES = (
   *('tf_sparse_rl', 'tf_sparse_rl.sparsity', 'tf_sparse_rl.callbacks'),
 )
@@ -31,6 +29,8 @@ def on_page_content(content, **_):
 
 
 def _mathml(match):
+  import latex2mathml.converter  # Late: tests of the rest need no site.
+
   display = 'inline' if match[2] == '(' else 'block'
   return latex2mathml.converter.convert(html.unescape(match[3]), display)
 
@@ -66,15 +66,14 @@ def problems(described):
 
 
 def _public(tree):
-  """The public names of a module: `__all__`, or its classes and functions."""
+  """The public names of a module: `__all__`, or its classes."""
   for node in tree.body:
     if isinstance(node, ast.Assign) and _target(node) == '__all__':
       return ast.literal_eval(node.value)
-  kinds = (ast.ClassDef, ast.FunctionDef)
   return [
     node.name
     for node in tree.body
-    if isinstance(node, kinds) and not node.name.startswith('_')
+    if isinstance(node, ast.ClassDef) and not node.name.startswith('_')
   ]
 
 

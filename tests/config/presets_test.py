@@ -188,7 +188,7 @@ def test_network_and_environment_go_together(given, network, env_name):
 
 
 def test_the_recipe_of_wide_pruned_networks_needs_four_flags():
-  # Obando-Ceron et al. 2024, as README has it: 20 % to 80 %, to 0.95.
+  # Obando-Ceron et al. 2024, docs/agents/dqn.md: 20 % to 80 %, to 0.95.
   config = config_lib.make_config(
     {
       'network': 'impala_resnet',

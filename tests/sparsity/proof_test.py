@@ -1,4 +1,4 @@
-"""The tables of layer kinds and of methods in docs/keras.md; random models."""
+"""The tables of layer kinds and of methods in docs/guides/keras.md; random models."""
 
 import itertools
 import pathlib
@@ -24,7 +24,7 @@ _OPTIMIZERS = {
   'legacy': lambda: tf.keras.optimizers.legacy.Adam(0.02),
 }
 _FORMATS = ['.keras', '.h5', 'SavedModel', 'weights']
-_DOCS = pathlib.Path('docs/keras.md')
+_DOCS = pathlib.Path('docs/guides/keras.md')
 
 
 def _table(first):
