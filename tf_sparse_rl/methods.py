@@ -13,8 +13,11 @@ from tf_sparse_rl import names
 # reports. To a run it is `method=dense` with `match_sparsity`.
 SMALL_DENSE = 'small_dense'
 # Config fields of every sparse method.
-_MASKS = (
+_TARGETS = (
   *('sparsity', 'actor_sparsity', 'critic_sparsity', 'value_sparsity'),
+)
+_MASKS = (
+  *_TARGETS,
   *('custom_sparsity', 'block_shape', 'n_of_m', 'sparsity_aware_init'),
 )
 _DROP_AND_GROW = (
@@ -23,6 +26,10 @@ _DROP_AND_GROW = (
 )
 _PRUNE = (
   *('prune_begin_train_step', 'prune_end_train_step', 'mask_update_period'),
+)
+_ADAPTIVE = (
+  *('num_networks', 'max_sparsity_step', 'max_sparsity_power'),
+  *('selection_period', 'seed'),
 )
 # Config fields that the constructor of a method of the user's own may take.
 OWN_SCHEDULE = tuple(dict.fromkeys((*_DROP_AND_GROW, *_PRUNE)))
@@ -51,11 +58,17 @@ class Method(NamedTuple):
   starts_dense: bool = False  # masks start as ones, else at random
   # Config fields of structures that contradict its own.
   refuses: tuple[str, ...] = ()
+  finds_sparsity: bool = False  # no sparsity is asked for
 
   @property
   def is_own(self):
     """Whether it is a class of the user's, 'module:Class'."""
     return is_own(self.name)
+
+  @property
+  def has_target(self):
+    """Whether its networks have, or are pruned to, a sparsity that is given."""
+    return self.updater is not None and not self.finds_sparsity
 
   @property
   def reads(self):
@@ -64,7 +77,8 @@ class Method(NamedTuple):
       return (*_MASKS, *OWN_SCHEDULE, 'method_kwargs')
     if self.updater is None:
       return ('seed',)
-    masks = tuple(name for name in _MASKS if name not in self.refuses)
+    left_out = (*self.refuses, *(_TARGETS if self.finds_sparsity else ()))
+    masks = tuple(name for name in _MASKS if name not in left_out)
     return ('seed', *masks, *self.schedule)
 
 
@@ -102,6 +116,13 @@ _ROWS = (
     *('neuroplastic', 'Neuroplastic', '#2f4f6f', '3', (0, (6, 1))),
     *('NeuroplasticExpansion', _DROP_AND_GROW),
     refuses=('n_of_m',),
+  ),
+  Method(
+    *('adaptive', 'Adaptive pruning', '#6b8e9e', '4', (0, (4, 1, 1, 1, 1, 1))),
+    *('AdaptivePruning', _ADAPTIVE),
+    starts_dense=True,
+    refuses=('custom_sparsity', 'n_of_m'),
+    finds_sparsity=True,
   ),
 )
 # `{name: Method}`: what reports compare, and what `--method` takes.
@@ -161,5 +182,5 @@ def order(name):
 
 def unused_fields(name):
   """Names of the config fields that only other methods read, a tuple."""
-  fields = ('seed', *_MASKS, *OWN_SCHEDULE, 'method_kwargs')
+  fields = ('seed', *_MASKS, *OWN_SCHEDULE, *_ADAPTIVE, 'method_kwargs')
   return tuple(f for f in fields if f not in get(name).reads)

@@ -39,6 +39,8 @@ class Stream(enum.IntEnum):
   TRIAL_STEP = 14  # (): the action that an environment is checked with
   # Of the seed of an episode.
   NOISE_FEATURES = 15  # (): features that a wrapper adds
+  # Of the seed of an updater.
+  SPARSITY_STEP = 16  # (network): sparsities that are tried, by train step
 
 
 def sequence(seed, stream, *indices):

@@ -1,6 +1,7 @@
 """`Agent`: what the training loop, diagnoses and exports ask of an agent."""
 
 import abc
+import types
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -46,6 +47,8 @@ class Agent(abc.ABC):
     rollouts: a Rollouts for agents without a replay, else None.
     descents: list of (optimizer, the networks or variables that it trains).
     scales: layers that scale what networks take or learn from, not trained.
+    candidates: `{name of a network: adaptive.Candidates}` of those that are
+      trained beside sparser copies.
   """
 
   networks: dict
@@ -56,6 +59,7 @@ class Agent(abc.ABC):
   rollouts = None
   descents: list
   scales = ()
+  candidates = types.MappingProxyType({})
 
   @abc.abstractmethod
   def act(self, observations, noise):
@@ -96,6 +100,18 @@ class Agent(abc.ABC):
     info = self.tf_agent.train(batch, masks_may_change=masks_may_change)
     return {'Losses/total_loss': info.loss, **info.extra}
 
+  def initialize(self):
+    """Makes what are copies of `networks` anew: targets, sparser copies."""
+    self.tf_agent.initialize()
+    for candidates in self.candidates.values():
+      candidates.begin()
+
+  @property
+  def updates_masks(self):
+    """Whether `train` updates masks at some train step."""
+    moving = [optimizer.updates_masks for optimizer in self.optimizers.values()]
+    return any(moving) or bool(self.candidates)
+
   def updates_masks_at(self, train_steps):
     """Whether `train` updates masks, at each of int64 `[...]` train steps."""
     due = [
@@ -103,6 +119,7 @@ class Agent(abc.ABC):
       for name, optimizer in self.optimizers.items()
       if optimizer.updates_masks
     ]
+    due += [each.is_due(train_steps) for each in self.candidates.values()]
     return np.any(due, axis=0)
 
   def _is_due(self, name, train_steps):

@@ -142,6 +142,11 @@ def _check_schedule(config):
   """Checks when masks change, and whether they do."""
   schedule = methods.get(config.method).schedule
   config.require(
+    config.method != 'adaptive' or config.selection_period is not None,
+    'agent=dqn or agent=sac for adaptive',
+    'agent',
+  )
+  config.require(
     'drop_fraction' not in schedule or config.drop_fraction > 0,
     f'drop_fraction > 0 for {config.method}; a mask that never changes is '
     "--method=static, as the paper's PPO with SET in fact was: its drop "

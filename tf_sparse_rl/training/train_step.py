@@ -22,12 +22,12 @@ class TrainStep:
     self._agent, self._fused = agent, fused
     if not tf.distribute.has_strategy():  # Replicas make their own.
       steps.build_slots(agent.descents)
-    optimizers = [o for o in agent.optimizers.values() if o.updates_masks]
-    self._due_train_steps = _DueTrainSteps(agent if optimizers else None)
+    updates_masks = agent.updates_masks
+    self._due_train_steps = _DueTrainSteps(agent if updates_masks else None)
     self._compiled = {
       may: compiled(function(may), *specs, jit=jit)
       for may in (True, False)
-      if (optimizers if may else fused is None)
+      if (updates_masks if may else fused is None)
     }
     self._count = None  # Known once it trains: until then it may change.
     self.first_huge_loss = None  # (train step, loss), see `divergence`
