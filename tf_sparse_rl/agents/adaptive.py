@@ -1,14 +1,14 @@
 """Adaptive pruning in agents: copies of a network, of which losses choose.
 
 A network is trained beside sparser copies of itself, all on the same targets.
-At a selection the one with the lowest cumulated loss takes the first place, and
-with it that of the network: it goes into the target, it acts greedily, it is
-what is evaluated, exported and counted. The others become copies of it that are
-pruned further. It may be the one in the first place; then the sparsity stays.
+At a selection the one with the lowest cumulated loss takes the first place: it
+is copied into the target, acts greedily, is evaluated, exported and counted.
+The others become copies of it that are pruned further. It may have been the
+first already: then the sparsity stays.
 
-Reference: Vincent et al. 2025 (arXiv 2503.01437), EauDeQN. Ours: how sparsity is
-shared out among layers, and that each critic of SAC selects by itself, while its
-target and the actor learn from those in the first place.
+Reference: Vincent et al. 2025 (arXiv 2503.01437), EauDeQN. Ours: how sparsity
+is shared out among layers, and that each critic of SAC selects by itself, while
+targets and the actor follow those in the first place.
 """
 
 import functools

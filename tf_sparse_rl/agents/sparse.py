@@ -10,6 +10,7 @@ from tf_sparse_rl import methods, names, seeds, sparsity
 from tf_sparse_rl.agents import own_network
 from tf_sparse_rl.native import backend
 from tf_sparse_rl.native import updates as native_updates
+from tf_sparse_rl.sparsity import adaptive
 
 
 def seed_initializers(config):
@@ -54,7 +55,7 @@ def make_layers(
   how = {'custom': _custom(config, network)}
   if methods.get(config.method).finds_sparsity:
     # Actors stay dense; in the others every layer gets a mask.
-    target_sparsity = 0.0 if network == 'actor' else sparsity.adaptive.NO_TARGET
+    target_sparsity = 0.0 if network == 'actor' else adaptive.NO_TARGET
     how['distribution'] = 'uniform'
   spec = sparsity.SparsitySpec.of(
     config,

@@ -12,7 +12,6 @@ keras_check.check_legacy_keras()
 # ruff: noqa: E402
 from tf_sparse_rl.native.backend import set_backend
 from tf_sparse_rl.sparsity import (
-  adaptive,
   counting,
   distributions,
   mask_ops,

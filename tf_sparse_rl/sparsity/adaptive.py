@@ -101,8 +101,8 @@ class AdaptivePruning(updater_base.MaskUpdater):
     """
     left = tf.cast(num_train_steps - train_step, tf.float32)
     share = 1 - self.selection_period / tf.maximum(left, 1.0)
-    density = (1 - sparsity) * tf.maximum(share, 0.0) ** powers
-    return tf.minimum(1 - density, sparsity + self.max_sparsity_step)
+    rise = (1 - sparsity) * (1 - tf.maximum(share, 0.0) ** powers)
+    return sparsity + tf.minimum(rise, self.max_sparsity_step)
 
   def new_mask(self, kernel, target_sparsity, train_step=None, seed=None):
     """Keeps the largest weights; no layer loses its last connection.
