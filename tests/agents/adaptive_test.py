@@ -345,3 +345,95 @@ def test_what_does_not_fit_is_refused(changes, expected):
     return
   with pytest.raises(ValueError, match=expected):
     _config(**changes)
+
+
+def _sac():
+  config = config_lib.make_config(
+    {
+      'agent': 'sac',
+      'env_name': 'Pendulum-v1',
+      'method': 'adaptive',
+      'num_networks': 3,
+      'max_sparsity_step': 0.2,
+      'max_sparsity_power': 20.0,
+      'selection_period': 2,
+      'num_env_steps': 400,
+      'initial_collect_env_steps': 100,
+      'hidden_units': (16, 12),
+      'batch_size': _BATCH,
+    }
+  )
+  env = envs.make(config)
+  env.close()
+  return registry.build(config, env.spec)
+
+
+@pytest.mark.slow
+def test_each_critic_of_sac_selects_by_itself():
+  agent = _sac()
+  rows = np.random.default_rng(0).normal(size=(_BATCH, 9)).astype(np.float32)
+  rows = tf.constant(np.where(np.arange(9) == 5, 1, rows), tf.float32)
+  assert not sparsity.sparse_layers(agent.networks['actor'])
+  assert [*agent.candidates] == ['critic_1', 'critic_2'] == [*agent.optimizers]
+  one, other = agent.candidates.values()
+  assert not np.array_equal(one.sparsities, other.sparsities)
+
+  transition = agent.experience(rows)
+  inputs = transition.time_step.observation, transition.action_step.action
+  targets = agent.tf_agent.td_targets(transition)
+  expected = [
+    np.mean((network(inputs)[0] - targets) ** 2) for network in one.networks
+  ]
+  scalars = agent.train(rows)
+  np.testing.assert_allclose(one.losses, expected, rtol=1e-5)
+
+  one.losses.assign([9.0, 9.0, 0.0])
+  other.losses.assign([0.0, 9.0, 9.0])
+  wanted = one.sparsities.numpy()[2]
+  scalars = agent.train(rows)
+  assert scalars['Adaptive/critic_1/selected'] == 2
+  assert scalars['Adaptive/critic_2/selected'] == 0
+  assert one.sparsities.numpy()[0] == wanted > 0
+  assert other.sparsities.numpy()[0] == 0
+  tf_agent = agent.tf_agent
+  for critic, target, found in (
+    (tf_agent._critic_network_1, tf_agent._target_critic_network_1, one),
+    (tf_agent._critic_network_2, tf_agent._target_critic_network_2, other),
+  ):
+    assert critic is found.networks[0]
+    for ours, theirs in zip(*map(sparsity.sparse_layers, (critic, target))):
+      np.testing.assert_array_equal(ours.mask, theirs.mask)
+      assert not theirs.kernel.numpy()[theirs.mask.numpy() == 0].any()
+    counts = map(sparsity.counting.count, found.networks)
+    reached = [sparsity.counting.total(each).sparsity for each in counts]
+    np.testing.assert_allclose(reached, found.sparsities, atol=0.02)
+
+
+@pytest.mark.slow
+def test_convolutions_are_pruned_too():
+  shape = (16, 16, 4)
+  spec = envs.EnvSpec('ALE/Pong-v5', 1024, 3, None, observation_shape=shape)
+  config = _config(
+    **{'network': 'nature_cnn', 'width': 0.07, 'hidden_units': (512,)},
+    **{'env_name': 'Pong', 'selection_period': 1, 'train_period': 1},
+  )
+  agent = registry.build(config, spec)
+  rng = np.random.default_rng(0)
+  images = rng.integers(256, size=(2, _BATCH, *shape), dtype=np.uint8)
+  numbers = rng.normal(size=(2, _BATCH)).astype(np.float32)
+  actions = rng.integers(3, size=_BATCH, dtype=np.int32)
+  rows = (images[0], actions, *numbers, images[1])
+  candidates = agent.candidates['q_network']
+  candidates.losses.assign([9.0, 0.0, 9.0])
+  wanted = candidates.sparsities.numpy()[1]
+  agent.train(tuple(map(tf.constant, rows)))
+  network = agent.networks['q_network']
+  counts = sparsity.counting.count(network)
+  reached = sparsity.counting.total(counts).sparsity
+  assert reached == pytest.approx(wanted, abs=0.01)
+  layers = {layer.name: layer.sparsity for layer in counts}
+  shapes = {layer.name: layer.shape for layer in counts}
+  expected = sparsity.distributions.layer_sparsities(shapes, float(wanted))
+  for name, share in expected.items():
+    entries = np.prod(shapes[name])
+    assert layers[name] == pytest.approx(share, abs=2 / entries + 1e-6), name
