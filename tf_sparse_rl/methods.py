@@ -24,6 +24,7 @@ _DROP_AND_GROW = (
   *('drop_fraction', 'mask_update_period', 'mask_update_end_train_step'),
   'seed',
 )
+_GROW_BY_GRADIENT = (*_DROP_AND_GROW, 'grow_batches')
 _PRUNE = (
   *('prune_begin_train_step', 'prune_end_train_step', 'mask_update_period'),
 )
@@ -32,7 +33,7 @@ _ADAPTIVE = (
   *('selection_period', 'seed'),
 )
 # Config fields that the constructor of a method of the user's own may take.
-OWN_SCHEDULE = tuple(dict.fromkeys((*_DROP_AND_GROW, *_PRUNE)))
+OWN_SCHEDULE = tuple(dict.fromkeys((*_GROW_BY_GRADIENT, *_PRUNE)))
 # Looks of such methods: none of them is in the table below.
 _OWN_COLORS = (
   *('#e69f00', '#56b4e9', '#882255', '#6a3d9a'),
@@ -88,7 +89,7 @@ _ROWS = (
   Method(SMALL_DENSE, 'Small dense', '#7a7a7a', 's', (0, (2, 1.5))),
   Method('static', 'Static', '#cc79a7', 'v', (0, (4, 1, 1, 1)), 'Static'),
   Method('set', 'SET', '#0072b2', '^', 'solid', 'SET', _DROP_AND_GROW),
-  Method('rigl', 'RigL', '#d55e00', 'D', 'solid', 'RigL', _DROP_AND_GROW),
+  Method('rigl', 'RigL', '#d55e00', 'D', 'solid', 'RigL', _GROW_BY_GRADIENT),
   Method(
     *('prune', 'Pruning', '#009e73', 'P', 'solid', 'MagnitudePruning', _PRUNE),
     starts_dense=True,
@@ -109,12 +110,12 @@ _ROWS = (
     starts_dense=True,
   ),
   Method(
-    *('srigl', 'SRigL', '#a0341b', '2', 'solid', 'SRigL', _DROP_AND_GROW),
+    *('srigl', 'SRigL', '#a0341b', '2', 'solid', 'SRigL', _GROW_BY_GRADIENT),
     refuses=('block_shape', 'n_of_m'),
   ),
   Method(
     *('neuroplastic', 'Neuroplastic', '#2f4f6f', '3', (0, (6, 1))),
-    *('NeuroplasticExpansion', _DROP_AND_GROW),
+    *('NeuroplasticExpansion', _GROW_BY_GRADIENT),
     refuses=('n_of_m',),
   ),
   Method(

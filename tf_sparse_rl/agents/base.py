@@ -90,8 +90,8 @@ class Agent(abc.ABC):
 
     Args:
       rows: a batch, or the share of a replica.
-      masks_may_change: whether masks are updated if an update is due. A step
-        that is traced without is faster.
+      masks_may_change: whether masks are updated if an update is due, or
+        prepared for one. A step that is traced without is faster.
 
     Returns:
       `{TensorBoard tag: float32 scalar}`, 'Losses/total_loss' among them.
@@ -114,17 +114,26 @@ class Agent(abc.ABC):
 
   def updates_masks_at(self, train_steps):
     """Whether `train` updates masks, at each of int64 `[...]` train steps."""
-    due = [
-      self._is_due(name, train_steps)
+    return self._any_at(train_steps, lambda updater: updater.is_due)
+
+  def prepares_masks_at(self, train_steps):
+    """The same of train steps whose gradients count in an update too."""
+    return self._any_at(train_steps, lambda updater: updater.needs_gradient)
+
+  def _any_at(self, train_steps, condition):
+    """Whether a function of train steps is true of some network's updater."""
+    found = [
+      self._is_at(name, train_steps, condition(optimizer.updater))
       for name, optimizer in self.optimizers.items()
       if optimizer.updates_masks
     ]
-    due += [each.is_due(train_steps) for each in self.candidates.values()]
-    return np.any(due, axis=0)
+    found += [each.is_due(train_steps) for each in self.candidates.values()]
+    return np.any(found, axis=0)
 
-  def _is_due(self, name, train_steps):
-    """Whether the optimizer of a network updates masks at train steps."""
-    return self.optimizers[name].updater.is_due(train_steps)
+  def _is_at(self, name, train_steps, condition):
+    """A condition of the steps of a network's optimizer, at train steps."""
+    del name
+    return condition(train_steps)
 
   def fused_step(self, batch_size):
     """`train`, then `act`, as one native operation.
