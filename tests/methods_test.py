@@ -63,16 +63,17 @@ def test_unused_fields_by_hand():
   assert {*methods.unused_fields('my_module:Mine')} == adaptive
   drop_and_grow = {'drop_fraction', 'mask_update_end_train_step'}
   prune = {'prune_begin_train_step', 'prune_end_train_step'}
-  schedule = {*drop_and_grow, *prune, 'mask_update_period'}
+  gather = {'grow_batches'}
+  schedule = {*drop_and_grow, *prune, *gather, 'mask_update_period'}
   for name, expected in {
     'static': schedule,
-    'set': prune,
+    'set': {*prune, *gather},
     'rigl': prune,
     'srigl': {*prune, 'block_shape', 'n_of_m'},
     'neuroplastic': {*prune, 'n_of_m'},
-    'prune': drop_and_grow,
-    'saliency': drop_and_grow,
-    'straight_through': {*drop_and_grow, 'mask_update_period'},
+    'prune': {*drop_and_grow, *gather},
+    'saliency': {*drop_and_grow, *gather},
+    'straight_through': {*drop_and_grow, *gather, 'mask_update_period'},
     'dense': {
       *schedule,
       *('sparsity', 'actor_sparsity', 'critic_sparsity', 'value_sparsity'),
@@ -184,6 +185,7 @@ def test_a_class_of_the_users_own_is_made_of_config_and_arguments():
     'mask_update_period': 7,
     'mask_update_end_train_step': 75_000,
     'seed': 3,
+    'grow_batches': 1,
   }
   assert sparsity.updaters.starts_dense('own_methods:Mine')
   assert _make('Whole').given == (75_000, 3, (1, 2))

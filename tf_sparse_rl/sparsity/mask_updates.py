@@ -99,23 +99,34 @@ def if_due(updater, kernels, gradients, train_step, update):
   if updater.grow_batches == 1:
     update(gradients)
     return
-  is_due = updater.is_due(train_step)
-  count = tf.minimum(train_step + 1, updater.grow_batches)
   extended = tf.distribute.get_strategy().extended
-  means = [
-    extended.update(
-      kernel.gathered, _gather, args=(gradient, is_due, count), group=False
-    )
-    for kernel, gradient in zip(kernels, gradients)
-  ]
-  tf.cond(is_due, lambda: update(means) is None, lambda: False)
+  gathered = [kernel.gathered for kernel in kernels]
+  for variable, gradient in zip(gathered, gradients):
+    extended.update(variable, _add, args=(gradient,), group=False)
+
+  def update_by_means():
+    count = tf.minimum(train_step + 1, updater.grow_batches)
+    for variable in gathered:
+      extended.update(variable, _divide, args=(count,), group=False)
+    update(gathered)
+    for variable in gathered:
+      extended.update(variable, _clear, group=False)
+    return tf.constant(True)
+
+  is_due = updater.is_due(train_step)
+  tf.cond(is_due, update_by_means, lambda: tf.constant(False))
 
 
-def _gather(gathered, gradient, is_due, count):
-  """Adds a gradient; the mean of all, of which none is left if it is due."""
-  total = gathered + gradient
-  gathered.assign(tf.where(is_due, tf.zeros_like(total), total))
-  return total / tf.cast(count, total.dtype)
+def _add(gathered, gradient):
+  gathered.assign_add(gradient)
+
+
+def _divide(gathered, count):
+  gathered.assign(gathered / tf.cast(count, gathered.dtype))
+
+
+def _clear(gathered):
+  gathered.assign(tf.zeros_like(gathered))
 
 
 def shares(updater, kernels, gradients, train_step):
