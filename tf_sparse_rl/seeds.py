@@ -39,6 +39,8 @@ class Stream(enum.IntEnum):
   TRIAL_STEP = 14  # (): action of the check of an environment
   # Of the seed of an episode.
   NOISE_FEATURES = 15  # (): noise features
+  # Of the seed of an updater.
+  SPARSITY_STEP = 16  # (network): sparsities that are tried, by train step
 
 
 def sequence(seed, stream, *indices):

@@ -1,4 +1,4 @@
-"""The tables of layer kinds and of methods in docs/guides/keras.md; random models."""
+"""The tables of docs/guides/keras.md, and random models."""
 
 import itertools
 import pathlib

@@ -9,6 +9,7 @@ from tf_agents.trajectories import time_step as ts
 
 from tf_sparse_rl.agents import (
   actor_critic,
+  adaptive,
   base,
   experience,
   fused,
@@ -40,9 +41,25 @@ class SacAgent(sac_agent.SacAgent):
   """
 
   def __init__(
-    self, *args, critic_optimizer, actor_optimizer, seed=0, **kwargs
+    self,
+    *args,
+    critic_optimizer,
+    actor_optimizer,
+    seed=0,
+    candidates=(),
+    **kwargs,
   ):
-    """Takes TF-Agents' arguments; `seed` is that of the actions in losses."""
+    """Takes TF-Agents' arguments.
+
+    Args:
+      *args: see TF-Agents.
+      critic_optimizer: see TF-Agents.
+      actor_optimizer: see TF-Agents.
+      seed: that of the actions in losses.
+      candidates: an `adaptive.Candidates` of either critic, if sparser copies
+        of it are trained on the same targets.
+      **kwargs: see TF-Agents.
+    """
     super().__init__(
       *args,
       critic_optimizer=critic_optimizer,
@@ -52,7 +69,7 @@ class SacAgent(sac_agent.SacAgent):
     # As given: TF-Agents would train by copies of Keras' legacy generation.
     self._critic_optimizer = critic_optimizer
     self._actor_optimizer = actor_optimizer
-    self._seed = seed
+    self._seed, self._candidates = seed, list(candidates)
     self._critics = [self._critic_network_1, self._critic_network_2]
     self._targets = [
       self._target_critic_network_1,
@@ -68,14 +85,14 @@ class SacAgent(sac_agent.SacAgent):
       steps.descend, masks_may_change=masks_may_change
     )
 
+    trained = adaptive.all_of(critics, self._candidates)
     targets = self.td_targets(transition)
     with tf.GradientTape() as tape:
-      q_values = values_of(critics, observations, transition.action_step.action)
-      td_losses = tf.add_n(
-        [self._td_errors_loss_fn(targets, q) for q in q_values]
-      )
-      critic_loss = self._critic_loss_weight * mean_loss(td_losses, critics)
-    descend(self._critic_optimizer, tape, critic_loss, critics, 'Critic loss')
+      q_values = values_of(trained, observations, transition.action_step.action)
+      td_losses = [self._td_errors_loss_fn(targets, q) for q in q_values]
+      td_loss = mean_loss(tf.add_n(td_losses), trained)
+      critic_loss = self._critic_loss_weight * td_loss
+    descend(self._critic_optimizer, tape, critic_loss, trained, 'Critic loss')
 
     with tf.GradientTape() as tape:  # By the critics just updated.
       actions, log_pi = self.sample(self.actor_outputs(observations), 1)
@@ -95,10 +112,14 @@ class SacAgent(sac_agent.SacAgent):
     descend(self._alpha_optimizer, tape, alpha_loss, [log_alpha], 'Alpha loss')
 
     self.train_step_counter.assign_add(1)
+    scalars = adaptive.select(
+      *(self._candidates, td_losses, self.train_step_counter, masks_may_change)
+    )
     self.move_targets(masks_may_change)
-    return _loss_info(
+    info = _loss_info(
       critic_loss, actor_loss, alpha_loss, alpha, log_pi, q_values
     )
+    return info._replace(extra=info.extra | scalars)
 
   @property
   def temperature_descent(self):
@@ -213,10 +234,11 @@ class Sac(actor_critic.ActorCritic):
       * self.env_spec.action_size,
       train_step_counter=replicas.train_step_counter(),
       seed=config.seed,
+      candidates=self.candidates.values(),
     )
 
   def fused_step(self, batch_size):
-    if type(self.tf_agent) is not SacAgent:
+    if type(self.tf_agent) is not SacAgent or self.candidates:
       return None  # Its train step is another.
     return fused.sac(self.tf_agent, self.head, batch_size)
 

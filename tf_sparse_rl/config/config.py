@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 
-from tf_sparse_rl import names
+from tf_sparse_rl import methods, names
 from tf_sparse_rl.config import agents, rows
 from tf_sparse_rl.config.agents import AGENTS
 from tf_sparse_rl.config.evaluation import Evaluation
@@ -76,7 +76,7 @@ class Config(*reversed(RECORDS)):
   def label(self):
     """A short description of the run."""
     label = f'{self.agent} {self.env_name} {self.method}'
-    if self.method == 'dense':
+    if not methods.get(self.method).has_target:
       return label
     if self.actor_parameter_share:
       return (

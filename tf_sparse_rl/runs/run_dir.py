@@ -34,14 +34,18 @@ def default_root_dir(config):
     config: a resolved Config.
 
   Returns:
-    'runs/<env>_<agent>_<method>_<sparsity>_<seed>', relative.
+    'runs/<env>_<agent>_<method>_<sparsity>_<seed>', relative; without the
+    sparsity where none is asked for.
   """
   method, sparsity = config.method.rpartition(':')[2], config.sparsity
   if method == 'dense':
     sparsity = config.match_sparsity
     method = methods.SMALL_DENSE if sparsity else method
   env = config_lib.gym_id(config.env_name)
-  parts = (env, config.agent, method, f'{sparsity:g}', str(config.seed))
+  of_method = [method, f'{sparsity:g}']
+  if methods.get(config.method).finds_sparsity:
+    of_method = [method]
+  parts = (env, config.agent, *of_method, str(config.seed))
   name = '_'.join(parts)
   return f'runs/{re.sub("[^A-Za-z0-9._-]+", "-", name)}'
 

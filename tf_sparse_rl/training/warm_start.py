@@ -50,7 +50,7 @@ def start(config, agent, env_spec):
   ]
   for scale, own in zip(source.scales, agent.scales):
     _assign(own.variables, scale.variables)
-  agent.tf_agent.initialize()  # Target networks are copies.
+  agent.initialize()
   if config.init_optimizer:
     for descent, own in zip(source.descents, agent.descents):
       _copy_slots(*descent, *own)
