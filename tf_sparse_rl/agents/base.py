@@ -77,6 +77,15 @@ class Agent(abc.ABC):
   def probes(self, rows):
     """`{name of a network: Probe}` of rows, of the networks as they are."""
 
+  def see(self, observations):
+    """Takes what collection came to see into what scales observations.
+
+    Args:
+      observations: `[num_envs, ...]`, of an env step of each environment, from
+        which the next actions are chosen.
+    """
+    del observations
+
   def act_greedily(self, observations):
     """The best actions, `[num_envs, ...]`."""
     return self.greedy_action(stack.call(self.policy_layers, observations))

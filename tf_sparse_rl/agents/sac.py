@@ -218,6 +218,8 @@ class Sac(actor_critic.ActorCritic):
   def fused_step(self, batch_size):
     if type(self.tf_agent) is not SacAgent:
       return None  # Its train step is another.
+    if self.scales:
+      return None  # It takes observations as they are.
     return fused.sac(self.tf_agent, self.head, batch_size)
 
   def probes(self, rows):

@@ -128,6 +128,7 @@ class Training(parts.Parts):
       self.collector.collect(now.actions, self.buffer, now.episodes)
     except envs.EnvError as error:
       raise self.after_saving(error) from error
+    self.agent.see(self.collector.observations)
     now.env_step += self.config.num_envs
 
   def diagnose(self):
