@@ -39,6 +39,9 @@ class Stream(enum.IntEnum):
   TRIAL_STEP = 14  # (): the action that an environment is checked with
   # Of the seed of an episode.
   NOISE_FEATURES = 15  # (): features that a wrapper adds
+  # Of the seed of a run.
+  REDO_BATCH = 16  # (train step): what dormant units are found by
+  RENEWAL = 17  # (train step, network, layer): weights that are drawn anew
 
 
 def sequence(seed, stream, *indices):

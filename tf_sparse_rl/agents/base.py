@@ -46,6 +46,7 @@ class Agent(abc.ABC):
     rollouts: a Rollouts for agents without a replay, else None.
     descents: list of (optimizer, the networks or variables that it trains).
     scales: layers that scale what networks take or learn from, not trained.
+    targets: `{name of a network: its target network}`.
   """
 
   networks: dict
@@ -56,6 +57,7 @@ class Agent(abc.ABC):
   rollouts = None
   descents: list
   scales = ()
+  targets = {}
 
   @abc.abstractmethod
   def act(self, observations, noise):

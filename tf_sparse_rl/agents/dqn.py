@@ -140,6 +140,10 @@ class Dqn(base.Agent):
       double_dqn=config.double_dqn,
     )
 
+  @property
+  def targets(self):
+    return {'q_network': self.tf_agent._target_q_network}
+
   def act(self, observations, noise):
     """Epsilon-greedy, by noise that is uniform in [0, 1)."""
     greedy = self.act_greedily(observations)

@@ -215,6 +215,10 @@ class Sac(actor_critic.ActorCritic):
       seed=config.seed,
     )
 
+  @property
+  def targets(self):
+    return dict(zip(('critic_1', 'critic_2'), self.tf_agent._targets))
+
   def fused_step(self, batch_size):
     if type(self.tf_agent) is not SacAgent:
       return None  # Its train step is another.

@@ -199,6 +199,13 @@ class Td3(actor_critic.ActorCritic):
       seed=config.seed,
     )
 
+  @property
+  def targets(self):
+    agent = self.tf_agent
+    return dict(
+      zip(self.networks, (agent._target_actor_network, *agent._targets))
+    )
+
   def _is_due(self, name, train_steps):
     if name != 'actor':
       return super()._is_due(name, train_steps)

@@ -37,8 +37,11 @@ def fraction(activations, threshold):
 
   Reference: Sokar et al. 2023, definitions 3.1 and 3.2.
   """
-  dormant = []
-  for layer in activations:
-    sizes = np.abs(layer).mean(axis=tuple(range(layer.ndim - 1)))
-    dormant.append(sizes <= threshold * sizes.mean())
+  dormant = [are_dormant(layer, threshold) for layer in activations]
   return float(np.concatenate(dormant).mean())
+
+
+def are_dormant(activations, threshold):
+  """Which units of a layer are dormant, bool `[units]`; see `fraction`."""
+  sizes = np.abs(activations).mean(axis=tuple(range(activations.ndim - 1)))
+  return sizes <= threshold * sizes.mean()

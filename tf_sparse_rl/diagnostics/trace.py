@@ -55,6 +55,7 @@ class Call(NamedTuple):
   # The same after the activation, which may be a layer of its own, perhaps
   # with LayerNorm before it; None before a sum, whose units have it later.
   units: tf.Tensor | None
+  norms: tuple = ()  # the LayerNorm between both
 
 
 def trace(network, inputs, losses):
@@ -119,6 +120,8 @@ def _run(layers, value, calls):
       # In float32 from here on, whatever its policy.
       value = tf.cast(layer(value), tf.float32)
       is_waiting = was_waiting and isinstance(layer, _L.LayerNormalization)
+      if is_waiting:
+        calls[-1] = calls[-1]._replace(norms=(layer,))
       if was_waiting and isinstance(layer, (_L.Activation, _L.ReLU)):
         calls[-1] = calls[-1]._replace(units=value)
   return value

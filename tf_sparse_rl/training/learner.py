@@ -63,6 +63,10 @@ class Learner:
     """Whether train steps without updates of masks are one operation."""
     return self._train_step.is_fused
 
+  def wake(self):
+    """Gives all variables their tensors, before others write to them."""
+    self._train_step.wake()
+
   def masks_changed(self):
     """Whether masks may have changed since this was last asked."""
     changed, self._train_step.masks_changed = self._train_step.masks_changed, 0

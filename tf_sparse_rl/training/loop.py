@@ -73,6 +73,8 @@ class Training(parts.Parts):
         return self.finish()
       self.collect()
       self.diagnose()
+      if self.plasticity:
+        self.plasticity.renew(self)
       self.train_and_act()
       self.shrink_replay()
       self.write()

@@ -181,6 +181,8 @@ class Summaries:
     """The rows of TAGS that this run writes, losses by their names."""
     kinds = [diagnoses.KINDS[name] for name in self._config.diagnostics_kinds]
     known = {tag for kind in kinds for tag in kind.tags}
+    if self._config.redo_period:
+      known.update(diagnoses.KINDS['dormant'].tags)
     is_sparse = any(self._masks.values())
     for row in TAGS:
       group = row.partition('/')[0]
