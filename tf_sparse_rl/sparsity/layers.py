@@ -34,13 +34,14 @@ def rows_of(network):
   """Lists of the SparseLayers that are called in a row; see `call_in_turn`.
 
   Args:
-    network: with `layers`, some of which may consist of others.
+    network: a list of layers or what has `layers`; some may consist of others.
 
   Returns:
     List of lists of SparseLayers, in the order of the network.
   """
   rows = []
-  for is_stack, group in itertools.groupby(network.layers, _is_of_stack):
+  layers = getattr(network, 'layers', network)
+  for is_stack, group in itertools.groupby(layers, _is_of_stack):
     if is_stack:
       row = [layer for layer in group if isinstance(layer, SparseLayer)]
       rows += [row] if row else []

@@ -45,13 +45,13 @@ class Plasticity:
     config, learner = self._config, training.learner
     env_step, train_step = training.env_step, learner.train_step
     coming = config.num_trainings(env_step) * config.train_steps_of_training
-    if _is_due(config.redo_period, train_step, coming):
+    if is_due(config.redo_period, train_step, coming):
       learner.wake()
       rng = seeds.generator(config.seed, seeds.Stream.REDO_BATCH, train_step)
       rows = learner.draw(training.buffer, rng)
       shares = self.recycle(rows, train_step)
       training.summaries.values(env_step, shares)
-    if _is_due(config.reset_period, train_step, coming):
+    if is_due(config.reset_period, train_step, coming):
       learner.wake()
       self.reset(train_step)
 
@@ -92,14 +92,14 @@ class Plasticity:
       self._renewal.incoming(call.layer, units, self._seed(*indices))
       for norm in call.norms:
         self._renewal.normalized(norm, units)
-      inputs = _inputs_of(units, activations.shape, following.layer)
+      inputs = inputs_of(units, activations.shape, following.layer)
       self._renewal.outgoing(following.layer, inputs)
     return units
 
   def reset(self, train_step):
     """Makes the last layers of each network new; see `recycle`."""
     for number, (name, network) in enumerate(self._agent.networks.items()):
-      last = _last_layers(network, self._config.reset_layers)
+      last = last_layers(network, self._config.reset_layers)
       for index, layer in enumerate(last):
         everything = np.ones(layer.trainable_weights[0].shape[-1], bool)
         if isinstance(layer, tf.keras.layers.LayerNormalization):
@@ -109,7 +109,7 @@ class Plasticity:
           self._renewal.incoming(layer, everything, seed)
       if name in self._agent.targets:
         target = self._agent.targets[name]
-        _copy(last, _last_layers(target, self._config.reset_layers))
+        _copy(last, last_layers(target, self._config.reset_layers))
 
   def _seed(self, *indices):
     return seeds.derive(self._config.seed, seeds.Stream.RENEWAL, *indices)
@@ -120,7 +120,7 @@ def make(config, agent):
   return Plasticity(config, agent) if config.renews else None
 
 
-def _is_due(period, train_step, coming):
+def is_due(period, train_step, coming):
   """Whether one of the coming train steps begins at a multiple of a period."""
   if not period or not coming:
     return False
@@ -128,7 +128,7 @@ def _is_due(period, train_step, coming):
   return following < train_step + coming
 
 
-def _inputs_of(units, shape, following):
+def inputs_of(units, shape, following):
   """Which inputs of the following layer come from units.
 
   Args:
@@ -148,8 +148,17 @@ def _inputs_of(units, shape, following):
   return np.pad(units, (0, num_inputs - len(units)))
 
 
-def _last_layers(network, count):
-  """The layers from the count-th last with a kernel on, without heads."""
+def last_layers(network, count):
+  """The layers that a reset makes new.
+
+  Args:
+    network: with `layers`.
+    count: layers with a kernel, from the last on.
+
+  Returns:
+    List of these and of each LayerNormalization after the first of them; what
+    else has weights, as a head with a standard deviation, is left alone.
+  """
   kernels = trace.kernel_layers(network)
   first = kernels[max(0, len(kernels) - count)]
   leaves = layers_lib.leaf_layers(network)
