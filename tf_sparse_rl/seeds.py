@@ -40,8 +40,8 @@ class Stream(enum.IntEnum):
   # Of the seed of an episode.
   NOISE_FEATURES = 15  # (): features that a wrapper adds
   # Of the seed of a run.
-  REDO_BATCH = 16  # (train step): what dormant units are found by
-  RENEWAL = 17  # (train step, network, layer): weights that are drawn anew
+  REDO_BATCH = 17  # (train step): what dormant units are found by
+  RENEWAL = 18  # (train step, network, layer): weights that are drawn anew
 
 
 def sequence(seed, stream, *indices):
