@@ -91,7 +91,7 @@ def make_normed(num_inputs, **kwargs):
   policy = of_layers(layers, spec, **kwargs)
   for layer in sparse_layers.leaf_layers(layers):
     if isinstance(layer, tf.keras.layers.LayerNormalization):
-      layer.set_weights([rng.normal(size=30), rng.normal(size=30)])
+      layer.set_weights([rng.normal(size=30), 0.1 * rng.normal(size=30)])
   return policy
 
 
