@@ -41,6 +41,9 @@ class Stream(enum.IntEnum):
   NOISE_FEATURES = 15  # (): noise features
   # Of the seed of an updater.
   SPARSITY_STEP = 16  # (network): sparsities that are tried, by train step
+  # Of the seed of a run.
+  REDO_BATCH = 17  # (train step): what dormant units are found by
+  RENEWAL = 18  # (train step, network, layer): weights that are drawn anew
 
 
 def sequence(seed, stream, *indices):

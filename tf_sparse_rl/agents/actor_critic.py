@@ -70,6 +70,7 @@ class ActorCritic(base.ActorAgent):
     """
     config.check_observation(env_spec)
     self.env_spec, self.head = env_spec, head
+    self.scales = network_layers.scaling_of_actor_critic(config, env_spec)
     actor, *groups = self._make_networks(config)
     names = 'actor', 'critic_1', 'critic_2'
     critics = [first for first, *_ in groups]
@@ -103,7 +104,7 @@ class ActorCritic(base.ActorAgent):
       config, env_spec, num_outputs
     )
     spec = experience.observation_spec(env_spec)
-    self.policy_layers = network_layers.of_actor_critic(
+    actor_layers = network_layers.of_actor_critic(
       config, env_spec, actor_plan, 0, 'actor'
     )
     specs = spec, self.head.action_spec
@@ -118,12 +119,45 @@ class ActorCritic(base.ActorAgent):
       adaptive.make_networks(config, functools.partial(make_critic, index))
       for index in (1, 2)
     ]
-    actor = stack.Network([*self.policy_layers, self.head], spec, name='Actor')
+    self.policy_layers = [*self.scales, *actor_layers]
+    actor = stack.Network([*actor_layers, self.head], spec, name='Actor')
     return actor, *critics
 
   def _make_agent(self, config, actor_optimizer, critic_optimizer):
     """The TF-Agents agent."""
     raise NotImplementedError
+
+  @property
+  def saved(self):
+    scales = {scale.name: scale for scale in self.scales}
+    return {**super().saved, **scales}
+
+  def experience(self, rows):
+    """See `Agent.experience`; observations are scaled by what is known now."""
+    transition = super().experience(rows)
+    if not self.scales:
+      return transition
+    now, action, following = transition
+    return type(transition)(self._scaled(now), action, self._scaled(following))
+
+  def _scaled(self, time_step):
+    scaled = stack.call(self.scales, time_step.observation)
+    return time_step._replace(observation=scaled)
+
+  @functools.cached_property
+  def _learn_scales(self):
+    spec = experience.observation_spec(self.env_spec)
+    observations = tf.TensorSpec([None, *spec.shape], spec.dtype)
+
+    def learn(observations):
+      for scale in self.scales:
+        scale.learn(observations)
+
+    return tf.function(learn, [observations], autograph=False)
+
+  def see(self, observations):
+    if self.scales:
+      self._learn_scales(observations)
 
   def critic_probe(self, transition, losses):
     """The Probe of a critic whose losses of Q-values `[batch]` are given."""

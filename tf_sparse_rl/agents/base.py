@@ -49,6 +49,7 @@ class Agent(abc.ABC):
     scales: layers that scale what networks take or learn from, not trained.
     candidates: `{name of a network: adaptive.Candidates}` of those that are
       trained beside sparser copies.
+    targets: `{name of a network: its target network}`.
   """
 
   networks: dict
@@ -60,6 +61,7 @@ class Agent(abc.ABC):
   descents: list
   scales = ()
   candidates = types.MappingProxyType({})
+  targets = types.MappingProxyType({})
 
   @abc.abstractmethod
   def act(self, observations, noise):
@@ -80,6 +82,15 @@ class Agent(abc.ABC):
   @abc.abstractmethod
   def probes(self, rows):
     """`{name of a network: Probe}` of rows, of the networks as they are."""
+
+  def see(self, observations):
+    """Takes what collection came to see into what scales observations.
+
+    Args:
+      observations: `[num_envs, ...]`, of an env step of each environment, from
+        which the next actions are chosen.
+    """
+    del observations
 
   def act_greedily(self, observations):
     """The best actions, `[num_envs, ...]`."""

@@ -167,6 +167,10 @@ class Dqn(base.Agent):
       candidates=self.candidates.values(),
     )
 
+  @property
+  def targets(self):
+    return {'q_network': self.tf_agent._target_q_network}
+
   def act(self, observations, noise):
     """Epsilon-greedy, by noise that is uniform in [0, 1)."""
     greedy = self.act_greedily(observations)

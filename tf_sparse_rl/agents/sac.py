@@ -237,9 +237,15 @@ class Sac(actor_critic.ActorCritic):
       candidates=self.candidates.values(),
     )
 
+  @property
+  def targets(self):
+    return dict(zip(('critic_1', 'critic_2'), self.tf_agent._targets))
+
   def fused_step(self, batch_size):
     if type(self.tf_agent) is not SacAgent or self.candidates:
       return None  # Its train step is another.
+    if self.scales:
+      return None  # It takes observations as they are.
     return fused.sac(self.tf_agent, self.head, batch_size)
 
   def probes(self, rows):

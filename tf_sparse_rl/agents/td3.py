@@ -199,6 +199,13 @@ class Td3(actor_critic.ActorCritic):
       seed=config.seed,
     )
 
+  @property
+  def targets(self):
+    agent = self.tf_agent
+    return dict(
+      zip(self.networks, (agent._target_actor_network, *agent._targets))
+    )
+
   def _is_at(self, name, train_steps, condition):
     if name != 'actor':
       return condition(train_steps)

@@ -63,6 +63,10 @@ class Learner:
     """Whether train steps without mask updates are one operation."""
     return self._train_step.is_fused
 
+  def wake(self):
+    """Gives all variables their tensors, before others write to them."""
+    self._train_step.wake()
+
   def masks_changed(self):
     """Whether masks may have changed since the last call."""
     changed, self._train_step.masks_changed = self._train_step.masks_changed, 0

@@ -73,6 +73,8 @@ class Training(parts.Parts):
         return self.finish()
       self.collect()
       self.diagnose()
+      if self.plasticity:
+        self.plasticity.renew(self)
       self.train_and_act()
       self.shrink_replay()
       self.write()
@@ -128,6 +130,7 @@ class Training(parts.Parts):
       self.collector.collect(now.actions, self.buffer, now.episodes)
     except envs.EnvError as error:
       raise self.after_saving(error) from error
+    self.agent.see(self.collector.observations)
     now.env_step += self.config.num_envs
 
   def diagnose(self):

@@ -187,6 +187,8 @@ class Summaries:
     """The tags of TAGS that this run writes."""
     kinds = [diagnoses.KINDS[name] for name in self._config.diagnostics_kinds]
     known = {tag for kind in kinds for tag in kind.tags}
+    if self._config.redo_period:
+      known.update(diagnoses.KINDS['dormant'].tags)
     is_sparse = any(self._masks.values())
     method = methods.get(self._config.method)
     for row in TAGS:

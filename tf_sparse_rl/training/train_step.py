@@ -48,6 +48,11 @@ class TrainStep:
       self._count = self._agent.train_step
     return self._count
 
+  def wake(self):
+    """Gives all variables their tensors, if the fused step has them."""
+    if self._fused is not None:
+      self._fused.wake()
+
   def __call__(self, *inputs):
     """Takes a train step; FloatingPointError if the loss is not finite."""
     may_change = self.count in self._preparing
@@ -60,8 +65,7 @@ class TrainStep:
 
   def _by_tensorflow(self, inputs, may_change):
     """One train step, compiled."""
-    if self._fused is not None:
-      self._fused.wake()
+    self.wake()
     with _finite_losses():
       result = self._compiled[may_change](*map(_tensors, inputs))
     scalars = result[-1] if isinstance(result, (tuple, list)) else result
