@@ -79,6 +79,9 @@ def test_values_stay_as_they_are():
     'MEASUREMENT',
     'TRIAL_STEP',
     'NOISE_FEATURES',
+    'SPARSITY_STEP',
+    'REDO_BATCH',
+    'RENEWAL',
   ]
   assert [*seeds.Stream] == list(range(16))
 
