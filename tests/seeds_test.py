@@ -83,7 +83,7 @@ def test_values_stay_as_they_are():
     'REDO_BATCH',
     'RENEWAL',
   ]
-  assert [*seeds.Stream] == list(range(16))
+  assert [*seeds.Stream] == list(range(19))
 
 
 @pytest.mark.parametrize('stream', [-1, 16, 'EPISODE'])
