@@ -79,8 +79,10 @@ def test_values_stay_as_they_are():
     'MEASUREMENT',
     'TRIAL_STEP',
     'NOISE_FEATURES',
+    'REDO_BATCH',
+    'RENEWAL',
   ]
-  assert [*seeds.Stream] == list(range(16))
+  assert [*seeds.Stream] == [*range(16), 17, 18]
 
 
 @pytest.mark.parametrize('stream', [-1, 16, 'EPISODE'])
