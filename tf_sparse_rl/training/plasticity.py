@@ -41,19 +41,29 @@ class Plasticity:
     )
 
   def renew(self, training):
-    """Renews what is due before the next training of a `loop.Training`."""
+    """Renews what is due after the last training of a `loop.Training`."""
     config, learner = self._config, training.learner
     env_step, train_step = training.env_step, learner.train_step
-    coming = config.num_trainings(env_step) * config.train_steps_of_training
-    if is_due(config.redo_period, train_step, coming):
-      learner.wake()
+    done = config.num_trainings(env_step) * config.train_steps_of_training
+    recycles, resets = (
+      is_due(period, train_step, done)
+      for period in (config.redo_period, config.reset_period)
+    )
+    if not (recycles or resets):
+      return
+    learner.networks_change()
+    if recycles:
       rng = seeds.generator(config.seed, seeds.Stream.REDO_BATCH, train_step)
       rows = learner.draw(training.buffer, rng)
       shares = self.recycle(rows, train_step)
       training.summaries.values(env_step, shares)
-    if is_due(config.reset_period, train_step, coming):
-      learner.wake()
+    if resets:
       self.reset(train_step)
+    if self._agent.rollouts is not None:
+      # A rollout is of one policy: that of its first action too.
+      now, observations = training.now, training.collector.observations
+      noise = self._agent.noise(now.rng, len(observations))
+      now.actions = learner.act(observations, noise)
 
   def recycle(self, rows, train_step):
     """Recycles the units that are dormant on a batch of rows.
@@ -120,12 +130,9 @@ def make(config, agent):
   return Plasticity(config, agent) if config.renews else None
 
 
-def is_due(period, train_step, coming):
-  """Whether one of the coming train steps begins at a multiple of a period."""
-  if not period or not coming:
-    return False
-  following = -(-max(train_step, 1) // period) * period
-  return following < train_step + coming
+def is_due(period, train_step, done):
+  """Whether one of the train steps just done was a multiple of a period."""
+  return bool(period) and train_step // period > (train_step - done) // period
 
 
 def inputs_of(units, shape, following):
