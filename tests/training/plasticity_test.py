@@ -120,7 +120,10 @@ def test_the_new_weights_are_those_of_the_seed_and_the_train_step():
   for train_step in (100, 100, 200):
     parts, agent = _parts(redo_threshold=100.0)  # All are dormant.
     assert parts.recycle(_rows(), train_step)[f'Dormant/{_NETWORK}/100'] == 1
-    kernels.append(agent.networks[_NETWORK].layers[0].kernel.numpy())
+    first, *others = agent.networks[_NETWORK].layers
+    kernels.append(first.kernel.numpy())
+    # Outgoing from one and incoming to another: 0.
+    assert not any(np.any(layer.kernel) for layer in others)
   np.testing.assert_array_equal(kernels[0], kernels[1])
   assert np.any(kernels[0] != kernels[2])
 
