@@ -96,6 +96,17 @@ def test_its_train_step_is_not_fused(agent):
   assert scaled.scales and scaled.fused_step(4) is None
 
 
+@pytest.mark.slow
+def test_all_replicas_scale_alike(two_replicas):
+  with two_replicas.scope():
+    agent = _agent()
+    agent.see(np.float32([[0, 0, -10]]))
+    agent.see(np.float32([[2, 4, 10]]))
+    [scale] = agent.scales
+    for part in two_replicas.experimental_local_results(scale.variance):
+      np.testing.assert_allclose(part, [1, 4, 100])
+
+
 @pytest.mark.parametrize(
   'changes, expected',
   [

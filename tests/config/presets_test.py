@@ -236,10 +236,23 @@ def test_a_preset_fills_exactly_what_has_no_default(agent, network):
   assert [n for n in optional if getattr(config, n) is None] == []
 
 
+@pytest.mark.parametrize('agent', ['sac', 'td3'])
+def test_sizes_of_simba_are_those_of_its_code(agent):
+  names = 'hidden_units', 'actor_hidden_units', 'normalize_observations'
+
+  def values(**given):
+    config = config_lib.make_config({'agent': agent, **given})
+    return [getattr(config, name) for name in names]
+
+  assert values() == [(256, 256), (), False]
+  assert values(network='simba') == [(512, 512), (128,), True]
+
+
 def test_every_preset_value_of_dqn_and_sac_is_tested():
   sac = {'env_name', 'actor_sparsity', 'critic_sparsity', *_PAPER_SAC}
   sac |= {'initial_collect_env_steps', *_PAPER_SAC_METHODS['set']}
   sac |= {'network', 'min_replay_size'}
+  sac |= {'actor_hidden_units', 'normalize_observations'}  # Below.
   assert set(making.rules('sac')) == sac
   dqn = {'env_name', *_PAPER_DQN_CLASSIC}
   assert set(making.rules('dqn')) == dqn
@@ -358,7 +371,7 @@ def test_what_is_given_stays():
 
 
 # The paper's code, and the papers whose values are those of their code too.
-_SOURCES = ('code', 'TD3', 'RLx2')
+_SOURCES = ('code', 'TD3', 'RLx2', 'SimBa')
 
 
 def _sources(rule):

@@ -156,7 +156,7 @@ def _make_new(run):
   parts = plasticity.Plasticity(config, run.agent)
   rows = np.random.default_rng(1).normal(size=(24, run.row_size))
   rows[:, run.spec.observation_size] = 0
-  run.learn.wake()
+  run.learn.networks_change()
   shares = parts.recycle(np.float32(rows), train_step=3).values()
   assert all(0 < share < 1 for share in shares)
   parts.reset(train_step=5)

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tf_sparse_rl import envs, flags, sparsity
+import tf_sparse_rl
+from tf_sparse_rl import callbacks, envs, flags, sparsity
 from tf_sparse_rl.agents import registry
 from tf_sparse_rl.diagnostics import trace
 from tf_sparse_rl.sparsity import optimizer_slots
@@ -119,7 +120,10 @@ def test_the_new_weights_are_those_of_the_seed_and_the_train_step():
   for train_step in (100, 100, 200):
     parts, agent = _parts(redo_threshold=100.0)  # All are dormant.
     assert parts.recycle(_rows(), train_step)[f'Dormant/{_NETWORK}/100'] == 1
-    kernels.append(agent.networks[_NETWORK].layers[0].kernel.numpy())
+    first, *others = agent.networks[_NETWORK].layers
+    kernels.append(first.kernel.numpy())
+    # Outgoing from one and incoming to another: 0.
+    assert not any(np.any(layer.kernel) for layer in others)
   np.testing.assert_array_equal(kernels[0], kernels[1])
   assert np.any(kernels[0] != kernels[2])
 
@@ -172,14 +176,12 @@ def test_the_last_layers_of_network_and_target_are_reset():
 
 
 def test_when_it_is_due():
-  def due(*arguments):
-    return plasticity.is_due(*arguments)
-
-  # Before a train step at a multiple of the period, not before the first.
-  assert [s for s in range(21) if due(10, s, 1)] == [10, 20]
-  # Of 8 train steps at a time one is.
-  assert [s for s in range(0, 48, 8) if due(10, s, 8)] == [8, 16, 24, 40]
-  assert not due(10, 10, 0) and not due(0, 10, 1)
+  # Of the train steps 1, 2, ... after each multiple of the period.
+  assert [s for s in range(1, 25) if plasticity.is_due(10, s, 1)] == [10, 20]
+  # Of 8 train steps at a time after those with a multiple among them.
+  steps = range(8, 49, 8)
+  assert [s for s in steps if plasticity.is_due(10, s, 8)] == [16, 24, 32, 40]
+  assert not plasticity.is_due(10, 20, 0) and not plasticity.is_due(0, 10, 1)
 
 
 @pytest.mark.parametrize(
@@ -201,3 +203,68 @@ def test_a_method_that_trains_what_masks_hide_is_refused():
 
 def test_without_periods_there_is_nothing_to_do():
   assert plasticity.make(flags.make_config({}), types.SimpleNamespace()) is None
+
+
+class _StopAt(callbacks.Callback):
+  """Stops at an env step."""
+
+  def __init__(self, env_step):
+    self._env_step = env_step
+
+  def on_env_step(self, training):
+    if training.env_step == self._env_step:
+      training.stop()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('backend', ['fused', 'masked'])
+@pytest.mark.parametrize('agent', ['dqn', 'sac', 'ppo'])
+def test_a_stopped_run_ends_as_if_nothing_had_been(tmp_path, agent, backend):
+  fields = {
+    'agent': agent,
+    'env': 'Pendulum-v1' if agent == 'sac' else 'CartPole-v1',
+    'num_env_steps': 384,
+    'hidden_units': (16, 16),
+    'batch_size': 16,
+    'eval_period': 192,
+    'num_eval_episodes': 2,
+    'mask_update_period': 50,
+    'redo_period': 40,
+    'redo_threshold': 0.4,
+    'reset_period': 70,
+    'reset_layers': 2,
+    'layer_norm': backend == 'masked',
+    'backend': backend,
+    **(
+      {'rollout_env_steps': 64, 'num_epochs': 2}
+      if agent == 'ppo'
+      else {'initial_collect_env_steps': 100}
+    ),
+  }
+  tf_sparse_rl.train(tmp_path / 'untouched', **fields)
+  tf_sparse_rl.train(tmp_path / 'run', callbacks=[_StopAt(257)], **fields)
+  tf_sparse_rl.train(tmp_path / 'run', **fields)
+  last = 'checkpoints/env_step_000000000384/agent.data-00000-of-00001'
+  found, expected = (
+    (tmp_path / name / last).read_bytes() for name in ('run', 'untouched')
+  )
+  assert found == expected
+
+
+@pytest.mark.slow
+def test_a_run_with_resets_and_recycled_units_learns_cartpole(tmp_path):
+  run = tf_sparse_rl.train(
+    tmp_path,
+    agent='dqn',
+    env='CartPole-v1',
+    method='rigl',
+    sparsity=0.9,
+    num_env_steps=20_000,
+    hidden_units=(128, 128),
+    redo_period=1000,
+    reset_period=6000,
+    eval_period=1000,
+    num_eval_episodes=5,
+  )
+  # Of a random policy some 20.
+  assert max(run.results()['return_mean']) > 300

@@ -10,7 +10,7 @@ SOLVED_FIELDS = (
 )
 # Of simba, for SAC and TD3 alike.
 ACTOR_UNITS = BySimba(Value((), 'code: as the critics'), Value((128,), 'SimBa'))
-SCALES = BySimba(Value(False, 'not in the paper'), Value(True, 'SimBa'))
+SCALES = BySimba(Value(False, 'ours: as in the paper'), Value(True, 'SimBa'))
 OWN_RATE = Same('learning_rate', 'code: all three are 3e-4')
 
 

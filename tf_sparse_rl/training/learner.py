@@ -63,8 +63,8 @@ class Learner:
     """Whether train steps without mask updates are one operation."""
     return self._train_step.is_fused
 
-  def wake(self):
-    """Gives all variables their tensors, before others write to them."""
+  def networks_change(self):
+    """Is told before others write to the variables of networks."""
     self._train_step.wake()
 
   def masks_changed(self):
@@ -155,6 +155,10 @@ class RolloutLearner(Learner):
     if self._snapshot is None:
       self._snapshot = self._agent.rollouts.snapshot()
     return self._snapshot(observations, noise)
+
+  def networks_change(self):
+    super().networks_change()
+    self._snapshot = None
 
   def draw(self, buffer, rng):
     """Draws a batch of a full Rollout with a NumPy generator."""

@@ -73,9 +73,9 @@ class Training(parts.Parts):
         return self.finish()
       self.collect()
       self.diagnose()
+      self.train_and_act()
       if self.plasticity:
         self.plasticity.renew(self)
-      self.train_and_act()
       self.shrink_replay()
       self.write()
       for call in every_env_step:

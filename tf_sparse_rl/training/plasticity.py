@@ -24,8 +24,8 @@ class Plasticity:
   A reset makes the last layers of each network new, and its target's with them;
   the replay is kept.
 
-  Reference: Sokar et al. 2023 (arXiv 2302.12902), algorithm 1; Nikishin et al.
-  2022 (arXiv 2205.07802), section 4.
+  Reference: Sokar et al. 2023 (arXiv 2302.12902); Nikishin et al. 2022 (arXiv
+  2205.07802).
   """
 
   def __init__(self, config, agent):
@@ -41,19 +41,29 @@ class Plasticity:
     )
 
   def renew(self, training):
-    """Renews what is due before the next training of a `loop.Training`."""
+    """Renews what is due after the last training of a `loop.Training`."""
     config, learner = self._config, training.learner
     env_step, train_step = training.env_step, learner.train_step
-    coming = config.num_trainings(env_step) * config.train_steps_of_training
-    if is_due(config.redo_period, train_step, coming):
-      learner.wake()
+    done = config.num_trainings(env_step) * config.train_steps_of_training
+    recycles, resets = (
+      is_due(period, train_step, done)
+      for period in (config.redo_period, config.reset_period)
+    )
+    if not (recycles or resets):
+      return
+    learner.networks_change()
+    if recycles:
       rng = seeds.generator(config.seed, seeds.Stream.REDO_BATCH, train_step)
       rows = learner.draw(training.buffer, rng)
       shares = self.recycle(rows, train_step)
       training.summaries.values(env_step, shares)
-    if is_due(config.reset_period, train_step, coming):
-      learner.wake()
+    if resets:
       self.reset(train_step)
+    if self._agent.rollouts is not None:
+      # A rollout is of one policy: that of its first action too.
+      now, observations = training.now, training.collector.observations
+      noise = self._agent.noise(now.rng, len(observations))
+      now.actions = learner.act(observations, noise)
 
   def recycle(self, rows, train_step):
     """Recycles the units that are dormant on a batch of rows.
@@ -71,30 +81,32 @@ class Plasticity:
       name: trace.forward(self._agent.networks[name], probe.inputs)
       for name, probe in probes.items()
     }
-    found = {}
-    for number, (name, of_network) in enumerate(calls.items()):
-      units = [
-        self._recycle_units(call, following, (train_step, number, index))
-        for index, (call, following) in enumerate(
-          zip(of_network, of_network[1:])
-        )
-        if call.units is not None
-      ]
-      tag = f'Dormant/{name}/{self._config.redo_threshold:g}'
-      found[tag] = float(np.concatenate(units).mean())
-    return found
+    return {
+      f'Dormant/{name}/{self._config.redo_threshold:g}': self._recycle_units(
+        of_network, (train_step, number)
+      )
+      for number, (name, of_network) in enumerate(calls.items())
+    }
 
-  def _recycle_units(self, call, following, indices):
-    """Recycles the dormant units of a layer; returns which they were."""
-    activations = call.units.numpy()
-    units = dormant.are_dormant(activations, self._config.redo_threshold)
-    if units.any():
-      self._renewal.incoming(call.layer, units, self._seed(*indices))
+  def _recycle_units(self, calls, indices):
+    """Recycles the dormant units of a network; returns their share."""
+    hidden = [
+      (call, following, call.units.numpy())
+      for call, following in zip(calls, calls[1:])
+      if call.units is not None
+    ]
+    threshold = self._config.redo_threshold
+    found = [dormant.are_dormant(units, threshold) for *_, units in hidden]
+    for index, ((call, *_), units) in enumerate(zip(hidden, found)):
+      seed = self._seed(*indices, index)
+      self._renewal.incoming(call.layer, units, seed)
       for norm in call.norms:
         self._renewal.normalized(norm, units)
+    # Then: what is incoming to one may be outgoing from another.
+    for (_, following, activations), units in zip(hidden, found):
       inputs = inputs_of(units, activations.shape, following.layer)
       self._renewal.outgoing(following.layer, inputs)
-    return units
+    return float(np.concatenate(found).mean())
 
   def reset(self, train_step):
     """Makes the last layers of each network new; see `recycle`."""
@@ -120,12 +132,9 @@ def make(config, agent):
   return Plasticity(config, agent) if config.renews else None
 
 
-def is_due(period, train_step, coming):
-  """Whether one of the coming train steps begins at a multiple of a period."""
-  if not period or not coming:
-    return False
-  following = -(-max(train_step, 1) // period) * period
-  return following < train_step + coming
+def is_due(period, train_step, done):
+  """Whether one of the train steps just done was a multiple of a period."""
+  return bool(period) and train_step // period > (train_step - done) // period
 
 
 def inputs_of(units, shape, following):
