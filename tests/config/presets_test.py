@@ -239,13 +239,14 @@ def test_a_preset_fills_exactly_what_has_no_default(agent, network):
 def test_every_preset_value_of_dqn_and_sac_is_tested():
   sac = {'env_name', 'actor_sparsity', 'critic_sparsity', *_PAPER_SAC}
   sac |= {'initial_collect_env_steps', *_PAPER_SAC_METHODS['set']}
-  sac |= {'network', 'min_replay_size'}
+  sac |= {'network', 'min_replay_size', 'selection_period'}
   assert set(making.rules('sac')) == sac
-  dqn = {'env_name', *_PAPER_DQN_CLASSIC}
+  dqn = {'env_name', 'selection_period', *_PAPER_DQN_CLASSIC}
   assert set(making.rules('dqn')) == dqn
   atari = {*_PAPER_DQN_ATARI, *_PAPER_DQN_ATARI_NETWORKS['nature_cnn']}
   # What is ours, and what is not the preset's.
   atari |= {'env_name', 'network', 'num_eval_episodes', 'sparsity_aware_init'}
+  atari |= {'selection_period'}
   atari -= {'num_train_steps', 'double_dqn'}
   assert atari == dqn
 
