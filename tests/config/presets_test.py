@@ -251,14 +251,15 @@ def test_sizes_of_simba_are_those_of_its_code(agent):
 def test_every_preset_value_of_dqn_and_sac_is_tested():
   sac = {'env_name', 'actor_sparsity', 'critic_sparsity', *_PAPER_SAC}
   sac |= {'initial_collect_env_steps', *_PAPER_SAC_METHODS['set']}
-  sac |= {'network', 'min_replay_size'}
+  sac |= {'network', 'min_replay_size', 'selection_period'}
   sac |= {'actor_hidden_units', 'normalize_observations'}  # Below.
   assert set(making.rules('sac')) == sac
-  dqn = {'env_name', *_PAPER_DQN_CLASSIC}
+  dqn = {'env_name', 'selection_period', *_PAPER_DQN_CLASSIC}
   assert set(making.rules('dqn')) == dqn
   atari = {*_PAPER_DQN_ATARI, *_PAPER_DQN_ATARI_NETWORKS['nature_cnn']}
   # What is ours, and what is not the preset's.
   atari |= {'env_name', 'network', 'num_eval_episodes', 'sparsity_aware_init'}
+  atari |= {'selection_period'}
   atari -= {'num_train_steps', 'double_dqn'}
   assert atari == dqn
 
@@ -371,7 +372,7 @@ def test_what_is_given_stays():
 
 
 # The paper's code, and the papers whose values are those of their code too.
-_SOURCES = ('code', 'TD3', 'RLx2', 'SimBa')
+_SOURCES = ('code', 'TD3', 'RLx2', 'SimBa', 'EauDeQN')
 
 
 def _sources(rule):

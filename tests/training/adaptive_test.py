@@ -103,7 +103,7 @@ def test_it_is_evaluated_exported_and_reported_as_others_are(tmp_path):
 def test_cartpole_is_learned_while_the_sparsity_rises(tmp_path):
   values = {
     'method': 'adaptive',
-    'hidden_units': (128, 128),
+    'hidden_units': (64, 64),
     'num_env_steps': 15_000,
     'eval_period': 1000,
     'max_sparsity_step': 0.02,

@@ -20,6 +20,7 @@ from tf_sparse_rl.agents import (
 )
 from tf_sparse_rl.agents.actor_critic import values_of
 from tf_sparse_rl.networks import heads, stack
+from tf_sparse_rl.replay import rows as rows_lib
 
 _CRITIC_LOSS_WEIGHT = 0.5  # Haarnoja et al. 2018b, equation 5.
 
@@ -143,6 +144,19 @@ class SacAgent(sac_agent.SacAgent):
       losses.soft_values(q_values, log_pi, self.alpha),
     )
 
+  def bonus_between(self, observations, weights):
+    """Entropy bonus of an n-step return, `[batch]`, in units of rewards.
+
+    Args:
+      observations: of the steps between, `[batch * (n - 1), entries]`.
+      weights: see `losses.entropy_between`, `[batch, n - 1]`.
+    """
+    states = tf.reshape(observations, [weights.shape.num_elements(), -1])
+    _, log_pi = self.sample(self.actor_outputs(states), 2)
+    log_pi = tf.reshape(log_pi, weights.shape)
+    bonus = losses.entropy_between(log_pi, weights, self.alpha)
+    return tf.stop_gradient(bonus) / self._reward_scale_factor
+
   def actor_outputs(self, observations):
     """Outputs of the actor before its head, `[batch, 2 * action_size]`."""
     return stack.call(self._actor_network.layers[:-1], observations)
@@ -208,6 +222,7 @@ class Sac(actor_critic.ActorCritic):
     Raises:
       ValueError: for an actor_parameter_share that the networks cannot meet.
     """
+    self._num_between = config.num_between
     super().__init__(config, env_spec, heads.TanhGaussian(env_spec))
     self.descents.append(self.tf_agent.temperature_descent)
 
@@ -241,8 +256,26 @@ class Sac(actor_critic.ActorCritic):
   def targets(self):
     return dict(zip(('critic_1', 'critic_2'), self.tf_agent._targets))
 
+  def experience(self, rows):
+    """A Transition; its reward has the entropy bonus of the steps between."""
+    if not self._num_between:
+      return super().experience(rows)
+    size = rows_lib.transition(self.env_spec).size
+    transition = super().experience(rows[:, :size])
+    layout = rows_lib.soft_transition(self.env_spec, self._num_between)
+    columns = layout.split(rows)
+    observations = tf.reshape(
+      columns['between'], [-1, self.env_spec.observation_size]
+    )
+    observations = stack.call(self.scales, observations)
+    bonus = self.tf_agent.bonus_between(observations, columns['weight'])
+    following = transition.next_time_step
+    following = following._replace(reward=following.reward + bonus)
+    return transition._replace(next_time_step=following)
+
   def fused_step(self, batch_size):
-    if type(self.tf_agent) is not SacAgent or self.candidates:
+    is_own = type(self.tf_agent) is SacAgent and not self.candidates
+    if not is_own or self._num_between:
       return None  # Its train step is another.
     if self.scales:
       return None  # It takes observations as they are.
