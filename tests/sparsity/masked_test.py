@@ -222,6 +222,7 @@ def test_what_is_not_finite_is_masked_too(mode, value):
 def test_an_average_of_masks_marks_what_any_of_them_does(first, mode):
   """1 2 0 0 and 0 4 6 0 at 0.75 and 0.25, whose averages are exact."""
   kernel, mask = _sparse_kernel()
+  kernel.assign([[1, 2, 0, 0]])
 
   def write():
     writes = [
