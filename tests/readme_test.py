@@ -71,7 +71,7 @@ def test_every_script_and_module_named_is_there():
   for path, text in _pages().items():
     for name in set(re.findall(r'(?:launch|examples)/\w+\.\w+', text)):
       assert (_ROOT / name).exists(), (path, name)
-    for name in set(re.findall(r'python -m tf_sparse_rl\.(\w+)', text)):
+    for name in set(re.findall(r'python -m tf_sparse_rl\.([a-z]\w*)', text)):
       places = [f'{name}.py', f'{name}/__main__.py', f'{name}/__init__.py']
       assert any((_ROOT / 'tf_sparse_rl' / p).exists() for p in places), name
 

@@ -177,21 +177,8 @@ def architecture():
     for level, row in rows.items()
     for i, name in enumerate(row)
   }
-  for name, direct in build_file.reduced(deps).items():
-    for dep in direct:
-      axis.annotate(
-        *('', places[dep]),
-        xytext=places[name],
-        arrowprops={
-          'arrowstyle': '->',
-          'color': theme.AXIS,
-          'shrinkA': 10,
-          'shrinkB': 17,
-          'linewidth': 0.8,
-        },
-      )
-  for name, place in places.items():
-    axis.text(
+  boxes = {
+    name: axis.text(
       *place,
       name,
       ha='center',
@@ -204,6 +191,21 @@ def architecture():
         'edgecolor': _ACTIVE,
       },
     )
+    for name, place in places.items()
+  }
+  arrow = {'arrowstyle': '->', 'color': theme.AXIS, 'linewidth': 0.8}
+  for name, direct in build_file.reduced(deps).items():
+    for dep in direct:
+      ends = {
+        'patchA': boxes[name].get_bbox_patch(),
+        'patchB': boxes[dep].get_bbox_patch(),
+      }
+      axis.annotate(
+        *('', places[dep]),
+        xytext=places[name],
+        arrowprops={**arrow, **ends, 'shrinkA': 0, 'shrinkB': 2},
+        zorder=0,
+      )
   axis.set_xlim(0, 1)
   axis.set_ylim(-0.5, max(rows) + 0.5)
   axis.axis('off')

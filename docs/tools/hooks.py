@@ -16,6 +16,12 @@ _LOG = logging.getLogger('mkdocs.hooks.tf_sparse_rl')
 _EQUATION = re.compile(
   r'<(span|div) class="arithmatex">\\([(\[])(.*?)\\[)\]]</\1>', re.DOTALL
 )
+# A prime is raised already: not above the letter once more.
+_PRIME = re.compile(r'<msup>(<mi>\w</mi>)<mi>&#x02032;</mi></msup>')
+_FETCHED = re.compile(
+  r'<(?:script|img|iframe|source)[^>]*src="(https?:[^"]*)"'
+  r'|<link[^>]*rel="stylesheet"[^>]*href="(https?:[^"]*)"'
+)
 _API_PAGES = ('python.md', 'sparsity.md')
 # Public modules; their public names are `__all__`, or their classes.
 _MODULES = (
@@ -32,7 +38,16 @@ def _mathml(match):
   import latex2mathml.converter  # Late: tests of the rest need no site.
 
   display = 'inline' if match[2] == '(' else 'block'
-  return latex2mathml.converter.convert(html.unescape(match[3]), display)
+  equation = html.unescape(match[3])
+  made = latex2mathml.converter.convert(equation, display=display)
+  return _PRIME.sub(r'<mrow>\1<mo>&#x02032;</mo></mrow>', made)
+
+
+def on_post_page(output, page, **_):
+  """Tells of what a page would fetch from a network."""
+  for address in _FETCHED.findall(output):
+    _LOG.warning(f'{page.file.src_uri} fetches {"".join(address)}.')
+  return output
 
 
 def on_pre_build(**_):
