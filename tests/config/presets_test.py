@@ -359,7 +359,7 @@ def test_what_is_given_stays():
 
 
 # The paper's code, and the papers whose values are those of their code too.
-_SOURCES = ('code', 'TD3', 'RLx2')
+_SOURCES = ('code', 'TD3', 'RLx2', 'EauDeQN')
 
 
 def _sources(rule):
