@@ -12,12 +12,11 @@ class Diagnosis(base.Diagnosis):
   """Shares of dormant units, at several thresholds."""
 
   def of_network(self, view):
-    hidden = view.trace.layers[:-1]
-    activations = [of.units for of in hidden if of.units is not None]
+    units = view.trace.units
     return {
-      f'Dormant/{view.name}/{threshold:g}': fraction(activations, threshold)
+      f'Dormant/{view.name}/{threshold:g}': fraction(units, threshold)
       for threshold in THRESHOLDS
-      if activations  # In a network of the user's own they may come later.
+      if units  # In a network of the user's own they may come later.
     }
 
 
