@@ -45,6 +45,14 @@ _EXTRAS = {
   'atari': ['ale-py', 'opencv-python-headless'],
   # Not in requirements.lock: 3 GB that serve a GPU only.
   'cuda': ['tensorflow[and-cuda]==2.21.0'],
+  # What builds the site. Pinned: newer ones do without CPython 3.10.
+  'docs': [
+    'latex2mathml==3.81.1',
+    'mkdocs==1.6.1',
+    'mkdocs-material==9.7.7',
+    'mkdocstrings[python]==1.0.6',
+    'pymdown-extensions==11.0.2',
+  ],
   # Not in requirements.lock: no version of backports.strenum, which it needs,
   # serves all versions of Python.
   'litert': ['ai-edge-litert'],

@@ -27,8 +27,8 @@ END
 # setuptools and wheel build gym, which has no wheel, and this package.
 # No URL goes into the lock, so it serves with any index or mirror.
 uv pip compile setup.py - \
-  --extra atari --extra mujoco --extra onnx --extra optuna --extra report \
-  --extra sweep --extra test \
+  --extra atari --extra docs --extra mujoco --extra onnx --extra optuna \
+  --extra report --extra sweep --extra test \
   --universal --python-version 3.10 \
   --override "$overrides" \
   --generate-hashes --no-annotate \

@@ -1,5 +1,7 @@
 """Locks on files, between open files as between processes."""
 
+import os
+import signal
 import time
 
 import pytest
@@ -26,3 +28,20 @@ def test_an_error_inside_lets_go(tmp_path):
   with pytest.raises(ZeroDivisionError), locks.held(tmp_path / 'lock'):
     raise ZeroDivisionError
   assert not locks.is_held(tmp_path / 'lock')
+
+
+def test_a_fork_that_outlives_its_parent_holds_nothing(tmp_path):
+  path = tmp_path / 'lock'
+  there, here = os.pipe()
+  with locks.held(path):
+    child = os.fork()
+    if not child:
+      os.write(here, b'.')
+      signal.pause()
+    os.read(there, 1)
+    assert locks.is_held(path)
+  # As when the parent is killed: the kernel closes its files.
+  is_held = locks.is_held(path)
+  os.kill(child, signal.SIGKILL)
+  os.waitpid(child, 0)
+  assert not is_held

@@ -7,6 +7,7 @@ executed.
 
 import json
 import math
+import os
 import sys
 
 import tqdm
@@ -46,7 +47,7 @@ def main(argv):
     is_exported = checkpoint == 'last' and run.is_finished
     run_flags.tell_imports(
       run.config.policy_modules if is_exported else run.config.imported_modules,
-      run.path / 'config.json',
+      os.path.join(options.root_dir, 'config.json'),
     )
     result = run.evaluate(
       options.num_episodes,

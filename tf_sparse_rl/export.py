@@ -3,6 +3,7 @@
 For a finished run it needs only config.json and the saved policy.
 """
 
+import os
 import sys
 
 from absl import flags
@@ -42,7 +43,7 @@ def main(argv):
     is_exported = checkpoint == 'last' and run.is_finished
     run_flags.tell_imports(
       run.config.policy_modules if is_exported else run.config.imported_modules,
-      run.path / 'config.json',
+      os.path.join(options.root_dir, 'config.json'),
     )
     print(run.export(options.out, options.format, checkpoint))
   except (ValueError, runs_lib.RunsError) as error:

@@ -199,6 +199,7 @@ def run_command(main, help_):
 
   warnings.formatwarning = _format_warning
   try:
+    _check_directory()
     _answer_at_once(help_)
     app.run(guarded, flags_parser=_parse)
   except (UserError, packages.MissingError) as error:
@@ -213,6 +214,17 @@ def run_command(main, help_):
   except BrokenPipeError:  # The reader, such as `head`, has closed the pipe.
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # Python's last flush.
     sys.exit(128 + signal.SIGPIPE)
+
+
+def _check_directory():
+  """Refuses a current directory that was removed: no path has a meaning."""
+  try:
+    os.getcwd()
+  except OSError as error:
+    raise UserError(
+      f'Expected a current directory. Received: {error.strerror}. Change to '
+      'one that is there.'
+    ) from error
 
 
 def _answer_at_once(help_):

@@ -1,11 +1,18 @@
-"""File locks between processes; the kernel releases those of dead ones."""
+"""File locks between processes; the kernel releases those of dead ones.
+
+Forks of a process have no part in its locks: workers of an environment that
+outlive a killed run do not keep the next one waiting.
+"""
 
 import contextlib
 import fcntl
 import os
 import time
+import weakref
 
 from tf_sparse_rl import files
+
+_files = weakref.WeakSet()  # Open ones, that are locked or will be.
 
 
 @contextlib.contextmanager
@@ -21,6 +28,7 @@ def held(path, seconds=None):
     OSError: if the file cannot be created or is a link.
   """
   with files.open_to_append(path) as file:
+    _files.add(file)
     if seconds is None:
       fcntl.flock(file, fcntl.LOCK_EX)
     else:
@@ -53,3 +61,15 @@ def _lock(file, end):
       if time.monotonic() >= end:
         raise
       time.sleep(0.01)
+
+
+def _let_go():
+  """Has a fork not hold what its parent holds."""
+  nowhere = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+  for file in _files:
+    if not file.closed:
+      os.dup2(nowhere, file.fileno(), inheritable=False)
+  os.close(nowhere)
+
+
+os.register_at_fork(after_in_child=_let_go)

@@ -193,6 +193,8 @@ class Run:
     # machine. It looks at this when it is imported.
     os.environ.setdefault('OPENBLAS_NUM_THREADS', '1')
     export_formats.check(formats)
+    # Absolute: an environment may change the working directory.
+    out = os.path.abspath(out)
     with self._opened() as env:
       from tf_sparse_rl.exporting import exporter
 

@@ -29,6 +29,7 @@ def main(argv):
   from tf_sparse_rl import envs  # Late: `--help` needs no Gymnasium.
 
   root_dir, config = _asked()
+  run_dir = runs_lib.RunDir(root_dir)
   if flags.FLAGS.config:
     run_flags.tell_imports(config.imported_modules, flags.FLAGS.config)
   try:
@@ -54,7 +55,7 @@ def main(argv):
     return
   from tf_sparse_rl.training import terminal
 
-  print(terminal.closing_table(runs_lib.RunDir(root_dir), *outcome))
+  print(terminal.closing_table(run_dir, *outcome))
 
 
 def _asked():

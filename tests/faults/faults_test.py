@@ -40,6 +40,28 @@ def _of_call(changes, call, count):
   return [found[int(place)] for place in places]
 
 
+def _numbers(changes, action):
+  """Numbers of the changes at which a fault leaves something of its own.
+
+  A kill before a change leaves what those before it made: the same as before a
+  `sync` that goes first. A torn call that writes nothing is a kill before the
+  next one.
+  """
+  numbers = range(1, len(changes) + 1)
+  if action == 'torn':
+    return [n for n in numbers if len(changes[n - 1].data) > 1]
+  if action == 'kill':
+    return [n for n in numbers if n == 1 or changes[n - 2].call != 'sync']
+  return numbers
+
+
+def _content(path):
+  """All of a directory, as one value."""
+  found = sorted(path.rglob('*'))
+  parts = [(p.relative_to(path), p.is_file() and p.read_bytes()) for p in found]
+  return hash(tuple(parts))
+
+
 def _assert_continues(runs, root, expected):
   ended = runs.run(root)
   assert ended.status == 0, ended.output
@@ -62,12 +84,16 @@ def _assert_holds(runs, untouched, root, at, action):
   _assert_continues(runs, root, expected)
 
 
-def _assert_survives_power_loss(runs, untouched, target, at, names):
+def _assert_survives_power_loss(runs, untouched, target, at, names, seen=None):
   root, expected, changes = untouched
   disk = power_loss.Disk(root)
   for change in changes[:at]:
     disk.apply(change)
   disk.write(target, journaled=names == 'journaled')
+  if seen is not None:
+    if (content := _content(target)) in seen:
+      return
+    seen.add(content)
   _assert_continues(runs, target, expected)
 
 
@@ -126,7 +152,7 @@ def test_a_power_loss(runs, untouched, tmp_path, names):
 @pytest.mark.slow
 @pytest.mark.parametrize('action', ['kill', 'torn', 'EIO', 'ENOSPC'])
 def test_a_fault_at_every_change(runs, untouched, tmp_path, action):
-  for at in range(1, len(untouched[2]) + 1):
+  for at in _numbers(untouched[2], action):
     root = tmp_path / str(at)
     _assert_holds(runs, untouched, root, at, action)
     shutil.rmtree(root)
@@ -135,7 +161,8 @@ def test_a_fault_at_every_change(runs, untouched, tmp_path, action):
 @pytest.mark.slow
 @pytest.mark.parametrize('names', _NAMES)
 def test_a_power_loss_at_every_change(runs, untouched, tmp_path, names):
+  seen = set()
   for at in range(len(untouched[2]) + 1):
     target = tmp_path / str(at)
-    _assert_survives_power_loss(runs, untouched, target, at, names)
+    _assert_survives_power_loss(runs, untouched, target, at, names, seen)
     shutil.rmtree(target)

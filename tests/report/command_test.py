@@ -56,7 +56,7 @@ def test_same_runs_same_bytes(dqn_runs, report, tmp_path):
   assert process.stdout == f'Report: {tmp_path}/out/index.html\n'
   assert process.stderr == ''
   first, second = _files(report.parent), _files(tmp_path / 'out')
-  assert len(first) == 1 + 8 * 2 + 8 * 2
+  assert len(first) == 1 + 8 * 2 + 9 * 2
   assert first.keys() == second.keys()
   for name, content in first.items():
     assert content == second[name], name

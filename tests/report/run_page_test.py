@@ -1,5 +1,6 @@
 """The page of one run, and the scalars that it is drawn from."""
 
+import os
 import struct
 
 import pytest
@@ -95,3 +96,30 @@ def test_a_run_that_has_just_begun_has_a_page(tmp_path):
   assert 'Config' in text
   again = writing.write_run(runs.read_run(path), path / 'report')
   assert again.read_text('utf-8') == text
+
+
+@pytest.mark.parametrize('link', ['figures', 'figures/returns.svg', 'tables'])
+def test_links_in_the_page_of_a_run_are_refused(tmp_path, link):
+  path, out = tmp_path / 'run', tmp_path / 'out'
+  studies.make_run(path, [9.0], finished=False)
+  outside = tmp_path / 'dqn_mine.svg'  # A name of ours.
+  outside.write_text('mine')
+  writing.write_run(runs.read_run(path), out)
+  (out / link).rename(tmp_path / 'aside')
+  is_file = (tmp_path / 'aside').is_file()
+  (out / link).symlink_to(outside if is_file else tmp_path)
+  with pytest.raises(OSError, match=f'{link}, a link to'):
+    writing.write_run(runs.read_run(path), out)
+  assert outside.read_text() == 'mine'
+
+
+def test_damaged_events_are_left_out_and_what_is_no_file_is_told(run):
+  last = run / 'train' / 'events.out.tfevents.2'
+  # The first byte of an event is the kind of its first field.
+  last.write_bytes(struct.pack('<QI', 2, 0) + b'\xff\xff' + bytes(4))
+  steps, _ = events.scalars(run / 'train')['MaskUpdate/actor/drop_fraction']
+  assert steps.tolist() == [100, 200, 300]
+  last.unlink()
+  os.mkfifo(last)
+  with pytest.raises(runs.RunsError, match='Cannot read .*tfevents.2: Is no'):
+    events.scalars(run / 'train')

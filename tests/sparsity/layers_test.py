@@ -132,6 +132,10 @@ def test_has_plain_weights_and_a_mask():
     (lambda: layers_lib.SparseLayer(_L.Dense(3), 1.0), 'Received: target_spar'),
     (lambda: layers_lib.SparseLayer(_L.Dense(3), -0.1), 'sparsity=-0.1'),
     (
+      lambda: layers_lib.SparseLayer(_L.Dense(3), 0.5, method='prun'),
+      "Did you mean 'prune'",
+    ),
+    (
       lambda: layers_lib.SparseLayer(networks.dense_network().layers[0]),
       "Received: 'first', built",
     ),

@@ -44,12 +44,18 @@ def batch(model, size=16, seed=0):
 
 
 def updater(method, period=2):
-  """An updater that acts often enough for a test of a few steps."""
+  """An updater that acts often enough for a test of six steps."""
+  end = 1 + 2 * period
   return {
     'static': sparsity.Static,
     'set': lambda: sparsity.SET(0.5, period, seed=3),
     'rigl': lambda: sparsity.RigL(0.5, period),
-    'prune': lambda: sparsity.MagnitudePruning(1, 1 + 2 * period, period),
+    'srigl': lambda: sparsity.SRigL(0.5, period),
+    'neuroplastic': lambda: sparsity.NeuroplasticExpansion(0.5, period, end),
+    'prune': lambda: sparsity.MagnitudePruning(1, end, period),
+    'saliency': lambda: sparsity.SaliencyPruning(1, end, period),
+    'global_prune': lambda: sparsity.GlobalMagnitudePruning(1, end, period),
+    'straight_through': lambda: sparsity.StraightThrough(1, end),
   }[method]()
 
 

@@ -103,6 +103,5 @@ def test_a_pattern_is_refused():
     ignore=['first', 'last'],
   )
   updater = sparsity.NeuroplasticExpansion(0.5, 2, 6)
-  optimizer = sparsity.SparseOptimizer('adam', updater, model)
   with pytest.raises(ValueError, match='without n_of_m'):
-    networks.train_step(model, optimizer)(*networks.batch(model))
+    sparsity.SparseOptimizer('adam', updater, model)

@@ -64,44 +64,55 @@ def test_what_cannot_be_loaded(arguments, message):
     sparsity.load_dense(model, *arguments)
 
 
-def _quadratic(sparsity_of_three):
-  """Loss w A w / 2 - b w at w = (1, -1, 0.5): g = (0, -1.5, -1)."""
-  layer = sparsity.SparseLayer(
-    tf.keras.layers.Dense(1, use_bias=False),
-    sparsity_of_three,
-    method='prune',
-  )
-  layer.build((None, 3))
-  layer.kernel.assign([[1], [-1], [0.5]])
-  form = tf.constant([[2.0, 1, 0], [1, 3, 1], [0, 1, 4]])
-  linear = tf.constant([[1.0], [0], [2]])
+_WEIGHT = np.array([1, -1, 2, -2, 1, -1, 2, -2], np.float32)
+_GRADIENT = np.array([1, 2, -1, 0, 3, 1, -2, 2], np.float32)
+
+
+def _quadratic(target_sparsity):
+  """Two layers of four weights w, loss w H w / 2 - b w of that gradient.
+
+  H has 1, 2, 1, 2, ... on its diagonal, and 1 between entries 0 and 4.
+  """
+  layers = [
+    sparsity.SparseLayer(
+      tf.keras.layers.Dense(1, use_bias=False), target_sparsity, method='prune'
+    )
+    for _ in range(2)
+  ]
+  for layer, weight in zip(layers, np.split(_WEIGHT[:, np.newaxis], 2)):
+    layer.build((None, 4))
+    layer.kernel.assign(weight)
+  form = np.diag(np.float32([1, 2] * 4))
+  form[0, 4] = form[4, 0] = 1
+  linear = form @ _WEIGHT - _GRADIENT
 
   def loss():
-    weight = layer.kernel
-    quadratic = tf.matmul(weight, form @ weight, transpose_a=True) / 2
-    return tf.squeeze(quadratic) - tf.reduce_sum(linear * weight)
+    weight = tf.concat([layer.kernel[:, 0] for layer in layers], 0)
+    quadratic = tf.tensordot(weight, tf.linalg.matvec(form, weight), 1) / 2
+    return quadratic - tf.reduce_sum(linear * weight)
 
-  return layer, loss
+  return layers, loss
 
 
 @pytest.mark.parametrize(
-  ('prune', 'zeros', 'expected'),
+  ('prune', 'target', 'expected'),
   [
-    # |w g| = (0, 1.5, 0.5).
-    (sparsity.snip, 1, [0, 1, 1]),
-    (sparsity.snip, 2, [0, 1, 0]),
-    # H g = (-1.5, -5.5, -5.5), -w H g = (1.5, -5.5, 2.75): largest go first.
-    (sparsity.grasp, 1, [1, 1, 0]),
-    (sparsity.grasp, 2, [0, 1, 0]),
+    # |w g| = 1, 2, 2, 0, 3, 1, 4, 4; of equal scores the lowest index stays.
+    (sparsity.snip, 0.5, [0, 1, 0, 0, 1, 0, 1, 1]),
+    (sparsity.snip, 0.75, [0, 0, 0, 0, 0, 0, 1, 1]),
+    # H g = 4, 4, -1, 0, 4, 2, -2, 4; the largest of -w H g = -4, 4, 2, 0, -4,
+    # 2, 4, 8 go first.
+    (sparsity.grasp, 0.5, [1, 0, 1, 1, 1, 0, 0, 0]),
+    (sparsity.grasp, 0.75, [1, 0, 0, 0, 1, 0, 0, 0]),
   ],
 )
-def test_by_hand(prune, zeros, expected):
-  layer, loss = _quadratic(zeros / 3 + 0.01)
-  prune([layer], loss)
-  np.testing.assert_array_equal(layer.mask[:, 0], expected)
-  np.testing.assert_array_equal(
-    layer.kernel[:, 0], np.array([1, -1, 0.5]) * expected
-  )
+def test_by_hand(prune, target, expected):
+  layers, loss = _quadratic(target)
+  prune(layers, loss)
+  masks = np.concatenate([layer.mask[:, 0] for layer in layers])
+  np.testing.assert_array_equal(masks, expected)
+  kernels = np.concatenate([layer.kernel[:, 0] for layer in layers])
+  np.testing.assert_array_equal(kernels, _WEIGHT * expected)
 
 
 @pytest.mark.parametrize('prune', [sparsity.snip, sparsity.grasp])

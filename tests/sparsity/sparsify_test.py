@@ -163,6 +163,17 @@ def test_ignored_layers_keep_their_weights():
       np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.parametrize(
+  'ignore', ['inner', ['inner'], ['inner', 'inner/last']]
+)
+def test_models_in_a_model_are_ignored_whole(ignore):
+  inner = networks.dense_network()
+  inner._name = 'inner'
+  model = tf.keras.Sequential([inner, _L.Dense(4, name='inner_head')])
+  sparse = sparsity.sparsify(model, target_sparsity=0.5, ignore=ignore)
+  assert [x.name for x in sparsity.sparse_layers(sparse)] == ['inner_head']
+
+
 def test_list_of_layers_with_an_input_shape():
   layers = [
     _L.Conv2D(4, 3, activation='relu'),
@@ -224,6 +235,8 @@ def _without_matrices():
     (networks.dense_network, {'target_sparsity': -0.5}, 'target_sparsity=-0.5'),
     (networks.dense_network, {'distribution': 'ker'}, "distribution='ker'"),
     (networks.dense_network, {'custom': {'fisrt': 0.5}}, 'fisrt'),
+    (networks.dense_network, {'ignore': ['fisrt']}, "Did you mean 'first'"),
+    (networks.dense_network, {'method': sparsity.RigL()}, 'to SparseOptimizer'),
     (
       lambda: tf.keras.Sequential([_L.Dense(3)]),
       {},

@@ -190,15 +190,6 @@ def test_whole_units_go_and_come(method):
     assert units[0].sum() == mask.shape[-1] / 2
 
 
-def test_units_go_by_summed_score():
-  structure = structures.Units()
-  scores = tf.constant([[1.0, 4, 2], [5, 3, 2]])
-  pruned = structure.prune(tf.ones([2, 3]), scores, 2)
-  np.testing.assert_array_equal(pruned, [[1, 1, 0]] * 2)
-  new = structure.drop_and_grow(pruned, scores, -scores, 0.5)
-  np.testing.assert_array_equal(new, [[0, 1, 1]] * 2)
-
-
 def test_structure_is_saved_with_the_layer(tmp_path):
   model, _ = _setup('rigl', '4x1')
   model.save(tmp_path / 'model.keras')

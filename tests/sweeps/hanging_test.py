@@ -161,12 +161,18 @@ def test_what_takes_too_long_is_ended(
   }
 
 
-def test_a_run_with_env_steps_does_not_stall(run):
-  attempt = local_engine._Attempt(run('hang'), [0], 0, begin=time.time() - 100)
+def test_a_run_with_env_steps_does_not_stall(run, monkeypatch):
+  attempt = local_engine._Attempt(run('hang'), [0], 0, begin=1000.0)
   limits = local_engine.Limits(stall=50)
-  assert attempt.too_long(limits, None)
-  assert attempt.too_long(limits, time.time() - 60)
-  assert attempt.too_long(limits, time.time() - 40) == ''
+  # (seconds since it began, what the host's clock says of the last env step):
+  # of an earlier attempt; the clock is set forward, and back.
+  for seconds, last_env_step, too_long in (
+    *((1, 7.0, False), (49, 7.0, False), (51, 7.0, True)),
+    *((52, 8.0, False), (60, 9e9, False), (100, 9e9, False)),
+    *((109, 5.0, False), (158, 5.0, False), (160, 5.0, True)),
+  ):
+    monkeypatch.setattr(time, 'monotonic', lambda s=seconds: 1000.0 + s)
+    assert bool(attempt.too_long(limits, last_env_step)) == too_long, seconds
   assert attempt.too_long(local_engine.Limits(), None) == ''
 
 

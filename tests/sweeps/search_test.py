@@ -122,6 +122,24 @@ def test_the_same_command_continues_and_another_is_refused(directory):
     search.Search(directory, [_SPACE[0]._replace(low=0.6)], _FLAGS, 4)
 
 
+@pytest.mark.parametrize('content', ['', '[]', '{"space": 1}', '[' * 9999])
+def test_damaged_files_of_a_search_are_told(directory, content):
+  search.Search(directory, _SPACE, _FLAGS, 4)
+  journal = directory.path / 'optuna.log'
+  whole = journal.read_text('utf-8')
+  journal.write_text(f'{content or "{"}\n{whole}')
+  with pytest.raises(runs_lib.RunsError, match='optuna.log is damaged'):
+    search.Search(directory, _SPACE, _FLAGS, 4)
+  (directory.path / 'search.json').write_text(content)
+  with pytest.raises(runs_lib.RunsError, match='search.json is damaged'):
+    search.Search(directory, _SPACE, _FLAGS, 4)
+  (directory.path / 'search.json').unlink()
+  journal.rename(directory.path / 'mine')
+  journal.symlink_to(directory.path / 'mine')
+  with pytest.raises(OSError, match='optuna.log, a link to'):
+    search.Search(directory, _SPACE, _FLAGS, 4)
+
+
 def test_a_sweep_is_no_search(directory):
   directory.add([runs_lib.ListedRun('x', _FLAGS)])
   with pytest.raises(runs_lib.RunsError, match='of no search'):

@@ -1,52 +1,95 @@
-"""The page of all fields: `python -m tf_sparse_rl.config.reference`.
+"""The fields of an agent with their presets and sources, as Markdown.
 
-It prints docs/flags.md.
+`python -m tf_sparse_rl.config.reference` prints those of all agents.
 """
 
-from tf_sparse_rl.config import making
+import textwrap
+
+from tf_sparse_rl.config import making, presets
+from tf_sparse_rl.config.agents import AGENTS
 from tf_sparse_rl.config.config import fields
 
-_INTRODUCTION = """# Fields of a run
-
-Each is a flag of `train`, `summarize`, `benchmark` and `sweep`, an argument of
-`tf_sparse_rl.train` and an entry of `config.json`. A value that is not given
-comes from the preset of the agent; its source stands beside it. "Table n" are
-the tables of the paper's appendix, "code" is its released code.
-
-"""
+_HEAD = '| flag | meaning | default | source |\n|---|---|---|---|'
 
 
-def page():
-  """The Markdown of docs/flags.md."""
-  return f'{_INTRODUCTION}{markdown()}\n'
+def page(agent):
+  """The page of an agent's fields.
 
+  Args:
+    agent: one of AGENTS.
 
-def markdown():
-  """The fields with their presets and sources: a Markdown table, a row each."""
-  lines = ['| flag | meaning | agents | default |', '|---|---|---|---|']
+  Returns:
+    Markdown, a table for each group of `--help`.
+  """
+  tables = {}  # {group: rows}
   for field in fields():
-    rules = ((a, making.rules(a).get(field.name)) for a in field.agents)
-    presets = (f'{agent}: {_text(rule)}' for agent, rule in rules if rule)
-    default = '<br>'.join(presets) or f'`{field.default!r}`'
-    agents = ', '.join(field.agents)
-    lines.append(
-      f'| `--{field.name}` | {field.meaning} | {agents} | {default} |'
+    if agent in field.agents:
+      tables.setdefault(field.group, []).append(_row(field, agent))
+  name = agent.upper()
+  parts = [f'# Fields of {name}\n\n{_introduction(name, agent)}']
+  for group, rows in tables.items():
+    parts.append('\n'.join([f'## {group}\n', _HEAD, *rows]))
+  return '\n\n'.join(parts) + '\n'
+
+
+def _introduction(name, agent):
+  text = (
+    f'All fields of a run with `--agent={agent}`. Each is a flag of `train`, '
+    '`summarize`, `benchmark` and `sweep`, an argument of `tf_sparse_rl.train` '
+    'and an entry of `config.json`. A field that is not given takes its '
+    f'default, the preset of {name}. Sources: "table n" is a table of the '
+    'paper\'s appendix, "code" its released code, "section n" one of the '
+    'paper, "ours" a choice of this package.'
+  )
+  return textwrap.fill(text, 80, break_on_hyphens=False)
+
+
+def _row(field, agent):
+  """A field as a row of a table."""
+  rule = making.rules(agent).get(field.name)
+  default, source = _preset(rule) if rule else (_value(field.default), '')
+  return f'| `--{field.name}` | {field.meaning} | {default} | {source} |'
+
+
+def _preset(rule):
+  """(value, source) of a rule in words."""
+  if isinstance(rule, presets.ByNetwork):
+    kinds = {'MLP': rule.mlp, 'images': rule.images}
+    if rule.impala_resnet:
+      kinds['`impala_resnet`'] = rule.impala_resnet
+    found = {kind: _preset(part) for kind, part in kinds.items()}
+    return tuple(
+      '<br>'.join(f'{kind}: {pair[i]}' for kind, pair in found.items())
+      for i in range(2)
     )
-  return '\n'.join(lines)
+  return _default(rule), rule.source
 
 
-def _text(rule):
-  """A rule in words: Value(8, 'table 6') -> '8 (table 6)'."""
-  parts = {k: v for k, v in vars(rule).items() if v is not None}
-  source = parts.pop('source', None)
-  words = [
-    _text(part) if hasattr(part, 'resolve') else f'`{part!r}`'
-    for part in parts.values()
-  ]
-  if list(parts) != ['value']:
-    words = [f'{name} {word}' for name, word in zip(parts, words)]
-  return ', '.join(words) + (f' ({source})' if source else '')
+def _default(rule):
+  """The value of a rule that knows no networks."""
+  if isinstance(rule, presets.Same):
+    return f'as `--{rule.field}`'
+  if isinstance(rule, presets.Share):
+    return f'{rule.share:.3g} of the env steps over `train_period`'
+  if isinstance(rule, presets.ShareOfTraining):
+    return f'{rule.share:.3g} of the train steps'
+  if isinstance(rule, presets.ByFamily):
+    return f'{_value(rule.value)}, Atari: {_value(rule.atari)}'
+  if isinstance(rule, presets.Unless):
+    return f'{_value(rule.value)}; `0` with `--{rule.field}`'
+  others = {**(rule.methods or {}), **(rule.envs or {})}
+  parts = [f'{name}: {_value(value)}' for name, value in others.items()]
+  return ', '.join([_value(rule.value), *parts])
+
+
+def _value(value):
+  """A value as its flag takes it."""
+  if isinstance(value, bool):
+    return f'`{str(value).lower()}`'
+  if isinstance(value, tuple):
+    value = ','.join(map(str, value))
+  return f'`{value}`' if value != '' else 'none'
 
 
 if __name__ == '__main__':
-  print(page(), end='')
+  print('\n'.join(map(page, AGENTS)), end='')

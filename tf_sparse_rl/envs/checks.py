@@ -4,6 +4,7 @@ Later steps are checked for shape and finite numbers only, see `Environment`.
 """
 
 import inspect
+import math
 import numbers
 
 import gymnasium as gym
@@ -153,7 +154,7 @@ def _observation_fault(space, observation, where=''):
   for key, part, value in parts:
     fault = _observation_fault(part, value, f'{where}whose entry {key!r} is ')
     if fault:
-      return fault.replace(' is that ', ' ')
+      return fault.replace(' is that ', ' ').replace(' is with ', ' has ')
   return ''
 
 
@@ -199,8 +200,8 @@ def _entry(array, wrong):
   return f'{array[index]} at {list(index)}'
 
 
-def check_outcome(env_name, reward, terminated, truncated, info):
-  """Checks reward and flags of a step; see `check_observation`."""
+def check_outcome(env_name, reward, terminated, truncated):
+  """Checks the reward and the flags; see `check_observation`."""
   if reward_of(reward) is None:
     raise errors.EnvError(
       env_name,
@@ -214,7 +215,6 @@ def check_outcome(env_name, reward, terminated, truncated, info):
         'step',
         f'must return {name} as a bool. Received: {_short(value)}',
       )
-  check_info(env_name, 'step', info)
 
 
 def check_info(env_name, method, info):
@@ -236,8 +236,12 @@ def reward_of(reward):
   """
   if isinstance(reward, np.ndarray) and reward.size == 1:
     reward = reward.item()
-  is_real = isinstance(reward, numbers.Real | np.bool_)
-  return float(reward) if is_real else None
+  if not isinstance(reward, numbers.Real | np.bool_):
+    return None
+  try:
+    return float(reward)
+  except OverflowError:  # Python's integers have no end.
+    return math.inf if reward > 0 else -math.inf
 
 
 def _short(value):

@@ -1,6 +1,13 @@
 """The error of an environment that raises or breaks Gymnasium's rules."""
 
+import os
+import sys
+import traceback
+
 from tf_sparse_rl import modules
+
+# That Gymnasium's methods return.
+_NUM_VALUES = {'reset': 2, 'step': 5}
 
 
 class EnvError(modules.UserCodeError):
@@ -54,4 +61,23 @@ def of_exception(env_name, method, error):
   """
   kind = type(error).__name__
   trace = modules.user_traceback(error)
+  if method in _NUM_VALUES and 'unpack' in str(error) and '\n' not in trace:
+    # Gymnasium's own wrappers, at a later step than the first.
+    number = _NUM_VALUES[method]
+    return EnvError(env_name, method, f'must return {number} values: {error}')
   return EnvError(env_name, method, f'raised {kind}', trace)
+
+
+def end_fork(process):
+  """Ends this process if an environment has forked it from the run's.
+
+  A fork that comes out of the environment's code would train on, in the same
+  directory.
+
+  Args:
+    process: id of the process that called the environment.
+  """
+  if os.getpid() != process:
+    if sys.exc_info()[0]:
+      traceback.print_exc()
+    os._exit(1)

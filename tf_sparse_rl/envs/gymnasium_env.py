@@ -1,6 +1,7 @@
 """A Gymnasium environment with checks, plain arrays and seeded resets."""
 
 import math
+import os
 from typing import NamedTuple
 
 import numpy as np
@@ -40,7 +41,15 @@ class Environment:
       EnvError: for a `reset` without `seed` or `options`.
     """
     env = making.make(env_name, kwargs, wrappers, render_mode)
-    self._start(env, spaces.spec_of(env_name, env))
+    try:
+      spec = spaces.spec_of(env_name, env)
+    except ValueError:
+      raise
+    except BaseException as error:  # It is not our code: a property.
+      raise errors.of_exception(
+        env_name, 'observation_space, action_space or spec', error
+      ) from error
+    self._start(env, spec)
 
   def _start(self, env, spec):
     """Takes the Gymnasium environment; see the constructor."""
@@ -68,12 +77,15 @@ class Environment:
       EnvError: if the environment raises or breaks Gymnasium's rules.
     """
     self._position.begin(seed)
+    process = os.getpid()
     try:
       observation, info = self.gym.reset(seed=seed)
     except errors.EnvError:
       raise
     except BaseException as error:  # It is not our code.
       raise errors.of_exception(self.spec.name, 'reset', error) from error
+    finally:
+      errors.end_fork(process)
     if not self._reset_is_checked:
       self._reset_is_checked = True
       self._check_observation('reset', observation)
@@ -91,6 +103,7 @@ class Environment:
       EnvError: see `reset`.
     """
     self._position.add(action)
+    process = os.getpid()
     try:
       observation, reward, terminated, truncated, info = self.gym.step(
         self._to_gym(action)
@@ -99,15 +112,21 @@ class Environment:
       raise
     except BaseException as error:  # It is not our code.
       raise errors.of_exception(self.spec.name, 'step', error) from error
+    finally:
+      errors.end_fork(process)
     if not self._step_is_checked:
       self._step_is_checked = True
       self._take_out_probe()
       self._check_observation('step', observation)
-      name = self.spec.name
-      checks.check_outcome(name, reward, terminated, truncated, info)
-    if not isinstance(reward, float):
+      checks.check_info(self.spec.name, 'step', info)
+    if not (
+      isinstance(reward, float)
+      and type(terminated) is bool
+      and type(truncated) is bool
+    ):
+      checks.check_outcome(self.spec.name, reward, terminated, truncated)
       reward = checks.reward_of(reward)
-    if reward is None or not math.isfinite(reward):
+    if not math.isfinite(reward):
       raise errors.EnvError(
         self.spec.name, 'step', f'returned a reward that is {reward}'
       )
@@ -170,10 +189,13 @@ class Environment:
     Raises:
       EnvError: if its `close` raises.
     """
+    process = os.getpid()
     try:
       self.gym.close()
     except BaseException as error:  # It is not our code.
       raise errors.of_exception(self.spec.name, 'close', error) from error
+    finally:
+      errors.end_fork(process)
 
   def _check_observation(self, method, observation):
     space = self.gym.observation_space

@@ -88,6 +88,15 @@ def probability_of_improvement(scores_x, scores_y, num_resamples):
   return estimate
 
 
+def iqm_ratio(scores_x, scores_y, num_resamples):
+  """Estimate of IQM(x) / IQM(y) of two `[runs, tasks]` of the same tasks."""
+  pair = [np.asarray(scores_x, float), np.asarray(scores_y, float)]
+  [estimate] = _estimates(
+    pair, lambda x, y: np.array([iqm(x) / iqm(y)]), num_resamples
+  )
+  return estimate
+
+
 def chance_of_separation(scores_x, scores_y):
   """Probability that one of two equal methods wins every comparison of runs.
 

@@ -4,7 +4,10 @@ import pathlib
 import struct
 
 import numpy as np
+from google.protobuf import message
 from tensorboard.compat.proto import event_pb2
+
+from tf_sparse_rl import files, runs
 
 # A record: its length, a checksum of that, the bytes, a checksum of these.
 _LENGTH = struct.Struct('<QI')
@@ -20,6 +23,9 @@ def scalars(directory):
   Returns:
     `{tag: (steps, values)}`, arrays in order of the steps, without the points
     superseded by resuming from a checkpoint.
+
+  Raises:
+    RunsError: if a file cannot be read.
   """
   points = {}  # {tag: {step: value}}
   for path in sorted(pathlib.Path(directory).glob('events.out.tfevents.*')):
@@ -40,8 +46,11 @@ def scalars(directory):
 
 
 def _events(path):
-  """The events of a file, up to one that was not written to its end."""
-  content = path.read_bytes()
+  """The events of a file, up to one that is damaged or not whole."""
+  try:
+    content = files.read(path)
+  except OSError as error:
+    raise runs.RunsError(f'Cannot read {path}: {error.strerror}.') from error
   begin = 0
   while begin + _LENGTH.size <= len(content):
     length, _ = _LENGTH.unpack_from(content, begin)
@@ -49,7 +58,10 @@ def _events(path):
     end = begin + length
     if end + _CHECKSUM_BYTES > len(content):
       return
-    yield event_pb2.Event.FromString(content[begin:end])
+    try:
+      yield event_pb2.Event.FromString(content[begin:end])
+    except message.DecodeError:
+      return
     begin = end + _CHECKSUM_BYTES
 
 

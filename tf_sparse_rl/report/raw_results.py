@@ -90,7 +90,7 @@ def read(directory):
     try:
       line = _Line.from_json(json.loads(text))
       found.append(_run(line, path, by_run.pop(line.id, [])))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
       raise runs.RunsError(f'{path}, line {i}, is damaged: {error}.') from error
   if not found:
     raise runs.RunsError(f'Expected a line a run in {path}. Received none.')
@@ -124,7 +124,7 @@ def write(every, directory, commands=()):
     )
   members = sorted((r for c in kept for r in c.runs), key=lambda r: r.name)
   directory = pathlib.Path(directory)
-  directory.mkdir(parents=True, exist_ok=True)
+  files.make_directory(directory)
   files.write(directory / EVALUATIONS, _packed(_evaluations(members)))
   lines = (json.dumps(_to_line(run)) + '\n' for run in members)
   files.write(directory / RUNS, _packed(''.join(lines)))
@@ -152,7 +152,7 @@ def _evaluations(members):
 
 def _to_line(run):
   """Makes a line of runs.jsonl.gz, a dict."""
-  config = json.loads((run.path / 'config.json').read_bytes())
+  config = json.loads(files.read(run.path / 'config.json'))
   line = {'id': run.name, 'config': config, 'summary': run.summary.to_json()}
   if run.noise:
     line['noise'] = [level.to_json() for level in run.noise]
@@ -166,17 +166,17 @@ def _run(line, path, results):
     ValueError: for invalid content.
   """
   config = config_lib.make_config(config_lib.values_of(line.config, path))
-  machine = line.config.get('machine') or {}
+  origin = runs.Origin.from_json(line.config)
   return runs.Run(
     line.id,
     path.parent,
     config,
-    versions=line.config.get('versions') or {'tf_sparse_rl': 'unknown'},
+    versions=origin.versions or {'tf_sparse_rl': 'unknown'},
     results=results,
     summary=runs.Summary.from_json(line.summary),
     noise=[runs.NoiseLevel.from_json(level) for level in line.noise or []],
-    date=line.config.get('date', ''),
-    cpu=machine.get('cpu', ''),
+    date=origin.date,
+    cpu=origin.cpu,
   )
 
 
@@ -223,16 +223,16 @@ def _read_study(directory):
   """Reads the Study; an empty one if there is no file."""
   path = directory / STUDY
   try:
-    return Study.from_json(json.loads(path.read_bytes()))
+    return Study.from_json(json.loads(files.read(path)))
   except FileNotFoundError:
     return Study()
-  except (ValueError, TypeError) as error:
+  except (OSError, ValueError, TypeError, RecursionError) as error:
     raise runs.RunsError(f'{path} is damaged: {error}.') from error
 
 
 def _unpacked(path):
   try:
-    return gzip.decompress(path.read_bytes()).decode()
+    return gzip.decompress(files.read(path)).decode()
   except (FileNotFoundError, NotADirectoryError):
     raise runs.RunsError(
       f'Expected raw results in {path.parent}: {EVALUATIONS} and {RUNS}. '

@@ -61,7 +61,7 @@ class Aggregate:
 
 
 class Improvement(NamedTuple):
-  """Probability of improvement of a cell over a dense baseline."""
+  """Probability of improvement of a cell over another one."""
 
   cell: conditions.Cell
   baseline: conditions.Cell
@@ -182,12 +182,19 @@ def _improvements(found, num_resamples):
       baselines.append(_baseline(found, methods.SMALL_DENSE, a.cell.sparsity))
     for baseline in baselines:
       if baseline is not None:
-        estimate = aggregates.probability_of_improvement(
-          a.matrix, baseline.matrix, num_resamples
-        )
-        by_chance = aggregates.chance_of_separation(a.matrix, baseline.matrix)
-        result.append(Improvement(a.cell, baseline.cell, estimate, by_chance))
+        result.append(compare(a, baseline, num_resamples))
   return tuple(result)
+
+
+def compare(one, other, num_resamples):
+  """The Improvement of one Aggregate over another."""
+  pair = (one.matrix, other.matrix)
+  return Improvement(
+    one.cell,
+    other.cell,
+    aggregates.probability_of_improvement(*pair, num_resamples),
+    aggregates.chance_of_separation(*pair),
+  )
 
 
 def _baseline(found, method, sparsity):

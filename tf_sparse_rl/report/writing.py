@@ -6,6 +6,7 @@ from tf_sparse_rl import config as config_lib
 from tf_sparse_rl import files
 from tf_sparse_rl.report import (
   catalogue,
+  claims,
   drawing,
   headline,
   out_dir,
@@ -22,6 +23,7 @@ _ABOUT = ('runs', 'settings', 'references', 'versions')
 _SUFFIXES = ('.svg', '.png', '.csv', '.md')
 # Of one agent, in this order.
 _TABLES = (
+  claims.table,
   result_tables.aggregate_scores,
   result_tables.iqm_beside_the_paper,
   result_tables.beside_the_paper,
@@ -49,8 +51,7 @@ def write(every, out, num_resamples=2000, unreadable=(), made=None):
   """
   out_dir.check(out)
   out = pathlib.Path(out)
-  files.make_directory(out)  # Fails now, if it does.
-  files.refuse_links(out / 'index.html', out / 'figures', out / 'tables')
+  _make_directories(out)  # Fails now, if it does.
   studies = study.build(every, num_resamples)
   sections = [_section(s) for s in studies]
   about = [
@@ -75,7 +76,7 @@ def write_run(run, out):
     Path of index.html.
   """
   out = pathlib.Path(out)
-  out.mkdir(parents=True, exist_ok=True)
+  _make_directories(out)
   summary, pictures, found = run_page.build(run)
   with drawing.settings():
     figures = [_shown(*picture) for picture in pictures]
@@ -94,17 +95,30 @@ def _write_all(out, summary, sections, about):
   for section in sections:
     for shown in section.figures:
       for form, content in shown.files.items():
-        (out / 'figures' / f'{shown.name}.{form}').write_bytes(content)
+        _write(out / 'figures' / f'{shown.name}.{form}', content)
   for table in [*(t for s in sections for t in s.tables), *about]:
     for form, write_as in (('csv', tables.to_csv), ('md', tables.to_markdown)):
-      path = out / 'tables' / f'{table.name}.{form}'
-      path.write_text(write_as(table), 'utf-8')
+      content = write_as(table).encode()
+      _write(out / 'tables' / f'{table.name}.{form}', content)
   return index
+
+
+def _make_directories(out):
+  """Makes the directories of a report; refuses links in their places."""
+  files.make_directory(out)
+  files.refuse_links(out / 'index.html', out / 'figures', out / 'tables')
+  for part in ('figures', 'tables'):
+    files.make_directory(out / part)
+
+
+def _write(path, content):
+  """Writes a file that can be made again: it is not seen onto the disk."""
+  files.refuse_links(path)
+  path.write_bytes(content)
 
 
 def _remove_older(directory):
   """Removes the files of an older report; other files stay."""
-  files.make_directory(directory)
   for path in directory.iterdir():
     is_ours = (
       path.stem in _ABOUT or path.stem.split('_')[0] in config_lib.AGENTS

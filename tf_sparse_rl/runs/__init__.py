@@ -1,6 +1,7 @@
 """Runs on disk: their directories, records and lists. No TensorFlow."""
 
 from tf_sparse_rl.runs.commands import note_command, read_commands
+from tf_sparse_rl.runs.config_file import Origin
 from tf_sparse_rl.runs.longer import config_for
 from tf_sparse_rl.runs.reading import (
   DAMAGED,
@@ -33,6 +34,7 @@ __all__ = [
   'Machine',
   'NOT_STARTED',
   'NoiseLevel',
+  'Origin',
   'Record',
   'Run',
   'RunDir',

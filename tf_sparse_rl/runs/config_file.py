@@ -12,13 +12,19 @@ from tf_sparse_rl.runs.records import RunsError
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class _Origin(records.Record):
+class Origin(records.Record):
   """Entries of config.json besides the fields."""
 
   versions: dict[str, str | None] | None = None  # {package: version}
   date: str = ''  # on which it began, UTC
   history: list[dict] | None = None  # see `change_config`
   machine: dict | None = None  # a Machine
+
+  @property
+  def cpu(self):
+    """The CPU that the run started on; '' where not recorded."""
+    cpu = (self.machine or {}).get('cpu')
+    return cpu if isinstance(cpu, str) else ''
 
 
 class ConfigFile:
@@ -30,7 +36,8 @@ class ConfigFile:
     Args:
       path: the run's `root_dir`.
     """
-    self.path = pathlib.Path(path)
+    # Absolute: an environment may change the working directory.
+    self.path = pathlib.Path(path).absolute()
 
   @property
   def _config_path(self):
@@ -63,7 +70,7 @@ class ConfigFile:
     Raises:
       RunsError: if config.json is damaged or cannot be read.
     """
-    origin = records.read(self._config_path, _Origin)
+    origin = records.read(self._config_path, Origin)
     return origin and origin.versions or {'tf_sparse_rl': 'unknown'}
 
   def read_date_and_cpu(self):
@@ -72,8 +79,8 @@ class ConfigFile:
     Raises:
       RunsError: if config.json is damaged or cannot be read.
     """
-    origin = records.read(self._config_path, _Origin) or _Origin()
-    return origin.date, (origin.machine or {}).get('cpu', '')
+    origin = records.read(self._config_path, Origin) or Origin()
+    return origin.date, origin.cpu
 
   def read_history(self):
     """Reads the changes of the config since the start of the run.
@@ -84,7 +91,7 @@ class ConfigFile:
     Raises:
       RunsError: if config.json is damaged or cannot be read.
     """
-    origin = records.read(self._config_path, _Origin)
+    origin = records.read(self._config_path, Origin)
     return origin and origin.history or []
 
   def read_machine(self):
@@ -93,7 +100,7 @@ class ConfigFile:
     Raises:
       RunsError: if config.json is damaged or cannot be read.
     """
-    origin = records.read(self._config_path, _Origin)
+    origin = records.read(self._config_path, Origin)
     if origin is None or origin.machine is None:
       return None
     try:

@@ -55,13 +55,16 @@ class SRigL(dropping_and_growing.RigL):
     """Returns the arguments of the constructor."""
     return {**super().get_config(), 'salient_fraction': self.salient_fraction}
 
-  def new_mask(self, kernel, target_sparsity, train_step, seed):
-    """The mask of one layer after an update; see `MaskUpdater`."""
-    if kernel.structure.has_pattern:
+  def check_structure(self, structure):
+    """Refuses a structure beside its own; see `MaskUpdater`."""
+    if structure.has_pattern:
       raise ValueError(
-        'Expected a layer without block_shape and n_of_m: SRigL has a '
+        'Expected layers without block_shape and n_of_m: SRigL has a '
         'structure of its own. Received: one with.'
       )
+
+  def new_mask(self, kernel, target_sparsity, train_step, seed):
+    """The mask of one layer after an update; see `MaskUpdater`."""
     shape = kernel.mask.shape
     size, units = shape.num_elements(), shape[-1]
     budget = size - kernel.structure.num_zeros(shape, target_sparsity)

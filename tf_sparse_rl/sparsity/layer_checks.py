@@ -4,6 +4,7 @@ import math
 
 import tensorflow as tf
 
+from tf_sparse_rl import methods, names
 from tf_sparse_rl.sparsity import kinds, structures
 
 
@@ -18,6 +19,12 @@ def check_layer(layer):
       'Expected a layer that is not built yet; use sparsify(), which '
       f'clones. Received: {layer.name!r}, built.'
     )
+
+
+def check_method(method):
+  """Refuses a method that is none; None is any that keeps zeros."""
+  if method is not None and method not in methods.METHODS:
+    raise ValueError(names.unknown('method', method, methods.METHODS))
 
 
 def structure_of(block_shape, n_of_m, sparsities):

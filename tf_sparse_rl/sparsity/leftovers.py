@@ -3,7 +3,9 @@
 import math
 import warnings
 
+from tf_sparse_rl import names
 from tf_sparse_rl.sparsity import cloning, kinds, masked, structures
+from tf_sparse_rl.sparsity import spec as spec_lib
 
 
 def check(network, spec, sparsities, shapes):
@@ -23,7 +25,7 @@ def check(network, spec, sparsities, shapes):
   left = [
     (variable, f'{path}/{type(layer).__name__}')
     for path, layer in cloning.leaves(network)
-    if path not in spec.ignore and layer.built
+    if not spec.ignores(path) and layer.built
     for variable in kinds.others(layer)
   ]
   sparse = sum(math.prod(shapes[name]) for name in sparsities)
@@ -45,6 +47,24 @@ def check(network, spec, sparsities, shapes):
   if left:
     warnings.warn(f'Left dense: {told}.', stacklevel=5)
   _tell_rounding(spec, sparsities, shapes, sparse)
+
+
+def check_ignored(spec, paths):
+  """Refuses names to be ignored that no layer has.
+
+  Args:
+    spec: a SparsitySpec.
+    paths: list of the paths of all layers.
+
+  Raises:
+    ValueError: with the nearest name.
+  """
+  for name in spec.ignore:
+    if not any(spec_lib.is_within(path, name) for path in paths):
+      raise ValueError(
+        'Expected names of layers in ignore. Received: '
+        f'{names.unknown("layer", name, paths)}'
+      )
 
 
 def _tell_rounding(spec, sparsities, shapes, size):

@@ -88,14 +88,17 @@ class NeuroplasticExpansion(dropping_and_growing.RigL):
     # Exact at the end, which float32 may miss in a layer of many millions.
     return tf.where(step < self._last_update, start + more, budget)
 
+  def check_structure(self, structure):
+    """Refuses a pattern, whose number cannot rise; see `MaskUpdater`."""
+    if isinstance(structure, structures.NOfM):
+      raise ValueError(
+        'Expected layers without n_of_m: a pattern leaves a number of '
+        'connections that cannot rise. Received: one with.'
+      )
+
   def new_mask(self, kernel, target_sparsity, train_step, seed):
     """Thins the layer at train step 0; replaces and adds connections later."""
     structure, size = kernel.structure, kernel.mask.shape.num_elements()
-    if isinstance(structure, structures.NOfM):
-      raise ValueError(
-        'Expected a layer without n_of_m: a pattern leaves a number of '
-        'connections that cannot rise. Received: one with.'
-      )
     budget = size - structure.num_zeros(kernel.mask.shape, target_sparsity)
     wanted = self.num_active(budget, train_step)
 

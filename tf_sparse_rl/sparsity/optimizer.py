@@ -144,60 +144,86 @@ class SparseOptimizer(tf.keras.optimizers.Optimizer):
     Returns:
       What the inner optimizer returns.
     """
-    grads_and_vars = list(grads_and_vars)
-    with tf.init_scope():
-      self.build([v for _, v in grads_and_vars])
-    optimizer_checks.check_known(
-      [v for _, v in grads_and_vars], self._sparse_kernels, self._var_key
-    )
-    grads_and_vars = [(g, v) for g, v in grads_and_vars if g is not None]
-    masks_may_change = masks_may_change and self.updates_masks
-    present = self._kernels_of(v for _, v in grads_and_vars)
-    if self._slots is not None and not tf.distribute.has_strategy():
-      parts = optimizer_native.parts_of(grads_and_vars, self._var_key)
-      if parts:
-        return optimizer_native.apply(
-          self._optimizer,
-          self.updater if masks_may_change else None,
-          grads_and_vars,
-          parts,
-          present,
-          self._slots,
-          self._var_key,
-        )
-    aggregate = kwargs.pop('experimental_aggregate_gradients', True)
-    if aggregate and not skip_gradients_aggregation:
+    aggregates = kwargs.pop('experimental_aggregate_gradients', True)
+    grads_and_vars = self._known(grads_and_vars)
+    kernels = self._kernels_of(v for _, v in grads_and_vars)
+    updater = self.updater if masks_may_change and self.updates_masks else None
+    parts = self._native_parts(grads_and_vars)
+    if parts:
+      return optimizer_native.apply(
+        self._optimizer,
+        updater,
+        grads_and_vars,
+        parts,
+        kernels,
+        self._slots,
+        self._var_key,
+      )
+    if aggregates and not skip_gradients_aggregation:
       # Here, not in the inner optimizer: replicas must grow alike.
       grads_and_vars = self.aggregate_gradients(grads_and_vars)
-    gradients = {self._var_key(v): g for g, v in grads_and_vars}
-    dense = [
-      tf.convert_to_tensor(gradients[self._var_key(k.kernel)]) for k in present
-    ]
     if self.updater.trains_hidden:
-      return straight_through.apply(
-        self.updater,
-        present,
-        dense,
-        # Not the variable, which the inner optimizer moves on.
-        tf.convert_to_tensor(self.iterations),
-        lambda: self._apply_inner(grads_and_vars, name),
-      )
-    if masks_may_change and present:
-      train_step = tf.cast(self.iterations, tf.int64)
-      mask_updates.update_if_due(self.updater, present, dense, train_step)
-    for kernel, gradient in zip(present, dense):
-      gradients[self._var_key(kernel.kernel)] = gradient * kernel.mask
-    with contextlib.ExitStack() as stack:
-      for kernel in present:
-        stack.enter_context(kernel.constraint.trusted())
-      return self._apply_inner(
-        [(gradients[self._var_key(v)], v) for _, v in grads_and_vars], name
-      )
+      return self._train_hidden(grads_and_vars, kernels, name)
+    return self._train_active(grads_and_vars, kernels, updater, name)
+
+  def _known(self, grads_and_vars):
+    """List of those that have a gradient; builds at the first call."""
+    grads_and_vars = list(grads_and_vars)
+    variables = [v for _, v in grads_and_vars]
+    with tf.init_scope():
+      self.build(variables)
+    optimizer_checks.check_known(variables, self._sparse_kernels, self._var_key)
+    return [(g, v) for g, v in grads_and_vars if g is not None]
 
   def _kernels_of(self, variables):
     """The sparse kernels among variables."""
     keys = {self._var_key(variable) for variable in variables}
     return [k for k in self._sparse_kernels if self._var_key(k.kernel) in keys]
+
+  def _native_parts(self, grads_and_vars):
+    """The gradients that native kernels computed; empty where none did."""
+    if self._slots is None or tf.distribute.has_strategy():
+      return {}
+    return optimizer_native.parts_of(grads_and_vars, self._var_key)
+
+  def _dense_gradients(self, grads_and_vars, kernels):
+    """The gradients of kernels, as dense tensors."""
+    gradients = {self._var_key(v): g for g, v in grads_and_vars}
+    return [
+      tf.convert_to_tensor(gradients[self._var_key(k.kernel)]) for k in kernels
+    ]
+
+  def _train_hidden(self, grads_and_vars, kernels, name):
+    """One train step of all weights, those that masks hide among them."""
+    return straight_through.apply(
+      self.updater,
+      kernels,
+      self._dense_gradients(grads_and_vars, kernels),
+      # Not the variable, which the inner optimizer moves on.
+      tf.convert_to_tensor(self.iterations),
+      lambda: self._apply_inner(grads_and_vars, name),
+    )
+
+  def _train_active(self, grads_and_vars, kernels, updater, name):
+    """One train step of active weights, after an update of masks if due."""
+    dense = self._dense_gradients(grads_and_vars, kernels)
+    if updater is not None and kernels:
+      train_step = tf.cast(self.iterations, tf.int64)
+      mask_updates.update_if_due(updater, kernels, dense, train_step)
+    masked_gradients = {
+      self._var_key(kernel.kernel): gradient * kernel.mask
+      for kernel, gradient in zip(kernels, dense)
+    }
+    with contextlib.ExitStack() as stack:
+      for kernel in kernels:
+        stack.enter_context(kernel.constraint.trusted())
+      return self._apply_inner(
+        [
+          (masked_gradients.get(self._var_key(v), gradient), v)
+          for gradient, v in grads_and_vars
+        ],
+        name,
+      )
 
   def _apply_inner(self, grads_and_vars, name):
     if isinstance(self._optimizer, tf.keras.optimizers.legacy.Optimizer):

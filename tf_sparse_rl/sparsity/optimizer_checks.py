@@ -33,8 +33,10 @@ def check_arguments(optimizer, updater, model):
 
 
 def check_updater(updater, weights):
-  """Refuses masks that an updater cannot bring to their targets."""
+  """Refuses masks that an updater cannot keep or bring to their targets."""
   name = type(updater).__name__
+  for weight in weights:
+    updater.check_structure(weight.structure)
   if updater.starts_dense is False:
     if all(w.missing_zeros == w.num_zeros_of_target for w in weights):
       raise ValueError(

@@ -76,6 +76,7 @@ class SparseLayer(pruning_wrapper.PruneLowMagnitude):
     """
     keras_check.refuse_keras_3(layer)
     layer_checks.check_layer(layer)
+    layer_checks.check_method(method)
     targets = target_sparsity
     if not isinstance(targets, dict):
       targets = {None: float(targets)}

@@ -49,7 +49,8 @@ def sparsify(
     custom: `{layer name: sparsity}` of layers that are kept as given. A layer
       in a nested model is named 'model/layer'; one weight of a layer that has
       several 'layer/weight', as in 'lstm/cell/recurrent_kernel'.
-    ignore: names of layers that stay dense and do not count.
+    ignore: names of layers, or of models in the model, that stay dense and do
+      not count.
     sparsity_aware_init: whether the weights that stay are scaled up to the
       fan-in that is left. Nothing to do for 'prune'.
     block_shape: (inputs, units) of the blocks that are dropped and grown as
@@ -71,7 +72,7 @@ def sparsify(
   """
   spec = SparsitySpec(
     *(method, target_sparsity, distribution, seed, erk_power, custom),
-    *(sparsity_aware_init, block_shape, n_of_m, tuple(ignore)),
+    *(sparsity_aware_init, block_shape, n_of_m, ignore),
   )
   return sparsify_as(spec, model_or_layers, input_shape)
 
@@ -104,7 +105,7 @@ def sparsify_as(spec, model_or_layers, input_shape=None):
 
 def _wrapper(spec, network, starts_dense):
   """(layer, path) -> its copy, wrapped if it has weights that can be sparse."""
-  weights = _weights_by_layer(network, spec.ignore)
+  weights = _weights_by_layer(network, spec)
   shapes = {k: shape for keys in weights.values() for k, shape in keys.items()}
   custom = _of_weights(spec.custom or {}, weights)
   sparsities = distributions.layer_sparsities(
@@ -173,16 +174,18 @@ def strip(network):
   return network.copy(layers=cloning.clone(network.layers, cloning.plain_copy))
 
 
-def _weights_by_layer(network, ignore):
+def _weights_by_layer(network, spec):
   """{path of a layer: {name of a weight: its shape as a matrix}}."""
   found = {}
-  for path, layer in cloning.leaves(network):
+  leaves = list(cloning.leaves(network))
+  leftovers.check_ignored(spec, [path for path, _ in leaves])
+  for path, layer in leaves:
     if isinstance(layer, layers_lib.SparseLayer):
       raise ValueError(
         f'Expected a plain network. Received: {path!r} is sparse already; '
         'strip() it first.'
       )
-    if path in ignore or not layer.built:
+    if spec.ignores(path) or not layer.built:
       continue
     weights = kinds.find(layer)
     if not weights:

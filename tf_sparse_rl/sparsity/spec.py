@@ -21,12 +21,27 @@ class SparsitySpec:
   ignore: tuple[str, ...] = ()
 
   def __post_init__(self):
-    """Refuses an unknown method."""
-    if not (self.method in methods.METHODS or methods.is_own(self.method)):
+    """Refuses an unknown method; one name to ignore may be a string."""
+    ignore = self.ignore
+    ignore = (ignore,) if isinstance(ignore, str) else tuple(ignore)
+    object.__setattr__(self, 'ignore', ignore)
+    is_name = isinstance(self.method, str)
+    if is_name and self.method in methods.METHODS:
+      return
+    if not (is_name and methods.is_own(self.method)):
       raise ValueError(
         f'Expected method to be one of {tuple(methods.METHODS)}, or '
-        f"'module:Class'. Received: method={self.method!r}."
+        "'module:Class'; a MaskUpdater is given to SparseOptimizer. Received: "
+        f'method={self.method!r}.'
       )
+
+  def ignores(self, path):
+    """Whether a layer stays dense and does not count, by its path.
+
+    Args:
+      path: of a layer, as in 'layer' or 'model/layer'.
+    """
+    return any(is_within(path, name) for name in self.ignore)
 
   @classmethod
   def of(cls, settings, **own):
@@ -45,3 +60,8 @@ class SparsitySpec:
       if field.name not in own and hasattr(settings, field.name)
     }
     return cls(**shared, **own)
+
+
+def is_within(path, name):
+  """Whether a path of a layer is a name, or that of something in it."""
+  return f'{path}/'.startswith(f'{name}/')

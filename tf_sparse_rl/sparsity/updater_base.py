@@ -54,6 +54,17 @@ class MaskUpdater:
     """Makes an updater from what `get_config` returned."""
     return cls(**config)
 
+  def check_structure(self, structure):
+    """Refuses masks of a structure that it cannot keep.
+
+    Args:
+      structure: of a layer, out of `structures`.
+
+    Raises:
+      ValueError: if so.
+    """
+    del structure
+
   def shares(self, kernels, targets, train_step):
     """Facts about all layers together, one for each, before `new_mask`.
 

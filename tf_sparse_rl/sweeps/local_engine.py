@@ -36,21 +36,35 @@ class Limits:
 
 @dataclasses.dataclass
 class _Attempt:
-  """A running attempt of a run."""
+  """An attempt of a run that goes on.
+
+  The clock of the host may be set meanwhile: times of day are only compared
+  with each other.
+  """
 
   run: runs_lib.ListedRun
   cores: list
   log_size: int  # before it
-  begin: float = dataclasses.field(default_factory=time.time)
+  begin: float = dataclasses.field(default_factory=time.monotonic)
   stopped: str | None = None  # why, if it was told to; '' for all are
+  last_env_step: float | None = None  # the time of day that was seen last
+  since: float | None = None  # when it was seen to be another one
 
   def too_long(self, limits, last_env_step):
-    """The limit that the attempt exceeds, in words; '' for none."""
-    now = time.time()
+    """Why the attempt is to be stopped; '' if it is not.
+
+    Args:
+      limits: Limits.
+      last_env_step: time of day of the run's last env step, or None.
+    """
+    now = time.monotonic()
     if limits.run and now - self.begin > limits.run:
       return f'it took longer than --run_timeout={limits.run:g}'
-    since = max(self.begin, last_env_step or 0)
-    if limits.stall and now - since > limits.stall:
+    if self.since is None:
+      self.last_env_step, self.since = last_env_step, self.begin
+    elif self.last_env_step != last_env_step:
+      self.last_env_step, self.since = last_env_step, now
+    if limits.stall and now - self.since > limits.stall:
       return f'no env step for longer than --stall_timeout={limits.stall:g}'
     return ''
 

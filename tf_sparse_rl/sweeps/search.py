@@ -13,12 +13,23 @@ import optuna
 
 from tf_sparse_rl import files
 from tf_sparse_rl import runs as runs_lib
+from tf_sparse_rl.runs import records
 from tf_sparse_rl.sweeps import status as status_lib
 
 _LOOK_SECONDS = 1.0
 # Random trials at the start, which are never pruned.
 _NUM_STARTUP_TRIALS = 5
+# Whatever the lines of a damaged journal say.
+_MISFITS = ValueError, LookupError, TypeError, AssertionError, RecursionError
 _STATES = optuna.trial.TrialState
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Asked(runs_lib.Record):
+  """The content of search.json."""
+
+  space: list[dict]
+  flags: dict
 
 
 @dataclasses.dataclass
@@ -48,6 +59,22 @@ def check(space, flags):
       runs_lib.ListedRun('trial', values).config()
 
 
+def _study(journal):
+  """The study of a journal; RunsError if that is damaged."""
+  files.refuse_links(journal)
+  try:
+    backend = optuna.storages.journal.JournalFileBackend(str(journal))
+    return optuna.create_study(
+      study_name='search',
+      storage=optuna.storages.JournalStorage(backend),
+      load_if_exists=True,
+      direction='maximize',
+      pruner=optuna.pruners.MedianPruner(_NUM_STARTUP_TRIALS),
+    )
+  except _MISFITS as error:
+    raise runs_lib.RunsError(f'{journal} is damaged: {error!r}.') from error
+
+
 class Search:
   """Trains the trials that Optuna proposes; its state is on disk."""
 
@@ -67,16 +94,7 @@ class Search:
     self._num_trials = num_trials
     self._check()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    journal = str(sweep_dir.path / 'optuna.log')
-    backend = optuna.storages.journal.JournalFileBackend(journal)
-    storage = optuna.storages.JournalStorage(backend)
-    self.study = optuna.create_study(
-      study_name='search',
-      storage=storage,
-      load_if_exists=True,
-      direction='maximize',
-      pruner=optuna.pruners.MedianPruner(_NUM_STARTUP_TRIALS),
-    )
+    self.study = _study(sweep_dir.path / 'optuna.log')
     # A resumed study must not draw the same values again.
     self.study.sampler = optuna.samplers.TPESampler(
       seed=len(self.study.trials), n_startup_trials=_NUM_STARTUP_TRIALS
@@ -132,14 +150,11 @@ class Search:
   def _check(self):
     """Refuses another search in the directory; records a new one."""
     path = self._sweep_dir.path / 'search.json'
-    asked = {
-      'space': [d._asdict() for d in self._space],
-      'flags': self._flags,
-    }
-    asked = json.loads(json.dumps(asked))
-    if path.exists():
-      there = json.loads(path.read_bytes())
-      differ = [name for name in asked if asked[name] != there.get(name)]
+    space = [d._asdict() for d in self._space]
+    asked = json.loads(json.dumps({'space': space, 'flags': self._flags}))
+    there = records.read(path, _Asked)
+    if there is not None:
+      differ = [name for name in asked if asked[name] != getattr(there, name)]
       if differ:
         raise runs_lib.RunsError(
           f'{self._sweep_dir.path} has a search with another '
@@ -152,7 +167,7 @@ class Search:
         f'{self._sweep_dir.path} has runs of no search. Choose '
         'another --sweep_dir.'
       )
-    self._sweep_dir.path.mkdir(parents=True, exist_ok=True)
+    files.make_directory(self._sweep_dir.path)
     files.write_json(path, asked, indent=2)
 
   def _next(self, again, tell):

@@ -2,8 +2,8 @@
 
 import sys
 
+from tf_sparse_rl import files, packages, signals
 from tf_sparse_rl import flags as run_flags
-from tf_sparse_rl import packages, signals
 from tf_sparse_rl import runs as runs_lib
 from tf_sparse_rl.sweeps import asked_runs, local_engine, space
 
@@ -40,7 +40,7 @@ def main(options, sweep_dir, own_command):
   from tf_sparse_rl.sweeps import search as search_lib
 
   search_lib.check(dimensions, one.flags)
-  sweep_dir.path.mkdir(parents=True, exist_ok=True)
+  files.make_directory(sweep_dir.path)
   with sweep_dir.worked_on():
     search = search_lib.Search(sweep_dir, dimensions, one.flags, options.optuna)
     runs_lib.note_command(sweep_dir.path, own_command)

@@ -14,6 +14,7 @@ whole numbers take whole numbers.
 import json
 from typing import NamedTuple
 
+from tf_sparse_rl import files
 from tf_sparse_rl.sweeps import field_lists
 
 _RANGE = {'low', 'high', 'log', 'step'}
@@ -63,8 +64,7 @@ def read(path):
     ValueError: naming the field, what was expected and what received.
   """
   try:
-    with open(path, encoding='utf-8') as file:
-      values = json.load(file)
+    values = json.loads(files.read(path))
   except (OSError, ValueError, RecursionError) as error:
     raise ValueError(f'Cannot read --space={path}: {error}.') from error
   if not isinstance(values, dict) or not values:

@@ -27,12 +27,14 @@ INSTEAD = {
   'env_name': '--env_names=CartPole-v1,Acrobot-v1',
   'seed': '--seeds=3, their number',
 }
+_SEARCH = ('optuna', 'space')
 _MODES = ('dry_run', 'list_only', 'status')
 
 
 def define():
   """Declares the flags of the command."""
   run_flags.show_in_help('sweep_dir', *LISTS)
+  run_flags.show_in_help(*_SEARCH, group='Search')
   run_flags.show_in_help(*_MODES, *ENGINE, group='How runs are executed')
   run_flags.define_run_flags(without=INSTEAD)
   flags.DEFINE_string(
@@ -68,7 +70,7 @@ def _define_lists():
     1,
   )
   flags.DEFINE_string(
-    'space', None, 'Search space, a JSON file; see docs/tuning.md.'
+    'space', None, 'Search space, a JSON file; see docs/guides/tuning.md.'
   )
 
 

@@ -10,7 +10,7 @@ import logging
 import os
 import time
 
-from tf_sparse_rl import packages
+from tf_sparse_rl import files, packages
 
 _PROJECT = 'tf_sparse_rl'
 # {tracker: the module that it needs}
@@ -44,7 +44,8 @@ def make(names, root_dir, label, values):
   """
   directory = root_dir / 'trackers'
   if names:
-    directory.mkdir(parents=True, exist_ok=True)
+    files.refuse_links(directory)
+    files.make_directory(directory)
   # By it a resumed run is found.
   run_id = hashlib.sha1(str(root_dir.resolve()).encode()).hexdigest()[:12]
   return [_TRACKERS[n](directory, run_id, label, values) for n in names]

@@ -1,0 +1,139 @@
+"""Hooks of the site's build: equations, and public names that are missing.
+
+Equations become MathML, which browsers draw without a script. A public name
+without a docstring, or without a place on the pages of the API, is a warning;
+the build is strict, so it fails.
+"""
+
+import ast
+import html
+import logging
+import pathlib
+import re
+
+import latex2mathml.converter
+
+_ROOT = pathlib.Path(__file__).parents[2]
+_LOG = logging.getLogger('mkdocs.hooks.tf_sparse_rl')
+_EQUATION = re.compile(
+  r'<(span|div) class="arithmatex">\\([(\[])(.*?)\\[)\]]</\1>', re.DOTALL
+)
+_API_PAGES = ('python.md', 'sparsity.md')
+# Public modules; their public names are those of `__all__` or without a `_`.
+_MODULES = (
+  *('tf_sparse_rl', 'tf_sparse_rl.sparsity', 'tf_sparse_rl.callbacks'),
+)
+
+
+def on_page_content(content, **_):
+  """Equations of a page as MathML."""
+  return _EQUATION.sub(_mathml, content)
+
+
+def _mathml(match):
+  display = 'inline' if match[2] == '(' else 'block'
+  return latex2mathml.converter.convert(html.unescape(match[3]), display)
+
+
+def on_pre_build(**_):
+  """Tells of public names that no page or no docstring describes."""
+  described = set()
+  for page in _API_PAGES:
+    text = (_ROOT / 'docs' / 'reference' / page).read_text('utf-8')
+    described |= set(re.findall(r'^::: (\S+)$', text, re.MULTILINE))
+  for problem in problems(described):
+    _LOG.warning(problem)
+
+
+def problems(described):
+  """What is wrong with the description of the public API, in words.
+
+  Args:
+    described: full names that the pages describe, in whatever module.
+
+  Returns:
+    List of str.
+  """
+  found = []
+  last_names = {name.rpartition('.')[2] for name in described}
+  for module in _MODULES:
+    for name in _public(_tree(module)):
+      if name not in last_names | {'__version__', 'sparsity', 'callbacks'}:
+        found.append(f'{module}.{name} is on no page of the reference.')
+  for name in sorted(described):
+    found += _without_docstring(name)
+  return found
+
+
+def _public(tree):
+  """The public names of a module: `__all__`, or its classes and functions."""
+  for node in tree.body:
+    if isinstance(node, ast.Assign) and _target(node) == '__all__':
+      return ast.literal_eval(node.value)
+  kinds = (ast.ClassDef, ast.FunctionDef)
+  return [
+    node.name
+    for node in tree.body
+    if isinstance(node, kinds) and not node.name.startswith('_')
+  ]
+
+
+def _target(node):
+  return getattr(node.targets[0], 'id', None)
+
+
+def _file(module):
+  base = _ROOT.joinpath(*module.split('.'))
+  return base / '__init__.py' if base.is_dir() else base.with_suffix('.py')
+
+
+def _tree(module):
+  return ast.parse(_file(module).read_text('utf-8'))
+
+
+def _without_docstring(name):
+  """Sentences on a described module or name, and on its public members."""
+  if _file(name).exists():
+    nodes = [(name, _tree(name))]
+    nodes += [(f'{name}.{n.name}', n) for n in _members(nodes[0][1])]
+  else:
+    nodes = _definition(*name.rsplit('.', 1))
+    if not nodes:
+      return [f'{name} is described and does not exist.']
+    for own, node in list(nodes):
+      if isinstance(node, ast.ClassDef):
+        nodes += [(f'{own}.{n.name}', n) for n in _members(node)]
+  return [
+    f'{own} has no docstring.'
+    for own, node in nodes
+    if not ast.get_docstring(node) and not _overrides(node)
+  ]
+
+
+def _overrides(node):
+  return any(
+    isinstance(d, ast.Attribute) and d.attr in ('setter', 'deleter')
+    for d in getattr(node, 'decorator_list', ())
+  )
+
+
+def _members(node):
+  """Public classes, functions and methods within a module or class."""
+  return [
+    n
+    for n in node.body
+    if isinstance(n, (ast.ClassDef, ast.FunctionDef))
+    and not n.name.startswith('_')
+  ]
+
+
+def _definition(module, name):
+  """[(full name, node)] of a name, followed through imports; [] if none."""
+  for node in _tree(module).body:
+    if getattr(node, 'name', None) == name:
+      return [(f'{module}.{name}', node)]
+    if isinstance(node, ast.ImportFrom):
+      for alias in node.names:
+        if (alias.asname or alias.name) == name:
+          return _definition(node.module, alias.name)
+  return []
