@@ -14,6 +14,6 @@ cd -- "$root"
 # Of the theme's authors, on what comes after MkDocs 1.6.
 export NO_MKDOCS_2_WARNING=true
 if [[ ${1:-} == build ]]; then
-  exec "$python" -m mkdocs build --strict --quiet "${@:2}"
+  exec "$python" -m mkdocs build --strict "${@:2}"
 fi
 exec "$python" -m mkdocs serve "$@"

@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
-# SAC behind README.md's MuJoCo table and figure: dense, RigL and static at
-# 0.9, two seeds each. Finished runs are left alone, so it can be stopped and
-# started again.
+# SAC behind docs/results/sac_mujoco.md: dense, RigL and static at 0.9, two seeds
+# each. Finished runs are left alone, so it can be stopped and started again.
 #   launch/paper_mujoco.sh [directory of the runs] [env steps of each]
 set -euo pipefail
 

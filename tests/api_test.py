@@ -75,29 +75,6 @@ def made_fixture(tmp_path_factory):
   )
 
 
-def test_the_readme_says_what_runs(tmp_path):
-  text = (_ROOT / 'README.md').read_text('utf-8')
-  section = text.split('\n### From Python\n')[1]
-  code = section.split('```python\n')[1].split('```')[0]
-  short = (
-    'num_env_steps=300, initial_collect_env_steps=100, hidden_units=[32, 32], '
-    'batch_size=16, eval_period=100, num_eval_episodes=2'
-  )
-  assert 'num_env_steps=20_000' in code
-  done = subprocess.run(
-    [sys.executable, '-c', code.replace('num_env_steps=20_000', short)],
-    cwd=tmp_path,
-    env={**os.environ, 'PYTHONPATH': str(_ROOT)},
-    capture_output=True,
-    text=True,
-    check=False,
-  )
-  assert (done.returncode, done.stderr) == (0, '')
-  assert done.stdout.startswith('sac Pendulum-v1 rigl 0.9, seed 0: 300 env')
-  assert '0.99 True' in done.stdout
-  assert -2000 < float(done.stdout.split()[-1]) < 0
-
-
 def test_the_public_names():
   assert {'train', 'open_run', 'sparsity', '__version__'} <= set(
     dir(tf_sparse_rl)

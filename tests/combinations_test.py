@@ -54,6 +54,7 @@ _ALL = [
   for dense in _DENSE[agent]
   if method != 'dense' or (masks == 0 and dense is None)
   if not _MASKS[masks].keys() & set(methods.METHODS[method].refuses)
+  if method != 'adaptive' or (agent in ('dqn', 'sac') and dense is None)
 ]
 # Each network dense once, each kind of method, in the usual suite.
 _USUAL = [
@@ -71,7 +72,9 @@ def _assert_trains(path, agent, method, dense, masks):
     fields |= _MASKS[masks]
   if dense:
     fields[dense] = 0.0
-  if agent in ('sac', 'td3') and masks >= 2 and dense != 'actor_sparsity':
+  if method == 'adaptive':
+    fields['selection_period'] = 20
+  elif agent in ('sac', 'td3') and masks >= 2 and dense != 'actor_sparsity':
     fields['custom_sparsity'] = 'actor/hidden_0=0'  # 3 inputs do not divide.
   run = tf_sparse_rl.train(
     path, agent=agent, method=method, num_env_steps=300, **fields

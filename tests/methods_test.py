@@ -16,7 +16,7 @@ def test_names_in_their_order():
   assert {*methods.COMPARED} == {*methods.METHODS, methods.SMALL_DENSE}
   starts_dense = [n for n, row in methods.METHODS.items() if row.starts_dense]
   assert starts_dense == [
-    *('prune', 'saliency', 'global_prune', 'straight_through')
+    *('prune', 'saliency', 'global_prune', 'straight_through', 'adaptive')
   ]
 
 
@@ -59,26 +59,34 @@ def test_what_a_method_reads_are_fields(name):
 
 
 def test_unused_fields_by_hand():
-  assert methods.unused_fields('my_module:Mine') == ()
+  adaptive = {'num_networks', 'max_sparsity_step', 'max_sparsity_power'}
+  adaptive |= {'selection_period'}
+  assert {*methods.unused_fields('my_module:Mine')} == adaptive
   drop_and_grow = {'drop_fraction', 'mask_update_end_train_step'}
   prune = {'prune_begin_train_step', 'prune_end_train_step'}
-  schedule = {*drop_and_grow, *prune, 'mask_update_period'}
+  gather = {'grow_batches'}
+  schedule = {*drop_and_grow, *prune, *gather, 'mask_update_period'}
   for name, expected in {
     'static': schedule,
-    'set': prune,
+    'set': {*prune, *gather},
     'rigl': prune,
     'srigl': {*prune, 'block_shape', 'n_of_m'},
     'neuroplastic': {*prune, 'n_of_m'},
-    'prune': drop_and_grow,
-    'saliency': drop_and_grow,
-    'straight_through': {*drop_and_grow, 'mask_update_period'},
+    'prune': {*drop_and_grow, *gather},
+    'saliency': {*drop_and_grow, *gather},
+    'straight_through': {*drop_and_grow, *gather, 'mask_update_period'},
     'dense': {
       *schedule,
       *('sparsity', 'actor_sparsity', 'critic_sparsity', 'value_sparsity'),
       *('custom_sparsity', 'block_shape', 'n_of_m', 'sparsity_aware_init'),
     },
   }.items():
-    assert {*methods.unused_fields(name)} == {*expected, 'method_kwargs'}
+    known = {*expected, 'method_kwargs', *adaptive}
+    assert {*methods.unused_fields(name)} == known, name
+  assert {*methods.unused_fields('adaptive')} == {
+    *('sparsity', 'actor_sparsity', 'critic_sparsity', 'value_sparsity'),
+    *('custom_sparsity', 'n_of_m', 'method_kwargs', *schedule),
+  }
 
 
 @pytest.mark.parametrize(
@@ -178,6 +186,7 @@ def test_a_class_of_the_users_own_is_made_of_config_and_arguments():
     'mask_update_period': 7,
     'mask_update_end_train_step': 75_000,
     'seed': 3,
+    'grow_batches': 1,
   }
   assert sparsity.updaters.starts_dense('own_methods:Mine')
   assert _make('Whole').given == (75_000, 3, (1, 2))

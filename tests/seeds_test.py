@@ -79,11 +79,14 @@ def test_values_stay_as_they_are():
     'MEASUREMENT',
     'TRIAL_STEP',
     'NOISE_FEATURES',
+    'SPARSITY_STEP',
+    'REDO_BATCH',
+    'RENEWAL',
   ]
-  assert [*seeds.Stream] == list(range(16))
+  assert [*seeds.Stream] == list(range(19))
 
 
-@pytest.mark.parametrize('stream', [-1, 16, 'EPISODE'])
+@pytest.mark.parametrize('stream', [-1, 19, 'EPISODE'])
 def test_an_unnamed_stream_is_refused(stream):
   with pytest.raises(ValueError, match='not a valid Stream'):
     seeds.generator(0, stream)

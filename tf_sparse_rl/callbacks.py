@@ -6,7 +6,7 @@ from typing import Any
 
 import tqdm
 
-from tf_sparse_rl import signals, text_table
+from tf_sparse_rl import output, signals, text_table
 from tf_sparse_rl.runs import Evaluation
 
 # Without a terminal, the longest time between two lines.
@@ -156,7 +156,7 @@ def _print(text):
   try:
     tqdm.tqdm.write(text)
     sys.stdout.flush()
-  except OSError:  # A closed pipe or terminal, a full disk of a log.
+  except (OSError, output.OutputError):  # A closed pipe, a full disk.
     signals.leave([1])
 
 

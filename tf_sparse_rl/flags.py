@@ -14,7 +14,9 @@ from tf_sparse_rl import (
   methods,
   modules,
   names,
+  output,
   packages,
+  signals,
 )
 from tf_sparse_rl import config as config_lib
 from tf_sparse_rl.version import __version__
@@ -195,13 +197,17 @@ def run_command(main, help_):
         f'Expected flags only, as in --env_name=CartPole-v1. '
         f'Received: {argv[1:]}.'
       )
-    return main(argv)
+    result = main(argv)
+    if sys.stdout is not None:
+      sys.stdout.flush()
+    return result
 
   warnings.formatwarning = _format_warning
   try:
     _check_directory()
-    _answer_at_once(help_)
-    app.run(guarded, flags_parser=_parse)
+    with output.checked():
+      _answer_at_once(help_)
+      app.run(guarded, flags_parser=_parse)
   except (UserError, packages.MissingError) as error:
     print(f'error: {error}', file=sys.stderr)
     sys.exit(2)
@@ -212,8 +218,12 @@ def run_command(main, help_):
     print('interrupted', file=sys.stderr)
     sys.exit(130)
   except BrokenPipeError:  # The reader, such as `head`, has closed the pipe.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # Python's last flush.
+    signals.leave([1])  # Python's last flush.
     sys.exit(128 + signal.SIGPIPE)
+  except output.OutputError as error:
+    signals.leave([1])
+    print(f'error: {error}.', file=sys.stderr)
+    sys.exit(1)
 
 
 def _check_directory():

@@ -13,19 +13,27 @@ from tf_sparse_rl import names
 # reports. Its runs have `method=dense` and `match_sparsity`.
 SMALL_DENSE = 'small_dense'
 # Config fields of every sparse method.
-_MASKS = (
+_TARGETS = (
   *('sparsity', 'actor_sparsity', 'critic_sparsity', 'value_sparsity'),
+)
+_MASKS = (
+  *_TARGETS,
   *('custom_sparsity', 'block_shape', 'n_of_m', 'sparsity_aware_init'),
 )
 _DROP_AND_GROW = (
   *('drop_fraction', 'mask_update_period', 'mask_update_end_train_step'),
   'seed',
 )
+_GROW_BY_GRADIENT = (*_DROP_AND_GROW, 'grow_batches')
 _PRUNE = (
   *('prune_begin_train_step', 'prune_end_train_step', 'mask_update_period'),
 )
+_ADAPTIVE = (
+  *('num_networks', 'max_sparsity_step', 'max_sparsity_power'),
+  *('selection_period', 'seed'),
+)
 # Config fields that the constructor of a custom method may take.
-OWN_SCHEDULE = tuple(dict.fromkeys((*_DROP_AND_GROW, *_PRUNE)))
+OWN_SCHEDULE = tuple(dict.fromkeys((*_GROW_BY_GRADIENT, *_PRUNE)))
 # Colours and markers of custom methods, none of them in the table below.
 _OWN_COLORS = (
   *('#e69f00', '#56b4e9', '#882255', '#6a3d9a'),
@@ -51,11 +59,17 @@ class Method(NamedTuple):
   starts_dense: bool = False  # masks start as ones, otherwise at random
   # Config fields of structures that it does not support.
   refuses: tuple[str, ...] = ()
+  finds_sparsity: bool = False  # no sparsity is asked for
 
   @property
   def is_own(self):
     """Whether it is a custom method, 'module:Class'."""
     return is_own(self.name)
+
+  @property
+  def has_target(self):
+    """Whether its networks have a given target sparsity."""
+    return self.updater is not None and not self.finds_sparsity
 
   @property
   def reads(self):
@@ -64,7 +78,8 @@ class Method(NamedTuple):
       return (*_MASKS, *OWN_SCHEDULE, 'method_kwargs')
     if self.updater is None:
       return ('seed',)
-    masks = tuple(name for name in _MASKS if name not in self.refuses)
+    left_out = (*self.refuses, *(_TARGETS if self.finds_sparsity else ()))
+    masks = tuple(name for name in _MASKS if name not in left_out)
     return ('seed', *masks, *self.schedule)
 
 
@@ -74,7 +89,7 @@ _ROWS = (
   Method(SMALL_DENSE, 'Small dense', '#7a7a7a', 's', (0, (2, 1.5))),
   Method('static', 'Static', '#cc79a7', 'v', (0, (4, 1, 1, 1)), 'Static'),
   Method('set', 'SET', '#0072b2', '^', 'solid', 'SET', _DROP_AND_GROW),
-  Method('rigl', 'RigL', '#d55e00', 'D', 'solid', 'RigL', _DROP_AND_GROW),
+  Method('rigl', 'RigL', '#d55e00', 'D', 'solid', 'RigL', _GROW_BY_GRADIENT),
   Method(
     *('prune', 'Pruning', '#009e73', 'P', 'solid', 'MagnitudePruning', _PRUNE),
     starts_dense=True,
@@ -95,13 +110,20 @@ _ROWS = (
     starts_dense=True,
   ),
   Method(
-    *('srigl', 'SRigL', '#a0341b', '2', 'solid', 'SRigL', _DROP_AND_GROW),
+    *('srigl', 'SRigL', '#a0341b', '2', 'solid', 'SRigL', _GROW_BY_GRADIENT),
     refuses=('block_shape', 'n_of_m'),
   ),
   Method(
     *('neuroplastic', 'Neuroplastic', '#2f4f6f', '3', (0, (6, 1))),
-    *('NeuroplasticExpansion', _DROP_AND_GROW),
+    *('NeuroplasticExpansion', _GROW_BY_GRADIENT),
     refuses=('n_of_m',),
+  ),
+  Method(
+    *('adaptive', 'Adaptive pruning', '#6b8e9e', '4', (0, (4, 1, 1, 1, 1, 1))),
+    *('AdaptivePruning', _ADAPTIVE),
+    starts_dense=True,
+    refuses=('custom_sparsity', 'n_of_m'),
+    finds_sparsity=True,
   ),
 )
 # `{name: Method}`: what reports compare, and what `--method` takes.
@@ -161,5 +183,5 @@ def order(name):
 
 def unused_fields(name):
   """Names of the config fields that only other methods use, a tuple."""
-  fields = ('seed', *_MASKS, *OWN_SCHEDULE, 'method_kwargs')
+  fields = ('seed', *_MASKS, *OWN_SCHEDULE, *_ADAPTIVE, 'method_kwargs')
   return tuple(f for f in fields if f not in get(name).reads)

@@ -39,6 +39,11 @@ class Stream(enum.IntEnum):
   TRIAL_STEP = 14  # (): action of the check of an environment
   # Of the seed of an episode.
   NOISE_FEATURES = 15  # (): noise features
+  # Of the seed of an updater.
+  SPARSITY_STEP = 16  # (network): sparsities that are tried, by train step
+  # Of the seed of a run.
+  REDO_BATCH = 17  # (train step): what dormant units are found by
+  RENEWAL = 18  # (train step, network, layer): weights that are drawn anew
 
 
 def sequence(seed, stream, *indices):

@@ -36,7 +36,9 @@ def main(argv):
   for name, network in agent.networks.items():
     print(name)
     print(sparsity.summary(network))
-  if methods.get(config.method).starts_dense:
+  if methods.get(config.method).finds_sparsity:
+    print(f'{config.method} starts dense and finds its sparsity.')
+  elif methods.get(config.method).starts_dense:
     print(
       f'{config.method} starts dense and reaches its sparsity at train step '
       f'{config.prune_end_train_step:,}.'

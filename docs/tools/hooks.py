@@ -11,15 +11,19 @@ import logging
 import pathlib
 import re
 
-import latex2mathml.converter
-
 _ROOT = pathlib.Path(__file__).parents[2]
 _LOG = logging.getLogger('mkdocs.hooks.tf_sparse_rl')
 _EQUATION = re.compile(
   r'<(span|div) class="arithmatex">\\([(\[])(.*?)\\[)\]]</\1>', re.DOTALL
 )
+# A prime is raised already: not above the letter once more.
+_PRIME = re.compile(r'<msup>(<mi>\w</mi>)<mi>&#x02032;</mi></msup>')
+_FETCHED = re.compile(
+  r'<(?:script|img|iframe|source)[^>]*src="(https?:[^"]*)"'
+  r'|<link[^>]*rel="stylesheet"[^>]*href="(https?:[^"]*)"'
+)
 _API_PAGES = ('python.md', 'sparsity.md')
-# Public modules; their public names are those of `__all__` or without a `_`.
+# Public modules; their public names are `__all__`, or their classes.
 _MODULES = (
   *('tf_sparse_rl', 'tf_sparse_rl.sparsity', 'tf_sparse_rl.callbacks'),
 )
@@ -31,8 +35,19 @@ def on_page_content(content, **_):
 
 
 def _mathml(match):
+  import latex2mathml.converter  # Late: tests of the rest need no site.
+
   display = 'inline' if match[2] == '(' else 'block'
-  return latex2mathml.converter.convert(html.unescape(match[3]), display)
+  equation = html.unescape(match[3])
+  made = latex2mathml.converter.convert(equation, display=display)
+  return _PRIME.sub(r'<mrow>\1<mo>&#x02032;</mo></mrow>', made)
+
+
+def on_post_page(output, page, **_):
+  """Tells of what a page would fetch from a network."""
+  for address in _FETCHED.findall(output):
+    _LOG.warning(f'{page.file.src_uri} fetches {"".join(address)}.')
+  return output
 
 
 def on_pre_build(**_):
@@ -66,15 +81,14 @@ def problems(described):
 
 
 def _public(tree):
-  """The public names of a module: `__all__`, or its classes and functions."""
+  """The public names of a module: `__all__`, or its classes."""
   for node in tree.body:
     if isinstance(node, ast.Assign) and _target(node) == '__all__':
       return ast.literal_eval(node.value)
-  kinds = (ast.ClassDef, ast.FunctionDef)
   return [
     node.name
     for node in tree.body
-    if isinstance(node, kinds) and not node.name.startswith('_')
+    if isinstance(node, ast.ClassDef) and not node.name.startswith('_')
   ]
 
 

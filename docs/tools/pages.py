@@ -6,7 +6,6 @@ TensorBoard tags. `--check` compares instead and names the outdated pages.
 
 import html
 import importlib
-import multiprocessing
 import pathlib
 import re
 import sys
@@ -32,37 +31,33 @@ The horizontal axis is the env step.
 |---|---|"""
 
 
-def made():
-  """`{name of a page: its Markdown}`."""
+def fields_pages():
+  """`{name of a page: its Markdown}`, one for each agent."""
   from tf_sparse_rl import config
   from tf_sparse_rl.config import reference
 
-  # Commands declare flags of one name: each in a process of its own, forked
-  # before TensorFlow is imported.
-  pages = {'commands.md': _commands_page()}
-  pages |= {f'{agent}.md': reference.page(agent) for agent in config.AGENTS}
-  return pages | {'tensorboard_tags.md': _tags_page()}
+  return {f'{agent}.md': reference.page(agent) for agent in config.AGENTS}
 
 
-def _commands_page():
+def commands_page():
+  """The same of the commands; for a process that has declared no flags."""
   from tf_sparse_rl.__main__ import COMMANDS
 
-  context = multiprocessing.get_context('fork')
-  parts = []
-  for name in COMMANDS:
-    with context.Pool(1) as pool:
-      parts.append(pool.apply(_command, [name]))
-  return '\n\n'.join([_COMMANDS, *parts]) + '\n'
+  parts = [_COMMANDS, *map(_command, COMMANDS)]
+  return {'commands.md': '\n\n'.join(parts) + '\n'}
 
 
 def _command(name):
   """The section of a command."""
   from absl import flags
 
-  module = importlib.import_module(f'tf_sparse_rl.{_MODULES.get(name, name)}')
   from tf_sparse_rl import command_help, config
   from tf_sparse_rl import flags as run_flags
 
+  module = importlib.import_module(f'tf_sparse_rl.{_MODULES.get(name, name)}')
+  before = set(flags.FLAGS)
+  command_help._groups.clear()
+  command_help._fields.clear()
   run_flags.run_command = lambda main, help_: None
   module.run()  # Declares its flags.
   help_ = module._HELP
@@ -87,36 +82,47 @@ def _command(name):
     meaning = re.sub('^<[^>]*\\|[^>]*>: ', '', ' '.join(flag.help.split()))
     meaning = html.escape(meaning, quote=False).replace('|', '\\|')
     lines.append(f'| `--{flag.name}` | {meaning} | {default} |')
+  for declared in set(flags.FLAGS) - before:  # The next has some of them too.
+    delattr(flags.FLAGS, declared)
   return '\n'.join(lines)
 
 
-def _tags_page():
+def tags_page():
+  """The same of the TensorBoard tags."""
   from tf_sparse_rl import quiet
 
   quiet.import_tensorflow()
   from tf_sparse_rl.training import summaries
 
   rows = [f'| `{tag}` | {text} |' for tag, text in summaries.TAGS.items()]
-  return '\n'.join([_TAGS, *rows]) + '\n'
+  return {'tensorboard_tags.md': '\n'.join([_TAGS, *rows]) + '\n'}
 
 
-def main(check):
-  """Writes the pages, or returns the names of those that differ."""
-  differ = []
-  for name, text in made().items():
-    path = _DIRECTORY / name
-    if not path.exists() or path.read_text('utf-8') != text:
-      differ.append(name)
-      if not check:
-        path.write_text(text, 'utf-8')
-  return differ
+_PAGES = {'commands': commands_page, 'fields': fields_pages, 'tags': tags_page}
+
+
+def outdated(pages):
+  """Those of `{name: Markdown}` whose file differs."""
+  return {
+    name: text
+    for name, text in pages.items()
+    if not (path := _DIRECTORY / name).exists()
+    or path.read_text('utf-8') != text
+  }
+
+
+def main(arguments):
+  """Writes the pages of some kinds, by default of all; or checks them."""
+  kinds = [name for name in arguments if name in _PAGES] or _PAGES
+  found = {}
+  for kind in kinds:
+    found.update(outdated(_PAGES[kind]()))
+  if '--check' in arguments and found:
+    sys.exit(f'Outdated: {", ".join(found)}. Run: python docs/tools/pages.py')
+  for name, text in found.items():
+    (_DIRECTORY / name).write_text(text, 'utf-8')
+  print('\n'.join(found) or 'All pages are up to date.')
 
 
 if __name__ == '__main__':
-  is_check = '--check' in sys.argv[1:]
-  found = main(is_check)
-  if is_check and found:
-    sys.exit(
-      f'Out of date: {", ".join(found)}. Run: python docs/tools/pages.py'
-    )
-  print('\n'.join(found) or 'All pages are up to date.')
+  main(sys.argv[1:])

@@ -171,10 +171,25 @@ class _StopAt(callbacks.Callback):
       training.stop()
 
 
+# SimBa, whose units are recycled and whose last layers are reset.
+_MADE_NEW = {
+  'network': 'simba',
+  'actor_hidden_units': (16,),
+  'redo_period': 40,
+  'redo_threshold': 0.4,
+  'reset_period': 130,
+}
+
+
 @pytest.mark.parametrize(
-  'backend', ['native', pytest.param('masked', marks=pytest.mark.slow)]
+  'backend, changes',
+  [
+    ('native', _MADE_NEW),
+    pytest.param('native', {}, marks=pytest.mark.slow),
+    pytest.param('masked', {}, marks=pytest.mark.slow),
+  ],
 )
-def test_a_stopped_run_ends_as_if_nothing_had_been(tmp_path, backend):
+def test_a_stopped_run_ends_as_if_nothing_had_been(tmp_path, backend, changes):
   fields = {
     'agent': 'td3',
     'env': 'Pendulum-v1',
@@ -196,6 +211,7 @@ def test_a_stopped_run_ends_as_if_nothing_had_been(tmp_path, backend):
     'dynamic_replay_period': 50,
     'max_policy_distance': 0.01,
     'min_replay_size': 220,
+    **changes,
   }
   untouched = tf_sparse_rl.train(tmp_path / 'untouched', **fields)
   stopped = tf_sparse_rl.train(

@@ -188,7 +188,7 @@ def test_network_and_environment_go_together(given, network, env_name):
 
 
 def test_the_recipe_of_wide_pruned_networks_needs_four_flags():
-  # Obando-Ceron et al. 2024, as README has it: 20 % to 80 %, to 0.95.
+  # Obando-Ceron et al. 2024, docs/agents/dqn.md: 20 % to 80 %, to 0.95.
   config = config_lib.make_config(
     {
       'network': 'impala_resnet',
@@ -236,16 +236,30 @@ def test_a_preset_fills_exactly_what_has_no_default(agent, network):
   assert [n for n in optional if getattr(config, n) is None] == []
 
 
+@pytest.mark.parametrize('agent', ['sac', 'td3'])
+def test_sizes_of_simba_are_those_of_its_code(agent):
+  names = 'hidden_units', 'actor_hidden_units', 'normalize_observations'
+
+  def values(**given):
+    config = config_lib.make_config({'agent': agent, **given})
+    return [getattr(config, name) for name in names]
+
+  assert values() == [(256, 256), (), False]
+  assert values(network='simba') == [(512, 512), (128,), True]
+
+
 def test_every_preset_value_of_dqn_and_sac_is_tested():
   sac = {'env_name', 'actor_sparsity', 'critic_sparsity', *_PAPER_SAC}
   sac |= {'initial_collect_env_steps', *_PAPER_SAC_METHODS['set']}
-  sac |= {'network', 'min_replay_size'}
+  sac |= {'network', 'min_replay_size', 'selection_period'}
+  sac |= {'actor_hidden_units', 'normalize_observations'}  # Below.
   assert set(making.rules('sac')) == sac
-  dqn = {'env_name', *_PAPER_DQN_CLASSIC}
+  dqn = {'env_name', 'selection_period', *_PAPER_DQN_CLASSIC}
   assert set(making.rules('dqn')) == dqn
   atari = {*_PAPER_DQN_ATARI, *_PAPER_DQN_ATARI_NETWORKS['nature_cnn']}
   # What is ours, and what is not the preset's.
   atari |= {'env_name', 'network', 'num_eval_episodes', 'sparsity_aware_init'}
+  atari |= {'selection_period'}
   atari -= {'num_train_steps', 'double_dqn'}
   assert atari == dqn
 
@@ -358,7 +372,7 @@ def test_what_is_given_stays():
 
 
 # The paper's code, and the papers whose values are those of their code too.
-_SOURCES = ('code', 'TD3', 'RLx2')
+_SOURCES = ('code', 'TD3', 'RLx2', 'SimBa', 'EauDeQN')
 
 
 def _sources(rule):

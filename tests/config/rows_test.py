@@ -168,8 +168,10 @@ def test_the_agents_of_a_field(name, agents):
 
 @_some(lambda field: isinstance(field.allowed, rows.OneOf))
 def test_a_choice_of_another_kind_is_refused_by_name(field):
+  # A list of many names would be longer than a terminal: only the nearest.
+  ending = '.*Valid: ' if len(field.allowed.choices) <= 10 else ''
   for value in (1, True, (), {}, 'nothing like it'):
-    with pytest.raises(ValueError, match=f'Unknown {field.name} .*Valid: '):
+    with pytest.raises(ValueError, match=f'Unknown {field.name} {ending}'):
       config_lib.make_config({field.name: value})
 
 

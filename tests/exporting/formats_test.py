@@ -46,9 +46,13 @@ def _alone(code, tmp_path, *arguments):
 
 
 @pytest.mark.parametrize('name', formats.FORMATS)
-@pytest.mark.parametrize('options', [{}, _AS_IN_PPO], ids=['relu', 'ppo'])
-def test_agrees_with_keras(name, options, tmp_path):
-  policy, kind = policies.make(_SIZES, **options), formats.FORMATS[name]
+@pytest.mark.parametrize('network', ['relu', 'ppo', 'normed'])
+def test_agrees_with_keras(name, network, tmp_path):
+  if network == 'normed':
+    policy = policies.make_normed(17)
+  else:
+    policy = policies.make(_SIZES, **(_AS_IN_PPO if network == 'ppo' else {}))
+  kind = formats.FORMATS[name]
   path = tmp_path / kind.file_name
   kind.save(policy, path)
   for batch in (50, 1, 3):

@@ -4,7 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_sparse_rl.exporting import policy
-from tf_sparse_rl.networks import normalizer, residual
+from tf_sparse_rl.networks import dense, normalizer, residual, simba
 from tf_sparse_rl.sparsity import layers as sparse_layers
 
 
@@ -70,6 +70,29 @@ def make(sizes, activation='relu', is_scaled=False, **kwargs):
     )
   spec = tf.TensorSpec([None, sizes[0]], tf.float32, 'observation')
   return of_layers(layers, spec, **kwargs)
+
+
+def make_normed(num_inputs, **kwargs):
+  """A GreedyPolicy of a residual block of SimBa, and LayerNorm all about.
+
+  Its 30 units are no whole blocks of four.
+
+  Args:
+    num_inputs: size of an observation.
+    **kwargs: see `of_layers`.
+  """
+  rng = np.random.default_rng(0)
+  scale = normalizer.Normalizer()
+  scale.build([None, num_inputs])
+  scale.learn(tf.constant(rng.normal(0.5, 2, [100, num_inputs]), tf.float32))
+  hidden = dense.glorot_layers((30,), 1, layer_norm=True)[:-1]
+  spec = tf.TensorSpec([None, num_inputs], tf.float32, 'observation')
+  layers = [scale, *hidden, *simba.simba_layers((30,), 5)[1:]]
+  policy = of_layers(layers, spec, **kwargs)
+  for layer in sparse_layers.leaf_layers(layers):
+    if isinstance(layer, tf.keras.layers.LayerNormalization):
+      layer.set_weights([rng.normal(size=30), 0.1 * rng.normal(size=30)])
+  return policy
 
 
 def make_for_images(name, **kwargs):

@@ -1,6 +1,7 @@
-"""Directories as a power loss may leave them, from a trace of faults.c.
+"""Directories as a kill or a power loss leaves them, from a trace of faults.c.
 
-The model is unkind, as POSIX allows: the data of a file is as it was at its
+A kill leaves all that was written. For a power loss
+the model is unkind, as POSIX allows: the data of a file is as it was at its
 last `fsync`; names in a directory are as they were at the last `fsync` of the
 directory. Where names are `journaled`, all of them are there in order, as on
 ext4, and only data is lost.
@@ -89,9 +90,14 @@ class Disk:
     else:
       entry.synced = bytes(entry.now)
 
-  def write(self, target, journaled=False):
-    """Writes what a power loss leaves now into a new directory."""
-    _write(self._tree, pathlib.Path(target), journaled)
+  def write(self, target, names='unkind'):
+    """Writes what is left now into a new directory.
+
+    Args:
+      target: path of it.
+      names: 'kill', or of a power loss 'journaled' or 'unkind'.
+    """
+    _write(self._tree, pathlib.Path(target), names)
 
   def _place(self, path):
     """(directory, name) of a path."""
@@ -106,11 +112,18 @@ class Disk:
     return entry
 
 
-def _write(directory, target, journaled):
+def _write(directory, target, names):
   target.mkdir()
-  names = directory.now if journaled else directory.synced
-  for name, entry in names.items():
+  entries = directory.synced if names == 'unkind' else directory.now
+  for name, entry in entries.items():
     if isinstance(entry, _Directory):
-      _write(entry, target / name, journaled)
+      _write(entry, target / name, names)
     else:
-      (target / name).write_bytes(entry.synced)
+      content = entry.now if names == 'kill' else entry.synced
+      (target / name).write_bytes(content)
+
+
+def torn(change):
+  """The half of a Change that a kill in its midst leaves; None if nothing."""
+  half = change.data[: len(change.data) // 2]
+  return change._replace(data=half) if half else None

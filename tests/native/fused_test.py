@@ -9,7 +9,7 @@ import tensorflow as tf
 from tf_sparse_rl import envs, flags, sparsity
 from tf_sparse_rl.agents import registry
 from tf_sparse_rl.native import backend, library
-from tf_sparse_rl.training import learner
+from tf_sparse_rl.training import learner, plasticity
 
 _SPECS = {
   'dqn': envs.EnvSpec('CartPole-v1', 5, 3, 500),
@@ -47,7 +47,7 @@ class _Run:
       'sparsity': 0.8,
       'weight_decay': 1e-3,
     }
-    self.spec = _SPECS[agent]
+    self.agent_name, self.spec = agent, _SPECS[agent]
     self.agent = registry.build(
       flags.make_config({**values, **changes}), self.spec
     )
@@ -148,6 +148,20 @@ _CASES = {
 }
 
 
+def _make_new(run):
+  """Recycles some units of a run's networks, and resets their last layers."""
+  config = flags.make_config(
+    {'agent': run.agent_name, 'redo_period': 1, 'redo_threshold': 0.5}
+  )
+  parts = plasticity.Plasticity(config, run.agent)
+  rows = np.random.default_rng(1).normal(size=(24, run.row_size))
+  rows[:, run.spec.observation_size] = 0
+  run.learn.networks_change()
+  shares = parts.recycle(np.float32(rows), train_step=3).values()
+  assert all(0 < share < 1 for share in shares)
+  parts.reset(train_step=5)
+
+
 @pytest.mark.parametrize(
   'case',
   [
@@ -160,7 +174,10 @@ def test_one_step_and_twelve_are_those_of_the_agent(case):
   ours, theirs = (_Run(b, agent, **changes) for b in ('fused', 'masked'))
   for num_train_steps in (2, 10):  # The first of all moves masks.
     _assert_close(ours.train(num_train_steps), theirs.train(num_train_steps))
-  for network in ours.agent.networks.values():
+  for run in (ours, theirs):
+    _make_new(run)
+  _assert_close(ours.train(3), theirs.train(3))
+  for network in (*ours.agent.networks.values(), *ours.agent.targets.values()):
     for layer in sparsity.sparse_layers(network):
       if layer.target_sparsity:
         assert not layer.kernel.numpy()[layer.mask.numpy() == 0].any()
@@ -174,6 +191,16 @@ def test_a_thousand_steps_are_those_of_the_agent(agent):
   ours.train(1000), theirs.train(1000)
   # Rounding of one step is carried on by all that follow.
   _assert_close(ours, theirs, rtol=1e-2, atol=1e-3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('agent', _SPECS)
+def test_what_is_made_new_between_native_train_steps_is_trained_on(agent):
+  runs = [_Run(name, agent).train(3) for name in ('native', 'masked')]
+  for run in runs:
+    _make_new(run)
+    run.train(3)
+  _assert_close(*runs)
 
 
 def test_the_temperature_may_be_trained_by_itself_not_its_logarithm():

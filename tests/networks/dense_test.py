@@ -96,3 +96,18 @@ def test_glorot_l2_is_of_all_kernels(glorot):
     expected = 0.25 * np.sum(np.square(layer.kernel.numpy()))
     np.testing.assert_allclose(loss, expected, rtol=1e-5)
     assert layer.bias_regularizer is None
+
+
+def test_layer_norm_comes_before_the_activation():
+  layers = _build(dense.glorot_layers((2,), 2, layer_norm=True), 2)
+  names = [layer.name for layer in layers]
+  assert names == ['hidden_0', 'hidden_0_norm', 'hidden_0_act', 'output']
+  for layer in (layers[0], layers[-1]):
+    layer.set_weights([np.eye(2), np.zeros(2)])
+  outputs = tf.constant([[1.0, 5.0]])
+  for layer in layers:
+    outputs = layer(outputs)
+  # The deviation of (1, 5) is 2: (-1, 1), of which ReLU keeps the second.
+  np.testing.assert_allclose(outputs, [[0, 1]], atol=1e-5)
+  of_ppo = dense.orthogonal_layers((4,), 1, 'tanh', 'zeros', layer_norm=True)
+  assert of_ppo[2].activation is tf.keras.activations.tanh

@@ -47,3 +47,15 @@ def test_nothing_learnt_changes_nothing_but_what_is_far():
   )
   copy = normalizer.Normalizer.from_config(layer.get_config())
   assert (copy.clip, copy.center) == (2.0, True)
+
+
+def test_without_a_bound_by_hand():
+  layer = normalizer.Normalizer(epsilon=0.0)
+  layer.build([None, 2])
+  for seen in ([[1.0, 0.0]], [[3.0, 4.0]]):
+    layer.learn(tf.constant(seen))
+  # Means 2 and 2, variances 1 and 4.
+  found = layer(tf.constant([[2.0, 100.0]]))
+  np.testing.assert_allclose(found, [[0, 49]], rtol=1e-6)
+  copy = normalizer.Normalizer.from_config(layer.get_config())
+  assert (copy.clip, copy.epsilon) == (np.inf, 0.0)

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from tf_sparse_rl import sparsity
 from tf_sparse_rl.networks import residual
+from tf_sparse_rl.sparsity import layers as layers_lib
 
 _L = tf.keras.layers
 
@@ -147,3 +148,17 @@ def test_a_checkpoint_restores_masks_and_kernels(tmp_path):
   np.testing.assert_array_equal(_call(others, _INPUTS), _call(layers, _INPUTS))
   for ours, theirs in zip(*map(sparsity.sparse_layers, (layers, others))):
     np.testing.assert_array_equal(ours.mask, theirs.mask)
+
+
+def test_rows_are_what_is_called_in_a_row():
+  def dense(name, units=4):
+    return _L.Dense(units, name=name)
+
+  block = [_L.LayerNormalization(), dense('b'), dense('c')]
+  layers = [dense('a'), residual.Residual(block), dense('d'), _L.ReLU()]
+  layers = sparsity.sparsify(
+    [*layers, dense('e')], 'rigl', 0.5, input_shape=[None, 4]
+  )
+  rows = layers_lib.rows_of(layers)
+  names = [[layer.layer.name for layer in row] for row in rows]
+  assert names == [['a'], ['b', 'c'], ['d'], ['e']]

@@ -38,6 +38,7 @@ def test_a_grid_is_sorted_and_named(tmp_path):
     ({'method': 'dense', 'drop_fraction': 0.1}, ('dense', 0, '')),
     ({'method': 'rigl', 'checkpoint_period': 7}, ('rigl', 0.9, '')),
     ({'method': 'static', 'distribution': 'uniform'}, ('static', 0.9, '')),
+    ({'method': 'adaptive', 'sparsity': 0.5}, ('adaptive', 0, '')),
   ],
 )
 def test_methods_of_a_report(tmp_path, fields, expected):

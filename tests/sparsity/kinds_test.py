@@ -370,6 +370,81 @@ def _assert_is_saved_whole(model, inputs, tmp_path):
   np.testing.assert_allclose(again(inputs), model(inputs), rtol=1e-5)
 
 
+class _Doubled(tf.keras.Sequential):
+  """A Sequential model that does more than one."""
+
+  def test_step(self, data):
+    return {'twice': 2 * super().test_step(data)['loss']}
+
+
+class _Graph(tf.keras.Model):
+  """A functional model that its own constructor makes."""
+
+  def __init__(self, units):
+    inputs = tf.keras.Input((6,))
+    head = _L.Dense(units, name='head')
+    super().__init__(inputs, head(_L.Dense(16)(inputs)))
+    self.head, self.units = head, units
+
+  def test_step(self, data):
+    return {'twice': 2 * super().test_step(data)['loss']}
+
+
+class _Encoder(tf.keras.Model):
+  """A constructor that takes models, no config, a metric and a variable."""
+
+  def __init__(self, head, others):
+    super().__init__()
+    self.head, self.others, self._scales = head, others, [tf.Variable(2.0)]
+    self.mean = tf.keras.metrics.Mean('mean')
+
+  def call(self, inputs):
+    for layer in self.others:
+      inputs = layer(inputs)
+    return self._scales[0] * self.head(inputs)
+
+  def test_step(self, data):
+    return {'twice': 2 * super().test_step(data)['loss']}
+
+
+def _encoder():
+  model = _Encoder(_L.Dense(3, name='head'), [networks.dense_network()])
+  model(np.ones((1, 6)))
+  return model
+
+
+@pytest.mark.parametrize(
+  'make',
+  [
+    lambda: _Doubled([_L.Dense(16, input_shape=(6,)), _L.Dense(3)]),
+    lambda: _Graph(3),
+    _encoder,
+  ],
+  ids=['sequential', 'functional', 'without_config'],
+)
+def test_classes_of_models_stay(make):
+  """With what their constructors gave them, none of it shared."""
+  plain = make()
+  plain.compile('sgd', 'mse')
+  model = sparsity.sparsify(plain, target_sparsity=0.5)
+  stripped = sparsity.strip(model)
+  inputs, targets = np.ones((4, 6), np.float32), np.ones((4, 3))
+  for copy in (model, stripped):
+    assert isinstance(copy, type(plain))
+    copy.compile('sgd', 'mse')
+    assert set(copy.test_on_batch(inputs, targets, return_dict=True)) == {
+      'twice'
+    }
+    ids = {id(variable) for variable in copy.variables}
+    assert not ids & {id(variable) for variable in plain.variables}
+    assert len(copy.variables) >= len(plain.variables)
+    if hasattr(plain, 'head'):
+      assert any(v is copy.head.weights[0] for v in copy.trainable_variables)
+    assert getattr(copy, 'units', 3) == 3
+  assert sparsity.sparse_layers(model)
+  np.testing.assert_allclose(stripped(inputs), model(inputs), rtol=1e-5)
+
+
 @pytest.mark.parametrize('built_by', ['call', 'build'])
 def test_subclassed_models(built_by, tmp_path):
   plain = Subclassed()

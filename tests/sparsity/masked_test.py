@@ -207,6 +207,36 @@ def test_a_value_that_was_trained_since_is_not_that_of_before(mode):
   np.testing.assert_array_equal(kernel, [[0, 1, 0, 0]])
 
 
+@pytest.mark.parametrize('mode', _MODES)
+@pytest.mark.parametrize('value', [np.inf, -np.inf, np.nan])
+def test_what_is_not_finite_is_masked_too(mode, value):
+  kernel, mask = _sparse_kernel()
+  _in_mode(mode, lambda: kernel.assign([[value, 2, value, value]]))
+  np.testing.assert_array_equal(kernel, [[value, 2, 0, 0]])
+  _in_mode(mode, lambda: mask.assign([[0, 1, 1, 0]]))
+  assert kernel.numpy()[0, [0, 3]].tolist() == [0, 0]
+
+
+@pytest.mark.parametrize('mode', _MODES)
+@pytest.mark.parametrize('first', ['kernel', 'mask'])
+def test_an_average_of_masks_marks_what_any_of_them_does(first, mode):
+  """1 2 0 0 and 0 4 6 0 at 0.75 and 0.25, whose averages are exact."""
+  kernel, mask = _sparse_kernel()
+  kernel.assign([[1, 2, 0, 0]])
+
+  def write():
+    writes = [
+      lambda: kernel.assign(0.75 * kernel + [[0, 1, 1.5, 0]]),
+      lambda: mask.assign(0.75 * mask + [[0, 0.25, 0.25, 0]]),
+    ]
+    for each in writes if first == 'kernel' else reversed(writes):
+      each()
+
+  _in_mode(mode, write)
+  np.testing.assert_array_equal(mask, [[1, 1, 1, 0]])
+  np.testing.assert_array_equal(kernel, [[0.75, 2.5, 1.5, 0]])
+
+
 def test_another_shape_is_refused_as_ever():
   kernel, mask = _sparse_kernel()
   for variable in (kernel, mask):
@@ -226,7 +256,7 @@ def test_assign_exact_multiplies_nothing():
   write(tf.constant([[7.0, 8, 0, 0]]))
   np.testing.assert_array_equal(kernel, [[7, 8, 0, 0]])
   graph = write.get_concrete_function(tf.TensorSpec([1, 4])).graph
-  assert 'Mul' not in {op.type for op in graph.get_operations()}
+  assert not {'Mul', 'MulNoNan'} & {op.type for op in graph.get_operations()}
   plain = tf.Variable([1.0])
   sparsity.assign_exact(plain, [2.0])
   assert plain.numpy() == 2

@@ -1,4 +1,4 @@
-"""The tables of layer kinds and of methods in docs/keras.md; random models."""
+"""The tables of docs/guides/keras.md, and random models."""
 
 import itertools
 import pathlib
@@ -24,7 +24,7 @@ _OPTIMIZERS = {
   'legacy': lambda: tf.keras.optimizers.legacy.Adam(0.02),
 }
 _FORMATS = ['.keras', '.h5', 'SavedModel', 'weights']
-_DOCS = pathlib.Path('docs/keras.md')
+_DOCS = pathlib.Path('docs/guides/keras.md')
 
 
 def _table(first):
@@ -72,7 +72,7 @@ def _pruned_by(method, model, inputs, targets):
   _ONE_SHOT[method](model, loss)
 
 
-def _trained(kind, method, optimizer):
+def _trained(kind, method, optimizer, eagerly=False):
   tf.keras.utils.set_random_seed(0)
   once = method in _ONE_SHOT
   model = sparsity.sparsify(
@@ -85,7 +85,7 @@ def _trained(kind, method, optimizer):
   sparse_optimizer = sparsity.SparseOptimizer(
     _OPTIMIZERS[optimizer](), updater, model
   )
-  model.compile(sparse_optimizer, 'mse')
+  model.compile(sparse_optimizer, 'mse', run_eagerly=eagerly)
   model.fit(*data, epochs=6, verbose=0)
   return model, *data
 
@@ -115,19 +115,22 @@ def _saved_and_loaded(model, kind, file_format, tmp_path):
   return tf.keras.models.load_model(path, custom)
 
 
-def _assert_walks(kind, method, optimizer, file_formats, tmp_path):
-  """Trained, sparse, saved, loaded, trained on, stripped, exported."""
-  model, inputs, targets = _trained(kind, method, optimizer)
-  _assert_met(model, method)
-  expected = model(inputs).numpy()
-  stripped = sparsity.strip(model)
-  assert not sparsity.sparse_layers(stripped)
-  np.testing.assert_allclose(stripped(inputs), expected, atol=1e-5)
+def _assert_exports(stripped, inputs, expected, tmp_path):
   path = str(tmp_path / 'exported')
   tf.saved_model.save(stripped, path)
   signature = tf.saved_model.load(path).signatures['serving_default']
   [found] = signature(tf.constant(inputs)).values()
   np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def _assert_walks(kind, trained, method, file_formats, tmp_path):
+  """Sparse, stripped, saved, loaded, trained on; returns what was stripped."""
+  model, inputs, targets = trained
+  _assert_met(model, method)
+  expected = model(inputs).numpy()
+  stripped = sparsity.strip(model)
+  assert not sparsity.sparse_layers(stripped)
+  np.testing.assert_allclose(stripped(inputs), expected, atol=1e-5)
   for file_format in file_formats:
     loaded = _saved_and_loaded(model, kind, file_format, tmp_path)
     np.testing.assert_allclose(loaded(inputs), expected, atol=1e-5)
@@ -138,8 +141,10 @@ def _assert_walks(kind, method, optimizer, file_formats, tmp_path):
       np.testing.assert_array_equal(ours.variable, theirs.variable)
     if file_format != 'weights':
       # Those of a SavedModel begin their schedule anew.
+      loaded.run_eagerly = True  # Graphs were traced when it was trained.
       loaded.fit(inputs, targets, epochs=6, verbose=0)
       _assert_met(loaded, method)
+  return stripped, inputs, expected
 
 
 # Each kind once, with methods, optimizers and formats in turn.
@@ -163,7 +168,9 @@ def test_every_method_is_walked_with_both_optimizers():
 @pytest.mark.filterwarnings('ignore:You are saving your model as an HDF5')
 @pytest.mark.parametrize(('kind', 'method', 'optimizer', 'name'), _ONCE)
 def test_walks_the_table(kind, method, optimizer, name, tmp_path):
-  _assert_walks(kind, method, optimizer, [name], tmp_path)
+  trained = _trained(kind, method, optimizer)
+  stripped = _assert_walks(kind, trained, method, [name], tmp_path)
+  _assert_exports(*stripped, tmp_path)
 
 
 @pytest.mark.slow
@@ -172,7 +179,13 @@ def test_walks_the_table(kind, method, optimizer, name, tmp_path):
 @pytest.mark.parametrize('method', _ALL_METHODS)
 @pytest.mark.parametrize('kind', kinds_test.MODELS)
 def test_walks_the_whole_table(kind, method, optimizer, tmp_path):
-  _assert_walks(kind, method, optimizer, _FORMATS, tmp_path)
+  """Trained eagerly and in a graph in turn, for tracing takes most time."""
+  columns = list(kinds_test.MODELS), _ALL_METHODS, list(_OPTIMIZERS)
+  places = map(list.index, columns, (kind, method, optimizer))
+  trained = _trained(kind, method, optimizer, eagerly=sum(places) % 2)
+  stripped = _assert_walks(kind, trained, method, _FORMATS, tmp_path)
+  if optimizer == 'current':
+    _assert_exports(*stripped, tmp_path)
 
 
 # Layers `[batch, 6, 4] -> [batch, 6, 4]`, of which models are drawn.

@@ -230,7 +230,7 @@ def _without_matrices():
 @pytest.mark.parametrize(
   ('network', 'kwargs', 'message'),
   [
-    (networks.dense_network, {'method': 'riggle'}, "method='riggle'"),
+    (networks.dense_network, {'method': 'riggle'}, "Did you mean 'rigl'"),
     (networks.dense_network, {'target_sparsity': 1.0}, 'target_sparsity=1.0'),
     (networks.dense_network, {'target_sparsity': -0.5}, 'target_sparsity=-0.5'),
     (networks.dense_network, {'distribution': 'ker'}, "distribution='ker'"),

@@ -58,5 +58,5 @@ def test_of_takes_fields_of_the_same_name():
 
 
 def test_an_unknown_method_is_refused():
-  with pytest.raises(ValueError, match="one of .*'rigl'.*method='rigle'"):
+  with pytest.raises(ValueError, match="method 'rigle'. Did you mean 'rigl'"):
     sparsity.SparsitySpec('rigle')

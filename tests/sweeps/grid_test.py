@@ -12,7 +12,7 @@ from tf_sparse_rl.sweeps import grid
 
 def test_every_combination_once_and_dense_at_no_sparsity():
   runs = grid.make_runs(
-    ['dense', 'rigl', 'small_dense'],
+    ['dense', 'rigl', 'small_dense', 'adaptive'],
     [0.5, 0.9],
     ['CartPole-v1', 'Acrobot-v1'],
     num_seeds=2,
@@ -23,11 +23,13 @@ def test_every_combination_once_and_dense_at_no_sparsity():
     'CartPole-v1-rigl-0.9',
     'CartPole-v1-small_dense-0.5',
     'CartPole-v1-small_dense-0.9',
+    'CartPole-v1-adaptive',
     'Acrobot-v1-dense',
     'Acrobot-v1-rigl-0.5',
     'Acrobot-v1-rigl-0.9',
     'Acrobot-v1-small_dense-0.5',
     'Acrobot-v1-small_dense-0.9',
+    'Acrobot-v1-adaptive',
   ]
   # Seed by seed: what is there of an unfinished sweep can be compared.
   assert [run.id for run in runs] == [

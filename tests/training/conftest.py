@@ -54,6 +54,18 @@ def tiny_sac_run(tmp_path_factory, tiny_config):
 
 
 @pytest.fixture(scope='session')
+def tiny_adaptive_run(tmp_path_factory, tiny_config):
+  """A short run of DQN with adaptive pruning."""
+  return _run(
+    tmp_path_factory,
+    tiny_config(
+      **{'method': 'adaptive', 'num_networks': 2, 'num_env_steps': 200},
+      **{'selection_period': 30, 'eval_period': 100},
+    ),
+  )
+
+
+@pytest.fixture(scope='session')
 def tiny_ppo_run(tmp_path_factory, tiny_config):
   """The same of PPO, with diagnostics."""
   return _run(

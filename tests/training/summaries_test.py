@@ -69,10 +69,11 @@ def ppo_events_fixture(tiny_ppo_run):
 
 
 def test_every_tag_stands_in_the_table_and_every_row_is_written(
-  events, sac_events, ppo_events
+  events, sac_events, ppo_events, tiny_adaptive_run
 ):
+  adaptive = _read(tiny_adaptive_run.run_dir.path / 'train')
   written = {*_tags(events['train']), *_tags(events['eval'])} - {_HPARAMS_TAG}
-  written.update(_tags(sac_events), _tags(ppo_events))
+  written.update(_tags(sac_events), _tags(ppo_events), _tags(adaptive))
   written.remove(_LAYOUT_TAG)
   for tag in written:
     assert any(re.match(_pattern(row), tag) for row in summaries.TAGS), tag

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import types
 
 import numpy as np
 import pytest
@@ -203,3 +204,9 @@ def _train(config, path, stop=lambda: False):
     outcome = loop.train(config, run_dir, [Messages()], stop)
     run_dir.finish(outcome.summary)
   return outcome, logged
+
+
+def test_observations_that_are_scaled_otherwise_are_refused():
+  agents = [types.SimpleNamespace(scales=scales) for scales in ([1], [])]
+  with pytest.raises(ValueError, match='of True, where this run has False'):
+    warm_start._check_scales(*agents, 'runs/other')

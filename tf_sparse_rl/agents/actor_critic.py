@@ -1,9 +1,12 @@
 """An actor and two critics: the networks of SAC and TD3, and their training."""
 
+import functools
+
 import tensorflow as tf
 
 from tf_sparse_rl import seeds
 from tf_sparse_rl.agents import (
+  adaptive,
   base,
   experience,
   network_layers,
@@ -67,45 +70,94 @@ class ActorCritic(base.ActorAgent):
     """
     config.check_observation(env_spec)
     self.env_spec, self.head = env_spec, head
-    actor, *critics = self._make_networks(config)
+    self.scales = network_layers.scaling_of_actor_critic(config, env_spec)
+    actor, *groups = self._make_networks(config)
     names = 'actor', 'critic_1', 'critic_2'
+    critics = [first for first, *_ in groups]
     self.networks = dict(zip(names, (actor, *critics)))
+    copies = [copy for _, *copies in groups for copy in copies]
+    trained = [*critics, *copies]
     actor_optimizer = sparse.optimizer(
       config, actor, config.actor_learning_rate, period=self.actor_period
     )
     critic_optimizer = sparse.optimizer(
-      config, critics, config.critic_learning_rate
+      config, trained, config.critic_learning_rate
     )
     optimizers = actor_optimizer, critic_optimizer, critic_optimizer
     self.optimizers = sparse.sparse_optimizers(zip(names, optimizers))
-    self.descents = [(actor_optimizer, [actor]), (critic_optimizer, critics)]
+    self.descents = [(actor_optimizer, [actor]), (critic_optimizer, trained)]
+    if copies:
+      self.candidates = {
+        names[i]: adaptive.Candidates(
+          *(config, names[i], i, group, critic_optimizer, trained)
+        )
+        for i, group in enumerate(groups, 1)
+      }
     self.tf_agent = self._make_agent(config, actor_optimizer, critic_optimizer)
-    self.tf_agent.initialize()
+    self.initialize()
 
   def _make_networks(self, config):
-    """The actor and both critics."""
+    """The actor, and lists of either critic with its copies."""
     sparse.seed_initializers(config)
     env_spec, num_outputs = self.env_spec, self.head.num_outputs
     actor_plan, critic_plan = network_layers.plan_actor_critic(
       config, env_spec, num_outputs
     )
     spec = experience.observation_spec(env_spec)
-    self.policy_layers = network_layers.of_actor_critic(
+    actor_layers = network_layers.of_actor_critic(
       config, env_spec, actor_plan, 0, 'actor'
     )
-    critics = []
-    for index in (1, 2):
+    specs = spec, self.head.action_spec
+
+    def make_critic(index):
       layers = network_layers.of_actor_critic(
         config, env_spec, critic_plan, index, 'critic'
       )
-      specs = spec, self.head.action_spec
-      critics.append(_critic(layers, specs, name=f'Critic{index}'))
-    actor = stack.Network([*self.policy_layers, self.head], spec, name='Actor')
+      return _critic(layers, specs, name=f'Critic{index}')
+
+    critics = [
+      adaptive.make_networks(config, functools.partial(make_critic, index))
+      for index in (1, 2)
+    ]
+    self.policy_layers = [*self.scales, *actor_layers]
+    actor = stack.Network([*actor_layers, self.head], spec, name='Actor')
     return actor, *critics
 
   def _make_agent(self, config, actor_optimizer, critic_optimizer):
     """The TF-Agents agent."""
     raise NotImplementedError
+
+  @property
+  def saved(self):
+    scales = {scale.name: scale for scale in self.scales}
+    return {**super().saved, **scales}
+
+  def experience(self, rows):
+    """See `Agent.experience`; observations are scaled by what is known now."""
+    transition = super().experience(rows)
+    if not self.scales:
+      return transition
+    now, action, following = transition
+    return type(transition)(self._scaled(now), action, self._scaled(following))
+
+  def _scaled(self, time_step):
+    scaled = stack.call(self.scales, time_step.observation)
+    return time_step._replace(observation=scaled)
+
+  @functools.cached_property
+  def _learn_scales(self):
+    spec = experience.observation_spec(self.env_spec)
+    observations = tf.TensorSpec([None, *spec.shape], spec.dtype)
+
+    def learn(observations):
+      for scale in self.scales:
+        scale.learn(observations)
+
+    return tf.function(learn, [observations], autograph=False)
+
+  def see(self, observations):
+    if self.scales:
+      self._learn_scales(observations)
 
   def critic_probe(self, transition, losses):
     """The Probe of a critic whose losses of Q-values `[batch]` are given."""

@@ -1,6 +1,7 @@
 """`Agent`: what the training loop, diagnoses and exports ask of an agent."""
 
 import abc
+import types
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -46,6 +47,9 @@ class Agent(abc.ABC):
     rollouts: a Rollouts for agents without a replay, else None.
     descents: list of (optimizer, the networks or variables that it trains).
     scales: layers that scale what networks take or learn from, not trained.
+    candidates: `{name of a network: adaptive.Candidates}` of those that are
+      trained beside sparser copies.
+    targets: `{name of a network: its target network}`.
   """
 
   networks: dict
@@ -56,6 +60,8 @@ class Agent(abc.ABC):
   rollouts = None
   descents: list
   scales = ()
+  candidates = types.MappingProxyType({})
+  targets = types.MappingProxyType({})
 
   @abc.abstractmethod
   def act(self, observations, noise):
@@ -77,6 +83,15 @@ class Agent(abc.ABC):
   def probes(self, rows):
     """`{name of a network: Probe}` of rows, of the networks as they are."""
 
+  def see(self, observations):
+    """Takes what collection came to see into what scales observations.
+
+    Args:
+      observations: `[num_envs, ...]`, of an env step of each environment, from
+        which the next actions are chosen.
+    """
+    del observations
+
   def act_greedily(self, observations):
     """The best actions, `[num_envs, ...]`."""
     return self.greedy_action(stack.call(self.policy_layers, observations))
@@ -86,8 +101,8 @@ class Agent(abc.ABC):
 
     Args:
       rows: a batch, or the share of a replica.
-      masks_may_change: whether masks are updated if an update is due. A step
-        that is traced without is faster.
+      masks_may_change: whether masks are updated if an update is due, or
+        prepared for one. A step that is traced without is faster.
 
     Returns:
       `{TensorBoard tag: float32 scalar}`, 'Losses/total_loss' among them.
@@ -96,18 +111,40 @@ class Agent(abc.ABC):
     info = self.tf_agent.train(batch, masks_may_change=masks_may_change)
     return {'Losses/total_loss': info.loss, **info.extra}
 
+  def initialize(self):
+    """Makes what are copies of `networks` anew: targets, sparser copies."""
+    self.tf_agent.initialize()
+    for candidates in self.candidates.values():
+      candidates.begin()
+
+  @property
+  def updates_masks(self):
+    """Whether `train` updates masks at some train step."""
+    moving = [optimizer.updates_masks for optimizer in self.optimizers.values()]
+    return any(moving) or bool(self.candidates)
+
   def updates_masks_at(self, train_steps):
     """Whether `train` updates masks, at each of int64 `[...]` train steps."""
-    due = [
-      self._is_due(name, train_steps)
+    return self._any_at(train_steps, lambda updater: updater.is_due)
+
+  def prepares_masks_at(self, train_steps):
+    """The same of train steps whose gradients count in an update too."""
+    return self._any_at(train_steps, lambda updater: updater.needs_gradient)
+
+  def _any_at(self, train_steps, condition):
+    """Whether a function of train steps is true of some network's updater."""
+    found = [
+      self._is_at(name, train_steps, condition(optimizer.updater))
       for name, optimizer in self.optimizers.items()
       if optimizer.updates_masks
     ]
-    return np.any(due, axis=0)
+    found += [each.is_due(train_steps) for each in self.candidates.values()]
+    return np.any(found, axis=0)
 
-  def _is_due(self, name, train_steps):
-    """Whether the optimizer of a network updates masks at train steps."""
-    return self.optimizers[name].updater.is_due(train_steps)
+  def _is_at(self, name, train_steps, condition):
+    """A condition of the steps of a network's optimizer, at train steps."""
+    del name
+    return condition(train_steps)
 
   def fused_step(self, batch_size):
     """`train`, then `act`, as one native operation.

@@ -8,6 +8,7 @@ from tf_agents.trajectories import time_step as ts
 from tf_agents.utils import common
 
 from tf_sparse_rl.agents import (
+  adaptive,
   base,
   experience,
   fused,
@@ -40,35 +41,53 @@ class DqnAgent(dqn_agent.DqnAgent):
     double_dqn=False,
     target_update_tau=1.0,
     target_update_period=1,
+    candidates=(),
     **kwargs,
   ):
-    """Takes TF-Agents' arguments; `double_dqn`: the online network picks."""
+    """Takes TF-Agents' arguments.
+
+    Args:
+      *args: see TF-Agents.
+      double_dqn: whether the online network picks.
+      target_update_tau: see TF-Agents.
+      target_update_period: see TF-Agents.
+      candidates: the `adaptive.Candidates` of the Q-network, if sparser copies
+        of it are trained on the same targets.
+      **kwargs: see TF-Agents.
+    """
     super().__init__(*args, **kwargs)
     self._double_dqn = double_dqn
     self._tau, self._period = target_update_tau, target_update_period
+    self._candidates = list(candidates)
 
   def _train(self, experience, weights=None, masks_may_change=True):
     transition = self._as_transition(experience)
-    now, networks = transition.time_step, [self._q_network]
+    networks = adaptive.all_of([self._q_network], self._candidates)
     targets = self.td_targets(transition)
     with tf.GradientTape() as tape:
-      outputs, _ = self._q_network(
-        now.observation, step_type=now.step_type, training=True
-      )
-      q_values = common.index_with_actions(
-        outputs, transition.action_step.action
-      )
-      td_losses = self._td_errors_loss_fn(targets, q_values)
-      # An episode's last observation was acted on by nobody.
-      td_losses *= tf.cast(~now.is_last(), tf.float32)
-      loss = steps.mean_loss(td_losses, networks, weights)
+      td_losses = [self._td_losses(q, transition, targets) for q in networks]
+      loss = steps.mean_loss(tf.add_n(td_losses), networks, weights)
     steps.descend(
       self._optimizer, tape, loss, networks, masks_may_change=masks_may_change
     )
     self.train_step_counter.assign_add(1)
+    scalars = adaptive.select(  # Before the target becomes the best of them.
+      *(self._candidates, td_losses, self.train_step_counter, masks_may_change)
+    )
     steps.every(self._period, self.train_step_counter, self.copy_to_target)
-    td_loss = tf.nn.compute_average_loss(td_losses)
-    return tf_agent.LossInfo(loss, {'Losses/td_loss': td_loss})
+    td_loss = tf.nn.compute_average_loss(td_losses[0])
+    return tf_agent.LossInfo(loss, {'Losses/td_loss': td_loss, **scalars})
+
+  def _td_losses(self, network, transition, targets):
+    """The losses of a Q-network, `[batch]`."""
+    now = transition.time_step
+    outputs, _ = network(
+      now.observation, step_type=now.step_type, training=True
+    )
+    q_values = common.index_with_actions(outputs, transition.action_step.action)
+    # An episode's last observation was acted on by nobody.
+    is_acted_on = tf.cast(~now.is_last(), tf.float32)
+    return self._td_errors_loss_fn(targets, q_values) * is_acted_on
 
   def td_targets(self, transition):
     """Targets of the Q-values of a transition, `[batch]`."""
@@ -97,8 +116,6 @@ class DqnAgent(dqn_agent.DqnAgent):
 class Dqn(base.Agent):
   """DQN with a sparse Q-network; masks are drawn before the target's copy."""
 
-  noise_size = 2
-
   def __init__(self, config, env_spec):
     """Builds the agent; the EnvSpec is one with discrete actions.
 
@@ -107,21 +124,30 @@ class Dqn(base.Agent):
     """
     self.env_spec, self._config = env_spec, config
     self._td_loss = _TD_LOSSES[config.td_loss]
-    self.policy_layers = network_layers.of_q_network(config, env_spec)
-    spec = experience.observation_spec(env_spec)
-    network = stack.Network(self.policy_layers, spec, name='QNetwork')
-    self.networks = {'q_network': network}
+    networks = adaptive.make_networks(config, self._make_network)
+    self.policy_layers = networks[0].layers
+    self.networks = {'q_network': networks[0]}
     train_step = replicas.train_step_counter()
     self._epsilon = _epsilon(config, train_step)
     optimizer = sparse.optimizer(
-      config, network, config.learning_rate, epsilon=config.adam_epsilon
+      config, networks, config.learning_rate, epsilon=config.adam_epsilon
     )
     self.optimizers = sparse.sparse_optimizers([('q_network', optimizer)])
-    self.descents = [(optimizer, [network])]
+    self.descents = [(optimizer, networks)]
+    if networks[1:]:
+      found = adaptive.Candidates(
+        *(config, 'q_network', 0, networks, optimizer)
+      )
+      self.candidates = {'q_network': found}
     self.tf_agent = self._make_agent(config, optimizer, train_step)
-    self.tf_agent.initialize()
+    self.initialize()
     # The target, forward and backward online, and what picks the next action.
     self.train_passes = {'q_network': 1 + 3 + config.double_dqn}
+
+  def _make_network(self):
+    layers = network_layers.of_q_network(self._config, self.env_spec)
+    spec = experience.observation_spec(self.env_spec)
+    return stack.Network(layers, spec, name='QNetwork')
 
   def _make_agent(self, config, optimizer, train_step):
     num_actions = self.env_spec.num_actions
@@ -138,16 +164,28 @@ class Dqn(base.Agent):
       reward_scale_factor=config.reward_scale,
       train_step_counter=train_step,
       double_dqn=config.double_dqn,
+      candidates=self.candidates.values(),
     )
+
+  @property
+  def targets(self):
+    return {'q_network': self.tf_agent._target_q_network}
 
   def act(self, observations, noise):
     """Epsilon-greedy, by noise that is uniform in [0, 1)."""
     greedy = self.act_greedily(observations)
+    for each in self.candidates.values():
+      # One of them for all environments, the better the more often.
+      greedy = heads.argmax(each.outputs_of_one(observations, noise[0, 2]))
     random = tf.cast(noise[:, 1] * self.env_spec.num_actions, tf.int32)
     return tf.where(noise[:, 0] < self._epsilon(), random, greedy)
 
   def greedy_action(self, outputs):
     return heads.argmax(outputs)
+
+  @property
+  def noise_size(self):
+    return 2 + len(self.candidates)
 
   def noise(self, rng, num_envs):
     # TF-Agents' random policy has a state that no checkpoint holds.
@@ -155,7 +193,8 @@ class Dqn(base.Agent):
 
   def fused_step(self, batch_size):
     config = self._config
-    if type(self.tf_agent) is not DqnAgent or config.network != 'mlp':
+    is_own = type(self.tf_agent) is DqnAgent and not self.candidates
+    if not is_own or config.network != 'mlp':
       return None  # Its train step is another, or convolutions are in it.
     decay = config.epsilon_decay_env_steps / config.train_period
     is_huber = config.td_loss == 'huber'

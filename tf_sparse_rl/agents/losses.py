@@ -34,6 +34,23 @@ def soft_values(q_values, log_pi, alpha):
   return tf.reduce_min(q_values, axis=0) - alpha * log_pi
 
 
+def entropy_between(log_pi, weights, alpha):
+  """The entropy bonus of the env steps within an n-step return.
+
+  With it the return is `sum of gamma^k (reward_k + alpha entropy_k)`, without
+  the entropy of the first step, whose action is given: a Q-value has none.
+
+  Args:
+    log_pi: log probabilities of the policy's actions, `[batch, n - 1]`.
+    weights: gamma^k, 0 of steps that were not taken, `[batch, n - 1]`.
+    alpha: the temperature, a scalar.
+
+  Reference: Haarnoja et al. 2018b, equations 2 and 3, n times; RLx2's code (Tan
+  et al. 2023) has it by the policy of now.
+  """
+  return -alpha * tf.reduce_sum(weights * log_pi, axis=-1)
+
+
 def actor_losses(log_pi, q_values, alpha):
   """Divergence of the policy from the one that its Q-values ask for.
 

@@ -5,7 +5,14 @@ import functools
 import tensorflow as tf
 
 from tf_sparse_rl.agents import sizing, sparse
-from tf_sparse_rl.networks import conv, dense, normalizer, residual, sizes
+from tf_sparse_rl.networks import (
+  conv,
+  dense,
+  normalizer,
+  residual,
+  simba,
+  sizes,
+)
 
 _CLIP_OBSERVATION = 5.0  # Standard deviations; the paper's.
 _CONVOLUTIONAL = {
@@ -26,8 +33,8 @@ def of_q_network(config, env_spec):
   def make_layers(width):
     units = sizes.hidden_sizes(config.hidden_units, width)
     end = env_spec.num_actions, config.weight_decay
-    if config.is_mlp or config.has_own_network:
-      return dense.q_layers(units, *end)
+    if not config.is_convolutional:
+      return dense.q_layers(units, *end, config.layer_norm)
     channels = sizes.hidden_sizes(conv.CHANNELS, width)
     return _CONVOLUTIONAL[config.network](channels, units, *end)
 
@@ -54,6 +61,7 @@ def plan_actor_critic(config, env_spec, num_outputs):
   return sizing.plan(
     config,
     ends=[(size, num_outputs), (size + action_size, 1)],
+    units=[config.units_of_actor, config.hidden_units],
     widths=[config.actor_width, config.critic_width],
     sparsities=[config.actor_sparsity, config.critic_sparsity],
     copies=[1, 2],
@@ -71,8 +79,11 @@ def of_actor_critic(config, env_spec, plan, index, network):
   is_critic = network == 'critic'
 
   def make():
-    layers = dense.glorot_layers(plan.units, plan.outputs, config.weight_decay)
-    if config.is_mlp or config.has_own_network:
+    end = plan.outputs, config.weight_decay
+    if config.network == 'simba':
+      return simba.simba_layers(plan.units, *end)
+    layers = dense.glorot_layers(plan.units, *end, config.layer_norm)
+    if not config.is_convolutional:
       return layers
     width = config.critic_width if is_critic else config.actor_width
     torso = conv.torso(config.network, width, config.weight_decay)
@@ -95,6 +106,7 @@ def of_actor_and_value(config, env_spec, head):
   actor_plan, value_plan = sizing.plan(
     config,
     ends=[(size, head.num_outputs), (size, 1)],
+    units=[config.hidden_units] * 2,
     widths=[config.actor_width, config.value_width],
     sparsities=[config.actor_sparsity, config.value_sparsity],
     copies=[1, 1],
@@ -108,8 +120,10 @@ def of_actor_and_value(config, env_spec, head):
   widths = {'actor': config.actor_width, 'value': config.value_width}
 
   def make(name, plan, *last):
-    layers = dense.orthogonal_layers(plan.units, plan.outputs, *last)
-    if config.is_mlp or config.has_own_network:
+    layers = dense.orthogonal_layers(
+      plan.units, plan.outputs, *last, config.layer_norm
+    )
+    if not config.is_convolutional:
       return layers
     # Its L2 loss is `PpoAgent.l2_loss`.
     return [*conv.torso(config.network, widths[name]), *layers]
@@ -130,6 +144,20 @@ def scaling(env_spec):
   """
   if env_spec.observation_shape:
     return []
-  layer = normalizer.Normalizer(_CLIP_OBSERVATION, name='observations')
+  return [_normalizer(env_spec, clip=_CLIP_OBSERVATION)]
+
+
+def scaling_of_actor_critic(config, env_spec):
+  """The layers that scale observations of an actor and its critics, if any.
+
+  Reference: Lee et al. 2024 (arXiv 2410.09754) and its code.
+  """
+  if not config.normalize_observations:
+    return []
+  return [_normalizer(env_spec, epsilon=1e-8)]
+
+
+def _normalizer(env_spec, **options):
+  layer = normalizer.Normalizer(**options, name='observations')
   layer.build([None, env_spec.observation_size])
-  return [layer]
+  return layer

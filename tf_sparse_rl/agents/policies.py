@@ -28,10 +28,11 @@ def _dqn(config, env_spec):
 def _of_actor(config, env_spec, head):
   """The policy of an actor beside two critics."""
   config.check_observation(env_spec)
+  scaling = network_layers.scaling_of_actor_critic(config, env_spec)
   sparse.seed_initializers(config)
   plan, _ = network_layers.plan_actor_critic(config, env_spec, head.num_outputs)
   layers = network_layers.of_actor_critic(config, env_spec, plan, 0, 'actor')
-  return layers, head.mode
+  return [*scaling, *layers], head.mode
 
 
 def _sac(config, env_spec):

@@ -9,6 +9,7 @@ from tf_agents.trajectories import time_step as ts
 
 from tf_sparse_rl.agents import (
   actor_critic,
+  adaptive,
   base,
   experience,
   fused,
@@ -19,6 +20,7 @@ from tf_sparse_rl.agents import (
 )
 from tf_sparse_rl.agents.actor_critic import values_of
 from tf_sparse_rl.networks import heads, stack
+from tf_sparse_rl.replay import rows as rows_lib
 
 _CRITIC_LOSS_WEIGHT = 0.5  # Haarnoja et al. 2018b, equation 5.
 
@@ -40,9 +42,25 @@ class SacAgent(sac_agent.SacAgent):
   """
 
   def __init__(
-    self, *args, critic_optimizer, actor_optimizer, seed=0, **kwargs
+    self,
+    *args,
+    critic_optimizer,
+    actor_optimizer,
+    seed=0,
+    candidates=(),
+    **kwargs,
   ):
-    """Takes TF-Agents' arguments; `seed` is that of the actions in losses."""
+    """Takes TF-Agents' arguments.
+
+    Args:
+      *args: see TF-Agents.
+      critic_optimizer: see TF-Agents.
+      actor_optimizer: see TF-Agents.
+      seed: that of the actions in losses.
+      candidates: an `adaptive.Candidates` of either critic, if sparser copies
+        of it are trained on the same targets.
+      **kwargs: see TF-Agents.
+    """
     super().__init__(
       *args,
       critic_optimizer=critic_optimizer,
@@ -52,7 +70,7 @@ class SacAgent(sac_agent.SacAgent):
     # As given: TF-Agents would train by copies of Keras' legacy generation.
     self._critic_optimizer = critic_optimizer
     self._actor_optimizer = actor_optimizer
-    self._seed = seed
+    self._seed, self._candidates = seed, list(candidates)
     self._critics = [self._critic_network_1, self._critic_network_2]
     self._targets = [
       self._target_critic_network_1,
@@ -68,14 +86,14 @@ class SacAgent(sac_agent.SacAgent):
       steps.descend, masks_may_change=masks_may_change
     )
 
+    trained = adaptive.all_of(critics, self._candidates)
     targets = self.td_targets(transition)
     with tf.GradientTape() as tape:
-      q_values = values_of(critics, observations, transition.action_step.action)
-      td_losses = tf.add_n(
-        [self._td_errors_loss_fn(targets, q) for q in q_values]
-      )
-      critic_loss = self._critic_loss_weight * mean_loss(td_losses, critics)
-    descend(self._critic_optimizer, tape, critic_loss, critics, 'Critic loss')
+      q_values = values_of(trained, observations, transition.action_step.action)
+      td_losses = [self._td_errors_loss_fn(targets, q) for q in q_values]
+      td_loss = mean_loss(tf.add_n(td_losses), trained)
+      critic_loss = self._critic_loss_weight * td_loss
+    descend(self._critic_optimizer, tape, critic_loss, trained, 'Critic loss')
 
     with tf.GradientTape() as tape:  # By the critics just updated.
       actions, log_pi = self.sample(self.actor_outputs(observations), 1)
@@ -95,10 +113,14 @@ class SacAgent(sac_agent.SacAgent):
     descend(self._alpha_optimizer, tape, alpha_loss, [log_alpha], 'Alpha loss')
 
     self.train_step_counter.assign_add(1)
+    scalars = adaptive.select(
+      *(self._candidates, td_losses, self.train_step_counter, masks_may_change)
+    )
     self.move_targets(masks_may_change)
-    return _loss_info(
+    info = _loss_info(
       critic_loss, actor_loss, alpha_loss, alpha, log_pi, q_values
     )
+    return info._replace(extra=info.extra | scalars)
 
   @property
   def temperature_descent(self):
@@ -121,6 +143,19 @@ class SacAgent(sac_agent.SacAgent):
       self._gamma * following.discount,
       losses.soft_values(q_values, log_pi, self.alpha),
     )
+
+  def bonus_between(self, observations, weights):
+    """Entropy bonus of an n-step return, `[batch]`, in units of rewards.
+
+    Args:
+      observations: of the steps between, `[batch * (n - 1), entries]`.
+      weights: see `losses.entropy_between`, `[batch, n - 1]`.
+    """
+    states = tf.reshape(observations, [weights.shape.num_elements(), -1])
+    _, log_pi = self.sample(self.actor_outputs(states), 2)
+    log_pi = tf.reshape(log_pi, weights.shape)
+    bonus = losses.entropy_between(log_pi, weights, self.alpha)
+    return tf.stop_gradient(bonus) / self._reward_scale_factor
 
   def actor_outputs(self, observations):
     """Outputs of the actor before its head, `[batch, 2 * action_size]`."""
@@ -187,6 +222,7 @@ class Sac(actor_critic.ActorCritic):
     Raises:
       ValueError: for an actor_parameter_share that the networks cannot meet.
     """
+    self._num_between = config.num_between
     super().__init__(config, env_spec, heads.TanhGaussian(env_spec))
     self.descents.append(self.tf_agent.temperature_descent)
 
@@ -213,11 +249,36 @@ class Sac(actor_critic.ActorCritic):
       * self.env_spec.action_size,
       train_step_counter=replicas.train_step_counter(),
       seed=config.seed,
+      candidates=self.candidates.values(),
     )
 
+  @property
+  def targets(self):
+    return dict(zip(('critic_1', 'critic_2'), self.tf_agent._targets))
+
+  def experience(self, rows):
+    """A Transition; its reward has the entropy bonus of the steps between."""
+    if not self._num_between:
+      return super().experience(rows)
+    size = rows_lib.transition(self.env_spec).size
+    transition = super().experience(rows[:, :size])
+    layout = rows_lib.soft_transition(self.env_spec, self._num_between)
+    columns = layout.split(rows)
+    observations = tf.reshape(
+      columns['between'], [-1, self.env_spec.observation_size]
+    )
+    observations = stack.call(self.scales, observations)
+    bonus = self.tf_agent.bonus_between(observations, columns['weight'])
+    following = transition.next_time_step
+    following = following._replace(reward=following.reward + bonus)
+    return transition._replace(next_time_step=following)
+
   def fused_step(self, batch_size):
-    if type(self.tf_agent) is not SacAgent:
+    is_own = type(self.tf_agent) is SacAgent and not self.candidates
+    if not is_own or self._num_between:
       return None  # Its train step is another.
+    if self.scales:
+      return None  # It takes observations as they are.
     return fused.sac(self.tf_agent, self.head, batch_size)
 
   def probes(self, rows):

@@ -22,13 +22,14 @@ class Plan(NamedTuple):
     return (self.inputs, *self.units, self.outputs)
 
 
-def plan(config, ends, widths, sparsities, copies):
+def plan(config, ends, units, widths, sparsities, copies):
   """Sizes and sparsities of networks of Dense layers.
 
   Args:
     config: a Config.
     ends: (inputs, outputs) of each network.
-    widths: of each network; multiplies the config's hidden units.
+    units: of the hidden layers of each network at width 1.
+    widths: of each network; multiplies these.
     sparsities: of each network.
     copies: how many there are of each network, such as two critics.
 
@@ -42,7 +43,7 @@ def plan(config, ends, widths, sparsities, copies):
   """
   if config.actor_parameter_share:
     return _plan_by_share(config, ends, copies)
-  units = [sizes.hidden_sizes(config.hidden_units, width) for width in widths]
+  units = list(map(sizes.hidden_sizes, units, widths))
   if config.match_sparsity:
     all_ends = [pair for pair, count in zip(ends, copies) for _ in range(count)]
     units = [_matched_units(config, units[0], all_ends)] * len(ends)

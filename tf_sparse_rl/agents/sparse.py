@@ -6,10 +6,11 @@ import dataclasses
 import tensorflow as tf
 
 from tf_sparse_rl import config as config_lib
-from tf_sparse_rl import names, seeds, sparsity
+from tf_sparse_rl import methods, names, seeds, sparsity
 from tf_sparse_rl.agents import own_network
 from tf_sparse_rl.native import backend
 from tf_sparse_rl.native import updates as native_updates
+from tf_sparse_rl.sparsity import adaptive
 
 
 def seed_initializers(config):
@@ -51,12 +52,17 @@ def make_layers(
       numbered = f'{network}_{index}' if network == 'critic' else network
       own = own_network.hidden_layers(config, env_spec, numbered, input_shape)
       layers = [*own, layers[-1]]
+  how = {'custom': _custom(config, network)}
+  if methods.get(config.method).finds_sparsity:
+    # Actors stay dense; in the others every layer gets a mask.
+    target_sparsity = 0.0 if network == 'actor' else adaptive.NO_TARGET
+    how['distribution'] = 'uniform'
   spec = sparsity.SparsitySpec.of(
     config,
     method=config.method if target_sparsity > 0 else 'dense',
     target_sparsity=target_sparsity,
     seed=seeds.derive(config.seed, seeds.Stream.NETWORK, index),
-    custom=_custom(config, network),
+    **how,
   )
   return sparsity.sparsify_as(spec, layers, _batch_shape(input_shape))
 

@@ -33,7 +33,7 @@ def descend(optimizer, tape, loss, owners, name='Loss', *, masks_may_change):
     masks_may_change: whether a SparseOptimizer may update masks.
   """
   tf.debugging.check_numerics(loss, f'{name} is inf or nan')
-  variables = _variables(owners)
+  variables = variables_of(owners)
   gradients = zip(tape.gradient(loss, variables), variables)
   options = {}
   if isinstance(optimizer, sparsity.SparseOptimizer):
@@ -51,12 +51,12 @@ def build_slots(descents):
   """
   for optimizer, owners in descents:
     if isinstance(optimizer, sparsity.SparseOptimizer):
-      optimizer.build(_variables(owners))
+      optimizer.build(variables_of(owners))
     else:
-      optimizer_slots.build(optimizer, _variables(owners))
+      optimizer_slots.build(optimizer, variables_of(owners))
 
 
-def _variables(owners):
+def variables_of(owners):
   """The variables of networks, and what is one, in order."""
   return [
     variable

@@ -199,12 +199,19 @@ class Td3(actor_critic.ActorCritic):
       seed=config.seed,
     )
 
-  def _is_due(self, name, train_steps):
+  @property
+  def targets(self):
+    agent = self.tf_agent
+    return dict(
+      zip(self.networks, (agent._target_actor_network, *agent._targets))
+    )
+
+  def _is_at(self, name, train_steps, condition):
     if name != 'actor':
-      return super()._is_due(name, train_steps)
+      return condition(train_steps)
     # Its optimizer's step is the one after so many of the agent's.
     after = train_steps + 1
-    own = super()._is_due(name, after // self.actor_period - 1)
+    own = condition(after // self.actor_period - 1)
     return (after % self.actor_period == 0) & own
 
   def probes(self, rows):

@@ -27,9 +27,9 @@ def measure(commands, rounds, cores=None):
       pinned, and its speed is the sum. None: one process on all cores.
 
   Returns:
-    Dict of JSON types: for each candidate its speeds by round, the ratios of
-    the first one to it, and the fraction of the cores used by others; and
-    whether the machine was quiet.
+    Dict of JSON types, see docs/performance.md: for each candidate its speeds
+    by round, the ratios of the first one to it, and the fraction of the cores
+    used by others; and whether the machine was quiet.
 
   Raises:
     CandidateError: if a command fails.

@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from tf_sparse_rl.config.actor_critic import ActorCritic
+from tf_sparse_rl.config.adaptive import Adaptive
 from tf_sparse_rl.config.dqn import Dqn
 from tf_sparse_rl.config.dynamic_replay import DynamicReplay
 from tf_sparse_rl.config.learning import Replay
@@ -23,8 +24,8 @@ class Agent(NamedTuple):
 _ACTOR_CRITIC = Replay, DynamicReplay, Actor, Critic, ActorCritic
 
 AGENTS = {
-  'dqn': Agent(('Discrete',), ('q_network',), (Replay, Dqn)),
-  'sac': Agent(('Box',), ('actor', 'critic'), (*_ACTOR_CRITIC, Sac)),
+  'dqn': Agent(('Discrete',), ('q_network',), (Replay, Dqn, Adaptive)),
+  'sac': Agent(('Box',), ('actor', 'critic'), (*_ACTOR_CRITIC, Sac, Adaptive)),
   'td3': Agent(('Box',), ('actor', 'critic'), (*_ACTOR_CRITIC, Td3)),
   'ppo': Agent(
     ('Box', 'Discrete', 'MultiDiscrete', 'MultiBinary'),

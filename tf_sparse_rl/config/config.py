@@ -3,13 +3,14 @@
 import dataclasses
 import functools
 
-from tf_sparse_rl import names
+from tf_sparse_rl import methods, names
 from tf_sparse_rl.config import agents, rows
 from tf_sparse_rl.config.agents import AGENTS
 from tf_sparse_rl.config.evaluation import Evaluation
 from tf_sparse_rl.config.learning import Learning, Replay
 from tf_sparse_rl.config.machine import Machine
 from tf_sparse_rl.config.networks import Network
+from tf_sparse_rl.config.plasticity import Plasticity
 from tf_sparse_rl.config.run import Run
 from tf_sparse_rl.config.sparsity import Sparsity
 
@@ -17,7 +18,7 @@ from tf_sparse_rl.config.sparsity import Sparsity
 RECORDS = (
   *(Run, Sparsity, Network, Learning),
   *agents.RECORDS,
-  *(Evaluation, Machine),
+  *(Plasticity, Evaluation, Machine),
 )
 
 
@@ -33,12 +34,18 @@ class Config(*reversed(RECORDS)):
   def num_train_steps(self):
     """Train steps of the whole run."""
     if Replay not in AGENTS[self.agent].records:
-      batches = self.rollout_env_steps // self.batch_size
       rollouts = self.num_env_steps // self.rollout_env_steps
-      return rollouts * self.num_epochs * batches
+      return rollouts * self.train_steps_of_training
     period = self.train_period
     untrained = self.initial_collect_env_steps // period
     return max(0, self.num_env_steps // period - untrained)
+
+  @property
+  def train_steps_of_training(self):
+    """Train steps of one call of the agent's training."""
+    if not self.rollout_env_steps:
+      return 1
+    return self.num_epochs * (self.rollout_env_steps // self.batch_size)
 
   @property
   def num_random_env_steps(self):
@@ -76,7 +83,7 @@ class Config(*reversed(RECORDS)):
   def label(self):
     """A short description of the run."""
     label = f'{self.agent} {self.env_name} {self.method}'
-    if self.method == 'dense':
+    if not methods.get(self.method).has_target:
       return label
     if self.actor_parameter_share:
       return (

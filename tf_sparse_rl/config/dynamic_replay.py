@@ -36,8 +36,7 @@ class DynamicReplay(Record):
   def check(self):
     """Checks that observations are flat: only these are measured."""
     self.require(
-      not self.dynamic_replay
-      or self.network not in ('nature_cnn', 'impala_resnet'),
+      not (self.dynamic_replay and self.is_convolutional),
       'dynamic_replay with flat observations',
       *('dynamic_replay', 'network'),
     )

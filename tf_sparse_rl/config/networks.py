@@ -1,6 +1,12 @@
 """Fields of networks: their sizes and weight decay."""
 
-from tf_sparse_rl.config.presets import ByFamily, ByNetwork, Same, Value
+from tf_sparse_rl.config.presets import (
+  ByFamily,
+  ByNetwork,
+  BySimba,
+  Same,
+  Value,
+)
 from tf_sparse_rl.config.rows import (
   SPARSITY,
   WIDTH,
@@ -11,9 +17,14 @@ from tf_sparse_rl.config.rows import (
   row,
 )
 
-NETWORKS = ('mlp', 'nature_cnn', 'impala_resnet')
+IMAGE_NETWORKS = ('nature_cnn', 'impala_resnet')
+NETWORKS = ('mlp', 'simba', *IMAGE_NETWORKS)
+SIMBA_AGENTS = ('sac', 'td3')
 _MLP = ByFamily('mlp', 'nature_cnn', 'table 8, table 9; ours on images')
 
+# Lee et al. 2024 (arXiv 2410.09754) with the settings of its code.
+_SIMBA = 'SimBa'
+SIMBA_UNITS = Value((512, 512), _SIMBA)
 OWN_SPARSITY = Same('sparsity', 'section 3: each network by itself')
 OWN_WIDTH = Same('width', 'code: one width unless two are given')
 
@@ -29,20 +40,24 @@ class Network(Record):
   title = 'Networks'
 
   network: str | None = row(
-    f'one of: {", ".join(NETWORKS)} (the last two for images), or '
-    'module:function, which makes custom hidden layers',
+    f'one of: {", ".join(NETWORKS)} (the last two for images, simba for sac '
+    'and td3), or module:function, which makes custom hidden layers',
     OneOf(NETWORKS, own='my_module:my_layers'),
     dqn=ByFamily('mlp', 'nature_cnn', 'ours: of the two on Atari the smaller'),
     sac=_MLP,
     ppo=_MLP,
   )
   hidden_units: tuple[int, ...] | None = row(
-    'units of the hidden Dense layers',
+    'units of each hidden Dense layer; simba: of each residual block',
     dqn=ByNetwork(
       mlp=Value((512, 512), 'table 6'), images=Value((512,), 'table 7')
     ),
-    sac=Value((256, 256), 'table 8'),
+    sac=BySimba(Value((256, 256), 'table 8'), SIMBA_UNITS),
     ppo=Value((64, 64), 'table 9'),
+  )
+  layer_norm: bool = row(
+    'network=mlp: LayerNorm before the activation of each hidden layer',
+    default=False,
   )
   width: float = row(
     'width multiplier of hidden units and convolution channels',
@@ -82,6 +97,11 @@ class Network(Record):
     return self.network == 'mlp'
 
   @property
+  def is_convolutional(self):
+    """Whether the network is one of ours for images."""
+    return self.network in IMAGE_NETWORKS
+
+  @property
   def has_own_network(self):
     """Whether a custom function makes the hidden layers."""
     return ':' in self.network
@@ -97,14 +117,15 @@ class Network(Record):
         f'Received: network={self.network}, observations of shape '
         f'{list(shape)} from {env_spec.name}.'
       )
-    if self.has_own_network or self.is_mlp == (not shape):
+    if self.has_own_network or self.is_convolutional == bool(shape):
       return
-    images = [name for name in NETWORKS if name != 'mlp']
+    flat = 'mlp or simba' if self.agent in SIMBA_AGENTS else 'mlp'
     shape = list(shape) or [env_spec.observation_size]
     raise ValueError(
-      f'Expected network=mlp with flat observations, and {" or ".join(images)} '
-      f'with images. Received: network={self.network}, observations of shape '
-      f'{shape} from {env_spec.name}.'
+      f'Expected network={flat} with flat observations, and '
+      f'{" or ".join(IMAGE_NETWORKS)} with images. Received: '
+      f'network={self.network}, observations of shape {shape} from '
+      f'{env_spec.name}.'
     )
 
   def check(self):
@@ -115,6 +136,21 @@ class Network(Record):
       'a built-in network, and network=mlp with agent=sac or ppo, where '
       'match_sparsity or actor_parameter_share sets the sizes of its layers',
       *('network', 'match_sparsity', 'actor_parameter_share'),
+    )
+    self.require(
+      self.network != 'simba' or self.agent in SIMBA_AGENTS,
+      'network=simba with agent=sac or td3, which scale observations for it',
+      *('network', 'agent'),
+    )
+    self.require(
+      self.network != 'simba' or len({*self.hidden_units}) == 1,
+      'the same units in each residual block of network=simba, as in 512,512',
+      'hidden_units',
+    )
+    self.require(
+      not self.layer_norm or self.is_mlp,
+      'layer_norm with network=mlp; simba has it',
+      *('layer_norm', 'network'),
     )
     self.require(
       self.hidden_units and all(1 <= n <= 10**6 for n in self.hidden_units),

@@ -74,12 +74,24 @@ class ByNetwork(Rule):
     return self.mlp.turn
 
   def resolve(self, config):
-    is_mlp = config.network == 'mlp'
+    is_mlp = config.network in ('mlp', 'simba')
     if ':' in (config.network or ''):  # Custom.
       is_mlp = not env_names.is_atari(config.env_name)
     rule = self.mlp if is_mlp else self.images
     if config.network == 'impala_resnet' and self.impala_resnet:
       rule = self.impala_resnet
+    return rule.resolve(config)
+
+
+@record
+class BySimba(Rule):
+  """A rule for all networks but simba, and one for that."""
+
+  others: Any
+  simba: Any
+
+  def resolve(self, config):
+    rule = self.simba if config.network == 'simba' else self.others
     return rule.resolve(config)
 
 

@@ -53,16 +53,26 @@ def _row(field, agent):
 
 def _preset(rule):
   """(value, source) of a rule in words."""
-  if isinstance(rule, presets.ByNetwork):
-    kinds = {'MLP': rule.mlp, 'images': rule.images}
-    if rule.impala_resnet:
-      kinds['`impala_resnet`'] = rule.impala_resnet
+  kinds = _by_network(rule)
+  if kinds:
     found = {kind: _preset(part) for kind, part in kinds.items()}
     return tuple(
       '<br>'.join(f'{kind}: {pair[i]}' for kind, pair in found.items())
       for i in range(2)
     )
   return _default(rule), rule.source
+
+
+def _by_network(rule):
+  """The parts `{networks: rule}` of a rule that depends on the network."""
+  if isinstance(rule, presets.BySimba):
+    return {'`simba`': rule.simba, 'others': rule.others}
+  if not isinstance(rule, presets.ByNetwork):
+    return {}
+  kinds = {'MLP': rule.mlp, 'images': rule.images}
+  if rule.impala_resnet:
+    kinds['`impala_resnet`'] = rule.impala_resnet
+  return kinds
 
 
 def _default(rule):

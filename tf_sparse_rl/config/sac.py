@@ -24,3 +24,23 @@ class Sac(Record):
     Range(-100, 100, 'an entropy from -100 to 100'),
     sac=Value(-0.5, 'code'),
   )
+  n_step_entropy: bool = row(
+    'with n_step above 1: the return has the entropy bonus of the env steps '
+    'between, by the policy of now',
+    default=True,
+  )
+
+  @property
+  def num_between(self):
+    """Observations in an n-step return whose entropy it has."""
+    is_soft = self.agent == 'sac' and self.n_step_entropy
+    return self.n_step - 1 if is_soft else 0
+
+  def check(self):
+    """Checks that observations are flat: only these are kept in between."""
+    self.require(
+      not self.num_between
+      or self.network not in ('nature_cnn', 'impala_resnet'),
+      'n_step_entropy=false with n_step above 1 and images',
+      *('n_step_entropy', 'n_step', 'network'),
+    )

@@ -91,6 +91,12 @@ class Sparsity(Record):
     STEPS,
     **_END,
   )
+  grow_batches: int = row(
+    'batches, that of the mask update the last, whose gradients are averaged '
+    'to grow by',
+    Range(1, 10**6, 'from 1 to 1000000 batches'),
+    default=1,
+  )
   prune_begin_train_step: int | None = row(
     'train step at which pruning starts',
     STEPS,
@@ -141,6 +147,11 @@ def _check_schedule(config):
   """Checks the schedule of mask updates or of pruning."""
   schedule = methods.get(config.method).schedule
   config.require(
+    config.method != 'adaptive' or config.selection_period is not None,
+    'agent=dqn or agent=sac for adaptive',
+    'agent',
+  )
+  config.require(
     'drop_fraction' not in schedule or config.drop_fraction > 0,
     f'drop_fraction > 0 for {config.method}; a mask that never changes is '
     "--method=static, as the paper's PPO with SET in fact was: its drop "
@@ -152,6 +163,12 @@ def _check_schedule(config):
     or config.mask_update_end_train_step >= 1,
     f'mask_update_end_train_step >= 1 for {config.method}',
     received=config.mask_update_end_train_step,
+  )
+  config.require(
+    'grow_batches' not in schedule
+    or config.grow_batches <= config.mask_update_period,
+    'grow_batches of at most mask_update_period',
+    *('grow_batches', 'mask_update_period'),
   )
   config.require(
     config.method != 'neuroplastic'

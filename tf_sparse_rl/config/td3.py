@@ -1,7 +1,7 @@
 """Fields of TD3, and its values of the fields that it shares with SAC."""
 
-from tf_sparse_rl.config.networks import OWN_SPARSITY, OWN_WIDTH
-from tf_sparse_rl.config.presets import Same, Share, Value
+from tf_sparse_rl.config.networks import OWN_SPARSITY, OWN_WIDTH, SIMBA_UNITS
+from tf_sparse_rl.config.presets import BySimba, Same, Share, Value
 from tf_sparse_rl.config.rows import COUNT, WEIGHT, Record, record, row
 
 # "TD3": Fujimoto et al. 2018 with the settings of its repository today; "RLx2":
@@ -42,7 +42,7 @@ class Td3(Record):
     'env_name': Value('HalfCheetah-v5', 'ours: the first thing to try'),
     'num_env_steps': Value(1_000_000, _TD3),
     'network': Value('mlp', _TD3),
-    'hidden_units': Value((256, 256), _TD3),
+    'hidden_units': BySimba(Value((256, 256), _TD3), SIMBA_UNITS),
     'weight_decay': Value(0.0, _TD3),
     'learning_rate': Value(3e-4, _TD3),
     'actor_learning_rate': _OWN_RATE,

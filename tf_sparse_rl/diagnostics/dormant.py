@@ -1,9 +1,8 @@
 """Dormant units of a network."""
 
 import numpy as np
-import tensorflow as tf
 
-from tf_sparse_rl.diagnostics import base, trace
+from tf_sparse_rl.diagnostics import base
 
 # Of the scores of Sokar et al. 2023, who use 0.025 and, for ReDo, 0.1.
 THRESHOLDS = (0.0, 0.025, 0.1)
@@ -13,12 +12,8 @@ class Diagnosis(base.Diagnosis):
   """Fraction of dormant units, at several thresholds."""
 
   def of_network(self, view):
-    activations = [
-      of.outputs
-      for layer, of in zip(view.layers[:-1], view.trace.layers)
-      # Not before a sum, whose units have their activation after it.
-      if trace.plain(layer).activation is not tf.keras.activations.linear
-    ]
+    hidden = view.trace.layers[:-1]
+    activations = [of.units for of in hidden if of.units is not None]
     return {
       f'Dormant/{view.name}/{threshold:g}': fraction(activations, threshold)
       for threshold in THRESHOLDS
@@ -43,8 +38,11 @@ def fraction(activations, threshold):
 
   Reference: Sokar et al. 2023, definitions 3.1 and 3.2.
   """
-  dormant = []
-  for layer in activations:
-    sizes = np.abs(layer).mean(axis=tuple(range(layer.ndim - 1)))
-    dormant.append(sizes <= threshold * sizes.mean())
+  dormant = [are_dormant(layer, threshold) for layer in activations]
   return float(np.concatenate(dormant).mean())
+
+
+def are_dormant(activations, threshold):
+  """Which units of a layer are dormant, bool `[units]`; see `fraction`."""
+  sizes = np.abs(activations).mean(axis=tuple(range(activations.ndim - 1)))
+  return sizes <= threshold * sizes.mean()

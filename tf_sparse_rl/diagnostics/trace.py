@@ -10,6 +10,8 @@ from tf_sparse_rl.diagnostics import signal
 from tf_sparse_rl.networks import residual
 from tf_sparse_rl.sparsity import layers as layers_lib
 
+_L = tf.keras.layers
+
 
 class DenseTrace(NamedTuple):
   """Trace of a Dense layer."""
@@ -18,6 +20,7 @@ class DenseTrace(NamedTuple):
   inputs: tf.Tensor  # `[batch, inputs]`
   # Gradients of the losses with respect to the pre-activations.
   deltas: tf.Tensor  # `[batch, units]`
+  units: tf.Tensor | None  # outputs after their activation; None without
 
   def moments(self):
     """Moments of per-sample kernel gradients; the trace must be of arrays."""
@@ -28,9 +31,8 @@ class ConvTrace(NamedTuple):
   """Trace of a Conv2D."""
 
   outputs: tf.Tensor  # `[batch, height, width, channels]`
-  gradients: (
-    tf.Tensor
-  )  # of the losses with respect to the kernel, `[batch, ...]`
+  gradients: tf.Tensor  # of the losses by the kernel, `[batch, ...]`
+  units: tf.Tensor | None  # outputs after their activation; None without
 
   def moments(self):
     return signal.moments_of(self.gradients)
@@ -43,13 +45,17 @@ class Trace(NamedTuple):
   outputs: tf.Tensor  # of the last of them, `[batch, outputs]`
 
 
-class _Call(NamedTuple):
+class Call(NamedTuple):
   """One call of a layer with a kernel."""
 
   layer: tf.keras.layers.Layer
   inputs: tf.Tensor
   before_activation: tf.Tensor
   outputs: tf.Tensor
+  # The same after the activation, which may be a layer of its own, perhaps
+  # with LayerNorm before it; None before a sum, whose units have it later.
+  units: tf.Tensor | None
+  norms: tuple = ()  # the LayerNorm between both
 
 
 def trace(network, inputs, losses):
@@ -63,11 +69,8 @@ def trace(network, inputs, losses):
     inputs: of the network, `[batch, ...]`, or a tuple of such.
     losses: function of the outputs of the last layer to per-sample losses.
   """
-  calls, layers = [], list(network.layers)
-  while not kernel_layers(layers[-1]):
-    layers.pop()
   with tf.GradientTape() as tape:
-    _run(layers, inputs, calls)
+    calls = forward(network, inputs)
     total = tf.reduce_sum(losses(calls[-1].outputs))
   deltas = tape.gradient(total, [call.before_activation for call in calls])
   return Trace(
@@ -76,9 +79,28 @@ def trace(network, inputs, losses):
   )
 
 
+def forward(network, inputs):
+  """The Calls of a network that goes forward, up to its last kernel.
+
+  Args:
+    network: see `trace`.
+    inputs: see `trace`.
+
+  Returns:
+    List of Call, one for each of `kernel_layers`.
+  """
+  calls, layers = [], list(network.layers)
+  while not kernel_layers(layers[-1]):
+    layers.pop()
+  _run(layers, inputs, calls)
+  return calls
+
+
 def _run(layers, value, calls):
   """Calls layers in turn and records those with kernels."""
+  is_waiting = False  # Whether the last call's units wait for an activation.
   for layer in map(plain, layers):
+    was_waiting, is_waiting = is_waiting, False
     if isinstance(layer, residual.Residual):
       value = value + _run(layer.layers, value, calls)
     elif isinstance(layer, residual.Encoder):
@@ -87,20 +109,27 @@ def _run(layers, value, calls):
     elif _has_kernel(layer):
       is_dense = isinstance(layer, tf.keras.layers.Dense)
       multiply = tf.matmul if is_dense else layer.convolution_op
-      before = multiply(value, layer.kernel)
+      inputs, before = value, multiply(value, layer.kernel)
       if layer.use_bias:
         before += layer.bias
-      calls.append(_Call(layer, value, before, layer.activation(before)))
-      value = calls[-1].outputs
+      is_waiting = layer.activation is tf.keras.activations.linear
+      value = layer.activation(before)
+      units = None if is_waiting else value
+      calls.append(Call(layer, inputs, before, value, units))
     else:
       # In float32 from here on, whatever its policy.
       value = tf.cast(layer(value), tf.float32)
+      is_waiting = was_waiting and isinstance(layer, _L.LayerNormalization)
+      if is_waiting:
+        calls[-1] = calls[-1]._replace(norms=(layer,))
+      if was_waiting and isinstance(layer, (_L.Activation, _L.ReLU)):
+        calls[-1] = calls[-1]._replace(units=value)
   return value
 
 
 def _layer_trace(call, deltas):
   if isinstance(call.layer, tf.keras.layers.Dense):
-    return DenseTrace(call.outputs, call.inputs, deltas)
+    return DenseTrace(call.outputs, call.inputs, deltas, call.units)
 
   def of_sample(tensors):
     inputs, delta = tensors
@@ -115,7 +144,7 @@ def _layer_trace(call, deltas):
   gradients = tf.map_fn(
     of_sample, (call.inputs, deltas), fn_output_signature=tf.float32
   )
-  return ConvTrace(call.outputs, gradients)
+  return ConvTrace(call.outputs, gradients, call.units)
 
 
 def _has_kernel(layer):

@@ -5,18 +5,28 @@ import dataclasses
 import numpy as np
 import tensorflow as tf
 
+from tf_sparse_rl.networks import residual
+
 
 def padded(policy, multiple):
   """Pads the inputs of the Dense kernels of a GreedyPolicy to a multiple.
 
   The first Dense layer gets zeros as further inputs, later ones get further
-  units of zero weight in the layer before.
+  units of zero weight in the layer before; in residual blocks too.
   """
-  is_dense = [type(layer) is tf.keras.layers.Dense for layer in policy.layers]
+  layers = _padded_layers(policy.layers, multiple)
+  return dataclasses.replace(policy, layers=layers)
+
+
+def _padded_layers(given, multiple):
+  is_dense = [type(layer) is tf.keras.layers.Dense for layer in given]
   layers = []
   for layer, after_dense, before_dense in zip(
-    policy.layers, [False, *is_dense], [*is_dense[1:], False]
+    given, [False, *is_dense], [*is_dense[1:], False]
   ):
+    if isinstance(layer, residual.Residual):
+      layers.append(layer.copy(_padded_layers(layer.layers, multiple)))
+      continue
     if type(layer) is not tf.keras.layers.Dense:
       layers.append(layer)
       continue
@@ -25,7 +35,7 @@ def padded(policy, multiple):
     if more_inputs and not after_dense:
       layers.append(_more_zeros(more_inputs))
     layers.append(_padded_layer(layer, more_inputs, more_units))
-  return dataclasses.replace(policy, layers=layers)
+  return layers
 
 
 def _more_zeros(number):

@@ -27,7 +27,9 @@ def save(policy, path, sparse=True):
       `strides`; and `padding`, the zeros around an image: `[[above, below],
       [left, right]]`.
     max_pool: `size`, `strides` and `padding`, of minus infinity.
-    relu, flatten: nothing.
+    layer_norm: the `scale` and `shift` of each unit, and the `epsilon` that is
+      added to the variance over the units.
+    linear, relu, tanh, flatten: nothing.
     keep: nothing. The state is kept until the matching
     add: nothing. The state that was kept last is added.
 
@@ -87,6 +89,10 @@ def _steps(layers, shape, sparse):
       yield f'{layer.name}_add', {'kind': 'add'}
     elif type(layer) is _layers.Dense:
       yield layer.name, {'kind': 'dense', **_kernel(layer, sparse)}
+    elif type(layer) is _layers.LayerNormalization:
+      yield layer.name, {'kind': 'layer_norm', **_norm(layer)}
+    elif type(layer) is _layers.Activation:
+      yield layer.name, {'kind': _activation(layer)}
     elif type(layer) is _layers.Conv2D:
       seen = _windows(layer, layer.kernel_size, shape)
       yield layer.name, {'kind': 'conv', **_kernel(layer, sparse), **seen}
@@ -98,7 +104,8 @@ def _steps(layers, shape, sparse):
     else:
       raise ValueError(
         'Expected layers that the reader of NPZ files has: Dense, Conv2D, '
-        'MaxPool2D, ReLU, Flatten, Residual. Received: '
+        'MaxPool2D, ReLU, Flatten, LayerNormalization, Activation, Residual. '
+        'Received: '
         f'{type(layer).__name__} {layer.name!r}. Export it with '
         '--format=saved_model.'
       )
@@ -117,6 +124,17 @@ def _kernel(layer, sparse):
     **{part: getattr(rows, part) for part in ('data', 'indices', 'indptr')},
     'shape': matrix.shape,
   }
+
+
+def _norm(layer):
+  if list(layer.axis) != [1] or not (layer.center and layer.scale):
+    raise ValueError(
+      'Expected LayerNormalization over units, with scale and shift. Received: '
+      f'{layer.name!r} over {list(layer.axis)}.'
+    )
+  scale, shift = layer.get_weights()
+  epsilon = np.float32(layer.epsilon)
+  return {'scale': scale, 'shift': shift, 'epsilon': epsilon}
 
 
 def _windows(layer, size, shape):

@@ -39,11 +39,18 @@ def max_pool(states, size, strides, padding):
   return windows(states, size, strides, padding, -np.inf).max((4, 5))
 
 
+def layer_norm(states, scale, shift, epsilon):
+  """Mean 0 and variance 1 over the units, then scaled and shifted."""
+  normed = (states - states.mean(0)) / np.sqrt(states.var(0) + epsilon)
+  return scale[:, np.newaxis] * normed + shift[:, np.newaxis]
+
+
 LAYERS = {
+  **ACTIVATIONS,
   'dense': dense,
+  'layer_norm': layer_norm,
   'conv': conv,
   'max_pool': max_pool,
-  'relu': ACTIVATIONS['relu'],
   'flatten': lambda states: states.reshape(-1, states.shape[-1]),
 }
 

@@ -1,5 +1,7 @@
 """The greedy policy as an ONNX model, written layer by layer."""
 
+import math
+
 import numpy as np
 import tensorflow as tf
 
@@ -94,6 +96,10 @@ def _layer(graph, layer, states, channels_first):
     return graph.add(
       'Add', states, graph.constant(layer.offset)
     ), channels_first
+  if type(layer) is _layers.LayerNormalization:
+    return _normed(graph, layer, states), channels_first
+  if type(layer) is _layers.Activation:
+    return _activated(graph, layer, states), channels_first
   if type(layer) is _layers.Dense:
     kernel, bias = map(graph.constant, layer.get_weights())
     states = graph.add('Gemm', states, kernel, bias)
@@ -110,8 +116,9 @@ def _layer(graph, layer, states, channels_first):
     return graph.add('Flatten', states, axis=1), False
   raise ValueError(
     'Expected layers that can be written as ONNX: Dense, Conv2D, MaxPool2D, '
-    f'ReLU, Flatten, Residual. Received: {type(layer).__name__} '
-    f'{layer.name!r}. Export it with --format=saved_model.'
+    'ReLU, Flatten, LayerNormalization, Activation, Residual. Received: '
+    f'{type(layer).__name__} {layer.name!r}. Export it with '
+    '--format=saved_model.'
   )
 
 
@@ -124,8 +131,24 @@ def _normalized(graph, layer, states):
   if layer.center:
     states = graph.add('Sub', states, graph.constant(layer.mean.numpy()))
   states = graph.add('Mul', states, graph.constant(layer.scale.numpy()))
+  if math.isinf(layer.clip):
+    return states
   return graph.add(
     'Clip', states, graph.constant(-layer.clip), graph.constant(layer.clip)
+  )
+
+
+def _normed(graph, layer, states):
+  if list(layer.axis) != [1] or not (layer.center and layer.scale):
+    raise ValueError(
+      'Expected LayerNormalization over units, with scale and shift. Received: '
+      f'{layer.name!r} over {list(layer.axis)}.'
+    )
+  return graph.add(
+    'LayerNormalization',
+    *(states, *map(graph.constant, layer.get_weights())),
+    axis=-1,
+    epsilon=layer.epsilon,
   )
 
 

@@ -12,13 +12,14 @@ import tensorflow as tf
 _initializers = tf.keras.initializers
 
 
-def q_layers(units, num_actions, weight_decay=0.0):
+def q_layers(units, num_actions, weight_decay=0.0, layer_norm=False):
   """Layers of a Q-network for flat observations.
 
   Args:
     units: units of each hidden layer.
     num_actions: number of outputs.
     weight_decay: L2 of the hidden kernels, `weight_decay * sum(w ** 2)`.
+    layer_norm: whether LayerNorm comes before each activation.
 
   Reference: paper's code, classic control; initialisers as in TF-Agents'
   DQN examples.
@@ -27,8 +28,8 @@ def q_layers(units, num_actions, weight_decay=0.0):
     _initializers.VarianceScaling, 2.0, 'fan_in', 'truncated_normal'
   )
   return [
-    *_hidden(units, 'relu', scaled, weight_decay),
-    _output(
+    *_hidden(units, 'relu', scaled, weight_decay, layer_norm),
+    output(
       num_actions,
       kernel_initializer=_initializers.RandomUniform(-0.03, 0.03),
       bias_initializer=_initializers.Constant(-0.2),
@@ -36,23 +37,28 @@ def q_layers(units, num_actions, weight_decay=0.0):
   ]
 
 
-def glorot_layers(units, num_outputs, weight_decay=0.0):
+def glorot_layers(units, num_outputs, weight_decay=0.0, layer_norm=False):
   """Layers of an actor or a critic for flat inputs, as Keras draws them.
 
   Args:
     units: units of each hidden layer.
     num_outputs: number of outputs.
     weight_decay: L2 of all kernels, `weight_decay * sum(w ** 2)`.
+    layer_norm: whether LayerNorm comes before each activation.
 
   Reference: paper's code, SAC.
   """
   return [
-    *_hidden(units, 'relu', _initializers.GlorotUniform, weight_decay),
-    _output(num_outputs, kernel_regularizer=l2(weight_decay)),
+    *_hidden(
+      units, 'relu', _initializers.GlorotUniform, weight_decay, layer_norm
+    ),
+    output(num_outputs, kernel_regularizer=l2(weight_decay)),
   ]
 
 
-def orthogonal_layers(units, num_outputs, activation, output_initializer):
+def orthogonal_layers(
+  units, num_outputs, activation, output_initializer, layer_norm=False
+):
   """Layers of PPO's actor or of its value network.
 
   Args:
@@ -60,29 +66,50 @@ def orthogonal_layers(units, num_outputs, activation, output_initializer):
     num_outputs: number of outputs.
     activation: of the hidden layers, whose kernels begin orthogonal.
     output_initializer: of the last kernel.
+    layer_norm: whether LayerNorm comes before each activation.
 
   Reference: paper's code, PPO.
   """
   return [
-    *_hidden(units, activation, _initializers.Orthogonal),
-    _output(num_outputs, kernel_initializer=output_initializer),
+    *_hidden(
+      units, activation, _initializers.Orthogonal, layer_norm=layer_norm
+    ),
+    output(num_outputs, kernel_initializer=output_initializer),
   ]
 
 
-def _hidden(units, activation, make_initializer, weight_decay=0.0):
-  return [
-    tf.keras.layers.Dense(
-      size,
-      activation=activation,
-      kernel_initializer=make_initializer(),
-      kernel_regularizer=l2(weight_decay),
-      name=f'hidden_{i}',
+def _hidden(
+  units, activation, make_initializer, weight_decay=0.0, layer_norm=False
+):
+  layers = []
+  for i, size in enumerate(units):
+    name = f'hidden_{i}'
+    layers.append(
+      tf.keras.layers.Dense(
+        size,
+        activation=None if layer_norm else activation,
+        kernel_initializer=make_initializer(),
+        kernel_regularizer=l2(weight_decay),
+        name=name,
+      )
     )
-    for i, size in enumerate(units)
-  ]
+    if layer_norm:
+      activate = tf.keras.layers.Activation(activation, name=f'{name}_act')
+      layers += [norm(f'{name}_norm'), activate]
+  return layers
 
 
-def _output(num_outputs, **options):
+def norm(name):
+  """LayerNorm over the units; its scale and shift are trained.
+
+  Reference: Ba et al. 2016 (arXiv 1607.06450), equation 4; the epsilon is that
+  of SimBa's code.
+  """
+  return tf.keras.layers.LayerNormalization(epsilon=1e-6, name=name)
+
+
+def output(num_outputs, **options):
+  """The last layer, which has no activation."""
   return tf.keras.layers.Dense(
     num_outputs, dtype='float32', name='output', **options
   )

@@ -1,12 +1,14 @@
 """Scales inputs by the mean and the variance of what has been seen."""
 
+import math
+
 import numpy as np
 import tensorflow as tf
 
 
 @tf.keras.utils.register_keras_serializable('tf_sparse_rl')
 class Normalizer(tf.keras.layers.Layer):
-  """`(x - mean) / sqrt(variance + 1e-3)`, clipped; 0 and 1 at first.
+  """`(x - mean) / sqrt(variance + epsilon)`, clipped; 0 and 1 at first.
 
   Mean and variance are those of all examples given to `learn`, each entry by
   itself, and change in no other way.
@@ -14,13 +16,19 @@ class Normalizer(tf.keras.layers.Layer):
   Reference: TF-Agents' StreamingTensorNormalizer, whose constants these are.
   """
 
-  _EPSILON = 1e-3
+  def __init__(self, clip=math.inf, center=True, epsilon=1e-3, **kwargs):
+    """Keeps what is to be done.
 
-  def __init__(self, clip, center=True, **kwargs):
-    """Bounds outputs by `clip`; subtracts the mean if it is to `center`."""
+    Args:
+      clip: bound of the outputs; infinity for none.
+      center: whether the mean is subtracted.
+      epsilon: is added to the variance.
+      **kwargs: of `tf.keras.layers.Layer`.
+    """
     super().__init__(**kwargs)
     self.clip = clip
     self.center = center
+    self.epsilon = epsilon
 
   def build(self, input_shape):
     def add(name, shape, initializer):
@@ -36,12 +44,15 @@ class Normalizer(tf.keras.layers.Layer):
   def call(self, inputs):
     if self.center:
       inputs = inputs - self.mean
-    return tf.clip_by_value(inputs * self.scale, -self.clip, self.clip)
+    scaled = inputs * self.scale
+    if math.isinf(self.clip):
+      return scaled
+    return tf.clip_by_value(scaled, -self.clip, self.clip)
 
   @property
   def scale(self):
     """The factor of each entry."""
-    return tf.math.rsqrt(self.variance + self._EPSILON)
+    return tf.math.rsqrt(self.variance + self.epsilon)
 
   def snapshot(self):
     """`call` as it is now, in NumPy."""
@@ -70,4 +81,5 @@ class Normalizer(tf.keras.layers.Layer):
     self.count.assign(total)
 
   def get_config(self):
-    return {**super().get_config(), 'clip': self.clip, 'center': self.center}
+    own = {'clip': self.clip, 'center': self.center, 'epsilon': self.epsilon}
+    return {**super().get_config(), **own}

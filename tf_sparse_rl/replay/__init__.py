@@ -26,4 +26,6 @@ def make(config, env_spec):
     frame_shape = shape[:2] if num_frames > 1 else shape
     action_size = 0 if env_spec.has_integer_actions else env_spec.action_size
     return FrameReplay(capacity, frame_shape, num_frames, *drawn, action_size)
-  return Replay(capacity, env_spec, *drawn)
+  return Replay(
+    capacity, env_spec, *drawn, with_between=bool(config.num_between)
+  )

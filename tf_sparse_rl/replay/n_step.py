@@ -61,5 +61,24 @@ class Returns:
     powers = self._powers[:num_steps]
     return np.sum(rewards * taken * powers, axis=1), discount, last
 
+  def between(self, ring, numbers, last):
+    """The env steps between the first and what the last led to.
+
+    Args:
+      ring: see `of`.
+      numbers: see `of`.
+      last: as `of` returned it.
+
+    Returns:
+      (numbers, weights) of the n - 1 steps after each first, both `[batch, n -
+      1]`: gamma^k, or 0 of steps that were not taken, whose number is that of
+      the first.
+    """
+    offsets = np.arange(1, self.n_step) * ring.num_envs
+    window = numbers[:, np.newaxis] + offsets
+    taken = window <= last[:, np.newaxis]
+    window = np.where(taken, window, numbers[:, np.newaxis])
+    return window, taken * self._powers[1:]
+
 
 ONE_STEP = Returns()

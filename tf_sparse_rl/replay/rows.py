@@ -74,6 +74,19 @@ def transition(env_spec, **more):
   )
 
 
+def soft_transition(env_spec, num_between):
+  """The layout of a transition over several env steps as SAC trains on it.
+
+  `between` are the observations of the env steps between, `weight` is what the
+  entropy of each of them counts: see `n_step.Returns.between`.
+  """
+  return transition(
+    env_spec,
+    between=num_between * env_spec.observation_size,
+    weight=num_between,
+  )
+
+
 def rollout(env_spec):
   """Layout of a transition in a rollout, and in the files of checkpoints.
 

@@ -16,7 +16,14 @@ class Replay(ring.Ring):
   (observation_size + action_size + 3); a further observation per episode.
   """
 
-  def __init__(self, capacity, env_spec, num_envs=1, returns=n_step.ONE_STEP):
+  def __init__(
+    self,
+    capacity,
+    env_spec,
+    num_envs=1,
+    returns=n_step.ONE_STEP,
+    with_between=False,
+  ):
     """Allocates the ring.
 
     Args:
@@ -24,6 +31,7 @@ class Replay(ring.Ring):
       env_spec: an EnvSpec with flat observations.
       num_envs: number of environments, which add in turn.
       returns: see `ring.Ring`.
+      with_between: whether rows are those of `rows.soft_transition`.
 
     Raises:
       ValueError: if the capacity is too small for a transition.
@@ -36,13 +44,16 @@ class Replay(ring.Ring):
       )
     layout = rows_lib.step(env_spec.observation_size, env_spec.action_size)
     super().__init__(capacity, num_envs, layout, returns)
-    self._transition = rows_lib.transition(env_spec)
+    self._transition = self._drawn = rows_lib.transition(env_spec)
+    if with_between:
+      between = returns.n_step - 1
+      self._drawn = rows_lib.soft_transition(env_spec, between)
     self._rollout = rows_lib.rollout(env_spec)
 
   @property
   def row_size(self):
     """Number of entries of a sampled row."""
-    return self._transition.size
+    return self._drawn.size
 
   @property
   def drawable(self):
@@ -51,7 +62,8 @@ class Replay(ring.Ring):
 
   def sample(self, batch_size, rng):
     """Samples rows uniformly with replacement: float32 `[batch, row_size]`."""
-    if self._num_steps > 1 or self.num_forgotten:
+    is_plain = self._drawn is self._transition and self._num_steps == 1
+    if not is_plain or self.num_forgotten:
       return super().sample(batch_size, rng)
     rows = self._one_step(rng.integers(len(self), size=batch_size))
     if self._returns.clip_rewards:
@@ -69,7 +81,11 @@ class Replay(ring.Ring):
     columns['next_observation'] = self._led_to(
       last % self.capacity, self.column('end', last)
     )
-    return self._transition.join(**columns)
+    if self._drawn is not self._transition:
+      between, columns['weight'] = self._returns.between(self, numbers, last)
+      observations = self._take(between.ravel() % self.capacity)
+      columns['between'] = observations.reshape(len(numbers), -1)
+    return self._drawn.join(**columns)
 
   def rows(self, begin, end):
     """Rows of `rows.rollout` by number, with unchanged rewards."""

@@ -23,7 +23,8 @@ class Cell(NamedTuple):
 
   agent: str
   method: str  # one of METHODS, or a custom one
-  sparsity: float  # of small dense networks, the sparsity that they match
+  # Of small dense networks, the sparsity that they match; 0 if it is found.
+  sparsity: float
   distribution: str  # '' for dense
   variant: str  # fields that differ from others, 'weight_decay=0.001'; or ''
 
@@ -133,6 +134,8 @@ def _cell(run, variant):
     method = methods.SMALL_DENSE if small or _narrow(config) else 'dense'
     if not config.parameter_budget:
       sparsity = config.match_sparsity
+  if methods.get(method).finds_sparsity:
+    sparsity = 0.0
   distribution = '' if config.method == 'dense' else config.distribution
   return Cell(config.agent, method, sparsity, distribution, variant)
 

@@ -32,7 +32,7 @@ def iqm(study):
 
   def panel(axis, sparsity):
     for a in sparse:
-      if a.cell.sparsity == sparsity:
+      if a.cell.sparsity in (0, sparsity):
         look, y = drawing.style(a.cell.method), names.index(a.cell.method)
         estimate = a.estimates['iqm']
         if not math.isnan(estimate.low):
@@ -52,12 +52,12 @@ def iqm(study):
     )
     axis.set_ylim(len(names) - 0.4, -0.6)
     axis.grid(axis='y', visible=False)
-    axis.set_title(f'sparsity {sparsity:g}')
+    axis.set_title(f'sparsity {sparsity:g}' if sparsity else '')
 
-  sparsities = sorted({a.cell.sparsity for a in sparse})
+  found = sorted({a.cell.sparsity for a in sparse if a.cell.sparsity})
   height = 0.35 + 0.11 * len(names)
   return drawing.wrapped(
-    sparsities,
+    found or [0.0],
     panel,
     'IQM of normalised scores',
     '',

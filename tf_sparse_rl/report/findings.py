@@ -74,9 +74,9 @@ def _names(cells):
   kinds = itertools.groupby(cells, lambda c: (c.method, c.distribution))
   for (method, distribution), members in kinds:
     label = methods.get(method).label
-    sparsities = [f'{c.sparsity:g}' for c in members]
-    *first, last = sparsities
+    *first, last = [f'{c.sparsity:g}' for c in members]
     text = f'{", ".join(first)} and {last}' if first else last
+    at = '' if methods.get(method).finds_sparsity else f' at {text}'
     kind = f' ({distribution})' if distribution not in ('', 'erk') else ''
-    groups.append(f'{label} at {text}{kind}')
+    groups.append(f'{label}{at}{kind}')
   return f'{"are" if len(cells) > 1 else "is"} {", ".join(groups)}'

@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+from tf_sparse_rl import methods
 from tf_sparse_rl import runs as runs_lib
 from tf_sparse_rl.report import completeness, findings, origins, study, tables
 
@@ -82,7 +83,9 @@ def _off_target(condition):
   asked_apart = any(
     getattr(config, name) not in (None, config.sparsity) for name in parts
   )
-  if config.method == 'dense' or config.custom_sparsity or asked_apart:
+  if not methods.get(config.method).has_target:
+    return None
+  if config.custom_sparsity or asked_apart:
     return None
   if config.parameter_budget:  # It includes biases, sparsity does not.
     return None

@@ -23,7 +23,7 @@ def distributions(study):
   """Final return over sparsity, ERK and uniform, a panel per environment."""
   lines = {}
   for r in _known(study):
-    if r.cell.distribution and not r.cell.variant:
+    if r.cell.distribution and r.cell.sparsity and not r.cell.variant:
       lines.setdefault((r.cell.method, r.cell.distribution), []).append(r)
   methods = [method for method, _ in lines]
   lines = {k: v for k, v in lines.items() if methods.count(k[0]) > 1}

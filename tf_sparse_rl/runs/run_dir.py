@@ -2,6 +2,7 @@
 
 import contextlib
 import fnmatch
+import os
 import re
 
 from tf_sparse_rl import config as config_lib
@@ -33,14 +34,18 @@ def default_root_dir(config):
     config: a resolved Config.
 
   Returns:
-    'runs/<env>_<agent>_<method>_<sparsity>_<seed>', relative.
+    'runs/<env>_<agent>_<method>_<sparsity>_<seed>', relative; without the
+    sparsity where none is asked for.
   """
   method, sparsity = config.method.rpartition(':')[2], config.sparsity
   if method == 'dense':
     sparsity = config.match_sparsity
     method = methods.SMALL_DENSE if sparsity else method
   env = config_lib.gym_id(config.env_name)
-  parts = (env, config.agent, method, f'{sparsity:g}', str(config.seed))
+  of_method = [method, f'{sparsity:g}']
+  if methods.get(config.method).finds_sparsity:
+    of_method = [method]
+  parts = (env, config.agent, *of_method, str(config.seed))
   name = '_'.join(parts)
   return f'runs/{re.sub("[^A-Za-z0-9._-]+", "-", name)}'
 
@@ -134,6 +139,13 @@ class RunDir(config_file.ConfigFile):
     Raises:
       RunsError: naming the fields that differ.
     """
+    try:
+      str(self.path).encode()
+    except UnicodeEncodeError:
+      raise RunsError(
+        'Expected a directory whose name is UTF-8, as TensorFlow needs it. '
+        f'Received: {os.fsencode(self.path)!r}.'
+      ) from None
     there = self.read_config()
     if there is None:
       if self.path.is_dir() and any(

@@ -1,5 +1,7 @@
 """Copies of networks in which some layers are others."""
 
+from copy import deepcopy
+
 import tensorflow as tf
 
 from tf_sparse_rl.sparsity import keras_check, kinds, subclassed
@@ -106,18 +108,33 @@ def _clone_model(model, convert_layer, prefix=''):
   if not is_graph(model):
     return _clone_subclassed(model, convert_layer, prefix)
 
-  def clone_layer(layer):
-    if isinstance(layer, tf.keras.Model):
-      return _clone_model(layer, convert_layer, f'{prefix}{layer.name}/')
-    return convert_layer(layer, prefix)
+  copies = {}
 
-  return tf.keras.models.clone_model(model, clone_function=clone_layer)
+  def clone_layer(layer):
+    copies[id(layer)] = (
+      _clone_model(layer, convert_layer, f'{prefix}{layer.name}/')
+      if isinstance(layer, tf.keras.Model)
+      else convert_layer(layer, prefix)
+    )
+    return copies[id(layer)]
+
+  copy = tf.keras.models.clone_model(model, clone_function=clone_layer)
+  if subclassed.behaves_otherwise(model, type(copy)):
+    # Keras makes a plain model of a class with a constructor of its own.
+    copy.__class__ = type(model)
+    subclassed.adopt(
+      copy, model, lambda layer: copies.get(id(layer)) or deepcopy(layer)
+    )
+  return copy
 
 
 def _clone_subclassed(model, convert_layer, prefix):
   """Makes the model anew, and puts other layers into its attributes."""
   plain, config = subclassed.plain(model)
-  copy = plain.from_config(config)
+  try:
+    copy = plain.from_config(config)
+  except TypeError:  # Its constructor takes what no config says.
+    copy = subclassed.bare(model, plain, lambda layer: layer)
   copies = {}
 
   def converted(value, name):

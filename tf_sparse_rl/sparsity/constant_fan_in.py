@@ -26,6 +26,7 @@ class SRigL(dropping_and_growing.RigL):
     mask_update_end_train_step=None,
     seed=0,
     salient_fraction=0.3,
+    grow_batches=1,
   ):
     """Keeps the schedule.
 
@@ -37,12 +38,14 @@ class SRigL(dropping_and_growing.RigL):
       salient_fraction: a unit stays if it has this share of the fan-in in
         salient weights, those that are kept or among the largest gradients; 0
         to keep all units. In [0, 1].
+      grow_batches: see `RigL`.
 
     Raises:
       ValueError: for numbers out of range.
     """
     super().__init__(
-      drop_fraction, mask_update_period, mask_update_end_train_step, seed
+      *(drop_fraction, mask_update_period, mask_update_end_train_step, seed),
+      grow_batches,
     )
     if not 0 <= salient_fraction <= 1:
       raise ValueError(

@@ -50,11 +50,24 @@ def layer_sparsities(
   if distribution == 'uniform' or target_sparsity == 0 or not rest:
     shared = {name: target_sparsity for name in rest}
   else:
-    power = erk_power if distribution == 'erk' else 1.0
-    last = None if distribution == 'erk' else -2
-    raw = {n: _raw_density(s[last:], power) for n, s in rest.items()}
+    raw = raw_densities(rest, distribution, erk_power)
     shared = _erdos_renyi(rest, target_sparsity, raw)
   return {n: float(custom.get(n, shared.get(n))) for n in shapes}
+
+
+def raw_densities(shapes, distribution, erk_power=1.0):
+  """Densities of layers up to a factor that all share: `{name: float}`.
+
+  Args:
+    shapes: see `layer_sparsities`.
+    distribution: see `layer_sparsities`.
+    erk_power: see `layer_sparsities`.
+  """
+  if distribution == 'uniform':
+    return dict.fromkeys(shapes, 1.0)
+  power = erk_power if distribution == 'erk' else 1.0
+  last = None if distribution == 'erk' else -2
+  return {n: _raw_density(s[last:], power) for n, s in shapes.items()}
 
 
 def _raw_density(dims, power):

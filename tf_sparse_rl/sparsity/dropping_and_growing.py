@@ -130,8 +130,44 @@ class SET(updater_base.MaskUpdater):
 class RigL(SET):
   """SET that grows where the gradient of the loss is largest.
 
-  Reference: Evci et al. 2020.
+  Reference: Evci et al. 2020; the mean over batches is an option of RLx2's
+  code, Tan et al. 2023 (arXiv 2205.15043).
   """
+
+  def __init__(
+    self,
+    drop_fraction=0.3,
+    mask_update_period=100,
+    mask_update_end_train_step=None,
+    seed=0,
+    grow_batches=1,
+  ):
+    """Keeps the schedule.
+
+    Args:
+      drop_fraction: see `SET`.
+      mask_update_period: see `SET`.
+      mask_update_end_train_step: see `SET`.
+      seed: see `SET`.
+      grow_batches: train steps, that of the update the last, over which
+        gradients are averaged; at most the period.
+
+    Raises:
+      ValueError: for numbers out of range.
+    """
+    super().__init__(
+      drop_fraction, mask_update_period, mask_update_end_train_step, seed
+    )
+    if not 1 <= grow_batches <= mask_update_period:
+      raise ValueError(
+        'Expected grow_batches from 1 to mask_update_period. Received: '
+        f'grow_batches={grow_batches}, mask_update_period={mask_update_period}.'
+      )
+    self.grow_batches = int(grow_batches)
+
+  def get_config(self):
+    """Returns the config; see `SET`."""
+    return {**super().get_config(), 'grow_batches': self.grow_batches}
 
   def grow_scores(self, kernel, train_step, seed):
     """Magnitude of the dense gradient."""

@@ -30,6 +30,28 @@ def call_in_turn(layers, inputs):
   return inputs
 
 
+def rows_of(network):
+  """Lists of the SparseLayers that are called in a row; see `call_in_turn`.
+
+  Args:
+    network: a list of layers or what has `layers`; some may consist of others.
+
+  Returns:
+    List of lists of SparseLayers, in the order of the network.
+  """
+  rows = []
+  layers = getattr(network, 'layers', network)
+  for is_stack, group in itertools.groupby(layers, _is_of_stack):
+    if is_stack:
+      row = [layer for layer in group if isinstance(layer, SparseLayer)]
+      rows += [row] if row else []
+    else:
+      for layer in group:
+        alone = [[sparse] for sparse in sparse_layers(layer)]
+        rows += rows_of(layer) if hasattr(layer, 'layers') else alone
+  return rows
+
+
 def _is_of_stack(layer):
   if isinstance(layer, tf.keras.layers.Rescaling):
     return True

@@ -8,11 +8,12 @@ from tf_sparse_rl.sparsity import optimizer_slots, updater_base
 class SparseKernel:
   """One masked kernel and what goes with it."""
 
-  def __init__(self, kernel, slots, hidden=None):
+  def __init__(self, kernel, slots, hidden=None, gathered=None):
     self.kernel = kernel
     self.constraint = kernel.constraint
     self.slots = slots  # of the optimizer, those that are 0 where the mask is
     self.hidden = hidden  # variable: values where the mask is 0, if kept
+    self.gathered = gathered  # variable: sum of gradients until an update
 
   @property
   def mask(self):
@@ -35,7 +36,10 @@ def sparse_kernel(optimizer, variable, slots):
     return SparseKernel(variable, [], hidden)
   inner = optimizer.inner_optimizer
   slots = [slot for slot in slots if optimizer_slots.may_be_zero(inner, slot)]
-  kernel = SparseKernel(variable, slots)
+  gathered = None
+  if optimizer.updater.grow_batches > 1:
+    gathered = optimizer.add_variable_from_reference(variable, 'gathered')
+  kernel = SparseKernel(variable, slots, gathered=gathered)
   for slot in slots:
     # Adagrad's accumulator starts above 0, for masked entries too.
     slot.assign(slot * kernel.mask)
@@ -51,10 +55,14 @@ def update_if_due(updater, kernels, gradients, train_step):
     gradients: list of their dense gradients.
     train_step: int64 scalar, train steps done so far.
   """
-  due = updater.is_due(train_step)
+  needs_gradient = updater.needs_gradient(train_step)
 
   def update_all(strategy, gradients):
     def update():
+      if_due(updater, kernels, gradients, train_step, update_now)
+      return tf.constant(True)
+
+    def update_now(gradients):
       found = shares(updater, kernels, gradients, train_step)
       for kernel, gradient, share in zip(kernels, gradients, found):
         strategy.extended.update(
@@ -68,15 +76,57 @@ def update_if_due(updater, kernels, gradients, train_step):
           },
           group=False,
         )
-      return tf.constant(True)
 
     # A cond is allowed here, in the cross-replica context, only.
-    return tf.cond(due, update, lambda: tf.constant(False))
+    return tf.cond(needs_gradient, update, lambda: tf.constant(False))
 
   # The same way through replicas that Keras' own optimizers take.
   tf.__internal__.distribute.interim.maybe_merge_call(
     update_all, tf.distribute.get_strategy(), gradients
   )
+
+
+def if_due(updater, kernels, gradients, train_step, update):
+  """Updates with the mean of gradients; before it is due gathers them.
+
+  Args:
+    updater: a MaskUpdater that needs these gradients.
+    kernels: list of SparseKernel.
+    gradients: list of their dense gradients.
+    train_step: int64 scalar.
+    update: function of a list of gradients, for a train step that is due.
+  """
+  if updater.grow_batches == 1:
+    update(gradients)
+    return
+  extended = tf.distribute.get_strategy().extended
+  gathered = [kernel.gathered for kernel in kernels]
+  for variable, gradient in zip(gathered, gradients):
+    extended.update(variable, _add, args=(gradient,), group=False)
+
+  def update_by_means():
+    count = tf.minimum(train_step + 1, updater.grow_batches)
+    for variable in gathered:
+      extended.update(variable, _divide, args=(count,), group=False)
+    update(gathered)
+    for variable in gathered:
+      extended.update(variable, _clear, group=False)
+    return tf.constant(True)
+
+  is_due = updater.is_due(train_step)
+  tf.cond(is_due, update_by_means, lambda: tf.constant(False))
+
+
+def _add(gathered, gradient):
+  gathered.assign_add(gradient)
+
+
+def _divide(gathered, count):
+  gathered.assign(gathered / tf.cast(count, gathered.dtype))
+
+
+def _clear(gathered):
+  gathered.assign(tf.zeros_like(gathered))
 
 
 def shares(updater, kernels, gradients, train_step):

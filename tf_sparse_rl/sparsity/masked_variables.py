@@ -66,7 +66,7 @@ class _Weight(_Constrained):
 
   def _write(self, write, value, *options):
     self._written = _reference(value)
-    return write(value * self._mask.read_value(), *options)
+    return write(_masked(value, self._mask.read_value()), *options)
 
   def follow(self, before, now):
     """Takes the new mask.
@@ -79,11 +79,11 @@ class _Weight(_Constrained):
     written = self._written and self._written()
     if written is not None:
       # Weights that were trained since are not those that were written.
-      is_fresh = tf.reduce_all(value == written * before)
+      is_fresh = tf.reduce_all(value == _masked(written, before))
       value = tf.where(is_fresh, written, value)
     self._written = None
     with self._constraint_of_mask.trusted():
-      self.assign(value * now)
+      self.assign(_masked(value, now))
 
 
 def _scattering(name):
@@ -102,7 +102,11 @@ for _name in dir(tf.Variable):
 
 
 class _Mask(_Constrained):
-  """A mask; its weight follows when it is written."""
+  """A mask; its weight follows when it is written.
+
+  An average of masks marks what any of them does, which is where the average of
+  their weights is not 0.
+  """
 
   def constrain(self, constraint, kernel):
     """Ties the mask to its weight, on one device."""
@@ -111,9 +115,15 @@ class _Mask(_Constrained):
 
   def _write(self, write, value, *options):
     before = self.read_value()
+    value = tf.cast(value != 0, self.dtype)
     written = write(value, *options)
     self._kernel.follow(before, value)
     return written
+
+
+def _masked(value, mask):
+  """The product, which is 0 outside the mask whatever the value is there."""
+  return tf.math.multiply_no_nan(value, mask)
 
 
 def _reference(tensor):

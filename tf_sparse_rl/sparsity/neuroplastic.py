@@ -28,6 +28,7 @@ class NeuroplasticExpansion(dropping_and_growing.RigL):
     mask_update_end_train_step=None,
     seed=0,
     initial_share=0.25,
+    grow_batches=1,
   ):
     """Keeps the schedule.
 
@@ -39,12 +40,14 @@ class NeuroplasticExpansion(dropping_and_growing.RigL):
       seed: see `SET`.
       initial_share: share of its connections that a layer starts with, in
         (0, 1].
+      grow_batches: see `RigL`.
 
     Raises:
       ValueError: for numbers out of range, or an end before the second update.
     """
     super().__init__(
-      drop_fraction, mask_update_period, mask_update_end_train_step, seed
+      *(drop_fraction, mask_update_period, mask_update_end_train_step, seed),
+      grow_batches,
     )
     if not 0 < initial_share <= 1:
       raise ValueError(

@@ -73,12 +73,12 @@ class SparseOptimizer(tf.keras.optimizers.Optimizer):
 
   @property
   def variables(self):
-    """The variables of the wrapped optimizer, then values that masks hide."""
+    """The variables of the wrapped optimizer, then its own of each kernel."""
     inner = self._optimizer.variables
     inner = inner() if callable(inner) else inner
     kernels = self._sparse_kernels or ()
-    hidden = [k.hidden for k in kernels if k.hidden is not None]
-    return [*inner, *hidden] if hidden else inner
+    own = [v for k in kernels for v in (k.hidden, k.gathered) if v is not None]
+    return [*inner, *own] if own else inner
 
   def set_weights(self, weights):
     """See Keras, which restores `variables` from HDF5 files by this."""
@@ -137,8 +137,9 @@ class SparseOptimizer(tf.keras.optimizers.Optimizer):
       skip_gradients_aggregation: whether the gradients are summed over
         replicas already.
       masks_may_change: whether masks are updated if an update is due. For a
-        loop that knows from `updater.is_due` that none is: what is traced
-        without has no condition in it, which is faster.
+        loop that knows from `updater.needs_gradient` that none is, and no
+        gradient counts in one: what is traced without has no condition in it,
+        which is faster.
       **kwargs: `experimental_aggregate_gradients`, Keras' older name of it.
 
     Returns:

@@ -71,6 +71,12 @@ def apply(optimizer, updater, grads_and_vars, parts, kernels, slots, key_of):
       if key in parts:
         dense = tf.add_n([part.dense() for part in parts[key]])
       all_dense.append(dense)
+    mask_updates.if_due(updater, kernels, all_dense, train_step, update_now)
+    for kernel, dense in zip(kernels, all_dense):
+      packed.append((native_updates.pack(dense, kernel.mask), tf.zeros([])))
+    return packed
+
+  def update_now(all_dense):
     shares = mask_updates.shares(updater, kernels, all_dense, train_step)
     for kernel, dense, share in zip(kernels, all_dense, shares):
       mask_updates.update_one(
@@ -83,13 +89,11 @@ def apply(optimizer, updater, grads_and_vars, parts, kernels, slots, key_of):
         constraint=kernel.constraint,
         share=share,
       )
-      packed.append((native_updates.pack(dense, kernel.mask), tf.zeros([])))
-    return packed
 
   if updater is None:
     packed = keep()
   else:
-    packed = tf.cond(updater.is_due(train_step), update, keep)
+    packed = tf.cond(updater.needs_gradient(train_step), update, keep)
   packed = {key_of(k.kernel): p for k, p in zip(kernels, packed)}
   all_updates = []
   for gradient, variable in grads_and_vars:

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from tf_sparse_rl import methods
+from tf_sparse_rl import methods, names
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,14 +25,15 @@ class SparsitySpec:
     ignore = self.ignore
     ignore = (ignore,) if isinstance(ignore, str) else tuple(ignore)
     object.__setattr__(self, 'ignore', ignore)
-    is_name = isinstance(self.method, str)
-    if is_name and self.method in methods.METHODS:
-      return
-    if not (is_name and methods.is_own(self.method)):
+    if not isinstance(self.method, str):
       raise ValueError(
-        f'Expected method to be one of {tuple(methods.METHODS)}, or '
-        "'module:Class'; a MaskUpdater is given to SparseOptimizer. Received: "
-        f'method={self.method!r}.'
+        'Expected the name of a method; its MaskUpdater is given to '
+        f'SparseOptimizer. Received: method={self.method!r}.'
+      )
+    if not (self.method in methods.METHODS or methods.is_own(self.method)):
+      raise ValueError(
+        "Expected the name of a method, or 'module:Class'. Received: "
+        f'{names.unknown("method", self.method, methods.METHODS)}'
       )
 
   def ignores(self, path):

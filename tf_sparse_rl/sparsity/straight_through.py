@@ -49,7 +49,12 @@ class StraightThrough(pruning.MagnitudePruning):
   def new_mask(self, kernel, target_sparsity, train_step, seed):
     """Marks the largest weights, hidden ones among them."""
     everything = kernel._replace(mask=tf.ones_like(kernel.mask))
-    return super().new_mask(everything, target_sparsity, train_step, seed)
+    choose = super().new_mask
+    return tf.cond(
+      train_step > self.prune_begin_train_step,
+      lambda: choose(everything, target_sparsity, train_step, seed),
+      lambda: everything.mask,  # No search for the largest of which all stay.
+    )
 
 
 def apply(updater, kernels, gradients, train_step, apply_inner):

@@ -9,6 +9,8 @@ import functools
 
 import tensorflow as tf
 
+from tf_sparse_rl.sparsity import kinds
+
 
 def items(value):
   """(key, item) of a list or dict; nothing of another value."""
@@ -32,6 +34,80 @@ def has_layers(value):
   return isinstance(value, tf.keras.layers.Layer) or any(
     has_layers(item) for _, item in items(value)
   )
+
+
+def bare(model, plain, layers_of):
+  """A model of a class that its config does not make: without its constructor.
+
+  Args:
+    model: a subclassed model.
+    plain: the class of the copy.
+    layers_of: see `adopt`.
+
+  Returns:
+    A model that is not built.
+  """
+  copy = plain.__new__(plain)
+  tf.keras.Model.__init__(copy, name=model.name)
+  adopt(copy, model, layers_of)
+  return copy
+
+
+def adopt(copy, model, layers_of):
+  """Gives a copy of a model the attributes that its own constructor would.
+
+  Args:
+    copy: a model.
+    model: that it is a copy of.
+    layers_of: function from a layer in an attribute to that of the copy.
+  """
+  for name, value in vars(model).items():
+    if name not in vars(copy) and name not in _of_keras():
+      setattr(copy, name, _own(value, layers_of))
+
+
+def _own(value, layers_of):
+  """A value for another model: variables and metrics are not shared."""
+  if isinstance(value, dict):
+    return {key: _own(item, layers_of) for key, item in value.items()}
+  if isinstance(value, (list, tuple)):
+    found = [_own(item, layers_of) for item in value]
+    return tuple(found) if isinstance(value, tuple) else found
+  if isinstance(value, tf.keras.metrics.Metric):
+    return type(value).from_config(value.get_config())
+  if isinstance(value, tf.keras.layers.Layer):
+    return layers_of(value)
+  if isinstance(value, tf.Variable):
+    name = value.name.split(':')[0]
+    return tf.Variable(value, trainable=value.trainable, name=name)
+  return value
+
+
+@functools.cache
+def _of_keras():
+  """Names of the attributes that Keras gives to any model in its life."""
+
+  class Plain(tf.keras.Model):
+    def call(self, inputs):
+      return inputs
+
+  model = Plain()
+  model.compile('sgd', 'mse')
+  kinds.build_by_call(model, tf.TensorSpec((1, 1)))
+  return frozenset(vars(model))
+
+
+def behaves_otherwise(model, kind):
+  """Whether the class of a model does more than one that it is made from.
+
+  Args:
+    model: a model.
+    kind: a class that its class inherits from.
+  """
+  mro = type(model).__mro__
+  own = {name for c in mro[: mro.index(kind)] for name in vars(c)}
+  own -= {'get_config', 'from_config'}
+  return any(not name.startswith('__') or name == '__call__' for name in own)
 
 
 class SparseModel:

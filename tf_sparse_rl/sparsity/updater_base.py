@@ -12,7 +12,8 @@ class KernelState(NamedTuple):
 
   weight: tf.Tensor
   mask: tf.Tensor
-  gradient: tf.Tensor  # Dense: also where the mask is 0.
+  # Dense: also where the mask is 0; the mean of `MaskUpdater.grow_batches`.
+  gradient: tf.Tensor
   structure: structures.Blocks | structures.NOfM = structures.ANY
   # What `MaskUpdater.shares` gave this layer.
   share: tf.Tensor | None = None
@@ -32,6 +33,8 @@ class MaskUpdater:
   trains_hidden = False
   # The train step at which targets are met; None: from the start.
   target_train_step = None
+  # Train steps, that of the update the last, whose gradients are averaged.
+  grow_batches = 1
 
   def is_due(self, train_step):
     """Whether masks change before the update of `train_step`, or never.
@@ -44,6 +47,22 @@ class MaskUpdater:
     """
     del train_step
     return None
+
+  def needs_gradient(self, train_step):
+    """Whether the dense gradient of a train step counts in a mask update.
+
+    Args:
+      train_step: see `is_due`.
+
+    Returns:
+      A bool tensor of its shape, or None if masks never change.
+    """
+    due = self.is_due(train_step)
+    if due is None or self.grow_batches == 1:
+      return due
+    steps = tf.cast(train_step, tf.int64)[..., tf.newaxis]
+    later = steps + tf.range(self.grow_batches, dtype=tf.int64)
+    return tf.reduce_any(self.is_due(later), axis=-1)
 
   def get_config(self):
     """Returns the arguments of the constructor."""

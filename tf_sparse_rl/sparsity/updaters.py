@@ -7,6 +7,7 @@ owns the rest: when, how many, and what becomes of weights and slots.
 import inspect
 
 from tf_sparse_rl import methods, modules, names
+from tf_sparse_rl.sparsity.adaptive import AdaptivePruning
 from tf_sparse_rl.sparsity.constant_fan_in import SRigL
 from tf_sparse_rl.sparsity.dropping_and_growing import SET, RigL
 from tf_sparse_rl.sparsity.neuroplastic import NeuroplasticExpansion
@@ -19,6 +20,7 @@ from tf_sparse_rl.sparsity.straight_through import StraightThrough
 from tf_sparse_rl.sparsity.updater_base import KernelState, MaskUpdater, Static
 
 __all__ = [
+  'AdaptivePruning',
   'GlobalMagnitudePruning',
   'KernelState',
   'MagnitudePruning',

@@ -4,7 +4,7 @@ import re
 
 from tf_sparse_rl import config as config_lib
 from tf_sparse_rl import envs, modules, names
-from tf_sparse_rl.methods import METHODS, SMALL_DENSE, is_own
+from tf_sparse_rl.methods import METHODS, SMALL_DENSE, get, is_own
 from tf_sparse_rl.runs import ListedRun
 from tf_sparse_rl.sweeps import field_lists
 
@@ -15,7 +15,7 @@ LISTED_FIELDS = ('method', 'sparsity', 'match_sparsity', 'env_name', 'seed')
 def make_runs(
   methods, sparsities, env_names, num_seeds, given=None, combinations=({},)
 ):
-  """Lists all combinations; dense runs do not depend on the sparsity.
+  """Lists every combination once; some methods do not depend on the sparsity.
 
   Args:
     methods: names of METHODS, SMALL_DENSE, or 'module:Class' of a custom
@@ -45,7 +45,7 @@ def make_runs(
   for seed in range(num_seeds):
     for env_name in env_names:
       for method in methods:
-        for sparsity in (None,) if method == 'dense' else sparsities:
+        for sparsity in sparsities if _has_sparsity(method) else (None,):
           for values in combinations:
             run = _make_run(
               env_name, method, sparsity, seed, given or {}, values
@@ -58,6 +58,11 @@ def make_runs(
   return list(runs.values())
 
 
+def _has_sparsity(method):
+  """Whether runs of a method differ by a sparsity that is asked for."""
+  return method == SMALL_DENSE or get(method).has_target
+
+
 def _make_run(env_name, method, sparsity, seed, given, values):
   listed = {'env_name': env_name, 'method': method, 'seed': seed}
   # The id is the name of a directory.
@@ -67,7 +72,7 @@ def _make_run(env_name, method, sparsity, seed, given, values):
     parts.append(repr(float(sparsity)))
   if method == SMALL_DENSE:
     listed.update(method='dense', match_sparsity=float(sparsity))
-  elif method != 'dense':
+  elif sparsity is not None:
     listed.update(sparsity=float(sparsity))
   if values:
     parts.append(re.sub('[/:]', '_', field_lists.label(values)))

@@ -11,6 +11,7 @@ import contextlib
 import pathlib
 import shutil
 import tokenize
+import types
 
 import numpy as np
 import tensorflow as tf
@@ -158,7 +159,9 @@ class Checkpoints:
       return
     name = manifest_lib.segment_name(begin, end)
     with files.replacing(self._path / name) as file:
-      np.save(file, self._buffer.rows(begin, end), allow_pickle=False)
+      # Of a file NumPy would write itself, and not tell why that fails.
+      part = types.SimpleNamespace(write=file.write)
+      np.save(part, self._buffer.rows(begin, end), allow_pickle=False)
     segment = {'name': name, 'begin': begin, 'end': end}
     segment['sha256'] = manifest_lib.sha256(self._path / name)
     oldest = end - self._buffer.capacity

@@ -29,6 +29,9 @@ def train_step_flops(agent, batch_size):
     agent.train_passes[name] * _total([network]).flops
     for name, network in agent.networks.items()
   )
+  for candidates in agent.candidates.values():
+    # Forward, and backward to the weights and through them.
+    per_transition += 3 * _total(candidates.networks[1:]).flops
   return round(batch_size * per_transition)
 
 

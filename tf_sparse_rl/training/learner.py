@@ -63,6 +63,10 @@ class Learner:
     """Whether train steps without mask updates are one operation."""
     return self._train_step.is_fused
 
+  def networks_change(self):
+    """Is told before others write to the variables of networks."""
+    self._train_step.wake()
+
   def masks_changed(self):
     """Whether masks may have changed since the last call."""
     changed, self._train_step.masks_changed = self._train_step.masks_changed, 0
@@ -151,6 +155,10 @@ class RolloutLearner(Learner):
     if self._snapshot is None:
       self._snapshot = self._agent.rollouts.snapshot()
     return self._snapshot(observations, noise)
+
+  def networks_change(self):
+    super().networks_change()
+    self._snapshot = None
 
   def draw(self, buffer, rng):
     """Draws a batch of a full Rollout with a NumPy generator."""

@@ -74,6 +74,8 @@ class Training(parts.Parts):
       self.collect()
       self.diagnose()
       self.train_and_act()
+      if self.plasticity:
+        self.plasticity.renew(self)
       self.shrink_replay()
       self.write()
       for call in every_env_step:
@@ -128,6 +130,7 @@ class Training(parts.Parts):
       self.collector.collect(now.actions, self.buffer, now.episodes)
     except envs.EnvError as error:
       raise self.after_saving(error) from error
+    self.agent.see(self.collector.observations)
     now.env_step += self.config.num_envs
 
   def diagnose(self):

@@ -7,6 +7,7 @@ import tensorflow as tf
 from tf_sparse_rl import sparsity
 from tf_sparse_rl.agents import fused
 from tf_sparse_rl.native import backend, library, stacks
+from tf_sparse_rl.sparsity import layers as layers_lib
 
 
 def configure(config):
@@ -161,9 +162,9 @@ def describe(agent, is_fused=False):
     are any.
   """
   chosen = {
-    name: _fused(network) if is_fused else _backend(layers)
+    name: _fused(network) if is_fused else _backend(network)
     for name, network in agent.networks.items()
-    if (layers := sparsity.sparse_layers(network)) or is_fused
+    if sparsity.sparse_layers(network) or is_fused
   }
   has_kernels = any(each != {'backend': 'masked'} for each in chosen.values())
   own = kernels() if has_kernels else {'cpu': library.cpu()}
@@ -188,9 +189,13 @@ def _fused(network):
   return found
 
 
-def _backend(layers):
+def _backend(network):
   """The entry of a network with sparse layers; see `describe`."""
-  divided = stacks.divide([layer.operand for layer in layers])
+  divided = [
+    stack
+    for row in layers_lib.rows_of(network)
+    for stack in stacks.divide([layer.operand for layer in row])
+  ]
   choices = [choice for stack in divided if (choice := stacks.choice_of(stack))]
   names = {'native' if choice.is_native else 'masked' for choice in choices}
   found = {'backend': ' and '.join(sorted(names)) or 'masked'}

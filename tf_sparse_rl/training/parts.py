@@ -13,6 +13,7 @@ from tf_sparse_rl.training import (
   evaluation,
   learner,
   machine,
+  plasticity,
   state,
   summaries,
   terminal,
@@ -67,6 +68,7 @@ class Parts:
     self._known_machine = run_dir.read_machine()
     machine.recall(self._known_machine)
     self.agent = registry.build(config, spec)
+    self.plasticity = plasticity.make(config, self.agent)
     self.origin = None
     if config.init_from and run_dir.checkpoint_env_step() is None:
       self.origin = warm_start.start(config, self.agent, spec)

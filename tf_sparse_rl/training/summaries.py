@@ -13,7 +13,7 @@ from tensorboard.plugins.text import summary_v2 as text
 from tensorboard.util import tensor_util
 
 from tf_sparse_rl import config as config_lib
-from tf_sparse_rl import diagnoses, sparsity
+from tf_sparse_rl import diagnoses, methods, sparsity
 from tf_sparse_rl.training import event_files, layout, mask_bits, trackers
 
 # {tag: meaning}, in the order in which they are shown. The horizontal axis is
@@ -37,6 +37,12 @@ TAGS = {
   'Agent/entropy': 'SAC, PPO: entropy of the policy on the batch, in nats',
   'Agent/q_value_1': 'SAC, TD3: mean Q-value of critic 1 over the batch',
   'Agent/q_value_2': 'SAC, TD3: mean Q-value of critic 2 over the batch',
+  'Adaptive/{network}/selected': 'adaptive: the place from which the network '
+  'selected last came; 0: the sparsity stayed',
+  'Adaptive/{network}/loss_{place}': 'adaptive: cumulated losses by which was '
+  'selected last',
+  'Adaptive/{network}/sparsity_{place}': 'adaptive: sparsities since then; the '
+  'selected one has place 0',
   'Agent/clip_fraction': 'PPO: share of the batch whose ratio of '
   'probabilities was clipped',
   'Agent/learning_rate': 'PPO: learning rate at this train step',
@@ -181,7 +187,10 @@ class Summaries:
     """The tags of TAGS that this run writes."""
     kinds = [diagnoses.KINDS[name] for name in self._config.diagnostics_kinds]
     known = {tag for kind in kinds for tag in kind.tags}
+    if self._config.redo_period:
+      known.update(diagnoses.KINDS['dormant'].tags)
     is_sparse = any(self._masks.values())
+    method = methods.get(self._config.method)
     for row in TAGS:
       group = row.partition('/')[0]
       if row in diagnoses.TAGS:
@@ -191,6 +200,8 @@ class Summaries:
         yield from (
           tag for tag in of_row if tag in values and tag.startswith(f'{group}/')
         )
+      elif group == 'Adaptive':
+        yield from [row] if method.finds_sparsity else []
       elif row == 'Metrics/replay_size':
         yield from [row] if self._config.dynamic_replay else []
       elif row not in _NO_SCALARS and (is_sparse or group != 'MaskUpdate'):

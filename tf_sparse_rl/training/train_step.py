@@ -22,16 +22,17 @@ class TrainStep:
     self._agent, self._fused = agent, fused
     if not tf.distribute.has_strategy():  # Replicas make their own.
       steps.build_slots(agent.descents)
-    optimizers = [o for o in agent.optimizers.values() if o.updates_masks]
-    self._due_train_steps = _DueTrainSteps(agent if optimizers else None)
+    updates_masks = agent.updates_masks
+    self._changing, self._preparing = (
+      _TrainSteps(condition if updates_masks else None)
+      for condition in (agent.updates_masks_at, agent.prepares_masks_at)
+    )
     self._compiled = {
       may: compiled(function(may), *specs, jit=jit)
       for may in (True, False)
-      if (optimizers if may else fused is None)
+      if (updates_masks if may else fused is None)
     }
-    self._count = (
-      None  # Known at the first train step; it may change until then.
-    )
+    self._count = None  # Known at the first train step; may change until then.
     self.first_huge_loss = None  # (train step, loss), see `divergence`
     self.masks_changed = 0  # Train steps that may have changed masks.
 
@@ -47,9 +48,14 @@ class TrainStep:
       self._count = self._agent.train_step
     return self._count
 
+  def wake(self):
+    """Gives all variables their tensors, if the fused step has them."""
+    if self._fused is not None:
+      self._fused.wake()
+
   def __call__(self, *inputs):
     """Takes a train step; FloatingPointError if the loss is not finite."""
-    may_change = self.count in self._due_train_steps
+    may_change = self.count in self._preparing
     if self._fused is None or may_change:
       return self._by_tensorflow(inputs, may_change)
     with _finite_losses():
@@ -59,13 +65,12 @@ class TrainStep:
 
   def _by_tensorflow(self, inputs, may_change):
     """One train step, compiled."""
-    if self._fused is not None:
-      self._fused.wake()
+    self.wake()
     with _finite_losses():
       result = self._compiled[may_change](*map(_tensors, inputs))
     scalars = result[-1] if isinstance(result, (tuple, list)) else result
+    self.masks_changed += may_change and self.count in self._changing
     self._note(scalars['Losses/total_loss'])
-    self.masks_changed += may_change
     return result
 
   def _note(self, total_loss):
@@ -98,7 +103,7 @@ class RolloutTrainStep(TrainStep):
     done = 0
     while done < len(batches):
       left = batches[done:]
-      free = self._due_train_steps.following(self.count, len(left))
+      free = self._preparing.following(self.count, len(left))
       if self._fused is None or not free:
         scalars = self._by_tensorflow((rows[left[0]],), may_change=not free)
         done += 1
@@ -137,26 +142,26 @@ def compiled(function, *specs, jit=False):
   ).get_concrete_function(*specs)
 
 
-class _DueTrainSteps:
-  """The train steps with mask updates, computed in blocks."""
+class _TrainSteps:
+  """The train steps of which a condition is true, found in blocks."""
 
   _BLOCK = 4096
 
-  def __init__(self, agent):
-    """Takes the agent; None if its masks never change."""
-    self._agent = agent
-    self._block, self._due = None, ()
+  def __init__(self, condition):
+    """Takes a function of train steps; None if it is never true."""
+    self._condition = condition
+    self._block, self._true = None, ()
 
   def following(self, train_step, limit):
-    """Number of train steps from the given one until the next mask update."""
+    """Number of train steps from the given one until the next of these."""
     steps = range(train_step, train_step + limit)
     return next((i for i, step in enumerate(steps) if step in self), limit)
 
   def __contains__(self, train_step):
-    if self._agent is None:
+    if self._condition is None:
       return False
     block, index = divmod(train_step, self._BLOCK)
     if block != self._block:
       numbers = tf.range(self._BLOCK, dtype=tf.int64) + block * self._BLOCK
-      self._block, self._due = block, self._agent.updates_masks_at(numbers)
-    return bool(self._due[index])
+      self._block, self._true = block, self._condition(numbers)
+    return bool(self._true[index])

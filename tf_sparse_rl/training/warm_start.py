@@ -43,14 +43,15 @@ def start(config, agent, env_spec):
     run_dir.checkpoints, which, run_dir.read_results(), source.saved
   )
   _check_shapes(source, agent, path)
+  _check_scales(source, agent, path)
   masks = [
     name
     for name, network in agent.networks.items()
     if _copy_network(source.networks[name], network)
   ]
-  for scale, own in zip(source.scales, agent.scales):
+  for scale, own in zip(source.scales, agent.scales, strict=True):
     _assign(own.variables, scale.variables)
-  agent.tf_agent.initialize()  # Target networks are copies.
+  agent.initialize()
   if config.init_optimizer:
     for descent, own in zip(source.descents, agent.descents):
       _copy_slots(*descent, *own)
@@ -83,6 +84,16 @@ def _check_shapes(source, agent, path):
         f'Received: {path}, whose {name} has weights {there}, where this run '
         f'has {here}.'
       )
+
+
+def _check_scales(source, agent, path):
+  """Refuses networks that are used to observations scaled otherwise."""
+  if len(source.scales) != len(agent.scales):
+    raise ValueError(
+      'Expected a run with the same normalize_observations as --init_from. '
+      f'Received: {path}, of {bool(source.scales)}, where this run has '
+      f'{bool(agent.scales)}.'
+    )
 
 
 def _plain_layers(network):

@@ -1,0 +1,141 @@
+"""Draws README's picture: `python docs/tools/readme_figure.py`.
+
+Left, the time of a SAC train step against sparsity, as `benchmark
+--what=sparsity --agent=sac --results=docs/results/speed.json` has measured it;
+without that, env steps per second of one core, docs/results/one_core.csv.
+Right, the IQM by method of a study.
+"""
+
+import csv
+import pathlib
+import statistics
+import sys
+
+from tf_sparse_rl import methods
+from tf_sparse_rl.benchmarks import measured
+from tf_sparse_rl.report import drawing, theme
+
+_ROOT = pathlib.Path(__file__).parents[2]
+_RESULTS = _ROOT / 'docs' / 'results'
+_STUDY = _RESULTS / 'ppo' / 'tables' / 'ppo_aggregates.csv'
+_STUDY_NAME = 'PPO, HalfCheetah-v5, 5 seeds'
+_SPARSITY = '0.9'
+_OURS, _OTHERS = '#d55e00', '#8a929b'
+
+
+def draw():
+  """The picture: two panels."""
+  figure, [[left, right]] = drawing.panels(1, 2, width=1.35, height=0.95)
+  found = _train_step_times()
+  if found:
+    _lines(left, found)
+  else:
+    _bars(left, _one_core())
+  _intervals(right)
+  return figure
+
+
+def _train_step_times():
+  """SAC's measurement of train steps against sparsity, or None."""
+  path = _RESULTS / 'speed.json'
+  if not path.exists():
+    return None
+  kinds = measured.read(path).values()
+  found = [m for m in kinds if (m['what'], m['agent']) == ('sparsity', 'sac')]
+  return found[0] if found else None
+
+
+def _lines(axis, found):
+  """A train step's time against sparsity, and those of dense networks."""
+  times = found['train_step_ms']
+  sparsities = sorted({k.split()[1] for k in times if ' ' in k}, key=float)
+  for way, name, color in (
+    ('native', 'RigL', _OURS),
+    ('masked', 'zeros multiplied', _OTHERS),
+  ):
+    rounds = [times[f'{way} {sparsity}'] for sparsity in sparsities]
+    xs = [100 * float(sparsity) for sparsity in sparsities]
+    axis.plot(xs, [*map(statistics.median, rounds)], 'o-', color=color)
+    axis.fill_between(
+      xs, [*map(min, rounds)], [*map(max, rounds)], color=color, alpha=0.2
+    )
+    axis.annotate(name, (xs[0], statistics.median(rounds[0])), color=color)
+  for name, label in (('dense', 'our dense'), ('sb3', 'Stable-Baselines3')):
+    if name in times:
+      value = statistics.median(times[name])
+      axis.axhline(value, color=theme.SOFT, linestyle=(0, (4, 2)))
+      axis.annotate(label, (60, value), color=theme.SOFT)
+  axis.set_ylim(bottom=0)
+  axis.set_xlabel('sparsity in %')
+  axis.set_ylabel('ms per train step')
+  axis.set_title('SAC, one core', loc='left')
+
+
+def _one_core():
+  """{candidate: env steps per second of each round} of SAC."""
+  with open(_RESULTS / 'one_core.csv', encoding='utf-8') as file:
+    rows = [row for row in csv.DictReader(file) if row['agent'] == 'sac']
+  found = {}
+  for row in rows:
+    speed = float(row['env_steps_per_sec'])
+    found.setdefault(row['candidate'], []).append(speed)
+  return found
+
+
+def _bars(axis, speeds):
+  """Env steps per second, a bar a candidate, its rounds as points."""
+  for place, rounds in enumerate(speeds.values()):
+    color = _OURS if place == 0 else _OTHERS
+    axis.barh(place, statistics.median(rounds), height=0.6, color=color)
+    axis.plot(rounds, [place] * len(rounds), '|', color=theme.INK)
+    axis.annotate(
+      f'{statistics.median(rounds):,.0f}',
+      (max(rounds), place),
+      xytext=(6, 0),
+      textcoords='offset points',
+      va='center',
+    )
+  axis.set_yticks(range(len(speeds)), speeds)
+  axis.invert_yaxis()
+  axis.margins(x=0.15)
+  axis.grid(visible=False, axis='y')
+  axis.set_xlabel('env steps per second of one core')
+  axis.set_title('SAC, HalfCheetah-v5: speed', loc='left')
+
+
+def _intervals(axis):
+  """IQM by method with its interval, dense as a band."""
+  with open(_STUDY, encoding='utf-8') as file:
+    rows = [
+      row for row in csv.DictReader(file) if row['sparsity'] in (_SPARSITY, '0')
+    ]
+  looks = {row.label: row for row in methods.COMPARED.values()}
+  for place, row in enumerate(rows):
+    look = looks[row['method']]
+    color = theme.of_figure(look.color)
+    value, low, high = (float(row[f'IQM{k}']) for k in ('', ' low', ' high'))
+    axis.hlines(place, low, high, color=color, linewidth=2)
+    axis.plot([value], [place], look.marker, color=color, markersize=7)
+    if row['sparsity'] == '0':
+      axis.axvspan(low, high, color=color, alpha=0.08, linewidth=0)
+  names = [
+    row['method'] if row['sparsity'] == '0' else f'{row["method"]} {_SPARSITY}'
+    for row in rows
+  ]
+  axis.set_yticks(range(len(rows)), names)
+  axis.invert_yaxis()
+  axis.grid(visible=False, axis='y')
+  axis.set_xlabel("IQM of returns (1: the paper's dense SAC)")
+  axis.set_title(f'{_STUDY_NAME}: return', loc='left')
+
+
+def main(directory):
+  """Writes the picture."""
+  with drawing.settings():
+    content = drawing.to_bytes(draw(), 'png')
+  (directory / 'readme.png').write_bytes(content)
+
+
+if __name__ == '__main__':
+  default = _ROOT / 'docs' / 'figures'
+  main(pathlib.Path(sys.argv[1]) if sys.argv[1:] else default)

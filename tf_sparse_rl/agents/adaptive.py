@@ -1,0 +1,234 @@
+"""Adaptive pruning in agents: copies of a network, of which losses choose.
+
+A network is trained beside sparser copies of itself, all on the same targets.
+At a selection the one with the lowest cumulated loss takes the first place: it
+is copied into the target, acts greedily, is evaluated, exported and counted.
+The others become copies of it that are pruned further. It may have been the
+first already: then the sparsity stays.
+
+Reference: Vincent et al. 2025 (arXiv 2503.01437), EauDeQN. Ours: how sparsity
+is shared out among layers, and that each critic of SAC selects by itself, while
+targets and the actor follow those in the first place.
+"""
+
+import functools
+
+import tensorflow as tf
+
+from tf_sparse_rl import methods, sparsity
+from tf_sparse_rl.agents import steps
+from tf_sparse_rl.networks import stack
+from tf_sparse_rl.sparsity import adaptive, mask_updates, optimizer_slots
+
+_SMALLEST_LOSS = 1e-6  # AdaDQN's code; Vincent et al. 2024.
+
+
+def make_networks(config, make):
+  """A network and, for adaptive pruning, its copies.
+
+  Args:
+    config: a Config.
+    make: function without arguments that returns a network.
+
+  Returns:
+    List of networks, at least one; what the copies are is not yet set.
+  """
+  finds_sparsity = methods.get(config.method).finds_sparsity
+  return [make() for _ in range(config.num_networks if finds_sparsity else 1)]
+
+
+def all_of(networks, candidates):
+  """Networks, then the copies of each in turn.
+
+  Args:
+    networks: list of networks.
+    candidates: list of the Candidates of each; empty if there are no copies.
+
+  Returns:
+    List of networks, the i-th of n and its copies at `[i::n]`.
+  """
+  copies = zip(*(each.networks[1:] for each in candidates))
+  return [*networks, *(copy for in_turn in copies for copy in in_turn)]
+
+
+def select(candidates, losses, train_step, masks_may_change):
+  """Has each Candidates count its losses, and select if that is due.
+
+  Args:
+    candidates: list of Candidates.
+    losses: list of those of each network of `all_of`, `[batch]`.
+    train_step: int64 scalar, train steps done, with this one.
+    masks_may_change: whether a selection may be due.
+
+  Returns:
+    `{TensorBoard tag: scalar}`.
+  """
+  scalars = {}
+  for i, each in enumerate(candidates):
+    own = losses[i :: len(candidates)]
+    scalars |= each.select(own, train_step, masks_may_change)
+  return scalars
+
+
+class Candidates(tf.Module):
+  """A network and its sparser copies, and which of them is best.
+
+  Attributes:
+    networks: list of them; the first is that of the agent.
+    losses: float32 `[networks]`, cumulated since the last selection.
+    sparsities: float32 `[networks]`, as they are asked for.
+  """
+
+  def __init__(self, config, name, index, networks, optimizer, trained=None):
+    """Takes networks of the same layers; `begin` makes the copies.
+
+    Args:
+      config: a Config.
+      name: of the network in its agent.
+      index: its number in its agent, of which its random numbers are.
+      networks: list of them.
+      optimizer: the SparseOptimizer that trains them.
+      trained: list of all networks that it trains; by default these.
+    """
+    super().__init__()
+    trained = trained or networks
+    for network in trained:
+      network.create_variables()
+    self.networks, self._label, self._index = networks, name, index
+    self._updater = optimizer.updater
+    self._num_train_steps = config.num_train_steps
+    self.losses, self._selected_by, self.sparsities = (
+      tf.Variable(tf.zeros([len(networks)]), trainable=False, name=each)
+      for each in ('losses', 'selected_by', 'sparsities')
+    )
+    self._selected = tf.Variable(0, trainable=False, name='selected')
+    shapes = [
+      variable.constraint.axes.matrix_shape(variable.shape)
+      for variable in networks[0].trainable_variables
+      if sparsity.mask_of(variable) is not None
+    ]
+    self._layer_sparsities = functools.partial(
+      *(adaptive.layer_sparsities, shapes),
+      distribution=config.distribution,
+      erk_power=config.erk_power,
+    )
+    steps.build_slots([(optimizer, trained)])
+    states = _states(trained, optimizer)
+    self._states = self._no_dependency(
+      [states[trained.index(network)] for network in networks]
+    )
+
+  def begin(self):
+    """Makes the copies, of the network as it is, for the first train step."""
+    self.losses.assign(tf.zeros_like(self.losses))
+    self.sparsities.assign(tf.zeros_like(self.sparsities))
+    self._replace(tf.constant(0), tf.constant(0, tf.int64))
+
+  def is_due(self, train_steps):
+    """Whether the train step after so many ends in a selection."""
+    return (train_steps + 1) % self._updater.selection_period == 0
+
+  def select(self, losses, train_step, masks_may_change):
+    """As the function `select`, of its own networks' losses."""
+    self.losses.assign_add(tf.stack([tf.reduce_mean(each) for each in losses]))
+
+    def replace():
+      best = tf.argmin(self.losses, output_type=tf.int32)
+      self._selected_by.assign(self.losses)
+      self._selected.assign(best)
+      self.losses.assign(tf.zeros_like(self.losses))
+      self._replace(best, tf.cast(train_step, tf.int64))
+      return tf.no_op()
+
+    if masks_may_change:
+      steps.every(self._updater.selection_period, train_step, replace)
+    return self._scalars()
+
+  def probabilities(self):
+    """How often each of them acts, `[networks]`.
+
+    Reference: Vincent et al. 2024 (arXiv 2405.16195), AdaDQN, its code.
+    """
+    weights = 1 / (self.losses + _SMALLEST_LOSS)
+    return weights / tf.reduce_sum(weights)
+
+  def outputs_of_one(self, inputs, uniform):
+    """The outputs of one of the networks, drawn by `probabilities`.
+
+    Args:
+      inputs: of the networks.
+      uniform: float32 scalar, uniform in [0, 1).
+    """
+    ends = tf.cumsum(self.probabilities())[:-1]
+    drawn = tf.reduce_sum(tf.cast(uniform >= ends, tf.int32))
+    return tf.switch_case(
+      drawn,
+      [functools.partial(stack.call, n.layers, inputs) for n in self.networks],
+    )
+
+  def _replace(self, best, train_step):
+    """Puts the best into the first place, pruned copies of it elsewhere."""
+    powers = self._updater.powers(self._index, train_step)
+    sparsities = self._updater.sparsities(
+      self.sparsities[best], powers, train_step, self._num_train_steps
+    )
+    self.sparsities.assign(sparsities)
+    values = tf.switch_case(
+      best, [functools.partial(_values, state) for state in self._states]
+    )
+    for place, state in enumerate(self._states):
+      of_layers = iter(
+        tf.unstack(self._layer_sparsities(sparsity=sparsities[place]))
+      )
+      for (variable, *slots), (mask, *kept) in zip(state, values):
+        if mask is None:
+          _assign([variable, *slots], kept)
+        else:
+          self._write_masked(variable, slots, mask, kept, next(of_layers))
+
+  def _write_masked(self, variable, slots, mask, values, layer_sparsity):
+    """Gives a kernel and its slots values, masked by a mask pruned further."""
+    constraint = variable.constraint
+    kernel = mask_updates.state_of(constraint, values[0], mask, values[0])
+    new_mask = self._updater.new_mask(kernel, layer_sparsity)
+    new_mask = constraint.axes.from_matrix(new_mask, variable.shape)
+    with constraint.trusted():
+      _assign([variable, *slots], [value * new_mask for value in values])
+      constraint.mask.assign(new_mask)
+
+  def _scalars(self):
+    tag = f'Adaptive/{self._label}'
+    return {
+      f'{tag}/selected': tf.cast(self._selected, tf.float32),
+      **{
+        f'{tag}/{kind}_{i}': value
+        for kind, values in (
+          ('loss', self._selected_by),
+          ('sparsity', self.sparsities),
+        )
+        for i, value in enumerate(tf.unstack(tf.convert_to_tensor(values)))
+      },
+    }
+
+
+def _states(networks, optimizer):
+  """Of each network a list: [variable, its slots ...] of all it trains."""
+  variables = [v for network in networks for v in network.trainable_variables]
+  slots = optimizer_slots.find(optimizer.inner_optimizer, variables)
+  rows = [[variable, *own] for variable, own in zip(variables, slots)]
+  size = len(rows) // len(networks)
+  return [rows[i : i + size] for i in range(0, len(rows), size)]
+
+
+def _values(state):
+  """[mask or None, value, those of slots ...] of each row of a state."""
+  masks = [sparsity.mask_of(variable) for variable, *_ in state]
+  return [
+    [None if each is None else tf.convert_to_tensor(each) for each in row]
+    for row in ([mask, *of_one] for mask, of_one in zip(masks, state))
+  ]
+
+
+def _assign(variables, values):
+  for variable, value in zip(variables, values, strict=True):
+    variable.assign(value)
