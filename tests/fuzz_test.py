@@ -75,7 +75,7 @@ _CHOICES = {
   'entropy_weight': (0.01,),
   'max_gradient_norm': (0.0, 0.5),
   'n_step_begin_env_step': (100,),
-  'n_step_entropy': (False,),
+  'n_step_without_entropy': (True,),
   'grow_batches': (3,),
   'num_networks': (2,),
   'max_sparsity_step': (0.1,),

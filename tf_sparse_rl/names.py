@@ -9,7 +9,7 @@ def unknown(kind, name, valid):
   lower = {v.lower(): v for v in valid}
   near = difflib.get_close_matches(str(name).lower(), lower, n=1, cutoff=0.4)
   hint = f' Did you mean {lower[near[0]]!r}?' if near else ''
-  if len(valid) <= 10:
+  if len(valid) <= 12:
     hint += f' Valid: {", ".join(valid)}.'
   return f'Unknown {kind} {name!r}.{hint}'
 

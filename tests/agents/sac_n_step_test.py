@@ -115,7 +115,7 @@ def test_targets_are_soft_n_step_returns():
 
 
 def test_without_it_returns_are_of_rewards_alone():
-  config = _config(n_step_entropy=False)
+  config = _config(n_step_without_entropy=True)
   (buffer, walk), agent = _filled(config), registry.build(config, _SPEC)
   assert buffer.row_size == rows_lib.transition(_SPEC).size == 7
   rows = buffer.transitions(np.arange(4))
@@ -125,6 +125,6 @@ def test_without_it_returns_are_of_rewards_alone():
   one_step = _config(n_step=1)
   assert replay.make(one_step, _SPEC).row_size == 7
   with pytest.raises(
-    ValueError, match='n_step_entropy=false with n_step above'
+    ValueError, match='n_step_without_entropy with n_step above'
   ):
     _config(network='nature_cnn', env_name='Pong')

@@ -24,16 +24,16 @@ class Sac(Record):
     Range(-100, 100, 'an entropy from -100 to 100'),
     sac=Value(-0.5, 'code'),
   )
-  n_step_entropy: bool = row(
-    'with n_step above 1: the return has the entropy bonus of the env steps '
-    'between, by the policy of now',
-    default=True,
+  n_step_without_entropy: bool = row(
+    'with n_step above 1: leave the entropy bonus of the env steps between out '
+    'of the return',
+    default=False,
   )
 
   @property
   def num_between(self):
     """Observations in an n-step return whose entropy it has."""
-    is_soft = self.agent == 'sac' and self.n_step_entropy
+    is_soft = self.agent == 'sac' and not self.n_step_without_entropy
     return self.n_step - 1 if is_soft else 0
 
   def check(self):
@@ -41,6 +41,6 @@ class Sac(Record):
     self.require(
       not self.num_between
       or self.network not in ('nature_cnn', 'impala_resnet'),
-      'n_step_entropy=false with n_step above 1 and images',
-      *('n_step_entropy', 'n_step', 'network'),
+      'n_step_without_entropy with n_step above 1 and images',
+      *('n_step_without_entropy', 'n_step', 'network'),
     )
