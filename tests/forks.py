@@ -96,7 +96,7 @@ class Server:
     )
     self._lock = threading.Lock()
     self._count = 0
-    self._started = queue.SimpleQueue()  # Process ids, in order.
+    self._started = queue.SimpleQueue()  # Of the same, in order.
     self._events = {}  # {process id: queue of its exit status}
     threading.Thread(target=self._listen, daemon=True).start()
 
@@ -137,8 +137,9 @@ class Server:
         output.touch()
       self._process.stdin.write(json.dumps(request) + '\n')
       self._process.stdin.flush()
-      pid = self._started.get(timeout=_SECONDS)
-      return Command(pid, self._events[pid], *outputs)
+      pid, events = self._started.get(timeout=_SECONDS)
+      assert pid, 'The server has ended; see its stderr.'
+      return Command(pid, events, *outputs)
 
   def run(self, name, *flags, **options):
     """Runs a command to its end; returns an Ended. See `start`."""
@@ -155,9 +156,10 @@ class Server:
       pid, status = json.loads(line)
       if status is None:
         self._events[pid] = queue.SimpleQueue()
-        self._started.put(pid)
+        self._started.put((pid, self._events[pid]))
       else:
         self._events.pop(pid).put(status)
+    self._started.put((None, None))
 
 
 def _run(name, *flags):

@@ -165,6 +165,6 @@ def test_episodes_without_a_limit_are_told():
   assert 'after 1,234 env steps (--max_eval_episode_env_steps), coll' in text
   assert 'after 27,000 (--max_collect_episode_env_steps)' in text
   text = collector.no_time_limit(config, envs.from_name('WithState-v0'))
-  assert 'collection does not, since it offers its state' in text
+  assert 'collection does not, since it has a state_dict' in text
   limited = envs.from_name('Limited-v0')
   assert collector.no_time_limit(config, limited) == ''

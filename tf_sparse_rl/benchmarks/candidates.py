@@ -1,4 +1,4 @@
-"""The commands that time our methods and the peers at the same work."""
+"""Commands that time our methods and peers on the same task."""
 
 import pathlib
 import sys
@@ -11,7 +11,7 @@ PEERS = {'sb3': 'peers.py', 'sbx': 'peers.py', 'rltools': 'peer_rltools.py'}
 
 
 def of_methods(methods, arguments):
-  """`{method: command}`, a list of str, of our own training.
+  """Makes `{method: command}`, lists of str, of our own training.
 
   Args:
     methods: names of methods.
@@ -23,17 +23,17 @@ def of_methods(methods, arguments):
 
 
 def of_peers(peers, config, warmup_env_steps, is_pinned, train_steps=False):
-  """`{name: command}` of peers.
+  """Makes `{name: command}` of peers.
 
   Args:
     peers: list of str, 'name=interpreter'.
-    config: a Config; the peers do the same work.
-    warmup_env_steps: env steps before the clock starts.
-    is_pinned: whether they have one core, and so one thread.
-    train_steps: whether they are to time train steps alone too.
+    config: a Config, the task of the peers.
+    warmup_env_steps: env steps that are not timed.
+    is_pinned: whether they run on one core, with one thread.
+    train_steps: whether to time train steps alone too.
 
   Raises:
-    ValueError: for a peer that is not known, or work that none can do.
+    ValueError: for an unknown peer or an unsupported task.
   """
   if peers and (
     config.num_envs > 1
@@ -69,7 +69,7 @@ def of_peers(peers, config, warmup_env_steps, is_pinned, train_steps=False):
 
 
 def of_peer(peer, python, config, warmup_env_steps):
-  """The command, a list of str, that times a peer.
+  """Makes the command, a list of str, that times a peer.
 
   Args:
     peer: one of PEERS.

@@ -1,4 +1,4 @@
-"""Times checkpoints of a run whose replay is full, and draws from it."""
+"""Times checkpoints with a full replay buffer, and sampling from it."""
 
 import pathlib
 import tempfile
@@ -15,15 +15,15 @@ _DRAWS = 500
 
 
 def measure(config, rounds):
-  """Fills the replay, then saves and adds in turn, and restores at the end.
+  """Fills the replay buffer, saves and adds in turn, restores at the end.
 
   Args:
     config: a Config; replay_capacity transitions, and checkpoint_period new
       ones at each checkpoint.
-    rounds: how many checkpoints.
+    rounds: number of checkpoints.
 
   Returns:
-    Dict of JSON types; seconds, and milliseconds of the draw of a batch.
+    Dict of JSON types: seconds, and milliseconds of sampling a batch.
   """
   env = envs.make(config)
   agent = registry.build(config, env.spec)

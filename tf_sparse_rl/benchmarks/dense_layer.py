@@ -17,10 +17,10 @@ def measure_mask_update(rounds):
   """Times one RigL mask update of the layer's four million weights.
 
   Args:
-    rounds: how often.
+    rounds: number of repetitions.
 
   Returns:
-    Dict of JSON types; seconds of each round.
+    Dict of JSON types: seconds of each round.
   """
   layer = tf.keras.layers.Dense(_UNITS)
   [layer] = sparsity.sparsify([layer], input_shape=[None, _INPUTS])
@@ -49,13 +49,13 @@ def measure_train_step(rounds, calls=20):
   """Times a train step of the layer alone, masked and native in turn.
 
   Args:
-    rounds: how often.
-    calls: train steps of each backend in a round.
+    rounds: number of repetitions.
+    calls: train steps of each backend per round.
 
   Returns:
-    Dict of JSON types: milliseconds of forward, backward and Adam together,
-    for each round; the ratios; and what the first step after a change of the
-    mask costs above the others, natively, where connections are sorted anew.
+    Dict of JSON types: milliseconds of forward, backward and Adam together by
+    round; the ratios; and the additional time of the first native step after a
+    mask update, which sorts the connections.
   """
   steps = {name: _train_step(name) for name in ('masked', 'native')}
   times = {name: [] for name in steps}
@@ -79,7 +79,7 @@ def measure_train_step(rounds, calls=20):
 
 
 def _train_step(backend_name):
-  """(a function that makes one train step, the layer)."""
+  """Makes (function of one train step, the layer)."""
   backend.set_backend(backend_name)
   [layer] = sparsity.sparsify(
     [tf.keras.layers.Dense(_UNITS, 'relu', name='dense')],

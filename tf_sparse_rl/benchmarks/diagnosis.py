@@ -1,4 +1,4 @@
-"""Times diagnoses, and what share of training they take."""
+"""Times diagnostics, also as a fraction of training time."""
 
 import dataclasses
 
@@ -9,16 +9,16 @@ from tf_sparse_rl.training import learner
 
 
 def measure(config, warmup_env_steps, calls):
-  """Times each kind of diagnosis alone, and all of them together.
+  """Times each kind of diagnostics alone, and all together.
 
   Args:
     config: a Config.
     warmup_env_steps: see `training.measure`.
-    calls: diagnoses of each.
+    calls: number of repetitions.
 
   Returns:
-    Dict of JSON types: milliseconds of a diagnosis, its batch included, and
-    these as a share of the time that training takes for a period's env steps.
+    Dict of JSON types: milliseconds of the diagnostics including the batch, and
+    their fraction of the training time of a period.
   """
   config = dataclasses.replace(config, diagnostics='')
   speed = training.env_steps_per_sec(config, warmup_env_steps)
@@ -36,7 +36,7 @@ def measure(config, warmup_env_steps, calls):
 
     diagnose()  # It is compiled at the first call.
     milliseconds[kinds] = in_turn.median_ms(diagnose, calls)
-  # Diagnoses of a rollout are made when it is full.
+  # Rollouts are diagnosed when they are full.
   period = max(config.diagnostics_period, config.env_steps_between_training)
   return {
     'agent': config.agent,

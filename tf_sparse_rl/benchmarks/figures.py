@@ -11,12 +11,12 @@ _OURS, _OTHERS, _DENSE = '#d55e00', '#999999', '#555555'
 
 
 def draw(measurements, directory):
-  """Draws all that was measured.
+  """Draws the figures and writes the tables.
 
   Args:
     measurements: see `measured.read`.
-    directory: where `speed.png`, `speed.md` and for each agent whose train
-      step was timed against sparsity `speed_AGENT.png` are written.
+    directory: gets `speed.png`, `speed.md`, and `speed_AGENT.png` for each
+      agent whose train step was timed against sparsity.
 
   Returns:
     List of the paths.
@@ -39,7 +39,7 @@ def draw(measurements, directory):
 
 
 def table(found):
-  """A measurement of whole env steps as a table in Markdown."""
+  """Formats a measurement of env steps as a Markdown table."""
   first, *_ = found['candidates']
   lines = [
     f'{work(found)}, on {condition(found)}:',
@@ -60,7 +60,7 @@ def table(found):
 
 
 def work(found):
-  """The work that was measured, in a line."""
+  """Describes the task of a measurement in one line."""
   hidden = '-'.join(map(str, found['hidden_units']))
   networks = {None: hidden, 'mlp': hidden, 'nature_cnn': 'Nature CNN'}
   network = networks.get(found['network'], found['network'])
@@ -69,7 +69,7 @@ def work(found):
 
 
 def condition(found):
-  """The cores, the rounds, and whether others used the cores, in a line."""
+  """Describes cores, rounds and the load of others in one line."""
   cores = found['pinned_cores']
   if cores is None:
     where = f'all {found["num_cores"]} cores'
@@ -84,7 +84,7 @@ def condition(found):
 
 
 def label(found, name):
-  """The name of a candidate for people."""
+  """Name of a candidate for display."""
   candidate = found['candidates'][name]
   if name in _PEERS:
     return f'{_PEERS[name]} {candidate["version"]}'
@@ -94,7 +94,7 @@ def label(found, name):
 
 
 def _speeds(runs):
-  """A panel of bars for each measurement; speed and ratio written on them."""
+  """Draws a panel of labelled bars for each measurement."""
   most = max(len(found['candidates']) for found in runs)
   figure, axes = drawing.panels(
     len(runs), 1, width=2.5, height=0.16 * most + 0.2
@@ -125,7 +125,7 @@ def _speeds(runs):
 
 
 def _train_step(found):
-  """A train step's time against sparsity, each line named at its end."""
+  """Draws the time of a train step against sparsity, with named lines."""
   figure, [[axis]] = drawing.panels(1, 1, width=1.7, height=1.3)
   times = {k: list(map(float, v)) for k, v in found['train_step_ms'].items()}
   sparsities = sorted({float(k.split()[1]) for k in times if ' ' in k})

@@ -12,25 +12,24 @@ from tf_sparse_rl.benchmarks import load
 
 
 class CandidateError(Exception):
-  """A candidate failed; the message is what it printed."""
+  """A candidate failed; the message is its output."""
 
 
 def measure(commands, rounds, cores=None):
-  """Runs each command once a round, so that all see the same machine.
+  """Executes each command once per round, under the same load.
 
   Args:
     commands: `{name: command}`; a command prints one JSON object with
-      `env_steps_per_sec` and `env_steps_per_cpu_sec`. The first is what the
-      others are compared with.
-    rounds: how often.
-    cores: numbers of cores. A command runs once on each of them, pinned, all
-      at the same time, and its speed is their sum. None: one process, free to
-      use all cores.
+      `env_steps_per_sec` and `env_steps_per_cpu_sec`. The others are compared
+      with the first.
+    rounds: number of rounds.
+    cores: numbers of cores. A command is executed on each of them at once,
+      pinned, and its speed is the sum. None: one process on all cores.
 
   Returns:
-    Dict of JSON types, see docs/performance.md: for each candidate its speeds,
-    round by round, by what factors the first one is faster, and what share of
-    the cores others had meanwhile; and whether it was quiet.
+    Dict of JSON types, see docs/performance.md: for each candidate its speeds
+    by round, the ratios of the first one to it, and the fraction of the cores
+    used by others; and whether the machine was quiet.
 
   Raises:
     CandidateError: if a command fails.
@@ -53,7 +52,7 @@ def measure(commands, rounds, cores=None):
 
 
 def _run_on(name, command, cores):
-  """One round of a candidate: its JSON, speeds and the load beside it."""
+  """Executes one round of a candidate; returns its JSON, speeds and load."""
   watch = load.Watch(cores)
   runs = run_together(name, command, cores or [None])
   summed = ('env_steps_per_sec', 'env_steps_per_cpu_sec')
@@ -64,7 +63,7 @@ def _run_on(name, command, cores):
 
 
 def _candidate(first, first_runs, runs):
-  """The figures of a candidate, beside the first one's."""
+  """Summarizes a candidate, compared with the first one."""
   speeds, per_cpu, shares = (
     [run[figure] for run in runs]
     for figure in (
@@ -88,25 +87,25 @@ def _candidate(first, first_runs, runs):
 
 
 def run(name, command):
-  """Runs a candidate; returns its JSON. See `measure` for what it raises."""
+  """Executes a candidate; returns its JSON. See `measure` for errors."""
   return run_together(name, command, [None])[0]
 
 
 def run_together(name, command, cores):
-  """Runs a candidate in a process for each core, all at the same time.
+  """Executes a candidate in a process for each core, at the same time.
 
   Args:
     name: of the candidate.
     command: list of str.
-    cores: list of the number of a core, or None for a process that is free.
+    cores: list of core numbers, or None for an unpinned process.
 
   Returns:
-    List of what they printed, read as JSON.
+    List of their JSON outputs.
 
   Raises:
     CandidateError: if one fails; the others have ended then.
   """
-  # Whoever fills a pipe that nobody reads would wait.
+  # A process that fills a pipe would block.
   with contextlib.ExitStack() as stack:
     errors = [stack.enter_context(tempfile.TemporaryFile('w+')) for _ in cores]
     processes = [
@@ -137,7 +136,7 @@ def median_ms(step, calls):
 
 
 def spread(values):
-  """Least, median and greatest of some values; a dict."""
+  """Minimum, median and maximum of values; a dict."""
   return {
     'min': round(min(values), 3),
     'median': round(statistics.median(values), 3),

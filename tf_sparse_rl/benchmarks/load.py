@@ -5,14 +5,14 @@ import pathlib
 import resource
 import time
 
-# Share of the cores' time that others may take where it is called quiet.
+# Maximum fraction of core time used by others on a quiet machine.
 QUIET = 0.05
 
 
 class Watch:
-  """Measures the share of some cores' time that others take.
+  """Measures the fraction of core time used by other processes.
 
-  Ours is what this process and its ended children used, since it was made.
+  Own time is that of this process and its ended children since the start.
   """
 
   def __init__(self, cores=None):
@@ -21,7 +21,7 @@ class Watch:
     self._begin = self._now()
 
   def others_share(self):
-    """In [0, 1], to now; for the same cores whatever ours ran on."""
+    """The fraction so far, in [0, 1]."""
     seconds, busy, ours = (
       now - begin for now, begin in zip(self._now(), self._begin)
     )

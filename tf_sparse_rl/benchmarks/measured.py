@@ -1,4 +1,4 @@
-"""One JSON file of measurements, from which figures and tables are drawn."""
+"""The JSON file of measurements, for figures and tables."""
 
 import datetime
 import json
@@ -9,7 +9,7 @@ import sys
 
 from tf_sparse_rl import files
 
-# What of a run's config says which work was measured.
+# The fields of a config that define the task.
 _WORK = (
   *('agent', 'env_name', 'network', 'hidden_units', 'batch_size'),
   *('train_period', 'num_envs', 'width', 'sparsity'),
@@ -17,14 +17,13 @@ _WORK = (
 
 
 def add(path, config, what, result):
-  """Puts a measurement into a file, in the place of an older one of its kind.
+  """Adds a measurement to a file; it replaces an older one of its kind.
 
   Args:
-    path: of the file, made if needed.
+    path: of the file, created if needed.
     config: the Config that was measured.
     what: 'training' or 'sparsity'.
-    result: dict of JSON types: what `in_turn.measure` or `sparsities.measure`
-      returned.
+    result: dict of JSON types, of `in_turn.measure` or `sparsities.measure`.
   """
   work = {name: getattr(config, name) for name in _WORK}
   entry = {
@@ -42,10 +41,10 @@ def add(path, config, what, result):
 
 
 def read(path):
-  """`{key: measurement}` of a file.
+  """Reads `{key: measurement}`.
 
   Raises:
-    ValueError: if there is none, or it is something else.
+    ValueError: if the file is missing or invalid.
   """
   try:
     found = json.loads(pathlib.Path(path).read_text('utf-8'))
@@ -60,7 +59,7 @@ def read(path):
 
 
 def command(arguments):
-  """The command that measured, for another machine: interpreters are PYTHON."""
+  """The command line of the measurement, with PYTHON for interpreters."""
   public = [
     re.sub(r'=[^,=]+(?=,|$)', '=PYTHON', argument)
     if argument.startswith('--peers=')

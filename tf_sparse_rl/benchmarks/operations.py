@@ -1,4 +1,4 @@
-"""Where the time of a TensorFlow call goes, by kind of operation."""
+"""The time of a TensorFlow call, by kind of operation."""
 
 import collections
 import pathlib
@@ -7,22 +7,22 @@ import tempfile
 
 import tensorflow as tf
 
-# What the profiler writes; it has no other reader in TensorFlow itself.
+# The format of the profiler; TensorFlow has no other reader of it.
 from tensorflow.tsl.profiler.protobuf import xplane_pb2
 
 
 def milliseconds(function, calls):
-  """Time of each kind of operation, from TensorFlow's own profiler.
+  """Time of each kind of operation, by TensorFlow's profiler.
 
-  Operations run side by side and being profiled costs time, so the sum is
-  more than a call takes: read the shares.
+  Operations overlap and profiling takes time, so the sum exceeds the time of a
+  call: compare the fractions.
 
   Args:
-    function: what to call; it has been called before, so nothing is traced.
-    calls: how often.
+    function: to call; it must have been traced already.
+    calls: number of calls.
 
   Returns:
-    `{kind: milliseconds a call}`, the largest first; kinds below 1 % of the
+    `{kind: milliseconds per call}`, the largest first; kinds below 1 % of the
     sum are under 'other'.
   """
   with tempfile.TemporaryDirectory() as path:
@@ -41,7 +41,7 @@ def milliseconds(function, calls):
 
 
 def _operations(space):
-  """Pairs of (kind, picoseconds), one for each operation that ran."""
+  """Lists (kind, picoseconds) of the executed operations."""
   for plane in space.planes:
     for line in plane.lines:
       for event in line.events:

@@ -8,26 +8,25 @@ from tf_sparse_rl.native import backend
 from tf_sparse_rl.training import learner
 
 SPARSITIES = (0.5, 0.8, 0.9, 0.95, 0.98)
-# Fused train steps where the agent has them, else the kernels alone.
+# Fused train steps if the agent has them, otherwise kernels alone.
 _BACKENDS = {'masked': 'masked', 'native': 'fused'}
 _OF_NETWORKS = ('actor_sparsity', 'critic_sparsity', 'value_sparsity')
 
 
 def measure(config, peers, rounds, cores=None, calls=100):
-  """Times all candidates in turn, round by round.
+  """Times all candidates in turn, for several rounds.
 
   Args:
-    config: a Config; of its method, at each of SPARSITIES and at its own.
+    config: a Config, timed at each of SPARSITIES and at its own sparsity.
     peers: `{name: command}`, see `candidates.of_peers`.
     rounds: how often.
-    cores: numbers of those that this process is pinned to; None: all.
-    calls: train steps of a candidate in a round.
+    cores: numbers of the cores of this process; None: all.
+    calls: train steps of a candidate per round.
 
   Returns:
-    Dict of JSON types: milliseconds of a train step, the median of a round's
-    calls, for each round; and by what factor native was faster than masked,
-    and than dense, in the same round. Ours choose the next action too. What
-    share of the cores others had meanwhile.
+    Dict of JSON types: median milliseconds of a train step by round; the ratios
+    of masked and dense to native in the same round; the fraction of the cores
+    used by others. Our train steps choose the next action too.
 
   Raises:
     in_turn.CandidateError: if a peer fails.
@@ -72,7 +71,7 @@ def measure(config, peers, rounds, cores=None, calls=100):
 
 
 def _train_step(config, method, sparsity, backend_name):
-  """A function that makes one train step."""
+  """Makes a function of one train step."""
   changes = dict.fromkeys(_OF_NETWORKS, sparsity)
   changes['replay_capacity'] = 2000
   # What the agent does not have stays so.

@@ -1,4 +1,4 @@
-"""The replay: a ring of env steps, and what is drawn from it."""
+"""Replay buffers: a ring of env steps, and sampling from it."""
 
 from tf_sparse_rl.replay.frames import FrameReplay, Transitions
 from tf_sparse_rl.replay.n_step import Returns
@@ -8,10 +8,10 @@ __all__ = ['FrameReplay', 'Replay', 'Returns', 'Rollout', 'Transitions', 'make']
 
 
 def make(config, env_spec):
-  """The buffer that a run collects into, of its Config and its EnvSpec.
+  """Makes the buffer of a run of its Config and its EnvSpec.
 
   Returns:
-    A Rollout for PPO, a FrameReplay of images, else a Replay.
+    A Rollout for PPO, a FrameReplay for images, otherwise a Replay.
   """
   if config.agent == 'ppo':
     return Rollout(config.rollout_env_steps, env_spec, config.num_envs)
@@ -22,7 +22,7 @@ def make(config, env_spec):
   capacity, drawn = config.replay_capacity, (config.num_envs, returns)
   shape, num_frames = env_spec.observation_shape, env_spec.num_frames
   if shape:
-    # Of a stack of frames each is kept once, of other images all channels.
+    # Each frame of a stack is stored once; of other images all channels.
     frame_shape = shape[:2] if num_frames > 1 else shape
     action_size = 0 if env_spec.has_integer_actions else env_spec.action_size
     return FrameReplay(capacity, frame_shape, num_frames, *drawn, action_size)

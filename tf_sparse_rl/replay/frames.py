@@ -1,4 +1,4 @@
-"""Transitions of pictures: every frame once, stacked when it is drawn."""
+"""Replay buffer of images: frames are stored once, stacked in sampling."""
 
 from typing import NamedTuple
 
@@ -7,7 +7,7 @@ import numpy as np
 from tf_sparse_rl.replay import n_step, ring
 from tf_sparse_rl.replay import rows as rows_lib
 
-# Rows that are copied at once.
+# Rows copied at once.
 _BLOCK = 1024
 
 
@@ -24,10 +24,9 @@ class Transitions(NamedTuple):
 class FrameReplay(ring.Ring):
   """Transitions between stacks of frames, the newest frame last.
 
-  Of an observation the newest frame is kept, which is all of it where nothing
-  is stacked. Frames from before the episode are 0. Memory: 12 bytes, 4 for each
-  entry of an action and a frame a transition, taken as it fills; a frame more
-  an episode.
+  Only the newest frame of an observation is stored. Frames from before the
+  episode are 0. Memory per transition: a frame, 12 bytes, and 4 for each entry
+  of an action; a further frame per episode. It is allocated as it fills.
   """
 
   def __init__(
@@ -45,12 +44,12 @@ class FrameReplay(ring.Ring):
       capacity: transitions; the oldest is overwritten.
       frame_shape: (height, width), or with channels of its own.
       num_frames: frames of an observation.
-      num_envs: environments that add in turn.
+      num_envs: number of environments, which add in turn.
       returns: see `ring.Ring`.
       action_size: entries of a continuous action; 0 for discrete ones.
 
     Raises:
-      ValueError: if no transition would ever be whole.
+      ValueError: if the capacity is too small for a transition.
     """
     smallest = (num_frames - 1 + returns.n_step) * num_envs + 1
     if capacity < smallest:
@@ -87,7 +86,7 @@ class FrameReplay(ring.Ring):
     return range(begin, max(begin, self.num_added - newest))
 
   def transitions(self, numbers):
-    """`Transitions` by number, copies."""
+    """Copies `Transitions` by number."""
     reward, discount, last = self._returns.of(self, numbers)
     shape = len(numbers), *self._observations.shape[1:], self._num_frames
     observation = np.empty(shape, np.uint8)
@@ -97,7 +96,7 @@ class FrameReplay(ring.Ring):
     next_observation[..., -1] = self._led_to(
       last % self.capacity, self.column('end', last)
     )
-    # The channels of all frames side by side.
+    # All frames along the channel axis.
     images = *shape[:3], int(np.prod(shape[3:]))
     return Transitions(
       observation.reshape(images),
@@ -134,7 +133,7 @@ class FrameReplay(ring.Ring):
       frames[over[:, i]] = 0
 
   def rows(self, begin, end):
-    """Rows of transitions, then of the frames that episodes ended with.
+    """Rows of transitions, followed by the last frames of episodes.
 
     Returns:
       Array of rows with `frame`, `action`, `reward`, `terminated` and
@@ -177,7 +176,7 @@ class FrameReplay(ring.Ring):
     numbers = np.arange(begin, begin + size)
     places = numbers % self.capacity
     self._observations[places] = transitions['frame']
-    # What the newest led to is not needed: they are not drawn until it follows.
+    # The newest transitions are sampled only once the next step is there.
     outcome = transitions['reward'], ~transitions['terminated'], over
     self._steps[places] = np.column_stack([actions[:size], *outcome])
     for place, row in zip(places[over].tolist(), last):

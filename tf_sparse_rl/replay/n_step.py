@@ -1,10 +1,10 @@
-"""Returns over several env steps, for every replay."""
+"""n-step returns, for all replay buffers."""
 
 import numpy as np
 
 
 class Returns:
-  """Sums of rewards over n env steps, fewer where an episode is over.
+  """n-step returns, over fewer env steps at the end of an episode.
 
   With m steps taken, the target of a value is
   `reward + gamma * discount * value(next_observation)`:
@@ -12,8 +12,8 @@ class Returns:
     reward = sum of gamma^k reward_k for k < m
     discount = gamma^(m - 1), 0 if the last step was terminated
 
-  and next_observation is what the last step led to. A truncated episode ends
-  the sum, and its future is still valued.
+  and next_observation follows the last step. A truncated episode ends the sum
+  and is bootstrapped.
 
   Reference: Sutton and Barto, Reinforcement Learning (2018), equation 7.1.
   """
@@ -21,9 +21,9 @@ class Returns:
   def __init__(
     self, n_step=1, gamma=0.99, clip_rewards=False, begin_env_step=0
   ):
-    """Sums at most `n_step` rewards, each of them clipped to [-1, 1] or not.
+    """Sums up to `n_step` rewards, optionally clipped to [-1, 1].
 
-    Up to `begin_env_step` it sums one.
+    Before `begin_env_step` it uses 1-step returns.
     """
     self.n_step = n_step
     self.clip_rewards = clip_rewards
@@ -31,11 +31,11 @@ class Returns:
     self._powers = (gamma ** np.arange(n_step)).astype(np.float32)
 
   def num_steps(self, env_step):
-    """Rewards that are summed at most after this many env steps."""
+    """Maximum number of rewards in a return after some env steps."""
     return self.n_step if env_step > self._begin_env_step else 1
 
   def of(self, ring, numbers):
-    """Sums up from steps on.
+    """Computes the returns from steps on.
 
     Args:
       ring: a Ring that holds `num_steps` steps of an environment from each of

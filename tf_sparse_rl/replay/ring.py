@@ -4,41 +4,40 @@ import abc
 
 import numpy as np
 
-# Values of the column `end`; it is 0 where the next step follows.
+# Values of the column `end`; 0 if the next step follows.
 LAST = 1.0  # The last step of an episode.
-NEWEST = -1.0  # The newest of an environment, whose episode goes on.
+NEWEST = -1.0  # The newest step of a running episode.
 
 
 class Ring(abc.ABC):
-  """The newest env steps of environments that add in turn.
+  """A ring buffer of the newest env steps of environments that add in turn.
 
-  Steps have numbers, counted from the first that was ever added: step i is of
-  environment i % num_envs and lies at place i % capacity.
+  Steps are numbered from the first one ever added: step i is of environment
+  i % num_envs and stored at i % capacity.
 
-  What a step led to is what the next step of its environment was taken on.
-  Where there is none, its `end` is not 0 and the observation is kept beside.
+  The next observation of a step is the observation of the next step of its
+  environment. If there is none, `end` is not 0 and it is stored separately.
 
-  Subclasses say what is kept of an observation, and what is drawn.
+  Subclasses define the stored part of observations and the samples.
 
   Attributes:
-    capacity: steps that it holds at most; the oldest is overwritten.
-    num_envs: environments that add in turn.
+    capacity: maximum number of steps; the oldest is overwritten.
+    num_envs: number of environments, which add in turn.
     num_added: steps ever added.
-    num_forgotten: of these, the first ones that are not drawn any more,
-      although they may be held.
+    num_forgotten: of these, the first ones that are no longer sampled, although
+      they may be stored.
   """
 
   def __init__(self, capacity, num_envs, layout, returns, observations=None):
-    """Takes the memory, which comes as it is written.
+    """Allocates the memory, page by page as it is written.
 
     Args:
       capacity: steps.
-      num_envs: environments that add in turn.
+      num_envs: number of environments, which add in turn.
       layout: Layout of a step, see `rows.step`.
-      returns: `n_step.Returns`, how rewards are drawn; they are kept as they
-        are.
-      observations: array `[capacity, ...]` of what is kept of observations;
-        None for the column of that name.
+      returns: `n_step.Returns` of samples; rewards are stored unchanged.
+      observations: array `[capacity, ...]` for observations; None for the
+        column of that name.
     """
     self.capacity, self.num_envs, self.num_added = capacity, num_envs, 0
     self.num_forgotten = 0
@@ -48,33 +47,32 @@ class Ring(abc.ABC):
     if observations is None:
       observations = self._steps[:, layout['observation']]
     self._observations = observations
-    self._beside = {}  # {place: what the step there led to}
+    self._beside = {}  # {index: next observation of the step there}
 
   def __len__(self):
     return min(self.num_added, self.capacity)
 
   @property
   def num_drawn(self):
-    """Steps that may be drawn, apart from the newest that are not whole."""
+    """Number of steps that may be sampled, incomplete ones included."""
     return self.num_added - self._oldest
 
   def forget(self, count):
-    """Draws the `count` oldest of these steps no more."""
+    """Excludes the `count` oldest steps from sampling."""
     self.num_forgotten = self._oldest + count
 
   @property
   def num_bytes(self):
-    """Memory of the ring once it is full."""
+    """Memory of a full ring."""
     return self._steps.nbytes
 
   def add(self, observation, action, step):
     """Adds one step.
 
     Args:
-      observation: what the action was taken on; unless an episode begins, what
-        the step before of this environment led to.
+      observation: before the action.
       action: int or float array.
-      step: the Step it led to.
+      step: the Step of the action.
     """
     place = self.num_added % self.capacity
     over = step.terminated or step.truncated
@@ -96,20 +94,20 @@ class Ring(abc.ABC):
         del self._beside[before]
 
   def column(self, name, numbers):
-    """A column of one entry, of steps by number: float32, a copy."""
+    """Copies a column of one entry by numbers of steps, float32."""
     # One index is faster than two.
     entries = numbers % self.capacity * self._layout.size
     return self._steps.ravel().take(entries + self._layout[name].start)
 
   def collected(self, numbers):
-    """Rewards and observations as environments returned them.
+    """Returns rewards and observations in the order of collection.
 
     Args:
-      numbers: int64 `[steps]`, counted from the first that was ever added.
+      numbers: int64 `[steps]`, counted from the first ever added.
 
     Returns:
-      `{name: array [steps, entries]}` of the observations that actions were
-      taken on, and of rewards, in the order in which they came.
+      `{name: array [steps, entries]}` of observations before the actions, and
+      of rewards.
     """
     places = numbers % self.capacity
     observations = self._take(places).reshape(len(numbers), -1)
@@ -119,14 +117,14 @@ class Ring(abc.ABC):
     }
 
   def restore(self, segments, num_added):
-    """Takes over the content of another ring.
+    """Restores the content of another ring.
 
     Args:
-      segments: iterable of (begin, rows), as `rows` returned them, in order.
-      num_added: steps ever added to that one.
+      segments: iterable of (begin, result of `rows`), in order.
+      num_added: steps ever added to the other ring.
 
     Raises:
-      ValueError: if the rows are of another kind, or some are missing.
+      ValueError: if rows have another layout or are missing.
     """
     self._beside, self.num_added = {}, num_added
     held = np.zeros(self.capacity, bool)
@@ -140,21 +138,21 @@ class Ring(abc.ABC):
   @property
   @abc.abstractmethod
   def drawable(self):
-    """Range of the numbers of the transitions that are whole.
+    """Range of the numbers of complete transitions.
 
-    The newest of each environment are not: what they lead to is not here yet.
+    The newest of each environment are incomplete, without next observations.
     """
 
   @abc.abstractmethod
   def transitions(self, numbers):
-    """Transitions by number, copies.
+    """Copies transitions by number.
 
     Args:
-      numbers: int64 `[batch]`, all of them `drawable`.
+      numbers: int64 `[batch]`, within `drawable`.
     """
 
   def sample(self, batch_size, rng):
-    """Draws transitions uniformly, with replacement, by a NumPy generator."""
+    """Samples transitions uniformly with replacement."""
     numbers = self.drawable
     return self.transitions(
       rng.integers(numbers.start, numbers.stop, size=batch_size)
@@ -162,32 +160,32 @@ class Ring(abc.ABC):
 
   @abc.abstractmethod
   def rows(self, begin, end):
-    """Steps by number, from `begin` to before `end`, as a file keeps them."""
+    """Returns the steps from `begin` to before `end`, for a file."""
 
   @abc.abstractmethod
   def _load(self, begin, rows):
-    """Takes over a segment of `rows`; returns the numbers of its steps."""
+    """Loads a segment of `rows`; returns the numbers of its steps."""
 
   @property
   def _oldest(self):
-    """Number of the oldest step that may be drawn."""
+    """Number of the oldest step that may be sampled."""
     return max(self.num_added - len(self), self.num_forgotten)
 
   @property
   def _num_steps(self):
-    """Rewards that are summed at most, now."""
+    """Current maximum number of rewards in a return."""
     return self._returns.num_steps(self.num_added)
 
   def _kept(self, observation):
-    """The part of an observation that is kept."""
+    """The stored part of an observation."""
     return observation
 
   def _take(self, places):
-    """The kept observations at places, which may exceed the end."""
+    """Stored observations at indices, which may exceed the capacity."""
     return self._observations.take(places, axis=0, mode='wrap')
 
   def _led_to(self, places, ends):
-    """The kept observations that steps led to, given their `end`."""
+    """Stored next observations of steps, given their `end`."""
     observations = self._take(places + self.num_envs)
     found = np.flatnonzero(ends)
     for i, place in zip(found.tolist(), places[found].tolist()):

@@ -1,7 +1,7 @@
-"""The layout of a row: which of its entries are what.
+"""Layouts of rows: named columns of a float32 array.
 
-A batch travels as one float32 array `[batch, row size]`, for one indexed copy
-and one feed are faster than five. NumPy and TensorFlow cut it by one layout.
+A batch is one float32 array `[batch, row size]`, since one indexed copy and one
+feed are faster than five. NumPy and TensorFlow split it by the same layout.
 Importing this module imports no TensorFlow.
 """
 
@@ -9,10 +9,10 @@ import numpy as np
 
 
 class Layout:
-  """Named columns, side by side."""
+  """Named columns of a row."""
 
   def __init__(self, **sizes):
-    """Takes the entries of each column, by its name, in order."""
+    """Takes the numbers of entries of columns, by name, in order."""
     self._sizes = sizes
     ends = np.cumsum(list(sizes.values())).tolist()
     self._places = {
@@ -22,11 +22,11 @@ class Layout:
     self.size = ends[-1]
 
   def __getitem__(self, name):
-    """The slice of a row that a column takes up."""
+    """The slice of a column."""
     return self._places[name]
 
   def split(self, rows):
-    """Cuts rows into columns.
+    """Splits rows into columns.
 
     Args:
       rows: `[..., size]`, a NumPy array or a tensor.
@@ -42,15 +42,15 @@ class Layout:
     return dict(zip(self._sizes, columns))
 
   def join(self, **columns):
-    """Rows of NumPy columns, each `[..., entries]`; see `split`."""
+    """Joins NumPy columns, each `[..., entries]`; see `split`."""
     return np.concatenate([columns[name] for name in self._sizes], axis=-1)
 
 
 def step(observation_size, action_size):
-  """The layout of an env step in a ring; `ring.Ring` says what `end` is.
+  """Layout of an env step in a ring; for `end` see `ring.Ring`.
 
   Args:
-    observation_size: entries of an observation; 0 if it is kept elsewhere.
+    observation_size: entries of an observation; 0 if stored separately.
     action_size: entries of an action; 1 for a discrete one.
   """
   return Layout(
@@ -63,7 +63,7 @@ def step(observation_size, action_size):
 
 
 def transition(env_spec, **more):
-  """The layout of a transition as agents with a replay train on it."""
+  """Layout of a transition for training with a replay buffer."""
   return Layout(
     observation=env_spec.observation_size,
     action=env_spec.action_size,
@@ -88,18 +88,18 @@ def soft_transition(env_spec, num_between):
 
 
 def rollout(env_spec):
-  """The layout of a transition in a rollout, and in a file of a checkpoint.
+  """Layout of a transition in a rollout, and in the files of checkpoints.
 
-  `over` is 1 if it is the last of its episode, else 0.
+  `over` is 1 for the last transition of an episode, otherwise 0.
   """
   return transition(env_spec, over=1)
 
 
 def prepared_rollout(env_spec, num_parameters):
-  """The layout of an env step as PPO trains on it.
+  """Layout of an env step for training PPO.
 
-  The observation is normalised; the parameters are those of the policy's
-  distribution when it acted.
+  The observation is normalised; the parameters are those of the action
+  distribution at collection.
   """
   return Layout(
     observation=env_spec.observation_size,

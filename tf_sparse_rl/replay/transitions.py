@@ -1,20 +1,19 @@
-"""Flat transitions, drawn from a ring of env steps."""
+"""Replay buffer of flat transitions."""
 
 import numpy as np
 
 from tf_sparse_rl.replay import n_step, ring
 from tf_sparse_rl.replay import rows as rows_lib
 
-# Rows that are copied at once.
+# Rows copied at once.
 _BLOCK = 16384
 
 
 class Replay(ring.Ring):
   """Transitions as float32 rows, see `rows.transition`.
 
-  A batch is one array, which reaches TensorFlow as one tensor. Memory: 4 bytes
-  x (observation_size + action_size + 3) a transition; an observation more an
-  episode.
+  A batch is one array and one tensor. Memory per transition: 4 bytes x
+  (observation_size + action_size + 3); a further observation per episode.
   """
 
   def __init__(
@@ -30,12 +29,12 @@ class Replay(ring.Ring):
     Args:
       capacity: transitions; the oldest is overwritten.
       env_spec: an EnvSpec with flat observations.
-      num_envs: environments that add in turn.
+      num_envs: number of environments, which add in turn.
       returns: see `ring.Ring`.
       with_between: whether rows are those of `rows.soft_transition`.
 
     Raises:
-      ValueError: if no transition would ever be whole.
+      ValueError: if the capacity is too small for a transition.
     """
     smallest = (returns.n_step - 1) * num_envs + 1
     if capacity < smallest:
@@ -53,7 +52,7 @@ class Replay(ring.Ring):
 
   @property
   def row_size(self):
-    """Entries of a row that is drawn."""
+    """Number of entries of a sampled row."""
     return self._drawn.size
 
   @property
@@ -62,7 +61,7 @@ class Replay(ring.Ring):
     return range(self._oldest, max(self._oldest, self.num_added - newest))
 
   def sample(self, batch_size, rng):
-    """Draws rows uniformly, with replacement: float32 `[batch, row_size]`."""
+    """Samples rows uniformly with replacement: float32 `[batch, row_size]`."""
     is_plain = self._drawn is self._transition and self._num_steps == 1
     if not is_plain or self.num_forgotten:
       return super().sample(batch_size, rng)
@@ -73,7 +72,7 @@ class Replay(ring.Ring):
     return rows
 
   def transitions(self, numbers):
-    """Rows of transitions by number, float32 `[batch, row_size]`."""
+    """Copies transitions by number, float32 `[batch, row_size]`."""
     steps = self._steps.take(numbers % self.capacity, axis=0)
     columns = self._layout.split(steps)
     reward, discount, last = self._returns.of(self, numbers)
@@ -89,7 +88,7 @@ class Replay(ring.Ring):
     return self._drawn.join(**columns)
 
   def rows(self, begin, end):
-    """Rows of `rows.rollout` by number, rewards as they came."""
+    """Rows of `rows.rollout` by number, with unchanged rewards."""
     rows = np.empty((end - begin, self._rollout.size), np.float32)
     for i in range(0, len(rows), _BLOCK):
       block = rows[i : i + _BLOCK]
@@ -99,7 +98,7 @@ class Replay(ring.Ring):
     return rows
 
   def _one_step(self, places):
-    """Transitions over one env step, by place; rewards as they came."""
+    """1-step transitions by index, with unchanged rewards."""
     steps = self._steps.take(places, axis=0)
     next_observation = self._led_to(places, steps[:, -1])
     return np.concatenate([steps[:, :-1], next_observation], axis=1)
@@ -123,7 +122,7 @@ class Replay(ring.Ring):
     return numbers
 
   def _with_over(self, rows):
-    """Rows of a segment with `over`, which versions up to 0.1 left out."""
+    """Adds `over` to the rows of a segment of versions up to 0.1."""
     if rows.dtype != np.float32:
       raise ValueError(f'Expected float32. Received: {rows.dtype}.')
     sizes = self._rollout.size, self._transition.size
@@ -145,9 +144,9 @@ class Replay(ring.Ring):
 
 
 class Rollout(Replay):
-  """The latest env steps in order, for agents that learn from them once.
+  """The latest env steps in order, for on-policy agents.
 
-  Its rows are those of `rows.rollout`, of environments in turn.
+  Rows are those of `rows.rollout`, of environments in turn.
   """
 
   @property
@@ -158,5 +157,5 @@ class Rollout(Replay):
     return observation.reshape(-1)  # Images too: as float32, 4 bytes an entry.
 
   def latest(self):
-    """All of its rows, the oldest first; it must be full."""
+    """All rows of a full rollout, the oldest first."""
     return self.rows(self.num_added - self.capacity, self.num_added)
