@@ -28,9 +28,9 @@ def measure(commands, rounds, cores=None):
       use all cores.
 
   Returns:
-    Dict of JSON types, see docs/performance.md: for each candidate its speeds, round by
-    round, by what factors the first one is faster, and what share of the cores
-    others had meanwhile; and whether it was quiet.
+    Dict of JSON types, see docs/performance.md: for each candidate its speeds,
+    round by round, by what factors the first one is faster, and what share of
+    the cores others had meanwhile; and whether it was quiet.
 
   Raises:
     CandidateError: if a command fails.
