@@ -56,14 +56,15 @@ def _content(path):
 def _sizes(path):
   """{name: bytes} of all files.
 
-  No bytes of those with clocks or paths inside, nor of TensorFlow's, which a
-  kill may find in its buffers.
+  No bytes of those with clocks, paths or random numbers inside, nor of
+  TensorFlow's, which a kill may find in its buffers.
   """
   random = re.compile(r'[0-9a-f]{8}\.tmp|tempstate\d+')
   found = {}
   for entry in path.rglob('*'):
     name = random.sub('random', str(entry.relative_to(path)))
-    is_fixed = entry.is_file() and not re.search(r'^eval/|\.json|/agent', name)
+    varies = re.search(r'^eval/|\.json|/agent|fingerprint', name)
+    is_fixed = entry.is_file() and not varies
     found[name] = is_fixed and entry.stat().st_size
   return found
 
