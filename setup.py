@@ -45,7 +45,7 @@ _EXTRAS = {
   'atari': ['ale-py', 'opencv-python-headless'],
   # Not in requirements.lock: 3 GB that serve a GPU only.
   'cuda': ['tensorflow[and-cuda]==2.21.0'],
-  # What builds the site. Pinned: newer ones do without CPython 3.10.
+  # Builds the site. These go together; newer ones need CPython 3.11.
   'docs': [
     'latex2mathml==3.81.1',
     'mkdocs==1.6.1',

@@ -2,7 +2,7 @@
 
     python -m tests.envs.faulty
 
-writes them into docs/reliability.md; a test walks them.
+writes them into docs/concepts/reliability.md; a test walks them.
 """
 
 import pathlib
@@ -13,7 +13,8 @@ import numpy as np
 
 from tf_sparse_rl import config as config_lib
 
-_PAGE = pathlib.Path(__file__).parents[2] / 'docs' / 'reliability.md'
+_ROOT = pathlib.Path(__file__).parents[2]
+_PAGE = _ROOT / 'docs' / 'concepts' / 'reliability.md'
 _NAME = 'my_module:MyEnv-v0'  # In the sentences of SPACES.
 _Box = gym.spaces.Box
 _NAN, _INF = float('nan'), float('inf')
@@ -457,7 +458,7 @@ def table():
 
 
 def is_on_page():
-  """Whether docs/reliability.md has this table."""
+  """Whether docs/concepts/reliability.md has this table."""
   return f'\n\n{table()}\n\n' in _PAGE.read_text('utf-8')
 
 

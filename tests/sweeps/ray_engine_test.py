@@ -158,7 +158,10 @@ def test_a_killed_node(sweep_dir, ray_dir, expected):
   ('flag', 'message'),
   [
     ('--ray_address=127.0.0.1:6379', 'a Ray cluster at 127.0.0.1:6379'),
-    ('--gpus_per_run=0.5', 'the resources of a run: cpus_per_run=1'),
+    (
+      '--gpus_per_run=0.5',
+      'a node with the resources of a run: cpus_per_run=1',
+    ),
   ],
 )
 def test_what_ray_does_not_have_is_told(sweep_dir, ray_dir, flag, message):

@@ -5,7 +5,7 @@ from tf_sparse_rl.config.rows import COUNT, STEPS, WEIGHT, Record, record, row
 
 @record
 class Plasticity(Record):
-  """What is made new while a run trains.
+  """Renewal of units and layers during training.
 
   Reference: Sokar et al. 2023 (arXiv 2302.12902) for ReDo; Nikishin et al. 2022
   (arXiv 2205.07802) for resets.
@@ -49,4 +49,9 @@ class Plasticity(Record):
       not (self.renews and (self.num_gpus > 1 or self.tpu)),
       'redo_period or reset_period on one device',
       *('num_gpus', 'tpu'),
+    )
+    self.require(
+      not (self.renews and self.method == 'adaptive'),
+      'redo_period or reset_period with a method of one network each',
+      *('redo_period', 'reset_period', 'method'),
     )

@@ -52,7 +52,7 @@ class Diagnoser:
 
   def _views(self, rows):
     traces, values = tf.nest.map_structure(
-      lambda tensor: None if tensor is None else tensor.numpy(),
+      lambda tensor: tensor.numpy(),
       self._trace(tf.nest.map_structure(tf.constant, rows)),
     )
     return [

@@ -12,12 +12,11 @@ class Diagnosis(base.Diagnosis):
   """Fraction of dormant units, at several thresholds."""
 
   def of_network(self, view):
-    hidden = view.trace.layers[:-1]
-    activations = [of.units for of in hidden if of.units is not None]
+    units = view.trace.units
     return {
-      f'Dormant/{view.name}/{threshold:g}': fraction(activations, threshold)
+      f'Dormant/{view.name}/{threshold:g}': fraction(units, threshold)
       for threshold in THRESHOLDS
-      if activations  # In a custom network activations may be further layers.
+      if units  # In a custom network they may be further layers.
     }
 
 

@@ -20,7 +20,6 @@ class DenseTrace(NamedTuple):
   inputs: tf.Tensor  # `[batch, inputs]`
   # Gradients of the losses with respect to the pre-activations.
   deltas: tf.Tensor  # `[batch, units]`
-  units: tf.Tensor | None  # outputs after their activation; None without
 
   def moments(self):
     """Moments of per-sample kernel gradients; the trace must be of arrays."""
@@ -32,7 +31,6 @@ class ConvTrace(NamedTuple):
 
   outputs: tf.Tensor  # `[batch, height, width, channels]`
   gradients: tf.Tensor  # of the losses by the kernel, `[batch, ...]`
-  units: tf.Tensor | None  # outputs after their activation; None without
 
   def moments(self):
     return signal.moments_of(self.gradients)
@@ -43,6 +41,8 @@ class Trace(NamedTuple):
 
   layers: list  # a DenseTrace or a ConvTrace for each of `kernel_layers`
   outputs: tf.Tensor  # of the last of them, `[batch, outputs]`
+  # Outputs of those before it that have an activation, after that.
+  units: list
 
 
 class Call(NamedTuple):
@@ -76,6 +76,7 @@ def trace(network, inputs, losses):
   return Trace(
     [_layer_trace(call, delta) for call, delta in zip(calls, deltas)],
     calls[-1].outputs,
+    [call.units for call in calls[:-1] if call.units is not None],
   )
 
 
@@ -129,7 +130,7 @@ def _run(layers, value, calls):
 
 def _layer_trace(call, deltas):
   if isinstance(call.layer, tf.keras.layers.Dense):
-    return DenseTrace(call.outputs, call.inputs, deltas, call.units)
+    return DenseTrace(call.outputs, call.inputs, deltas)
 
   def of_sample(tensors):
     inputs, delta = tensors
@@ -144,7 +145,7 @@ def _layer_trace(call, deltas):
   gradients = tf.map_fn(
     of_sample, (call.inputs, deltas), fn_output_signature=tf.float32
   )
-  return ConvTrace(call.outputs, gradients, call.units)
+  return ConvTrace(call.outputs, gradients)
 
 
 def _has_kernel(layer):
