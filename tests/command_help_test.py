@@ -151,7 +151,8 @@ def test_a_sweep_lists_no_flag_that_it_refuses(at_80):
 
 
 def test_lines_for_people_from_rl_zoo_have_real_flags(at_80):
-  page = (_ROOT / 'docs' / 'from_rl_zoo.md').read_text('utf-8')
+  path = _ROOT / 'docs' / 'start' / 'from_stable_baselines3.md'
+  page = path.read_text('utf-8')
   known = {
     line.split()[0].replace('[no]', '')
     for lines in at_80.values()
@@ -162,7 +163,7 @@ def test_lines_for_people_from_rl_zoo_have_real_flags(at_80):
   given = re.findall(r'--[a-z_]+', ' '.join(cells))
   assert len(given) > 30
   # The last is TensorBoard's.
-  assert {*given} - known == {'--help', '--logdir', '--optuna', '--space'}
+  assert {*given} - known == {'--help', '--logdir'}
   for name in re.findall(r'`([a-z_]+) --', ' '.join(cells)):
     assert name in {*at_80, 'tensorboard'}
 

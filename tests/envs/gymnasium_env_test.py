@@ -332,7 +332,7 @@ def test_random_actions_follow_from_the_generator():
     ('', "Unknown environment ''"),
     ('no such id!', "Unknown environment 'no such id!'"),
     ('nomodule:CartPole-v1', "--env_name: Unknown module 'nomodule'."),
-    ('math:CartPol-v1', "Did you mean 'CartPole-v1'? math was imported, and "),
+    ('math:CartPol-v1', "Did you mean 'CartPole-v1'? math was imported but "),
   ],
 )
 def test_an_unknown_id_gets_the_nearest(env_name, expected):
