@@ -117,10 +117,8 @@ def run_training(root_dir, config, callbacks=()):
 
 
 def _run(config, run_dir, callbacks, received):
-  import tensorflow as tf
-
   from tf_sparse_rl.exporting import policy
-  from tf_sparse_rl.training import loop
+  from tf_sparse_rl.training import checkpoints, loop
 
   beat = run_dir.heartbeat()
 
@@ -132,7 +130,8 @@ def _run(config, run_dir, callbacks, received):
     training = loop.Training(config, run_dir, callbacks)
     try:
       outcome = training.run(stop)
-      policy.save(policy.of_agent(outcome.agent), run_dir.policy_path)
+      with checkpoints.disk_errors():
+        policy.save(policy.of_agent(outcome.agent), run_dir.policy_path)
       # Last: from here on the run counts as finished.
       run_dir.finish(outcome.summary)
       # From here on custom code that fails or hangs loses nothing.
@@ -142,9 +141,6 @@ def _run(config, run_dir, callbacks, received):
   except callbacks_lib.StoppedError as stopped:
     stopped.signal = received[0] if received else None
     raise
-  except (tf.errors.ResourceExhaustedError, tf.errors.OutOfRangeError) as error:
-    # TensorFlow's names for a full disk and for a file over its limit.
-    raise OSError(error.message) from error
   return outcome
 
 

@@ -853,3 +853,19 @@ def test_each_environment_begins_with_an_episode_of_its_own(tiny_config):
   seeds = [position['seed'] for position in now.positions]
   assert seeds == [state.episode_seed(tiny_config(), i) for i in range(3)]
   assert len(set(seeds)) == 3
+
+
+@pytest.mark.parametrize(
+  'kind',
+  [
+    tf.errors.ResourceExhaustedError,
+    tf.errors.OutOfRangeError,
+    tf.errors.UnknownError,
+  ],
+)
+def test_disk_errors_of_tensorflow_are_those_of_the_system(kind):
+  with pytest.raises(OSError, match='^/a/agent; Input/output error$'):
+    with checkpoints.disk_errors():
+      raise kind(
+        None, None, '{{function_node SaveV2}} /a/agent; Input/output error'
+      )

@@ -9,6 +9,7 @@ with the new transitions and lists those it needs. No file contains code.
 
 import contextlib
 import pathlib
+import re
 import shutil
 import tokenize
 import types
@@ -34,6 +35,20 @@ _MISFITS = (
 
 class CheckpointError(runs.RunsError):
   """No checkpoint can be used; the message gives the reason and a remedy."""
+
+
+@contextlib.contextmanager
+def disk_errors():
+  """Turns errors of TensorFlow's own writers into OSError within a block.
+
+  A full disk is ResourceExhaustedError to them, a file over its limit
+  OutOfRangeError, a broken disk UnknownError.
+  """
+  try:
+    yield
+  except tf.errors.OpError as error:
+    # Without the name of the node.
+    raise OSError(re.sub(r'^\{\{.*?\}\} ', '', error.message)) from error
 
 
 class Checkpoints:
@@ -76,7 +91,8 @@ class Checkpoints:
     self._add_segment()
     temporary = self._path / f'{target.name}.tmp'
     temporary.mkdir()
-    self._variables.write(str(temporary / 'agent'))
+    with disk_errors():
+      self._variables.write(str(temporary / 'agent'))
     files.write_json(temporary / 'state.json', state)
     hashes = {
       p.name: manifest_lib.sha256(p) for p in sorted(temporary.iterdir())
