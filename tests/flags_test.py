@@ -266,7 +266,7 @@ def test_unknown_names_with_and_without_a_near_one():
   assert names.unknown('method', 'zzzz', ['set', 'rigl']) == (
     "Unknown method 'zzzz'. Valid: set, rigl."
   )
-  many = [f'environment-{i}' for i in range(11)]
+  many = [f'environment-{i}' for i in range(13)]
   assert names.unknown('environment', 'zzzz', many) == (
     "Unknown environment 'zzzz'."
   )

@@ -167,7 +167,7 @@ def test_code_that_fails_keeps_its_traceback(network, expected):
 @pytest.mark.parametrize(
   'values, expected',
   [
-    ({'match_sparsity': 0.9, 'method': 'dense'}, 'a network of our own, and '),
+    ({'match_sparsity': 0.9, 'method': 'dense'}, 'a built-in network, and '),
     ({'network': 'mpl'}, "'mpl'. Did you mean 'mlp'.* your own is named as in"),
   ],
 )

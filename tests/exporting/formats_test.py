@@ -218,7 +218,7 @@ def test_zeros_are_not_stored(tmp_path):
 
 def test_the_npz_reader_is_short():
   lines = pathlib.Path(npz_reader.__file__).read_text('utf-8').splitlines()
-  assert len(lines) < 100
+  assert len(lines) < 110
   body = lines[lines.index('def load(path):') :]
   assert len(body) < 30
 
@@ -269,10 +269,10 @@ def test_layers_without_words_are_refused(tmp_path):
   with pytest.raises(ValueError, match="'layer_0' with .*elu"):
     npz.save(policy, tmp_path / 'policy.npz')
   onnx_model.save(policy, tmp_path / 'policy.onnx')
-  policy.layers.insert(0, tf.keras.layers.LayerNormalization())
+  policy.layers.insert(0, tf.keras.layers.BatchNormalization())
   policy.layers[-1].activation = tf.keras.activations.gelu
   for save in (npz.save, onnx_model.save):
-    with pytest.raises(ValueError, match='Received: LayerNormalization'):
+    with pytest.raises(ValueError, match='Received: BatchNormalization'):
       save(policy, tmp_path / 'policy')
   policy.layers.pop(0)
   with pytest.raises(ValueError, match="Received: 'layer_1' with .*gelu"):

@@ -52,19 +52,24 @@ def make_layers(
       numbered = f'{network}_{index}' if network == 'critic' else network
       own = own_network.hidden_layers(config, env_spec, numbered, input_shape)
       layers = [*own, layers[-1]]
+  spec = _spec(config, target_sparsity, network, index)
+  return sparsity.sparsify_as(spec, layers, _batch_shape(input_shape))
+
+
+def _spec(config, target_sparsity, network, index):
+  """The SparsitySpec of one network; see `make_layers`."""
   how = {'custom': _custom(config, network)}
   if methods.get(config.method).finds_sparsity:
     # Actors stay dense; in the others every layer gets a mask.
     target_sparsity = 0.0 if network == 'actor' else adaptive.NO_TARGET
     how['distribution'] = 'uniform'
-  spec = sparsity.SparsitySpec.of(
+  return sparsity.SparsitySpec.of(
     config,
     method=config.method if target_sparsity > 0 else 'dense',
     target_sparsity=target_sparsity,
     seed=seeds.derive(config.seed, seeds.Stream.NETWORK, index),
     **how,
   )
-  return sparsity.sparsify_as(spec, layers, _batch_shape(input_shape))
 
 
 @contextlib.contextmanager

@@ -127,10 +127,11 @@ def _kernel(layer, sparse):
 
 
 def _norm(layer):
-  if list(layer.axis) != [1] or not (layer.center and layer.scale):
+  axes = tf.nest.flatten(layer.axis)  # An int until it is built.
+  if axes != [1] or not (layer.center and layer.scale):
     raise ValueError(
       'Expected LayerNormalization over units, with scale and shift. Received: '
-      f'{layer.name!r} over {list(layer.axis)}.'
+      f'{layer.name!r} over {axes}.'
     )
   scale, shift = layer.get_weights()
   epsilon = np.float32(layer.epsilon)

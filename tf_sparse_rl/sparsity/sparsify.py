@@ -70,15 +70,15 @@ def sparsify(
       it misses the target by more than 0.01, kernels that do not divide into
       blocks, or numbers out of range.
   """
+  spec = SparsitySpec(
+    *(method, target_sparsity, distribution, seed, erk_power, custom),
+    *(sparsity_aware_init, block_shape, n_of_m, ignore),
+  )
   if methods.get(method).finds_sparsity:
     raise ValueError(
       f'Expected a method with a sparsity of its own. Received: {method!r}, '
       'which needs an agent that trains several networks.'
     )
-  spec = SparsitySpec(
-    *(method, target_sparsity, distribution, seed, erk_power, custom),
-    *(sparsity_aware_init, block_shape, n_of_m, ignore),
-  )
   return sparsify_as(spec, model_or_layers, input_shape)
 
 
