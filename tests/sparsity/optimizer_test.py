@@ -57,6 +57,20 @@ def test_clipping_sees_masked_gradients_only(make):
   np.testing.assert_allclose(layer.kernel[0], [-0.6, -0.8, 0], rtol=1e-6)
 
 
+@pytest.mark.parametrize('module', [_CURRENT, _LEGACY])
+def test_gradients_that_are_not_finite_stay_outside(module):
+  layer = sparsity.SparseLayer(tf.keras.layers.Dense(4, use_bias=False), 0.5)
+  layer.build((None, 1))
+  layer.mask.assign([[1, 1, 0, 0]])
+  layer.kernel.assign([[2, 1, 0, 0]])
+  optimizer = sparsity.SparseOptimizer(module.Adam(0.1), sparsity.Static())
+  gradient = tf.constant([[1.0, -1, np.nan, np.inf]])
+  optimizer.apply_gradients([(gradient, layer.kernel)])
+  np.testing.assert_allclose(layer.kernel[0], [1.9, 1.1, 0, 0], rtol=1e-5)
+  for slot in networks.slots(optimizer, layer.kernel):
+    assert not slot.numpy()[0, 2:].any()
+
+
 def test_masks_change_before_the_weights_do():
   """A connection grown at a step takes part in it: 0 - 0.1 * 5."""
   layer = sparsity.SparseLayer(tf.keras.layers.Dense(4, use_bias=False), 0.5)

@@ -4,7 +4,7 @@ from copy import deepcopy
 
 import tensorflow as tf
 
-from tf_sparse_rl.sparsity import keras_check, kinds, subclassed
+from tf_sparse_rl.sparsity import building, keras_check, subclassed
 from tf_sparse_rl.sparsity import layers as layers_lib
 
 
@@ -159,7 +159,7 @@ def _clone_subclassed(model, convert_layer, prefix):
   if called_with is None:
     copy.build(model.get_build_config()['input_shape'])
   else:
-    kinds.build_by_call(copy, *called_with[0], **called_with[1])
+    building.build_by_call(copy, *called_with[0], **called_with[1])
   own = '_trainable_weights', '_non_trainable_weights'
   for names in own:  # Of the model itself, not of its layers.
     for new, old in zip(getattr(copy, names), getattr(model, names)):
@@ -187,7 +187,7 @@ def _clone_list(layers, convert_layer, input_shape):
       )
     copy = convert_layer(layer)
     with tf.name_scope(layer.name):  # As where Keras builds it in a call.
-      kinds.build(copy, shape)
+      building.build(copy, shape)
     shape = copy.compute_output_shape(shape)
     clones.append(copy)
   return clones

@@ -140,39 +140,6 @@ def _without_shapes(config):
   return config
 
 
-def build(layer, input_shape):
-  """Builds a layer, and the layers that it would build when first called.
-
-  Args:
-    layer: a Keras layer.
-    input_shape: of one input or a structure of them, batch included.
-  """
-  layer.build(input_shape)
-  if any(not part.built for _, part in parts(layer) if registered(part)):
-    shapes = tf.nest.map_structure(tf.TensorShape, input_shape)
-    build_by_call(layer, tf.nest.map_structure(tf.TensorSpec, shapes))
-
-
-def build_by_call(layer, *args, **kwargs):
-  """Calls a layer in a graph that is thrown away.
-
-  Args:
-    layer: a Keras layer.
-    *args: of its call; of tensors only shape and dtype matter.
-    **kwargs: of its call.
-  """
-
-  def placeholder(value):
-    if hasattr(value, 'dtype') and hasattr(value, 'shape'):
-      return tf.compat.v1.placeholder(value.dtype, value.shape)
-    return value
-
-  # A graph of this name is taken for what it is: nothing runs in it.
-  with tf.__internal__.FuncGraph('keras_graph').as_default():
-    args, kwargs = tf.nest.map_structure(placeholder, (args, kwargs))
-    layer(*args, **kwargs)
-
-
 def parts(layer, path=()):
   """Yields (path of attributes, layer) of a layer and those that it holds.
 

@@ -8,6 +8,7 @@ from tf_sparse_rl.sparsity import layers as layers_lib
 from tf_sparse_rl.sparsity import (
   mask_updates,
   masked,
+  masked_variables,
   optimizer_checks,
   optimizer_native,
   optimizer_slots,
@@ -212,7 +213,9 @@ class SparseOptimizer(tf.keras.optimizers.Optimizer):
       train_step = tf.cast(self.iterations, tf.int64)
       mask_updates.update_if_due(updater, kernels, dense, train_step)
     masked_gradients = {
-      self._var_key(kernel.kernel): gradient * kernel.mask
+      self._var_key(kernel.kernel): masked_variables.masked(
+        gradient, kernel.mask
+      )
       for kernel, gradient in zip(kernels, dense)
     }
     with contextlib.ExitStack() as stack:

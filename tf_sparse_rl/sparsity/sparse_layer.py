@@ -12,6 +12,7 @@ from tensorflow_model_optimization.python.core.sparsity.keras import (
 from tf_sparse_rl import seeds
 from tf_sparse_rl.native import conv, stacks
 from tf_sparse_rl.sparsity import (
+  building,
   keras_check,
   kinds,
   layer_checks,
@@ -93,20 +94,34 @@ class SparseLayer(pruning_wrapper.PruneLowMagnitude):
     super().__init__(layer, pruning_schedule=schedule, **kwargs)
     self._name = name or layer.name
     self._targets = self._no_dependency(targets)
+    self._called_with = None
     self.supports_masking = layer.supports_masking
 
   def __call__(self, *args, **kwargs):
     """Calls the layer, building first what is built by a call."""
     if not self.built and kinds.registered(self.layer) is None:
-      kinds.build_by_call(self.layer, *args, **kwargs)
+      self._called_with = self._no_dependency(building.call_spec(args, kwargs))
+      building.build_by_call(self.layer, *args, **kwargs)
     return super().__call__(*args, **kwargs)
+
+  def get_build_config(self):
+    """Returns the shape of the input, or all that the first call was of."""
+    config = super().get_build_config()
+    return config and {**config, 'call': self._called_with}
+
+  def build_from_config(self, config):
+    """Builds a layer that was built by a call as that call did."""
+    self._called_with = self._no_dependency(config.get('call'))
+    if self._called_with and not self.built:
+      building.build_by_spec(self.layer, self._called_with)
+    super().build_from_config(config)
 
   def build(self, input_shape):
     """Builds the wrapped layer, then draws the masks."""
     l2 = l2_lib.for_layer(self.layer) if self.target_sparsity else None
     with l2_lib.replaced(self.layer, {'kernel_regularizer': l2} if l2 else {}):
       if not self.layer.built:
-        kinds.build(self.layer, input_shape)
+        building.build(self.layer, input_shape)
       # Past TFMOT's, which gives several masks one name.
       super(pruning_wrapper.PruneLowMagnitude, self).build(input_shape)
     found = kinds.find(self.layer)
@@ -252,7 +267,7 @@ class SparseLayer(pruning_wrapper.PruneLowMagnitude):
     """An independent copy: Keras' own would share the mask's constraint."""
     copy = type(self).from_config(self.get_config())
     if self.built:
-      copy.build(self.get_build_config()['input_shape'])
+      copy.build_from_config(self.get_build_config())
       for new, old in zip(copy.variables, self.variables):
         new.assign(old)
     memo[id(self)] = copy

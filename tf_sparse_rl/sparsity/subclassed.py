@@ -9,7 +9,7 @@ import functools
 
 import tensorflow as tf
 
-from tf_sparse_rl.sparsity import kinds
+from tf_sparse_rl.sparsity import building
 
 
 def items(value):
@@ -93,7 +93,7 @@ def _of_keras():
 
   model = Plain()
   model.compile('sgd', 'mse')
-  kinds.build_by_call(model, tf.TensorSpec((1, 1)))
+  building.build_by_call(model, tf.TensorSpec((1, 1)))
   return frozenset(vars(model))
 
 

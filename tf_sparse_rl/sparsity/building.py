@@ -1,0 +1,89 @@
+"""Builds layers, and those in them that only a call builds."""
+
+import tensorflow as tf
+
+from tf_sparse_rl.sparsity import kinds
+
+_TENSOR = 'tensor'
+
+
+def build(layer, input_shape):
+  """Builds a layer, and the layers that it would build when first called.
+
+  Args:
+    layer: a Keras layer.
+    input_shape: of one input or a structure of them, batch included.
+  """
+  layer.build(input_shape)
+  if any(
+    not part.built for _, part in kinds.parts(layer) if kinds.registered(part)
+  ):
+    shapes = tf.nest.map_structure(tf.TensorShape, input_shape)
+    build_by_call(layer, tf.nest.map_structure(tf.TensorSpec, shapes))
+
+
+def build_by_call(layer, *args, **kwargs):
+  """Calls a layer in a graph that is thrown away.
+
+  Args:
+    layer: a Keras layer.
+    *args: of its call; of tensors only shape and dtype matter.
+    **kwargs: of its call.
+  """
+
+  def placeholder(value):
+    if _is_tensor(value):
+      return tf.compat.v1.placeholder(value.dtype, value.shape)
+    return value
+
+  # A graph of this name is taken for what it is: nothing runs in it.
+  with tf.__internal__.FuncGraph('keras_graph').as_default():
+    args, kwargs = tf.nest.map_structure(placeholder, (args, kwargs))
+    layer(*args, **kwargs)
+
+
+def call_spec(args, kwargs):
+  """What a layer was called with, as JSON holds it, for `build_by_spec`.
+
+  Args:
+    args: of the call.
+    kwargs: of the call.
+
+  Returns:
+    [args, kwargs] with shapes and types of tensors; None with one tensor, of
+    which Keras keeps the shape itself.
+  """
+  if sum(map(_is_tensor, tf.nest.flatten((args, kwargs)))) < 2:
+    return None
+
+  def spec(value):
+    if isinstance(value, dict):
+      return {key: spec(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+      return [spec(item) for item in value]
+    if not _is_tensor(value):
+      return value
+    shape = tf.TensorShape(value.shape).as_list()
+    return {_TENSOR: [shape, tf.as_dtype(value.dtype).name]}
+
+  return [spec(args), spec(kwargs)]
+
+
+def build_by_spec(layer, spec):
+  """Builds a layer by what `call_spec` returned."""
+
+  def made(value):
+    if isinstance(value, dict):
+      if _TENSOR in value:
+        return tf.TensorSpec(*value[_TENSOR])
+      return {key: made(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+      return [made(item) for item in value]
+    return value
+
+  args, kwargs = made(spec)
+  build_by_call(layer, *args, **kwargs)
+
+
+def _is_tensor(value):
+  return hasattr(value, 'dtype') and hasattr(value, 'shape')
