@@ -27,6 +27,14 @@ sys.exit(128 + received[0])
 """
 
 
+@pytest.fixture(autouse=True)
+def _nohup_is_off():
+  """SIGHUP as in a terminal, though the tests were started by nohup."""
+  before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+  yield
+  signal.signal(signal.SIGHUP, before)
+
+
 def _start(path, *prefix):
   return subprocess.Popen(
     [*prefix, sys.executable, '-c', _WAIT, str(path)],

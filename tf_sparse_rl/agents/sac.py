@@ -102,15 +102,11 @@ class SacAgent(sac_agent.SacAgent):
       actor_loss = self._actor_loss_weight * mean_loss(actor_losses, [actor])
     descend(self._actor_optimizer, tape, actor_loss, [actor], 'Actor loss')
 
-    log_alpha = self._log_alpha
     with tf.GradientTape() as tape:
-      alpha_losses = losses.temperature_losses(
-        log_alpha if self._use_log_alpha_in_alpha_loss else tf.exp(log_alpha),
-        log_pi,
-        self._target_entropy,
-      )
+      alpha_losses = self._temperature_losses(log_pi)
       alpha_loss = self._alpha_loss_weight * mean_loss(alpha_losses, [])
-    descend(self._alpha_optimizer, tape, alpha_loss, [log_alpha], 'Alpha loss')
+    temperature = [self._log_alpha]
+    descend(self._alpha_optimizer, tape, alpha_loss, temperature, 'Alpha loss')
 
     self.train_step_counter.assign_add(1)
     scalars = adaptive.select(
@@ -121,6 +117,15 @@ class SacAgent(sac_agent.SacAgent):
       critic_loss, actor_loss, alpha_loss, alpha, log_pi, q_values
     )
     return info._replace(extra=info.extra | scalars)
+
+  def _temperature_losses(self, log_pi):
+    """Losses of the temperature, `[batch]`."""
+    log_alpha = self._log_alpha
+    return losses.temperature_losses(
+      log_alpha if self._use_log_alpha_in_alpha_loss else tf.exp(log_alpha),
+      log_pi,
+      self._target_entropy,
+    )
 
   @property
   def temperature_descent(self):
