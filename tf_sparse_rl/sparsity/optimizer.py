@@ -266,7 +266,10 @@ class SparseOptimizer(tf.keras.optimizers.Optimizer):
     optimizer = tf.keras.optimizers.deserialize(
       config.pop('optimizer'), custom_objects
     )
-    return cls(optimizer, updater, **config)
+    loaded = cls(optimizer, updater, **config)
+    # Its masks were checked when it was made, and are loaded after it.
+    loaded._is_checked = True
+    return loaded
 
 
 # TF-Agents' SacAgent turns optimizers into those of Keras' legacy generation,
