@@ -26,6 +26,7 @@ def test_text_goes_through_and_what_does_not_fit_is_escaped(monkeypatch):
 
 def test_no_standard_output_is_no_error(monkeypatch):
   _printed_to(monkeypatch, None, 'nowhere')
+  assert sys.stdout is None
 
 
 def test_one_that_user_code_has_closed_is_told(monkeypatch):

@@ -44,6 +44,17 @@ def summary(evaluations=None, **changes):
   return runs.Summary.of(evaluations or [evaluation()], **{**totals, **changes})
 
 
+class StopAt(callbacks.Callback):
+  """Stops training at an env step."""
+
+  def __init__(self, env_step):
+    self._env_step = env_step
+
+  def on_env_step(self, training):
+    if training.env_step == self._env_step:
+      training.stop()
+
+
 class Recorder(callbacks.Callback):
   """Notes what it is told."""
 

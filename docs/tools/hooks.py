@@ -61,7 +61,7 @@ def on_pre_build(**_):
 
 
 def problems(described):
-  """What is wrong with the description of the public API, in words.
+  """Lists the faults of the description of the public API, in words.
 
   Args:
     described: full names that the pages describe, in whatever module.

@@ -114,6 +114,23 @@ def test_targets_are_soft_n_step_returns():
     assert targets[i] == pytest.approx(expected, rel=1e-5), number
 
 
+def test_observations_between_are_scaled_as_the_others():
+  config = _config(normalize_observations=True)
+  (buffer, walk), agent = _filled(config), registry.build(config, _SPEC)
+  agent.see(np.array([[5.0, 1.0], [9.0, -3.0]], 'float32'))
+  rows = tf.constant(buffer.transitions(np.arange(4)))
+  columns = rows_lib.soft_transition(_SPEC, _N_STEP - 1).split(rows)
+  [scale] = agent.scales
+  between = scale(tf.reshape(columns['between'], [-1, 2]))
+  bonus = agent.tf_agent.bonus_between(between, columns['weight'])
+  plain = [walk.n_step_row(number, _N_STEP, False)[3] for number in range(4)]
+  rewards = agent.experience(rows).next_time_step.reward
+  np.testing.assert_allclose(rewards, plain + bonus, rtol=1e-5)
+  unscaled = tf.reshape(columns['between'], [-1, 2])
+  other = agent.tf_agent.bonus_between(unscaled, columns['weight'])
+  assert np.abs(bonus - other).max() > 1e-3
+
+
 def test_without_it_returns_are_of_rewards_alone():
   config = _config(n_step_without_entropy=True)
   (buffer, walk), agent = _filled(config), registry.build(config, _SPEC)

@@ -5,7 +5,8 @@ import pytest
 import tensorflow as tf
 
 import tf_sparse_rl
-from tf_sparse_rl import callbacks, envs, flags, sparsity
+from tests import tiny
+from tf_sparse_rl import envs, flags, sparsity
 from tf_sparse_rl.agents import actor_critic, losses, registry
 from tf_sparse_rl.networks import heads
 from tf_sparse_rl.training import learner
@@ -160,17 +161,6 @@ def network_of(target, networks):
   return networks[target.removeprefix('target_')]
 
 
-class _StopAt(callbacks.Callback):
-  """Stops at an env step."""
-
-  def __init__(self, env_step):
-    self._env_step = env_step
-
-  def on_env_step(self, training):
-    if training.env_step == self._env_step:
-      training.stop()
-
-
 # SimBa, whose units are recycled and whose last layers are reset.
 _MADE_NEW = {
   'network': 'simba',
@@ -215,7 +205,7 @@ def test_a_stopped_run_ends_as_if_nothing_had_been(tmp_path, backend, changes):
   }
   untouched = tf_sparse_rl.train(tmp_path / 'untouched', **fields)
   stopped = tf_sparse_rl.train(
-    tmp_path / 'run', callbacks=[_StopAt(251)], **fields
+    tmp_path / 'run', callbacks=[tiny.StopAt(251)], **fields
   )
   assert not stopped.is_finished
   resumed = tf_sparse_rl.train(tmp_path / 'run', **fields)

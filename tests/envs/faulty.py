@@ -44,19 +44,19 @@ class Env(gym.Env):
 
 
 def stepping(*returned):
-  """What replaces the steps of an environment: they return this."""
+  """Replaces the steps of an environment: they return this."""
   returned = returned[0] if len(returned) == 1 else returned
   return {'step': lambda action: returned}
 
 
 def observing(observation, space=None):
-  """What replaces the observations of an environment."""
+  """Replaces the observations of an environment."""
   replaced = {'observe': lambda: observation}
   return {**replaced, 'observation_space': space} if space else replaced
 
 
 def resetting(*returned):
-  """What replaces the resets of an environment: they return this."""
+  """Replaces the resets of an environment: they return this."""
   returned = returned[0] if len(returned) == 1 else returned
   return {'reset': lambda *, seed=None, options=None: returned}
 

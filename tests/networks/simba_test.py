@@ -47,7 +47,7 @@ def test_it_computes_what_the_paper_draws():
 
 
 def test_it_is_as_large_as_the_critic_of_the_paper():
-  """Of 67 observations and 21 actions; counted from the authors' code."""
+  """Counted from the authors' code, for 67 observations and 21 actions."""
   layers = _built((512, 512), 67 + 21, 1)
   assert sum(np.prod(w.shape) for x in layers for w in x.weights) == 4_248_577
 

@@ -121,7 +121,7 @@ def test_structures_by_hand(updater, structure, weight, expected):
 
 
 def test_channels_by_hand_when_they_move():
-  """Of 6, 7, 4, 3 the first two stay; the smaller goes for the last."""
+  """The first two of 6, 7, 4, 3 stay; the smaller goes for the last."""
   mask = [[1, 1, 0, 0]] * 2
   gradient = [[0, 0, 1, 0], [2, 0, 1, 3]]
   new = _new_mask(

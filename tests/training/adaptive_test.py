@@ -27,24 +27,13 @@ _SAC = {
 }
 
 
-class _Stop(callbacks.Callback):
-  """Stops at an env step."""
-
-  def __init__(self, at):
-    self._at = at
-
-  def on_env_step(self, training):
-    if training.env_step == self._at:
-      training.stop()
-
-
 def _train(path, values, stops=()):
   """The Outcome of a run that is stopped at some env steps, and goes on."""
   config, run_dir = config_lib.make_config(values), runs.RunDir(path)
   for at in (*stops, None):
     with run_dir.locked():
       try:
-        outcome = loop.train(config, run_dir, [_Stop(at)])
+        outcome = loop.train(config, run_dir, [tiny.StopAt(at)])
       except callbacks.StoppedError:
         continue
       run_dir.finish(outcome.summary)

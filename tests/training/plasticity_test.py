@@ -7,7 +7,8 @@ import pytest
 import tensorflow as tf
 
 import tf_sparse_rl
-from tf_sparse_rl import callbacks, envs, flags, sparsity
+from tests import tiny
+from tf_sparse_rl import envs, flags, sparsity
 from tf_sparse_rl.agents import registry
 from tf_sparse_rl.diagnostics import trace
 from tf_sparse_rl.sparsity import optimizer_slots
@@ -205,17 +206,6 @@ def test_without_periods_there_is_nothing_to_do():
   assert plasticity.make(flags.make_config({}), types.SimpleNamespace()) is None
 
 
-class _StopAt(callbacks.Callback):
-  """Stops at an env step."""
-
-  def __init__(self, env_step):
-    self._env_step = env_step
-
-  def on_env_step(self, training):
-    if training.env_step == self._env_step:
-      training.stop()
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize('backend', ['fused', 'masked'])
 @pytest.mark.parametrize('agent', ['dqn', 'sac', 'ppo'])
@@ -242,7 +232,7 @@ def test_a_stopped_run_ends_as_if_nothing_had_been(tmp_path, agent, backend):
     ),
   }
   tf_sparse_rl.train(tmp_path / 'untouched', **fields)
-  tf_sparse_rl.train(tmp_path / 'run', callbacks=[_StopAt(257)], **fields)
+  tf_sparse_rl.train(tmp_path / 'run', callbacks=[tiny.StopAt(257)], **fields)
   tf_sparse_rl.train(tmp_path / 'run', **fields)
   last = 'checkpoints/env_step_000000000384/agent.data-00000-of-00001'
   found, expected = (

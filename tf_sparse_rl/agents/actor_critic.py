@@ -133,7 +133,7 @@ class ActorCritic(base.ActorAgent):
     return {**super().saved, **scales}
 
   def experience(self, rows):
-    """See `Agent.experience`; observations are scaled by what is known now."""
+    """Scales the observations of `Agent.experience` by present statistics."""
     transition = super().experience(rows)
     if not self.scales:
       return transition

@@ -212,7 +212,7 @@ class Candidates(tf.Module):
 
 
 def _states(networks, optimizer):
-  """Of each network a list: [variable, its slots ...] of all it trains."""
+  """Lists [variable, its slots ...] of each trained variable, by network."""
   variables = [v for network in networks for v in network.trainable_variables]
   slots = optimizer_slots.find(optimizer.inner_optimizer, variables)
   rows = [[variable, *own] for variable, own in zip(variables, slots)]

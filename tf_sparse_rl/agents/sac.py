@@ -156,8 +156,7 @@ class SacAgent(sac_agent.SacAgent):
       observations: of the steps between, `[batch * (n - 1), entries]`.
       weights: see `losses.entropy_between`, `[batch, n - 1]`.
     """
-    states = tf.reshape(observations, [weights.shape.num_elements(), -1])
-    _, log_pi = self.sample(self.actor_outputs(states), 2)
+    _, log_pi = self.sample(self.actor_outputs(observations), 2)
     log_pi = tf.reshape(log_pi, weights.shape)
     bonus = losses.entropy_between(log_pi, weights, self.alpha)
     return tf.stop_gradient(bonus) / self._reward_scale_factor

@@ -36,15 +36,15 @@ class _Claim(NamedTuple):
   """A claim of the paper as comparisons."""
 
   words: str
-  decide: object  # (Aggregate, Aggregate, num_resamples) -> (Estimate, str)
+  decide: object  # (AgentStudy, Aggregate, Aggregate) -> (Estimate, str)
   ours: tuple  # methods that the claim is about
   others: tuple  # methods that they are compared with
   sparsities: tuple = ()  # empty: all that were run
 
 
-def _above(one, other, num_resamples):
+def _above(agent_study, one, other):
   """The probability of improvement, and whether one is above the other."""
-  found = study.compare(one, other, num_resamples)
+  found = agent_study.compare(one, other)
   words = {
     findings.AHEAD: REPRODUCED,
     findings.BEHIND: NOT_REPRODUCED,
@@ -53,19 +53,21 @@ def _above(one, other, num_resamples):
   return found.estimate, words[findings.verdict(found)]
 
 
-def _level(one, other, num_resamples):
+def _level(agent_study, one, other):
   """The probability of improvement, and whether two methods are level."""
-  found = study.compare(one, other, num_resamples)
+  found = agent_study.compare(one, other)
   if findings.verdict(found) != findings.UNDECIDED:
     return found.estimate, NOT_REPRODUCED
   is_narrow = 0.25 <= found.estimate.low and found.estimate.high <= 0.75
   return found.estimate, REPRODUCED if is_narrow else UNDECIDED
 
 
-def _little_loss(one, other, num_resamples):
+def _little_loss(agent_study, one, other):
   """The ratio of IQMs, and whether `one` keeps most of the other's."""
-  ratio = aggregates.iqm_ratio(one.matrix, other.matrix, num_resamples)
-  if study.compare(one, other, num_resamples).is_too_few:
+  ratio = aggregates.iqm_ratio(
+    one.matrix, other.matrix, agent_study.num_resamples
+  )
+  if agent_study.compare(one, other).is_too_few:
     return ratio, UNDECIDED
   if ratio.low > _LITTLE_LOSS:
     return ratio, REPRODUCED
@@ -150,7 +152,7 @@ def _rows(agent_study, claim):
 
 
 def _row(agent_study, claim, one, other):
-  decided = claim.decide(one, other, agent_study.num_resamples)
+  decided = claim.decide(agent_study, one, other)
   names = agent_study.scored_env_names
   paper = tuple(_paper_score(names, a.cell) for a in (one, other))
   return _Row(claim.words, one, other, *decided, paper)

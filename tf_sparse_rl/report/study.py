@@ -108,6 +108,12 @@ class AgentStudy:
     found = (r for r in self.results if (r.cell, r.env_name) == wanted)
     return next(found, None)
 
+  def compare(self, one, other):
+    """The Improvement of one Aggregate over another, computed once if known."""
+    cells = one.cell, other.cell
+    known = (x for x in self.improvements if (x.cell, x.baseline) == cells)
+    return next(known, None) or _compare(one, other, self.num_resamples)
+
   def aggregate(self, method, sparsity=0.0):
     """The Aggregate of a plain dense or small dense cell, or None."""
     return _baseline(self.aggregates, method, sparsity)
@@ -182,11 +188,11 @@ def _improvements(found, num_resamples):
       baselines.append(_baseline(found, methods.SMALL_DENSE, a.cell.sparsity))
     for baseline in baselines:
       if baseline is not None:
-        result.append(compare(a, baseline, num_resamples))
+        result.append(_compare(a, baseline, num_resamples))
   return tuple(result)
 
 
-def compare(one, other, num_resamples):
+def _compare(one, other, num_resamples):
   """The Improvement of one Aggregate over another."""
   pair = (one.matrix, other.matrix)
   return Improvement(

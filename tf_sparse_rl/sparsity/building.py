@@ -43,7 +43,7 @@ def build_by_call(layer, *args, **kwargs):
 
 
 def call_spec(args, kwargs):
-  """What a layer was called with, as JSON holds it, for `build_by_spec`.
+  """Describes the arguments of a call in JSON types, for `build_by_spec`.
 
   Args:
     args: of the call.
