@@ -171,6 +171,15 @@ _MODES = ['eager', 'graph']
 
 
 @pytest.mark.parametrize('mode', _MODES)
+def test_signs_of_zeros_stay_as_in_a_product(mode):
+  """A restored checkpoint has the bits of the saved weights."""
+  kernel, _ = _sparse_kernel()
+  value = np.array([[-1, 2, -3, 4]], 'float32') * [[1, 1, 0, 0]]
+  _in_mode(mode, lambda: kernel.assign(value))
+  assert np.signbit(kernel.numpy()).tolist() == [[True, False, True, False]]
+
+
+@pytest.mark.parametrize('mode', _MODES)
 @pytest.mark.parametrize('first', ['kernel', 'mask'])
 def test_order_of_kernel_and_mask_does_not_matter(first, mode):
   kernel, mask = _sparse_kernel()

@@ -66,7 +66,7 @@ class _Weight(_Constrained):
 
   def _write(self, write, value, *options):
     self._written = _reference(value)
-    return write(masked(value, self._mask.read_value()), *options)
+    return write(_masked(value, self._mask.read_value()), *options)
 
   def follow(self, before, now):
     """Takes the new mask.
@@ -79,11 +79,11 @@ class _Weight(_Constrained):
     written = self._written and self._written()
     if written is not None:
       # Weights that were trained since are not those that were written.
-      is_fresh = tf.reduce_all(value == masked(written, before))
+      is_fresh = tf.reduce_all(value == _masked(written, before))
       value = tf.where(is_fresh, written, value)
     self._written = None
     with self._constraint_of_mask.trusted():
-      self.assign(masked(value, now))
+      self.assign(_masked(value, now))
 
 
 def _scattering(name):
@@ -121,8 +121,10 @@ class _Mask(_Constrained):
     return written
 
 
-def masked(value, mask):
+def _masked(value, mask):
   """The product, which is 0 outside the mask whatever the value is there.
+
+  A -0.0 stays one, as in the product: checkpoints are restored bit for bit.
 
   Args:
     value: tensor or variable.
@@ -131,7 +133,9 @@ def masked(value, mask):
   Returns:
     Tensor.
   """
-  return tf.math.multiply_no_nan(value, mask)
+  product = value * mask
+  is_hidden = (mask == 0) & tf.math.is_nan(product)
+  return tf.where(is_hidden, tf.zeros_like(product), product)
 
 
 def _reference(tensor):

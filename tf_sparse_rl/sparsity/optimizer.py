@@ -8,7 +8,6 @@ from tf_sparse_rl.sparsity import layers as layers_lib
 from tf_sparse_rl.sparsity import (
   mask_updates,
   masked,
-  masked_variables,
   optimizer_checks,
   optimizer_native,
   optimizer_slots,
@@ -213,7 +212,7 @@ class SparseOptimizer(tf.keras.optimizers.Optimizer):
       train_step = tf.cast(self.iterations, tf.int64)
       mask_updates.update_if_due(updater, kernels, dense, train_step)
     masked_gradients = {
-      self._var_key(kernel.kernel): masked_variables.masked(
+      self._var_key(kernel.kernel): tf.math.multiply_no_nan(
         gradient, kernel.mask
       )
       for kernel, gradient in zip(kernels, dense)
