@@ -37,7 +37,7 @@ _BACKENDS = ('masked', 'native')
 
 
 class Comparison(NamedTuple):
-  """How the variables of two checkpoints differ."""
+  """Differences between the variables of two checkpoints."""
 
   num_equal: int
   differing: dict  # {name: largest absolute difference}
@@ -95,7 +95,7 @@ def _partners(here, there):
 
 
 def _common_end(name, other):
-  """How many parts two paths have in common at their ends."""
+  """Number of parts that two paths share at their ends."""
   pairs = zip(reversed(name.split('/')), reversed(other.split('/')))
   return sum(
     1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs)

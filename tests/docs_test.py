@@ -4,6 +4,7 @@ A block after `<!-- run -->` is executed, one after `<!-- file: NAME -->` is
 written to a file; the blocks of a page share a directory, in their order.
 """
 
+import ast
 import importlib.util
 import os
 import pathlib
@@ -167,6 +168,24 @@ def test_public_names_are_described():
   assert hooks.problems({*described, unknown}) == [
     f'{unknown} is described and does not exist.'
   ]
+
+
+def _docstrings():
+  """Yields (place, docstring) of all Python files of the repository."""
+  for folder in ('tf_sparse_rl', 'tests', 'docs', 'examples'):
+    for path in (_ROOT / folder).rglob('*.py'):
+      for node in ast.walk(ast.parse(path.read_text('utf-8'))):
+        kinds = (ast.Module, ast.ClassDef, ast.FunctionDef)
+        text = ast.get_docstring(node) if isinstance(node, kinds) else None
+        if text:
+          yield f'{path}: {getattr(node, "name", "module")}', text
+
+
+def test_docstrings_say_what_a_thing_is_or_does():
+  found = list(_docstrings())
+  assert len(found) >= 1500
+  riddles = re.compile(r'(What|Of|Who|See)\b')
+  assert [place for place, text in found if riddles.match(text)] == []
 
 
 def test_every_picture_has_its_command():
