@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Compares returns with zeros in blocks of four and as single entries, at 0.9:
 # DQN with RigL and static masks, three seeds, 40,000 env steps; SAC with RigL,
-# two seeds, 150,000 env steps, about ten minutes per run on one core. Repeat the
-# command to continue.
+# two seeds, 150,000 env steps, about ten minutes per run on one core. Repeat
+# the command to continue.
 #   launch/blocks.sh [directory of the runs; default runs/blocks]
 set -euo pipefail
 

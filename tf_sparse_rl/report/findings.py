@@ -12,10 +12,10 @@ import math
 from tf_sparse_rl import methods
 
 RULE = (
-  '"Clearly" means two things. The 95 % interval of the probability of '
-  'improvement lies on one side of 0.5. There are enough runs that chance '
-  'alone would separate two equal methods completely in less than 5 % of '
-  'studies.'
+  'A method is clearly ahead or behind if two conditions hold. The 95 % '
+  'interval of its probability of improvement lies on one side of 0.5. There '
+  'are enough runs that chance alone would separate two equal methods '
+  'completely in less than 5 % of studies.'
 )
 AHEAD, BEHIND, UNDECIDED = 'ahead', 'behind', 'undecided'
 
