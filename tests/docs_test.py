@@ -196,6 +196,17 @@ def test_every_picture_has_its_command():
   assert named and all((_ROOT / name).exists() for name in named)
 
 
+def test_rows_of_tables_have_as_many_cells_as_their_heads():
+  num_rows = 0
+  for page in [_ROOT / 'README.md', *_DOCS.rglob('*.md')]:
+    text = page.read_text('utf-8')
+    for table in re.findall(r'(?:^\|.*\|$\n?)+', text, re.MULTILINE):
+      rows = [re.findall(r'(?<!\\)\|', row) for row in table.splitlines()]
+      assert len({len(cells) for cells in rows}) == 1, (page, table)
+      num_rows += len(rows)
+  assert num_rows >= 500
+
+
 def test_badges_are_those_of_setup_py():
   for name, svg in _tool('badges').badges().items():
     assert (_DOCS / 'figures' / name).read_text('utf-8') == svg
