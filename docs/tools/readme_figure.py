@@ -140,10 +140,11 @@ def _intervals(axis):
 
 
 def main(directory):
-  """Writes the picture."""
-  with drawing.settings():
-    content = drawing.to_bytes(draw(), 'png')
-  (directory / 'readme.png').write_bytes(content)
+  """Writes the picture, for README and for the site."""
+  for form in ('png', 'svg'):
+    with drawing.settings():
+      content = drawing.to_bytes(draw(), form)
+    (directory / f'readme.{form}').write_bytes(content)
 
 
 if __name__ == '__main__':
