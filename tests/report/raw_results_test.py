@@ -123,7 +123,7 @@ def test_a_report_from_raw_results_is_that_of_the_runs(tmp_path):
       'line 2, is damaged: Expected finite',
     ),
     (raw_results.EVALUATIONS, '{}\nx,1,2,1,0.9,2\n', 'others too: x'),
-    (raw_results.RUNS, '', 'Expected a line a run'),
+    (raw_results.RUNS, '', 'Expected one line per run'),
     (raw_results.RUNS, '{"id": 3}\n', 'line 1, is damaged: Expected id'),
     (raw_results.RUNS, '[' * 9999, 'line 1, is damaged: .* recursion'),
     (raw_results.STUDY, b'[]', 'study.json is damaged'),

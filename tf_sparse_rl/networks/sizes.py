@@ -1,4 +1,4 @@
-"""How large a network is, and how large to make it."""
+"""Sizes of networks: counted, or chosen for a number of parameters."""
 
 import functools
 

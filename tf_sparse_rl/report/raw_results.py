@@ -93,7 +93,7 @@ def read(directory):
     except (ValueError, RecursionError) as error:
       raise runs.RunsError(f'{path}, line {i}, is damaged: {error}.') from error
   if not found:
-    raise runs.RunsError(f'Expected a line a run in {path}. Received none.')
+    raise runs.RunsError(f'Expected one line per run in {path}. Received none.')
   if by_run:
     raise runs.RunsError(
       f'Expected every run of {EVALUATIONS} in {path}. Received evaluations '

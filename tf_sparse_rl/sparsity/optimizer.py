@@ -81,7 +81,7 @@ class SparseOptimizer(tf.keras.optimizers.Optimizer):
     return [*inner, *own] if own else inner
 
   def set_weights(self, weights):
-    """See Keras, which restores `variables` from HDF5 files by this."""
+    """Restores `variables`; Keras calls it for HDF5 files."""
     for variable, value in zip(self.variables, weights):
       variable.assign(value)
 
@@ -240,7 +240,7 @@ class SparseOptimizer(tf.keras.optimizers.Optimizer):
     raise NotImplementedError('SparseOptimizer delegates to its optimizer.')
 
   def finalize_variable_values(self, var_list):
-    """See Keras: writes moving averages into the weights, if there are any."""
+    """Writes moving averages into the weights, if there are any; see Keras."""
     if hasattr(self._optimizer, 'finalize_variable_values'):
       self._optimizer.finalize_variable_values(var_list)
 
