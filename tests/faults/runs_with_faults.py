@@ -21,14 +21,16 @@ import tf_sparse_rl
 from tf_sparse_rl import runs as runs_lib
 
 _HERE = pathlib.Path(__file__).parent
+# Small, with four checkpoints, of which the first is removed.
 _FIELDS = {
   **{'agent': 'dqn', 'env_name': 'CartPole-v1', 'method': 'rigl'},
-  **{'sparsity': 0.5, 'num_env_steps': 90, 'initial_collect_env_steps': 30},
-  **{'hidden_units': (8, 8), 'batch_size': 8, 'mask_update_period': 20},
-  **{'eval_period': 45, 'num_eval_episodes': 1, 'checkpoint_period': 30},
-  **{'summary_period': 30, 'backend': 'masked'},
+  **{'sparsity': 0.5, 'distribution': 'uniform', 'hidden_units': (8,)},
+  **{'num_env_steps': 80, 'initial_collect_env_steps': 20, 'batch_size': 8},
+  **{'replay_capacity': 20, 'mask_update_period': 20, 'eval_period': 40},
+  **{'num_eval_episodes': 1, 'checkpoint_period': 20, 'summary_period': 40},
+  **{'backend': 'masked'},
 }
-_FLAGS = runs_lib.ListedRun('', _FIELDS | {'hidden_units': [8, 8]}).arguments()
+_FLAGS = runs_lib.ListedRun('', _FIELDS | {'hidden_units': [8]}).arguments()
 # What the train command tells in a line.
 _TOLD = (OSError, runs_lib.RunsError)
 _CLOCK = ('wall_seconds', 'env_steps_per_sec', 'peak_memory_mib')
