@@ -11,6 +11,8 @@ from unittest import mock
 
 from absl import flags
 
+from tf_sparse_rl import signals
+
 
 def run(name, *words):
   """Runs a command.
@@ -26,6 +28,7 @@ def run(name, *words):
   known, values = {*flags.FLAGS}, flags.FLAGS
   with (
     mock.patch.object(sys, 'argv', [name, *words]),
+    mock.patch.object(signals, 'end_with_main_thread'),
     mock.patch.object(warnings, 'formatwarning', warnings.formatwarning),
   ):
     try:

@@ -23,6 +23,40 @@ class LinkError(OSError):
   """A link has the name of a file or directory of ours."""
 
 
+def local(path):
+  """Makes a path absolute.
+
+  Raises:
+    ValueError: for a URL, which would name a directory here.
+  """
+  if re.match(r'[A-Za-z][A-Za-z0-9+.-]*://', os.fspath(path)):
+    raise ValueError(
+      f'Expected a path on this machine. Received: {path}, a URL. Mount it '
+      'first.'
+    )
+  return pathlib.Path(path).absolute()
+
+
+def check_for_tensorflow(path):
+  """Checks the path of a directory in which TensorFlow reads and writes.
+
+  Raises:
+    ValueError: for bytes that are not UTF-8, and for [ and backslashes:
+      TensorFlow takes the path for a pattern when it reads.
+  """
+  try:
+    found = [mark for mark in '[\\' if mark in str(path)]
+    str(path).encode()
+  except UnicodeEncodeError:
+    found = ['bytes that are not UTF-8']
+  if found:
+    raise ValueError(
+      f'Expected a directory that TensorFlow can read. Received: '
+      f'{os.fsencode(path).decode(errors="backslashreplace")}, with '
+      f'{found[0]} in its path. Choose or rename it without.'
+    )
+
+
 def refuse_links(*paths):
   """Raises LinkError if a path is a link."""
   for path in paths:
