@@ -150,7 +150,11 @@ def test_a_network_of_images_learns_logits():
     'ALE/Pong-v5', 1024, 3, None, observation_shape=(16, 16, 4)
   )
   config = _config(
-    network='nature_cnn', width=0.07, method='rigl', learning_rate=3e-3
+    network='nature_cnn',
+    width=0.07,  # 2, 4 and 4 channels, 35 units.
+    hidden_units=(512,),
+    method='rigl',
+    learning_rate=3e-3,
   )
   agent = registry.build(config, spec)
   rng = np.random.default_rng(0)

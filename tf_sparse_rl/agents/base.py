@@ -12,7 +12,6 @@ from tf_sparse_rl import replay
 from tf_sparse_rl.agents import experience
 from tf_sparse_rl.networks import heads, stack
 
-
 # What `train` returns beside scalars of a weighted batch, `[batch]`.
 PER_SAMPLE = 'Losses/per_sample'
 

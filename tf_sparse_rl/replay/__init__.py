@@ -6,8 +6,14 @@ from tf_sparse_rl.replay.priorities import Priorities, Weighted
 from tf_sparse_rl.replay.transitions import Replay, Rollout
 
 __all__ = [
-  *('FrameReplay', 'Priorities', 'Replay', 'Returns', 'Rollout', 'Transitions'),
-  *('Weighted', 'make'),
+  'FrameReplay',
+  'Priorities',
+  'Replay',
+  'Returns',
+  'Rollout',
+  'Transitions',
+  'Weighted',
+  'make',
 ]
 
 

@@ -98,7 +98,7 @@ class Parts:
     """Restores the State from the last checkpoint, or makes a new one."""
     config, run_dir = self.config, self.run_dir
     parts = self.agent, self.diagnoser, self.learner
-    objects = {name: value for part in parts for name, value in part.saved.items()}
+    objects = {k: v for part in parts for k, v in part.saved.items()}
     self.checkpoints = checkpoints.Checkpoints(
       run_dir.checkpoints, objects, self.buffer
     )
