@@ -46,10 +46,12 @@ def _alone(code, tmp_path, *arguments):
 
 
 @pytest.mark.parametrize('name', formats.FORMATS)
-@pytest.mark.parametrize('network', ['relu', 'ppo', 'normed'])
+@pytest.mark.parametrize('network', ['relu', 'ppo', 'normed', 'c51'])
 def test_agrees_with_keras(name, network, tmp_path):
   if network == 'normed':
     policy = policies.make_normed(17)
+  elif network == 'c51':
+    policy = policies.make_categorical(17)
   else:
     policy = policies.make(_SIZES, **(_AS_IN_PPO if network == 'ppo' else {}))
   kind = formats.FORMATS[name]

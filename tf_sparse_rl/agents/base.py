@@ -8,8 +8,12 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from tf_sparse_rl import replay
 from tf_sparse_rl.agents import experience
 from tf_sparse_rl.networks import heads, stack
+
+# What `train` returns beside scalars of a weighted batch, `[batch]`.
+PER_SAMPLE = 'Losses/per_sample'
 
 
 class Probe(NamedTuple):
@@ -100,15 +104,20 @@ class Agent(abc.ABC):
     """One train step.
 
     Args:
-      rows: a batch, or the share of a replica.
+      rows: a batch, or the share of a replica; a `replay.Weighted` if the
+        losses have weights.
       masks_may_change: whether masks are updated if an update is due, or
         prepared for one. A step that is traced without is faster.
 
     Returns:
       `{TensorBoard tag: float32 scalar}`, 'Losses/total_loss' among them.
     """
-    batch = self.experience(rows)
-    info = self.tf_agent.train(batch, masks_may_change=masks_may_change)
+    weights = None
+    if isinstance(rows, replay.Weighted):
+      rows, weights = rows
+    info = self.tf_agent.train(
+      self.experience(rows), weights, masks_may_change=masks_may_change
+    )
     return {'Losses/total_loss': info.loss, **info.extra}
 
   def initialize(self):

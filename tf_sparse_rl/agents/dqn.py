@@ -76,18 +76,29 @@ class DqnAgent(dqn_agent.DqnAgent):
     )
     steps.every(self._period, self.train_step_counter, self.copy_to_target)
     td_loss = tf.nn.compute_average_loss(td_losses[0])
+    if weights is not None:
+      scalars[base.PER_SAMPLE] = td_losses[0]
     return tf_agent.LossInfo(loss, {'Losses/td_loss': td_loss, **scalars})
 
   def _td_losses(self, network, transition, targets):
     """The losses of a Q-network, `[batch]`."""
     now = transition.time_step
-    outputs, _ = network(
-      now.observation, step_type=now.step_type, training=True
-    )
-    q_values = common.index_with_actions(outputs, transition.action_step.action)
+    outputs = self.outputs(network, now.observation)
+    td_losses = self.losses_of(outputs, transition.action_step.action, targets)
     # An episode's last observation was acted on by nobody.
-    is_acted_on = tf.cast(~now.is_last(), tf.float32)
-    return self._td_errors_loss_fn(targets, q_values) * is_acted_on
+    return td_losses * tf.cast(~now.is_last(), tf.float32)
+
+  def outputs(self, network, observations):
+    """The outputs of the last layer with a kernel of a Q-network."""
+    return stack.call(network.layers, observations)
+
+  def values_of(self, outputs, actions):
+    """The Q-values of actions, `[batch]`, by `outputs`."""
+    return common.index_with_actions(outputs, actions)
+
+  def losses_of(self, outputs, actions, targets):
+    """The loss of each sample, `[batch]`, by `outputs` and `td_targets`."""
+    return self._td_errors_loss_fn(targets, self.values_of(outputs, actions))
 
   def td_targets(self, transition):
     """Targets of the Q-values of a transition, `[batch]`."""
@@ -115,6 +126,8 @@ class DqnAgent(dqn_agent.DqnAgent):
 
 class Dqn(base.Agent):
   """DQN with a sparse Q-network; masks are drawn before the target's copy."""
+
+  agent_class = DqnAgent
 
   def __init__(self, config, env_spec):
     """Builds the agent; the EnvSpec is one with discrete actions.
@@ -151,7 +164,7 @@ class Dqn(base.Agent):
 
   def _make_agent(self, config, optimizer, train_step):
     num_actions = self.env_spec.num_actions
-    return DqnAgent(
+    return self.agent_class(
       ts.time_step_spec(experience.observation_spec(self.env_spec)),
       tensor_spec.BoundedTensorSpec([], tf.int32, 0, num_actions - 1, 'action'),
       q_network=self.networks['q_network'],
@@ -194,7 +207,8 @@ class Dqn(base.Agent):
   def fused_step(self, batch_size):
     config = self._config
     is_own = type(self.tf_agent) is DqnAgent and not self.candidates
-    if not is_own or config.network != 'mlp':
+    is_plain = is_own and not config.priority_exponent
+    if not is_plain or config.network != 'mlp':
       return None  # Its train step is another, or convolutions are in it.
     decay = config.epsilon_decay_env_steps / config.train_period
     is_huber = config.td_loss == 'huber'
@@ -202,13 +216,14 @@ class Dqn(base.Agent):
 
   def probes(self, rows):
     transition = self.experience(rows)
-    targets = self.tf_agent.td_targets(transition)
+    actions, agent = transition.action_step.action, self.tf_agent
+    targets = agent.td_targets(transition)
 
     def values(outputs):
-      return common.index_with_actions(outputs, transition.action_step.action)
+      return agent.values_of(outputs, actions)
 
     def td_losses(outputs):
-      return self._td_loss(targets, values(outputs))
+      return agent.losses_of(outputs, actions, targets)
 
     observations = transition.time_step.observation
     return {'q_network': base.Probe(observations, td_losses, values)}

@@ -20,6 +20,26 @@ def td_targets(rewards, discounts, next_values):
   return tf.stop_gradient(rewards + discounts * next_values)
 
 
+def projected(returns, weights, atoms):
+  """Moves the mass of distributions to atoms, to the two nearest of each.
+
+  Args:
+    returns: where the mass is, `[batch, returns]`; it counts at the first or
+      the last atom if it is beyond them.
+    weights: the mass, `[batch, returns]`.
+    atoms: `[atoms]`, ascending, at equal distances.
+
+  Returns:
+    The mass of the atoms, `[batch, atoms]`.
+
+  Reference: Bellemare et al. 2017 (arXiv 1707.06887), equation 7.
+  """
+  clipped = tf.clip_by_value(returns, atoms[0], atoms[-1])
+  distances = tf.abs(clipped[:, tf.newaxis] - atoms[:, tf.newaxis])
+  shares = tf.maximum(0.0, 1 - distances / (atoms[1] - atoms[0]))
+  return tf.linalg.matvec(shares, weights)
+
+
 def soft_values(q_values, log_pi, alpha):
   """Values of observations under a policy with an entropy bonus.
 

@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from tf_sparse_rl.agents import sizing, sparse
 from tf_sparse_rl.networks import (
+  atoms,
   conv,
   dense,
   normalizer,
@@ -32,7 +33,7 @@ def of_q_network(config, env_spec):
 
   def make_layers(width):
     units = sizes.hidden_sizes(config.hidden_units, width)
-    end = env_spec.num_actions, config.weight_decay
+    end = env_spec.num_actions * config.num_atoms, config.weight_decay
     if not config.is_convolutional:
       return dense.q_layers(units, *end, config.layer_norm)
     channels = sizes.hidden_sizes(conv.CHANNELS, width)
@@ -40,10 +41,24 @@ def of_q_network(config, env_spec):
 
   width = sizing.matched_width(config, make_layers, shape)
   sparse.seed_initializers(config)
-  return sparse.make_layers(
+  layers = sparse.make_layers(
     *(config, env_spec, lambda: make_layers(width)),
     *(shape, config.sparsity, 'q_network', 0),
   )
+  if config.num_atoms > 1:
+    layers.append(_expected_values(config, env_spec.num_actions))
+  return layers
+
+
+def _expected_values(config, num_actions):
+  """The built layer from the logits of C51 to Q-values."""
+  layer = atoms.ExpectedValues(
+    *(num_actions, config.num_atoms, config.min_q_value, config.max_q_value),
+    dtype='float32',
+    name='q_values',
+  )
+  layer.build([None, num_actions * config.num_atoms])
+  return layer
 
 
 def plan_actor_critic(config, env_spec, num_outputs):
