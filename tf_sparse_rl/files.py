@@ -95,7 +95,7 @@ def replacing(path):
   temporary = _temporary(path)
   try:
     # Exclusive: a new file, not a link.
-    with open(temporary, 'xb') as file:
+    with _named(path), open(temporary, 'xb') as file:
       yield file
       file.flush()
       os.fsync(file.fileno())
@@ -148,7 +148,7 @@ def write_json_lines(path, values):
 
 def append_json_line(path, value):
   """Appends a JSON line and syncs the file."""
-  with open_to_append(path) as file:
+  with _named(path), open_to_append(path) as file:
     file.write(json.dumps(value).encode() + b'\n')
     file.flush()
     os.fsync(file.fileno())
@@ -226,9 +226,21 @@ def sync(path):
   """Flushes a file, or the names in a directory, to disk."""
   descriptor = os.open(path, os.O_RDONLY)
   try:
-    os.fsync(descriptor)
+    with _named(path):
+      os.fsync(descriptor)
   finally:
     os.close(descriptor)
+
+
+@contextlib.contextmanager
+def _named(path):
+  """Names a file in the errors of its descriptor, which does not know it."""
+  try:
+    yield
+  except OSError as error:
+    if error.errno and error.filename is None:
+      error.filename = str(path)
+    raise
 
 
 def _temporary(path):

@@ -18,9 +18,8 @@ import numpy as np
 import tensorflow as tf
 
 import tf_sparse_rl
+from tests import traced
 from tf_sparse_rl import runs as runs_lib
-from tf_sparse_rl.agents import registry
-from tf_sparse_rl.training import learner
 
 _HERE = pathlib.Path(__file__).parent
 # Small, with four checkpoints, of which the first is removed.
@@ -151,38 +150,9 @@ def _start(directory, *words):
   )
 
 
-class _Traced:
-  """An agent and a learner that are made once."""
-
-  def __init__(self):
-    """Puts itself in the place of what makes them."""
-    self._agent = self._learner = self._begin = None
-    self._build, registry.build = registry.build, self.build
-    self._make, learner.make = learner.make, self.make
-
-  def build(self, config, spec):
-    """Replaces `registry.build`."""
-    if self._agent is None:
-      self._agent = self._build(config, spec)
-    return self._agent
-
-  def make(self, config, agent, buffer):
-    """Replaces `learner.make`."""
-    if self._learner is None:
-      self._learner = self._make(config, agent, buffer)
-      modules = *tf.nest.flatten(agent.saved), *agent.optimizers.values()
-      variables = [v for module in modules for v in module.variables]
-      self._begin = [(v, v.numpy()) for v in variables]
-    for variable, value in self._begin:
-      variable.assign(value)
-    step = self._learner._train_step
-    step._count, step.masks_changed, step.first_huge_loss = None, 0, None
-    return self._learner
-
-
 def _serve():
   """Is the process of OneProcess."""
-  _Traced()
+  traced.share()
   out = os.fdopen(os.dup(1), 'w', buffering=1)
   os.dup2(2, 1)
   fields = dict(_FIELDS)

@@ -122,6 +122,17 @@ def test_a_report_from_raw_results_is_that_of_the_runs(tmp_path):
       '{}\na,1,nan,1,0.9,2\n',
       'line 2, is damaged: Expected finite',
     ),
+    (
+      raw_results.EVALUATIONS,
+      '{}\na,' + '1' * 400 + ',1,1,0.9,2\n',
+      'line 2, is damaged: int too large',
+    ),
+    (
+      raw_results.EVALUATIONS,
+      '{}\n' + 'a' * 200_000 + ',1,1,1,0.9,2\n',
+      'line 2, is damaged: field larger',
+    ),
+    (raw_results.EVALUATIONS, '', 'line 0, is damaged: not enough values'),
     (raw_results.EVALUATIONS, '{}\nx,1,2,1,0.9,2\n', 'others too: x'),
     (raw_results.RUNS, '', 'Expected one line per run'),
     (raw_results.RUNS, '{"id": 3}\n', 'line 1, is damaged: Expected id'),

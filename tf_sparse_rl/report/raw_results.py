@@ -205,8 +205,13 @@ def _run(line, path, results):
 
 def _read_evaluations(path):
   """Reads `{run: list of RawEvaluation}`, in order."""
-  rows = csv.reader(io.StringIO(_unpacked(path)))
-  header = next(rows, [])
+  reader = csv.reader(io.StringIO(_unpacked(path)))
+  try:
+    header, *rows = filter(None, reader)
+  except (csv.Error, ValueError) as error:
+    raise runs.RunsError(
+      f'{path}, line {reader.line_num}, is damaged: {error}.'
+    ) from error
   if tuple(header[: 1 + len(_COLUMNS)]) != ('run', *_COLUMNS):
     raise runs.RunsError(
       f'Expected the columns run, {", ".join(_COLUMNS)} in {path}. Received: '
@@ -214,10 +219,10 @@ def _read_evaluations(path):
     )
   tags = header[1 + len(_COLUMNS) :]
   by_run = {}
-  for i, (name, *row) in enumerate(filter(None, rows), start=2):
+  for i, (name, *row) in enumerate(rows, start=2):
     try:
       evaluation = _evaluation(row, tags)
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
       raise runs.RunsError(f'{path}, line {i}, is damaged: {error}.') from error
     by_run.setdefault(name, []).append(evaluation)
   return by_run

@@ -2,7 +2,6 @@
 
 import contextlib
 import fnmatch
-import os
 import re
 
 from tf_sparse_rl import config as config_lib
