@@ -13,7 +13,7 @@ class Weight(NamedTuple):
   The other axes run over positions, as those of a convolution's window do.
   """
 
-  name: str  # attribute of the layer
+  name: str  # attribute of the layer, or 'attribute/attribute'
   inputs: tuple[int, ...] = (-2,)  # axes that run over inputs, from the end
   units: tuple[int, ...] = (-1,)  # axes that run over units, from the end
 

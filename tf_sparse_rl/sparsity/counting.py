@@ -58,7 +58,13 @@ def count(network):
     List of `LayerCount`, in the order of the network.
   """
   leaves = layers_lib.leaf_layers(network)
-  return [c for layer in leaves if layer.weights for c in _count_layer(layer)]
+  counts = [c for x in leaves if x.weights for c in _count_layer(x)]
+  known = {id(variable) for layer in leaves for variable in layer.weights}
+  return counts + [
+    _count_dense(variable)
+    for variable in _matrices(network)
+    if id(variable) not in known
+  ]
 
 
 def total(counts):
@@ -155,6 +161,20 @@ def _count_layer(layer):
       )
     )
   return counts
+
+
+def _matrices(network):
+  """The weight matrices of a network, each once."""
+  if not isinstance(network, (list, tuple)):
+    return kinds.matrices(network)
+  found = {id(v): v for part in network for v in _matrices(part)}
+  return list(found.values())
+
+
+def _count_dense(variable):
+  """The count of a weight matrix that a model or a block holds itself."""
+  shape, size = tuple(variable.shape), math.prod(variable.shape)
+  return LayerCount(_last_name(variable), shape, size, size, 0, 0)
 
 
 def _last_name(variable):

@@ -101,7 +101,7 @@ def _validate(shapes, target_sparsity, distribution, erk_power, custom):
   if not shapes:
     raise ValueError(
       'Expected at least one layer with weight matrices to make sparse. '
-      'Received: shapes={}.'
+      'Received: none.'
     )
   if distribution not in DISTRIBUTIONS:
     raise ValueError(

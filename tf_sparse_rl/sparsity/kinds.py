@@ -6,6 +6,7 @@ here, nor does a subclass that gives the weights of its base another use of the
 same axes.
 """
 
+import functools
 import re
 from typing import NamedTuple
 
@@ -78,7 +79,7 @@ def find(layer):
   found = {}
   for path, part in parts(layer):
     for weight in registered(part) or ():
-      variable = getattr(part, weight.name)
+      variable = functools.reduce(getattr, weight.name.split('/'), part)
       name = '/'.join([*path, weight.name])
       axes = Axes(weight.inputs, weight.units)
       found.setdefault(id(variable), Found(name, variable, axes))
@@ -100,12 +101,40 @@ def others(layer):
     if registered(part) is not None
     for variable in part.weights
   }
+  return [v for v in matrices(layer) if id(v) not in known]
+
+
+def own_matrices(model):
+  """The weight matrices of a model, or of a layer, that no layer in it has.
+
+  Args:
+    model: a Keras model or layer.
+
+  Returns:
+    List of variables of two axes or more.
+  """
+  # pylint: disable-next=protected-access
+  parts = model._flatten_layers(include_self=False)
+  of_parts = {id(variable) for part in parts for variable in part.weights}
+  return [v for v in matrices(model) if id(v) not in of_parts]
+
+
+def matrices(layer):
+  """Its weights of two axes or more, of a frozen layer too."""
   weights = layer.trainable_weights if layer.trainable else layer.weights
-  return [
-    variable
-    for variable in weights
-    if id(variable) not in known and variable.shape.rank > 1
-  ]
+  return [variable for variable in weights if variable.shape.rank > 1]
+
+
+def own_classes(layer):
+  """{name: class} of a layer and of those in it that are not Keras' own.
+
+  Keras finds the classes of layers in wrappers by these names only.
+
+  Args:
+    layer: a Keras layer.
+  """
+  classes = [type(part) for _, part in parts(layer)]
+  return {c.__name__: c for c in classes if not _is_of_keras(c.__module__)}
 
 
 def deserialize(config, custom_objects=None):
@@ -125,9 +154,13 @@ def deserialize(config, custom_objects=None):
       known = tf.keras.utils.get_registered_object(name)
       if known is not None:
         return known.from_config(config['config'])
-    if config.get('module', 'keras').startswith(('keras', 'tf_keras')):
+    if _is_of_keras(config.get('module', 'keras')):
       return _L.deserialize(config, use_legacy_format=True)
     return tf.keras.utils.deserialize_keras_object(config)
+
+
+def _is_of_keras(module):
+  return module.split('.')[0] in ('keras', 'tf_keras')
 
 
 def _without_shapes(config):
@@ -184,6 +217,7 @@ def _einsum_kernel(layer):
 _KERNEL = [Weight('kernel')]
 _TRANSPOSED = [Weight('kernel', inputs=(-1,), units=(-2,))]
 _RECURRENT = [Weight('kernel'), Weight('recurrent_kernel')]
+_OF_CELL = [Weight('cell/kernel'), Weight('cell/recurrent_kernel')]
 
 
 def _depthwise(rank):
@@ -206,6 +240,9 @@ _KINDS = {
   _L.SeparableConv1D: [_depthwise(1), Weight('pointwise_kernel')],
   _L.SeparableConv2D: [_depthwise(2), Weight('pointwise_kernel')],
   _L.Embedding: [Weight('embeddings')],
+  _L.ConvLSTM1D: _OF_CELL,
+  _L.ConvLSTM2D: _OF_CELL,
+  _L.ConvLSTM3D: _OF_CELL,
   # Of more than one axis perhaps, but no matrices.
   _L.BatchNormalization: [],
   _L.LayerNormalization: [],

@@ -4,7 +4,7 @@ import math
 import warnings
 
 from tf_sparse_rl import names
-from tf_sparse_rl.sparsity import cloning, kinds, masked, structures
+from tf_sparse_rl.sparsity import kinds, masked, structures, walk
 from tf_sparse_rl.sparsity import spec as spec_lib
 
 
@@ -22,19 +22,14 @@ def check(network, spec, sparsities, shapes):
     ValueError: if the matrices that cannot be sparse make the network miss the
       target by more than 0.01.
   """
-  left = [
-    (variable, f'{path}/{type(layer).__name__}')
-    for path, layer in cloning.leaves(network)
-    if not spec.ignores(path) and layer.built
-    for variable in kinds.others(layer)
-  ]
+  left = _left_dense(network, spec)
   sparse = sum(math.prod(shapes[name]) for name in sparsities)
-  dense = sum(math.prod(variable.shape) for variable, _ in left)
-  if not sparse:
+  dense = sum(math.prod(variable.shape) for _, variable in left)
+  if not sparse and (shapes or not left):
     return
   reached = spec.target_sparsity * sparse / (sparse + dense)
   told = ', '.join(
-    f'{tuple(variable.shape)} of {where}' for variable, where in left
+    f'{tuple(variable.shape)} of {where}' for where, variable in left
   )
   if spec.target_sparsity - reached > masked.TOLERANCE:
     raise ValueError(
@@ -47,6 +42,22 @@ def check(network, spec, sparsities, shapes):
   if left:
     warnings.warn(f'Left dense: {told}.', stacklevel=5)
   _tell_rounding(spec, sparsities, shapes, sparse)
+
+
+def _left_dense(network, spec):
+  """[(where, variable)] of the matrices that cannot be sparse."""
+  of_layers = [
+    (f'{path}/{type(layer).__name__}', variable)
+    for path, layer in walk.leaves(network)
+    if not spec.ignores(path) and layer.built
+    for variable in kinds.others(layer)
+  ]
+  of_models = [
+    (path, variable)
+    for path, variable in walk.own_matrices(network)
+    if not spec.ignores(path)
+  ]
+  return of_layers + of_models
 
 
 def check_ignored(spec, paths):

@@ -2,8 +2,8 @@
 
 import tensorflow as tf
 
-from tf_sparse_rl.sparsity import cloning, mask_ops
 from tf_sparse_rl.sparsity import layers as layers_lib
+from tf_sparse_rl.sparsity import mask_ops, walk
 
 
 def load_dense(network, dense, masks='magnitude'):
@@ -34,9 +34,9 @@ def load_dense(network, dense, masks='magnitude'):
 
 def _pairs(network, dense):
   """(layer, dense layer) of two networks, of those that have weights."""
-  pairs = list(zip(cloning.leaves(network), cloning.leaves(dense)))
+  pairs = list(zip(walk.leaves(network), walk.leaves(dense)))
   pairs = [(ours, theirs) for (_, ours), (_, theirs) in pairs if ours.weights]
-  count = [sum(bool(x.weights) for _, x in cloning.leaves(dense))]
+  count = [sum(bool(x.weights) for _, x in walk.leaves(dense))]
   if count != [len(pairs)] or any(
     [w.shape for w in _plain(ours).weights] != [w.shape for w in theirs.weights]
     for ours, theirs in pairs

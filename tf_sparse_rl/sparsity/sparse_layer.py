@@ -88,7 +88,7 @@ class SparseLayer(pruning_wrapper.PruneLowMagnitude):
     self.seed, self.method = int(seed), method
     self.sparse_weights = ()
     # For TFMOT, which asks a layer that it does not know by this.
-    layer.get_prunable_weights = lambda: [w for w, _, _ in self.pruning_vars]
+    layer.get_prunable_weights = self._prunable_weights
     kwargs.setdefault('dtype', layer.dtype_policy)
     schedule = pruning_schedule.ConstantSparsity(self.target_sparsity, 0)
     super().__init__(layer, pruning_schedule=schedule, **kwargs)
@@ -96,6 +96,10 @@ class SparseLayer(pruning_wrapper.PruneLowMagnitude):
     self._targets = self._no_dependency(targets)
     self._called_with = None
     self.supports_masking = layer.supports_masking
+    self.stateful = layer.stateful
+
+  def _prunable_weights(self):
+    return [weight for weight, _, _ in self.pruning_vars]
 
   def __call__(self, *args, **kwargs):
     """Calls the layer, building first what is built by a call."""
@@ -104,23 +108,13 @@ class SparseLayer(pruning_wrapper.PruneLowMagnitude):
       building.build_by_call(self.layer, *args, **kwargs)
     return super().__call__(*args, **kwargs)
 
-  def get_build_config(self):
-    """Returns the shape of the input, or all that the first call was of."""
-    config = super().get_build_config()
-    return config and {**config, 'call': self._called_with}
-
-  def build_from_config(self, config):
-    """Builds a layer that was built by a call as that call did."""
-    self._called_with = self._no_dependency(config.get('call'))
-    if self._called_with and not self.built:
-      building.build_by_spec(self.layer, self._called_with)
-    super().build_from_config(config)
-
   def build(self, input_shape):
     """Builds the wrapped layer, then draws the masks."""
     l2 = l2_lib.for_layer(self.layer) if self.target_sparsity else None
     with l2_lib.replaced(self.layer, {'kernel_regularizer': l2} if l2 else {}):
-      if not self.layer.built:
+      if not self.layer.built and self._called_with:
+        building.build_by_spec(self.layer, self._called_with)
+      elif not self.layer.built:
         building.build(self.layer, input_shape)
       # Past TFMOT's, which gives several masks one name.
       super(pruning_wrapper.PruneLowMagnitude, self).build(input_shape)
@@ -212,6 +206,10 @@ class SparseLayer(pruning_wrapper.PruneLowMagnitude):
     """Keras' mask of time steps, as of the wrapped layer."""
     return self.layer.compute_mask(inputs, mask)
 
+  def reset_states(self, *args):
+    """As of the wrapped layer, if it is a stateful one."""
+    self.layer.reset_states(*args)
+
   @property
   def operand(self):
     """The layer as native kernels take it."""
@@ -242,6 +240,8 @@ class SparseLayer(pruning_wrapper.PruneLowMagnitude):
     # Past TFMOT's, whose entries are constants here.
     config = super(pruning_wrapper.PruneLowMagnitude, self).get_config()
     targets = self._targets
+    if self._called_with:  # What a shape alone does not build.
+      config['called_with'] = self._called_with
     return {
       **config,
       'target_sparsity': targets.get(None)
@@ -258,17 +258,39 @@ class SparseLayer(pruning_wrapper.PruneLowMagnitude):
     """Makes a layer from what `get_config` returned."""
     # Not by Keras' Wrapper, which does not find layers that are registered.
     inner = kinds.deserialize(config['layer'], custom_objects)
-    layer = cls(**{**config, 'layer': inner})
+    arguments = {**config, 'layer': inner}
+    called_with = arguments.pop('called_with', None)
+    layer = cls(**arguments)
+    layer._called_with = layer._no_dependency(called_with)
     if 'name' not in config:  # A file of before a layer kept its name.
       layer._name = f'sparse_layer_{layer.layer.name}'
     return layer
 
   def __deepcopy__(self, memo):
     """An independent copy: Keras' own would share the mask's constraint."""
-    copy = type(self).from_config(self.get_config())
-    if self.built:
-      copy.build_from_config(self.get_build_config())
-      for new, old in zip(copy.variables, self.variables):
-        new.assign(old)
-    memo[id(self)] = copy
+    make, (*arguments, _) = self.__reduce__()
+    memo[id(self)] = copy = make(*arguments, self.variables)
     return copy
+
+  def __reduce__(self):
+    """Pickles the config, the values of variables and classes by reference."""
+    build_config = self.get_build_config() if self.built else None
+    return _restored, (
+      *(type(self), self.get_config(), kinds.own_classes(self.layer)),
+      *(build_config, [variable.numpy() for variable in self.variables]),
+    )
+
+
+def _restored(kind, config, classes, build_config, values):
+  """A SparseLayer out of what its `__reduce__` returned."""
+  with tf.keras.utils.custom_object_scope(classes):
+    layer = kind.from_config(config)
+  if build_config:
+    layer.build_from_config(build_config)
+    for variable, value in zip(layer.variables, values):
+      variable.assign(value)
+  return layer
+
+
+# Keras' wrappers look for the layer in their config by the name of its class.
+tf.keras.utils.get_custom_objects()['SparseLayer'] = SparseLayer

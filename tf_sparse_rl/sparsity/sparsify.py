@@ -12,6 +12,7 @@ from tf_sparse_rl.sparsity import (
   leftovers,
   masked,
   updaters,
+  walk,
 )
 from tf_sparse_rl.sparsity import layers as layers_lib
 from tf_sparse_rl.sparsity.spec import SparsitySpec
@@ -113,6 +114,8 @@ def _wrapper(spec, network, starts_dense):
   weights = _weights_by_layer(network, spec)
   shapes = {k: shape for keys in weights.values() for k, shape in keys.items()}
   custom = _of_weights(spec.custom or {}, weights)
+  if not shapes:
+    leftovers.check(network, spec, {}, {})
   sparsities = distributions.layer_sparsities(
     shapes,
     spec.target_sparsity,
@@ -182,8 +185,9 @@ def strip(network):
 def _weights_by_layer(network, spec):
   """{path of a layer: {name of a weight: its shape as a matrix}}."""
   found = {}
-  leaves = list(cloning.leaves(network))
-  leftovers.check_ignored(spec, [path for path, _ in leaves])
+  leaves = walk.leaves(network)
+  known = [path for path, _ in (*leaves, *walk.own_matrices(network))]
+  leftovers.check_ignored(spec, known)
   for path, layer in leaves:
     if isinstance(layer, layers_lib.SparseLayer):
       raise ValueError(
