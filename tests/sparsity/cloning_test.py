@@ -92,7 +92,7 @@ def test_matrices_of_a_model_itself_are_told_and_counted(prefix):
     plain = _sequential(plain)
   with pytest.raises(
     ValueError,
-    match=rf'0.117 is the most: \(10, 6\) of {prefix}other, \(6, 10\) of '
+    match=rf'to 0.117: \(10, 6\) of {prefix}other, \(6, 10\) of '
     f'{prefix}form',
   ):
     sparsity.sparsify(plain, target_sparsity=0.9)

@@ -256,7 +256,7 @@ def _name_of(make):
 
 def test_a_layer_of_your_own():
   make = _model(Bilinear, 6)
-  with pytest.raises(ValueError, match=r'0.024 is the most: \(3, 6, 6\) of'):
+  with pytest.raises(ValueError, match=r'limit it to 0.024: \(3, 6, 6\) of'):
     sparsity.sparsify(_with_dense(make))
   weights = [sparsity.Weight('form', inputs=(-2, -1), units=(-3,))]
   sparsity.register_layer(Bilinear, weights)
@@ -284,7 +284,7 @@ def _with_dense(make, units=1):
 def test_a_target_that_is_missed_is_told():
   # 108 entries that cannot be sparse beside 3 * units that can.
   make = _model(lambda: Bilinear(name='form'), 6)
-  with pytest.raises(ValueError, match=r'0.9.*Received:.* 0.180 is the most'):
+  with pytest.raises(ValueError, match=r'0.9.*Received:.* to 0.180'):
     sparsity.sparsify(_with_dense(make, 9), target_sparsity=0.9)
   model = sparsity.sparsify(_with_dense(make, 9), ignore=['form'])
   assert len(sparsity.sparse_weights(model)) == 1

@@ -1,4 +1,4 @@
-"""Copies of networks in which some layers are others."""
+"""Clones networks while replacing some of their layers."""
 
 import functools
 from copy import deepcopy
@@ -10,7 +10,7 @@ from tf_sparse_rl.sparsity import layers as layers_lib
 
 
 def plain_copy(layer, path):
-  """A layer of the same config, not built, without its SparseLayer."""
+  """Returns an unbuilt layer of the same config, without its SparseLayer."""
   del path
   if isinstance(layer, layers_lib.SparseLayer):
     layer = layer.layer
@@ -23,9 +23,8 @@ def clone(network, convert, input_shape=None):
 
   Args:
     network: a Keras model or a list of layers.
-    convert: function (layer, path) that returns a new layer, not built, that
-      stands in for it. A layer that consists of others is made anew of theirs,
-      which have no part of it in their paths.
+    convert: function (layer, path) that returns the unbuilt layer that
+      replaces it; see `walk.leaves` for which layers and paths.
     input_shape: see `sparsify`.
 
   Returns:
@@ -42,21 +41,21 @@ def clone(network, convert, input_shape=None):
 
 
 class _Cloning:
-  """Clones a network; what its parts share, their copies share too."""
+  """Clones a network; layers shared by its parts stay shared."""
 
   def __init__(self, network, convert):
     self._convert = convert
     self._network = network
     self._copies = {}  # {id of a layer: its copy}
     self._leaves = []  # (layer, its copy)
-    self._holders = []  # The same, of models and layers with own variables.
+    self._holders = []  # (holder, its copy), which have variables of their own
 
   @functools.cached_property
   def _paths(self):
     return {id(layer): path for path, layer in walk.leaves(self._network)}
 
   def layer(self, layer):
-    """The copy of a layer or model."""
+    """Returns the copy of a layer or model."""
     if id(layer) not in self._copies:
       self._copies[id(layer)] = self._copy(layer)
     return self._copies[id(layer)]
@@ -78,10 +77,10 @@ class _Cloning:
     return copy
 
   def _graph(self, model):
-    """The copy of a Sequential or functional model."""
+    """Copies a Sequential or functional model."""
     copy = tf.keras.models.clone_model(model, clone_function=self.layer)
     if subclassed.behaves_otherwise(model, type(copy)):
-      # Keras makes a plain model of a class with a constructor of its own.
+      # Keras clones a class with its own constructor as a plain model.
       copy.__class__ = type(model)
       subclassed.adopt(
         copy,
@@ -91,11 +90,11 @@ class _Cloning:
     return copy
 
   def _subclassed(self, model):
-    """Makes the model anew, and puts other layers into its attributes."""
+    """Creates the model again and replaces the layers in its attributes."""
     plain, config = subclassed.plain(model)
     try:
       copy = plain.from_config(config)
-    except TypeError:  # Its constructor takes what no config says.
+    except TypeError:  # Its config lacks arguments of its constructor.
       copy = subclassed.bare(model, plain, lambda layer: layer)
     self._convert_attributes(model, copy)
     called_with = model.save_spec()
@@ -113,7 +112,7 @@ class _Cloning:
     self._holders.append((holder, copy))
 
   def _converted(self, value):
-    """The copy of a layer, or of a list or dict with layers in it."""
+    """Copies a layer, or a list or dict that contains layers."""
     if isinstance(value, dict):
       return {key: self._converted(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
@@ -122,7 +121,7 @@ class _Cloning:
     return self.layer(value) if subclassed.has_layers(value) else value
 
   def list(self, layers, input_shape):
-    """The copies of layers that follow one another, built."""
+    """Copies and builds layers that are called one after another."""
     if not isinstance(layers, (list, tuple)) or not all(
       isinstance(layer, tf.keras.layers.Layer) for layer in layers
     ):
@@ -141,17 +140,17 @@ class _Cloning:
         )
       copy = self.layer(layer)
       if not copy.built:
-        with tf.name_scope(layer.name):  # As where Keras builds it in a call.
+        with tf.name_scope(layer.name):  # As Keras does when it is called.
           building.build(copy, shape)
       shape = copy.compute_output_shape(shape)
       clones.append(copy)
     return clones
 
   def copy_weights(self):
-    """Gives all copies the weights of their originals."""
+    """Copies the weights of the originals to their copies."""
     for layer, copy in self._leaves:
       if layer.built and layer.weights:
-        # get_weights() of a SparseLayer leaves out the masks.
+        # get_weights() of a SparseLayer does not include the masks.
         copy.set_weights(layer.get_weights())
     for holder, copy in self._holders:
       for names in ('_trainable_weights', '_non_trainable_weights'):

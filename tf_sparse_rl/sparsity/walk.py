@@ -1,8 +1,8 @@
-"""What a network consists of: leaves, models, and weights of models.
+"""Walks through a network: its leaf layers, and the weights of its models.
 
-A leaf is a layer that becomes a SparseLayer or is copied as it is. Lists of
-layers, nested models, layers with `layers` and `copy`, and layers in whose
-attributes SparseLayers stand are gone through.
+A leaf layer is one that becomes a SparseLayer or is copied as it is. The walk
+enters lists of layers, nested models, layers with `layers` and `copy`, and
+layers that have SparseLayers in their attributes.
 """
 
 import tensorflow as tf
@@ -17,7 +17,7 @@ def holds_layers(layer):
 
 
 def holds_sparse_layers(layer):
-  """Whether SparseLayers are attributes of a layer, as of a wrapper."""
+  """Whether a layer, such as a wrapper, has SparseLayers in its attributes."""
   return (
     isinstance(layer, tf.keras.layers.Layer)
     and not isinstance(layer, layers_lib.SparseLayer)
@@ -32,7 +32,7 @@ def is_graph(model):
 
 
 def check_model(model):
-  """Refuses a model whose weights do not exist yet."""
+  """Rejects a model that is not built."""
   if not model.built or (is_graph(model) and not model.inputs):
     raise ValueError(
       'Expected a built model: kernel shapes decide the sparsities. Give its '
@@ -42,13 +42,13 @@ def check_model(model):
 
 
 def leaves(network):
-  """The layers that `clone` hands to `convert`.
+  """Lists the leaf layers of a network.
 
   Args:
     network: a Keras model or a list of layers.
 
   Returns:
-    List of (path, layer), each layer once, by the first of its paths.
+    List of (path, layer), each layer once with its first path.
   """
   found = {}
   for path, layer in _walk(network):
@@ -58,7 +58,7 @@ def leaves(network):
 
 
 def own_matrices(network):
-  """Weight matrices that models hold themselves, in none of their layers.
+  """Lists the weight matrices of models that belong to none of their layers.
 
   Args:
     network: a Keras model or a list of layers.
@@ -76,7 +76,7 @@ def own_matrices(network):
 
 
 def _walk(network, prefix=''):
-  """Yields (path, layer) of the leaves and (prefix, model) of the models."""
+  """Yields (path, layer) of leaf layers and (prefix, model) of models."""
   keras_check.refuse_keras_3(network)
   if isinstance(network, tf.keras.Model):
     check_model(network)
@@ -90,7 +90,7 @@ def _walk(network, prefix=''):
 
 
 def _walk_value(value, prefix, name):
-  """As `_walk`, of a layer or of a list or dict of them."""
+  """Walks through a layer, or a list or dict of layers."""
   if isinstance(value, tf.keras.Model):
     yield from _walk(value, f'{prefix}{name}/')
   elif isinstance(value, tf.keras.layers.Layer) and holds_layers(value):
