@@ -81,7 +81,8 @@ def _erdos_renyi(shapes, target_sparsity, raw_density):
   sizes = {n: math.prod(int(d) for d in s) for n, s in shapes.items()}
   zeros = {n: num_zeros(s, target_sparsity) for n, s in shapes.items()}
   dense = set()
-  # Terminates: each iteration but the last makes at least one layer dense.
+  # Terminates: the budget is smaller than the network, so not all layers can
+  # exceed density 1.
   while True:
     sparse = [n for n in shapes if n not in dense]
     # Dense layers keep all their weights; the others make up for their zeros.
