@@ -80,7 +80,7 @@ def sac(agent, head, batch_size):
 
 
 def td3(agent, head, batch_size):
-  """The fused train step of TD3; see `sac`. `head`: the actor's Deterministic."""
+  """The fused train step of TD3; see `sac`. `head` is a Deterministic."""
   inner = _actor_and_critics(agent, batch_size)
   if inner is None:
     return None

@@ -119,7 +119,8 @@ FIGURES = (
   Entry(
     'initialization',
     'Sparsity-aware initialisation',
-    'Final return with and without it, all other fields being equal. ' + _WHISKERS,
+    'Final return with and without it, all other fields being equal. '
+    + _WHISKERS,
     panels.initialization,
   ),
   Entry(

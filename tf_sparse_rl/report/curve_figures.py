@@ -109,7 +109,9 @@ def performance_profiles(study):
   def finish(axis):
     axis.set_ylim(-0.02, 1.02)
 
-  return _against_others(curves, 'normalised score s', 'fraction of runs above s', finish)
+  return _against_others(
+    curves, 'normalised score s', 'fraction of runs above s', finish
+  )
 
 
 def _against_others(curves, xlabel, ylabel, finish):

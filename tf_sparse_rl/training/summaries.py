@@ -41,8 +41,8 @@ TAGS = {
   'last; 0: the sparsity stayed',
   'Adaptive/{network}/loss_{place}': 'adaptive: cumulated loss of each network '
   'at the last selection',
-  'Adaptive/{network}/sparsity_{place}': 'adaptive: sparsity of each network since '
-  'then; the selected one has index 0',
+  'Adaptive/{network}/sparsity_{place}': 'adaptive: sparsity of each network '
+  'since then; the selected one has index 0',
   'Agent/clip_fraction': 'PPO: share of the batch whose ratio of '
   'probabilities was clipped',
   'Agent/learning_rate': 'PPO: learning rate at this train step',
