@@ -5,9 +5,9 @@
 Each combination of agent, method and backend trains a tiny agent in each
 checkout, with the same seed: this one and the other, a directory, as made by
 `git worktree add OTHER_CHECKOUT COMMIT`. One line per combination says whether
-the variables of the last checkpoint and the results are identical. Variables that
-have moved to another object are matched by the end of their path. The exit code
-is 1 if anything differs. Replays are not compared.
+the variables of the last checkpoint and the results are identical. Variables
+that have moved to another object are matched by the end of their path. The exit
+code is 1 if anything differs. Replays are not compared.
 """
 
 import argparse

@@ -4,7 +4,8 @@
 
 Half of the runs are finished, the others are at one of 100 evaluations of ten
 episodes each. One line per round has the wall clock, the CPU time of the
-process, and how many processes wanted a core (the load average of one minute) before it.
+process, and the load average of one minute before it: how many processes
+wanted a core.
 """
 
 import json
