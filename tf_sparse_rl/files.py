@@ -23,6 +23,40 @@ class LinkError(OSError):
   """A link has the name of a file or directory of ours."""
 
 
+def local(path):
+  """Makes a path absolute.
+
+  Raises:
+    ValueError: for a URL, which would name a directory here.
+  """
+  if re.match(r'[A-Za-z][A-Za-z0-9+.-]*://', os.fspath(path)):
+    raise ValueError(
+      f'Expected a path on this machine. Received: {path}, a URL. Mount it '
+      'first.'
+    )
+  return pathlib.Path(path).absolute()
+
+
+def check_for_tensorflow(path):
+  """Checks the path of a directory in which TensorFlow reads and writes.
+
+  Raises:
+    ValueError: for bytes that are not UTF-8, and for [ and backslashes:
+      TensorFlow takes the path for a pattern when it reads.
+  """
+  try:
+    found = [mark for mark in '[\\' if mark in str(path)]
+    str(path).encode()
+  except UnicodeEncodeError:
+    found = ['bytes that are not UTF-8']
+  if found:
+    raise ValueError(
+      f'Expected a directory that TensorFlow can read. Received: '
+      f'{os.fsencode(path).decode(errors="backslashreplace")}, with '
+      f'{found[0]} in its path. Choose or rename it without.'
+    )
+
+
 def refuse_links(*paths):
   """Raises LinkError if a path is a link."""
   for path in paths:
@@ -61,7 +95,7 @@ def replacing(path):
   temporary = _temporary(path)
   try:
     # Exclusive: a new file, not a link.
-    with open(temporary, 'xb') as file:
+    with _named(path), open(temporary, 'xb') as file:
       yield file
       file.flush()
       os.fsync(file.fileno())
@@ -114,7 +148,7 @@ def write_json_lines(path, values):
 
 def append_json_line(path, value):
   """Appends a JSON line and syncs the file."""
-  with open_to_append(path) as file:
+  with _named(path), open_to_append(path) as file:
     file.write(json.dumps(value).encode() + b'\n')
     file.flush()
     os.fsync(file.fileno())
@@ -192,9 +226,21 @@ def sync(path):
   """Flushes a file, or the names in a directory, to disk."""
   descriptor = os.open(path, os.O_RDONLY)
   try:
-    os.fsync(descriptor)
+    with _named(path):
+      os.fsync(descriptor)
   finally:
     os.close(descriptor)
+
+
+@contextlib.contextmanager
+def _named(path):
+  """Names a file in the errors of its descriptor, which does not know it."""
+  try:
+    yield
+  except OSError as error:
+    if error.errno and error.filename is None:
+      error.filename = str(path)
+    raise
 
 
 def _temporary(path):

@@ -46,6 +46,7 @@ def test_no_log(tmp_path):
     (138 << 8, 138, 'exit code 138: error: why', True),  # SIGUSR1
     (9, None, 'killed by SIGKILL', False),
     (11, None, 'killed by SIGSEGV', False),
+    (35, None, 'killed by signal 35', False),
   ],
 )
 @pytest.mark.parametrize('is_finished', [False, True])

@@ -3,8 +3,9 @@
     python -m tests.sweeps.status_time 10000
 
 Half of the runs are finished, the others are at one of 100 evaluations of ten
-episodes each. One line per round has the wall time, the CPU time of the process
-and the load average of one minute before it.
+episodes each. One line per round has the wall clock, the CPU time of the
+process, and the load average of one minute before it: how many processes
+wanted a core.
 """
 
 import json

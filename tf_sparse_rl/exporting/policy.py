@@ -102,6 +102,7 @@ def of_run(config, path, env_spec):
 
 def _read_weights(path, variables):
   """Reads the weights of a SavedModel of `save`, to fit variables."""
+  files.check_for_tensorflow(path)
   prefix = path / 'variables' / 'variables'
   index = prefix.with_suffix('.index')
   if not index.exists():

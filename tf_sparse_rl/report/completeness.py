@@ -37,6 +37,9 @@ def missing_seeds(conditions):
 
 
 def _seed_list(condition, seeds):
-  there = {run.config.seed: run.damage or run.status for run in condition.runs}
+  there = {
+    run.config.seed: run.damage or f'{run.status}: {run.path}'
+    for run in condition.runs
+  }
   words = [f'{s} ({there.get(s, "no such run")})' for s in seeds]
   return f'seed{"s" if len(words) > 1 else ""} {", ".join(words)}'

@@ -294,8 +294,10 @@ def load_networks(path, checkpoint, evaluations, objects):
 
   Raises:
     CheckpointError: if there is no such checkpoint, or it is damaged.
+    ValueError: for a path that TensorFlow cannot read.
   """
   path = pathlib.Path(path)
+  files.check_for_tensorflow(path)
   for is_last_try in (False, False, True):
     env_step = _find(path, checkpoint, evaluations)
     try:
