@@ -121,6 +121,12 @@ def replacing_directory(path):
     raise
 
 
+def remove_directory(path):
+  """Removes a directory if there is one."""
+  if os.path.isdir(path):
+    shutil.rmtree(path)
+
+
 def remove_leftovers(path):
   """Removes leftovers of kills during `replacing`."""
   path = pathlib.Path(path)
