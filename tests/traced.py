@@ -20,7 +20,7 @@ class _Shared:
     self._agents, self._learners = {}, {}
 
   def build(self, config, spec):
-    """See `registry.build`."""
+    """Does what `registry.build` does."""
     key = dataclasses.replace(config, num_env_steps=1), spec
     if key not in self._agents:
       agent = self._build(config, spec)
@@ -31,7 +31,7 @@ class _Shared:
     return agent
 
   def make(self, config, agent, buffer):
-    """See `learner.make`."""
+    """Does what `learner.make` does."""
     if agent not in self._learners:
       made = self._make(config, agent, buffer)
       self._learners[agent] = made, _values(agent)

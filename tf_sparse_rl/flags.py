@@ -199,7 +199,7 @@ def run_command(main, help_):
 
 
 def _run_command(main, help_):
-  """See `run_command`; raises SystemExit."""
+  """Runs a command; raises SystemExit at its end."""
 
   def guarded(argv):
     if len(argv) > 1:

@@ -22,6 +22,8 @@ _FETCHED = re.compile(
   r'<(?:script|img|iframe|source)[^>]*src="(https?:[^"]*)"'
   r'|<link[^>]*rel="stylesheet"[^>]*href="(https?:[^"]*)"'
 )
+# Code that may break after a hyphen: flags, short enough for a phone.
+_FLAG = re.compile(r'<code>(--[^\s<]{1,36})</code>')
 _API_PAGES = ('python.md', 'sparsity.md')
 # Public modules; their public names are `__all__`, or their classes.
 _MODULES = (
@@ -30,7 +32,8 @@ _MODULES = (
 
 
 def on_page_content(content, **_):
-  """Equations of a page as MathML."""
+  """Writes equations as MathML and marks flags, which stay whole."""
+  content = _FLAG.sub(r'<code class="whole">\1</code>', content)
   return _EQUATION.sub(_mathml, content)
 
 
@@ -40,7 +43,8 @@ def _mathml(match):
   display = 'inline' if match[2] == '(' else 'block'
   equation = html.unescape(match[3])
   made = latex2mathml.converter.convert(equation, display=display)
-  return _PRIME.sub(r'<mrow>\1<mo>&#x02032;</mo></mrow>', made)
+  made = _PRIME.sub(r'<mrow>\1<mo>&#x02032;</mo></mrow>', made)
+  return made if display == 'inline' else f'<div class="equation">{made}</div>'
 
 
 def on_post_page(output, page, **_):

@@ -83,7 +83,7 @@ def _one_core():
 
 
 def _bars(axis, speeds):
-  """Env steps per second, a bar a candidate, its rounds as points."""
+  """Env steps per second, one bar per candidate, its rounds as marks."""
   for place, rounds in enumerate(speeds.values()):
     color = _OURS if place == 0 else _OTHERS
     axis.barh(place, statistics.median(rounds), height=0.6, color=color)

@@ -11,10 +11,12 @@ import pathlib
 import numpy as np
 import pytest
 import tensorflow as tf
+from tf_agents.agents.categorical_dqn import categorical_dqn_agent
 from tf_agents.agents.dqn import dqn_agent
 from tf_agents.agents.ppo import ppo_clip_agent
 from tf_agents.agents.sac import sac_agent
 from tf_agents.agents.td3 import td3_agent
+from tf_agents.trajectories import trajectory
 from tf_agents.utils import common
 
 from tf_sparse_rl import envs, flags, seeds
@@ -122,6 +124,78 @@ def test_dqn(method, td_loss, double_dqn):
     _assert_close(ours.networks['q_network'], network)
     _assert_close(ours.tf_agent._target_q_network, theirs._target_q_network)
   _assert_moved(network.trainable_variables, before)
+
+
+class _Of11Atoms(stack.Network):
+  num_atoms = 11
+
+
+@pytest.mark.parametrize('method', _METHODS)
+def test_c51(method):
+  config = _config(
+    'dqn',
+    method=method,
+    num_atoms=11,
+    min_q_value=-2.0,
+    max_q_value=3.0,
+    target_update_period=2,
+    target_update_tau=0.3,
+    reward_scale=2.0,
+  )
+  ours, other = (registry.build(config, _DISCRETE) for _ in range(2))
+  spec = ours.tf_agent.time_step_spec.observation
+  logits = tf.keras.layers.Reshape([3, 11])
+  network = _Of11Atoms([*other.policy_layers[:-1], logits], spec)
+  theirs = categorical_dqn_agent.CategoricalDqnAgent(
+    ours.tf_agent.time_step_spec,
+    ours.tf_agent.action_spec,
+    categorical_q_network=network,
+    optimizer=sparse.optimizer(config, network, config.learning_rate),
+    min_q_value=-2.0,
+    max_q_value=3.0,
+    target_update_tau=0.3,
+    target_update_period=2,
+    gamma=config.gamma,
+    reward_scale_factor=2.0,
+    train_step_counter=tf.Variable(0, dtype=tf.int64),
+  )
+  theirs.initialize()
+  rng = np.random.default_rng(0)
+  before = [v.numpy() for v in network.trainable_variables]
+  for _ in range(4):
+    rows = _rows(_DISCRETE, rng)
+    found = ours.train(rows)
+    expected = theirs.train(_trajectory(ours.experience(rows)))
+    np.testing.assert_allclose(
+      found['Losses/total_loss'], expected.loss, rtol=1e-5
+    )
+    _assert_close(ours.networks['q_network'], network)
+    _assert_close(ours.tf_agent._target_q_network, theirs._target_q_network)
+  _assert_moved(network.trainable_variables, before)
+  # Two policies of the same network, by Q-values and by logits.
+  time_step = ours.experience(rows).time_step
+  np.testing.assert_array_equal(
+    ours.act_greedily(time_step.observation),
+    theirs.policy.action(time_step).action,
+  )
+
+
+def _trajectory(transition):
+  """A Transition as a Trajectory of two env steps."""
+  now, acted, following = transition
+
+  def both(a, b):
+    return tf.stack([a, b], axis=1)
+
+  return trajectory.Trajectory(
+    both(now.step_type, following.step_type),
+    both(now.observation, following.observation),
+    both(acted.action, acted.action),
+    (),
+    both(following.step_type, following.step_type),
+    both(following.reward, following.reward),
+    both(following.discount, following.discount),
+  )
 
 
 class _TanhGaussianOfGivenNoise(heads.TanhGaussian):

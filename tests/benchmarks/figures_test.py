@@ -100,7 +100,7 @@ def test_a_table_of_whole_env_steps(results):
     'SAC, HalfCheetah-v5, 256-256, batch 256, on one pinned core; 3 rounds in '
     'turn, not quiet: others had up to 40% of that:',
     '',
-    '| | env steps a second, round by round | median '
+    '| | env steps per second, round by round | median '
     '| RigL 0.9 is faster by: min, median, max |',
     '|---|---|---|---|',
     '| RigL 0.9 | 1,200, 250, 300 | 300 |  |',

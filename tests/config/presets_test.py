@@ -404,15 +404,25 @@ def test_an_agent_may_state_its_values_of_shared_fields(monkeypatch):
     making.rules.cache_clear()
 
 
-def test_the_file_of_a_wide_pruned_resnet_is_a_whole_config():
-  path = pathlib.Path(__file__).parents[2] / 'launch/wide_pruned_resnet.json'
+@pytest.mark.parametrize('name', ['', 'rainbow_'])
+def test_the_files_of_a_wide_pruned_resnet_are_whole_configs(name):
+  launch = pathlib.Path(__file__).parents[2] / 'launch'
+  path = launch / f'{name}wide_pruned_resnet.json'
   config = config_lib.make_config(config_lib.load_values(path))
   assert (config.method, config.sparsity, config.width) == ('prune', 0.95, 3)
-  # The paper's schedule and table 5, at the paper's length.
+  # Obando-Ceron et al. 2024: 40 million frames, 20 % to 80 % of training.
   assert config.num_env_steps == 10_000_000
   assert config.prune_begin_train_step == 500_000
   assert config.prune_end_train_step == 2_000_000
-  assert (config.learning_rate, config.adam_epsilon) == (1e-4, 3.125e-4)
+  assert (config.learning_rate, config.adam_epsilon) == (6.25e-5, 1.5e-4)
+  assert (config.batch_size, config.train_period) == (32, 4)
+  assert (config.epsilon, config.epsilon_decay_env_steps) == (0.01, 250_000)
+  assert config.initial_collect_env_steps == 20_000
+  assert (config.replay_capacity, config.weight_decay) == (1_000_000, 0)
+  # Dopamine's compact Rainbow has all of these, its DQN none.
+  parts = config.n_step, config.num_atoms, config.priority_exponent
+  assert parts == ((3, 51, 0.5) if name else (1, 1, 0))
+  assert (config.min_q_value, config.max_q_value) == (-10, 10)
 
 
 def test_who_asks_for_a_number_of_episodes_gets_it_on_atari_too():

@@ -132,7 +132,7 @@ def test_none_is_refused_where_there_is_a_default(field):
 def _valid(field):
   if isinstance(field.allowed, rows.OneOf):
     return field.allowed.choices[-1]
-  return {bool: True, int: 2, float: 0.5, tuple: (1, 2)}[field.kind]
+  return {bool: True, int: 2, float: 0.75, tuple: (1, 2)}[field.kind]
 
 
 @_some(lambda field: {*config_lib.AGENTS} - {*field.agents})

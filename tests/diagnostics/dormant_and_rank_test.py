@@ -15,6 +15,13 @@ def test_dormant_by_hand():
     assert found == pytest.approx(expected / 6), threshold
 
 
+def test_the_threshold_of_redo_by_hand():
+  # Mean sizes 0, 2, 2, 0.1: scores 0, 1.951, 1.951 and 0.0976.
+  layer = np.array([[0, 2, 2, 0.1]])
+  np.testing.assert_array_equal(dormant.are_dormant(layer, 0.1), [1, 0, 0, 1])
+  np.testing.assert_array_equal(dormant.are_dormant(layer, 0.097), [1, 0, 0, 0])
+
+
 def test_in_a_layer_of_zeros_all_are_dormant():
   assert dormant.fraction([np.zeros((2, 3))], 0.0) == 1.0
 

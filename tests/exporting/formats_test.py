@@ -46,10 +46,12 @@ def _alone(code, tmp_path, *arguments):
 
 
 @pytest.mark.parametrize('name', formats.FORMATS)
-@pytest.mark.parametrize('network', ['relu', 'ppo', 'normed'])
+@pytest.mark.parametrize('network', ['relu', 'ppo', 'normed', 'c51'])
 def test_agrees_with_keras(name, network, tmp_path):
   if network == 'normed':
     policy = policies.make_normed(17)
+  elif network == 'c51':
+    policy = policies.make_categorical(17)
   else:
     policy = policies.make(_SIZES, **(_AS_IN_PPO if network == 'ppo' else {}))
   kind = formats.FORMATS[name]
@@ -218,7 +220,7 @@ def test_zeros_are_not_stored(tmp_path):
 
 def test_the_npz_reader_is_short():
   lines = pathlib.Path(npz_reader.__file__).read_text('utf-8').splitlines()
-  assert len(lines) < 110
+  assert len(lines) < 115
   body = lines[lines.index('def load(path):') :]
   assert len(body) < 30
 

@@ -4,7 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_sparse_rl.exporting import policy
-from tf_sparse_rl.networks import dense, normalizer, residual, simba
+from tf_sparse_rl.networks import atoms, dense, normalizer, residual, simba
 from tf_sparse_rl.sparsity import layers as sparse_layers
 
 
@@ -93,6 +93,20 @@ def make_normed(num_inputs, **kwargs):
     if isinstance(layer, tf.keras.layers.LayerNormalization):
       layer.set_weights([rng.normal(size=30), 0.1 * rng.normal(size=30)])
   return policy
+
+
+def make_categorical(num_inputs, **kwargs):
+  """A GreedyPolicy of C51: 3 actions of 11 atoms, whose means are compared.
+
+  Args:
+    num_inputs: size of an observation.
+    **kwargs: see `of_layers`.
+  """
+  hidden = tf.keras.layers.Dense(30, 'relu', name='hidden')
+  logits = tf.keras.layers.Dense(33, name='output')
+  values = atoms.ExpectedValues(3, 11, -4.0, 6.0, name='q_values')
+  spec = tf.TensorSpec([None, num_inputs], tf.float32, 'observation')
+  return of_layers([hidden, logits, values], spec, **kwargs)
 
 
 def make_for_images(name, **kwargs):

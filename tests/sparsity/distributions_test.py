@@ -155,3 +155,44 @@ def test_errors_say_what_was_received(kwargs, message):
   arguments = {'shapes': {'a': [4, 4]}, 'target_sparsity': 0.5, **kwargs}
   with pytest.raises(ValueError, match=message):
     distributions.layer_sparsities(**arguments)
+
+
+def test_er_of_the_actor_of_rlx2_by_hand():
+  shapes = dict(enumerate(_mlp(17, 256, 256, 6)))
+  found = distributions.layer_sparsities(shapes, 0.9, 'er')
+  active = [1 - sparsity for sparsity in found.values()]
+  np.testing.assert_allclose(active, [0.44801, 0.0558, 1], atol=1e-5)
+
+
+# Observation and action sizes of the -v3 environments; sparsities of actor and
+# critics, and the size of all networks relative to dense ones.
+@pytest.mark.parametrize(
+  ('agent', 'sizes', 'sparsities', 'expected'),
+  [
+    ('td3', (17, 6), (0.9, 0.85), 0.133),
+    ('td3', (11, 3), (0.98, 0.95), 0.040),
+    ('td3', (17, 6), (0.97, 0.95), 0.043),
+    ('td3', (111, 8), (0.96, 0.88), 0.093),
+    ('sac', (17, 6), (0.9, 0.8), 0.180),
+    ('sac', (11, 3), (0.98, 0.95), 0.044),
+    ('sac', (17, 6), (0.9, 0.9), 0.100),
+    ('sac', (111, 8), (0.9, 0.75), 0.220),
+  ],
+)
+def test_sizes_are_those_of_rlx2s_table_2(agent, sizes, sparsities, expected):
+  """Kernels with their targets; SAC has no target of its actor."""
+  observation, action = sizes
+  outputs = action if agent == 'td3' else 2 * action
+  networks = (
+    (_mlp(observation, 256, 256, outputs), 2 if agent == 'td3' else 1),
+    (_mlp(observation + action, 256, 256, 1), 4),
+  )
+  active = dense = 0
+  for (kernels, copies), target in zip(networks, sparsities):
+    shapes = dict(enumerate(kernels))
+    found = distributions.layer_sparsities(shapes, target, 'er')
+    size = sum(map(math.prod, kernels))
+    zeros = sum(distributions.num_zeros(shapes[k], s) for k, s in found.items())
+    active += copies * (size - zeros)
+    dense += copies * size
+  assert active / dense == pytest.approx(expected, abs=5.1e-4)

@@ -87,9 +87,9 @@ def test_updaters_take_the_masks_that_they_can_bring_to_the_target(method):
 @pytest.mark.parametrize(
   ('method', 'updater', 'told'),
   [
-    ('static', 'rigl', 'RigL moves them'),
-    ('static', 'set', 'SET moves them'),
-    ('set', 'static', 'Static does not move them'),
+    ('static', 'rigl', 'RigL updates them'),
+    ('static', 'set', 'SET updates them'),
+    ('set', 'static', 'Static does not update them'),
     ('set', 'rigl', None),
     ('static', 'static', None),
   ],

@@ -1,5 +1,7 @@
 """The tables of docs/guides/keras.md, and random models."""
 
+import contextlib
+import io
 import itertools
 import pathlib
 import re
@@ -74,6 +76,12 @@ def _pruned_by(method, model, inputs, targets):
   _ONE_SHOT[method](model, loss)
 
 
+def _train(model, inputs, targets):
+  """As many steps as the updaters of `networks` need."""
+  for _ in range(6):
+    model.train_on_batch(inputs, targets)
+
+
 def _trained(kind, method, optimizer, eagerly=False):
   tf.keras.utils.set_random_seed(0)
   once = method in _ONE_SHOT
@@ -88,7 +96,7 @@ def _trained(kind, method, optimizer, eagerly=False):
     _OPTIMIZERS[optimizer](), updater, model
   )
   model.compile(sparse_optimizer, 'mse', run_eagerly=eagerly)
-  model.fit(*data, epochs=6, verbose=0)
+  _train(model, *data)
   return model, *data
 
 
@@ -102,30 +110,32 @@ def _assert_met(model, method):
     assert not weight.variable.numpy()[weight.mask.numpy() == 0].any()
 
 
-def _saved_and_loaded(model, kind, file_format, tmp_path):
+def _saved_and_loaded(model, file_format, tmp_path, traces=True):
   if file_format == 'weights':
-    other = sparsity.sparsify(
-      kinds_test.MODELS[kind][0](), target_sparsity=0.6, seed=9
-    )
+    other = tf.keras.models.clone_model(model)
     model.save_weights(str(tmp_path / 'weights'))
     other.load_weights(str(tmp_path / 'weights'))
     return other
-  suffix = '' if file_format == 'SavedModel' else file_format
-  path = str(tmp_path / f'model{suffix}')
-  model.save(path)
+  if file_format == 'SavedModel':
+    path = str(tmp_path / 'model')
+    model.save(path, save_traces=traces)
+  else:
+    path = str(tmp_path / f'model{file_format}')
+    model.save(path)
   custom = {'MyDense': kinds_test.MyDense}
   return tf.keras.models.load_model(path, custom)
 
 
 def _assert_exports(stripped, inputs, expected, tmp_path):
   path = str(tmp_path / 'exported')
-  tf.saved_model.save(stripped, path)
-  signature = tf.saved_model.load(path).signatures['serving_default']
-  [found] = signature(tf.constant(inputs)).values()
+  with contextlib.redirect_stdout(io.StringIO()):
+    stripped.export(path)
+  exported = tf.saved_model.load(path)
+  found = exported.serve(tf.constant(inputs))
   np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
-def _assert_walks(kind, trained, method, file_formats, tmp_path):
+def _assert_walks(trained, method, file_formats, tmp_path, traces=True):
   """Sparse, stripped, saved, loaded, trained on; returns what was stripped."""
   model, inputs, targets = trained
   _assert_met(model, method)
@@ -134,7 +144,7 @@ def _assert_walks(kind, trained, method, file_formats, tmp_path):
   assert not sparsity.sparse_layers(stripped)
   np.testing.assert_allclose(stripped(inputs), expected, atol=1e-5)
   for file_format in file_formats:
-    loaded = _saved_and_loaded(model, kind, file_format, tmp_path)
+    loaded = _saved_and_loaded(model, file_format, tmp_path, traces)
     np.testing.assert_allclose(loaded(inputs), expected, atol=1e-5)
     for ours, theirs in zip(
       sparsity.sparse_weights(loaded), sparsity.sparse_weights(model)
@@ -144,7 +154,7 @@ def _assert_walks(kind, trained, method, file_formats, tmp_path):
     if file_format != 'weights':
       # Those of a SavedModel begin their schedule anew.
       loaded.run_eagerly = True  # Graphs were traced when it was trained.
-      loaded.fit(inputs, targets, epochs=6, verbose=0)
+      _train(loaded, inputs, targets)
       _assert_met(loaded, method)
   return stripped, inputs, expected
 
@@ -171,7 +181,7 @@ def test_every_method_is_walked_with_both_optimizers():
 @pytest.mark.parametrize(('kind', 'method', 'optimizer', 'name'), _ONCE)
 def test_walks_the_table(kind, method, optimizer, name, tmp_path):
   trained = _trained(kind, method, optimizer)
-  stripped = _assert_walks(kind, trained, method, [name], tmp_path)
+  stripped = _assert_walks(trained, method, [name], tmp_path)
   _assert_exports(*stripped, tmp_path)
 
 
@@ -181,12 +191,14 @@ def test_walks_the_table(kind, method, optimizer, name, tmp_path):
 @pytest.mark.parametrize('method', _ALL_METHODS)
 @pytest.mark.parametrize('kind', kinds_test.MODELS)
 def test_walks_the_whole_table(kind, method, optimizer, tmp_path):
-  """Trained eagerly and in a graph in turn, for tracing takes most time."""
+  """One in four is trained in a graph, and one has traces in its SavedModel."""
   columns = list(kinds_test.MODELS), _ALL_METHODS, list(_OPTIMIZERS)
-  places = map(list.index, columns, (kind, method, optimizer))
-  trained = _trained(kind, method, optimizer, eagerly=sum(places) % 2)
-  stripped = _assert_walks(kind, trained, method, _FORMATS, tmp_path)
-  if optimizer == 'current':
+  place = sum(map(list.index, columns, (kind, method, optimizer)))
+  trained = _trained(kind, method, optimizer, eagerly=place % 4 != 0)
+  stripped = _assert_walks(
+    trained, method, _FORMATS, tmp_path, traces=place % 4 == 2
+  )
+  if place % 2:
     _assert_exports(*stripped, tmp_path)
 
 

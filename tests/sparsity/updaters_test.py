@@ -375,5 +375,5 @@ def test_srigl_refuses_other_structures():
   model = sparsity.sparsify(
     networks.dense_network(), 'rigl', 0.5, block_shape=(2, 1)
   )
-  with pytest.raises(ValueError, match='SRigL has a structure of its own'):
+  with pytest.raises(ValueError, match='SRigL sets the structure itself'):
     sparsity.SparseOptimizer('adam', sparsity.SRigL(), model)

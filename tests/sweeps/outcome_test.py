@@ -1,4 +1,4 @@
-"""How an attempt ended: from wait statuses and logs that are written here."""
+"""Outcomes of attempts, from wait statuses and logs written here."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""How far a sweep is, from directories that are written here by hand."""
+"""Progress of a sweep, from directories written by hand."""
 
 import subprocess
 import sys

@@ -24,7 +24,7 @@ from tf_sparse_rl.training import checkpoints, metrics, state
 
 
 class _Run:
-  """What a run would checkpoint, small; all of it follows from the env step."""
+  """A small run state for checkpoints, a function of the env step."""
 
   def __init__(self, path, capacity=50):
     self.agent = tf.Module()
@@ -482,7 +482,7 @@ def _flip(file):
 
 
 def _zeros(file):
-  """What some file systems leave after a power failure."""
+  """Fills a file with zeros, as some file systems do at a power failure."""
   file.write_bytes(bytes(file.stat().st_size))
 
 

@@ -105,7 +105,9 @@ def test_the_recipes_of_rlx2(name, critic):
   assert (config.distribution, config.actor_sparsity) == ('er', 0.9)
   assert (config.n_step, config.n_step_begin_env_step) == (3, 300_000)
   assert config.dynamic_replay and config.dynamic_replay_period == 10_000
-  assert config.min_replay_size == {'td3': 100_000, 'sac': 200_000}[name]
+  sizes = {'td3': (100_000, 1_000_000), 'sac': (200_000, 3_000_000)}
+  assert (config.min_replay_size, config.replay_capacity) == sizes[name]
+  assert config.mask_update_end_train_step == 2_974_999  # The last train step.
   assert (config.mask_update_period, config.drop_fraction) == (10_000, 0.5)
   assert (config.learning_rate, config.batch_size) == (3e-4, 256)
   assert config.initial_collect_env_steps == 25_000

@@ -128,7 +128,7 @@ def _flip(file):
 
 
 class _History(NamedTuple):
-  """What happened to a run; the values are checked in the tests."""
+  """The history of a run; the tests check its values."""
 
   untouched: pathlib.Path
   path: pathlib.Path  # of the run that was not left alone

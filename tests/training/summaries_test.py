@@ -1,4 +1,4 @@
-"""What a run writes for TensorBoard, read back as TensorBoard reads it."""
+"""Event files of a run, read back as TensorBoard reads them."""
 
 import errno
 import json
@@ -58,7 +58,7 @@ def _pattern(tag):
 
 @pytest.fixture(name='sac_events', scope='module')
 def sac_events_fixture(tiny_sac_run):
-  """What the tiny run of SAC wrote under train/."""
+  """Events that the tiny run of SAC wrote to train/."""
   return _read(tiny_sac_run.run_dir.path / 'train')
 
 

@@ -1,4 +1,4 @@
-"""An actor and two critics: the networks of SAC and TD3, and their training."""
+"""The base class of SAC and TD3: an actor and two critics."""
 
 import functools
 
@@ -17,27 +17,26 @@ from tf_sparse_rl.networks import residual, stack
 
 
 def values_of(critics, observations, actions):
-  """The Q-values of actions by each critic, a list of `[batch]`."""
+  """Computes Q-values of actions, a list of `[batch]`, one per critic."""
   return [critic((observations, actions))[0] for critic in critics]
 
 
 def train_noise(seed, draw, train_step, shape):
-  """Standard normal numbers of a train step, a function of its arguments.
+  """Draws standard normal numbers as a function of seed and train step.
 
-  TF-Agents' random operations have a state of their own, which no checkpoint
-  holds.
+  TF-Agents' random operations have a state that checkpoints do not hold.
 
   Args:
-    seed: int, the run's.
-    draw: number of the draw in this train step, an int.
+    seed: int, of the run.
+    draw: index of the draw in this train step, an int.
     train_step: int64 scalar.
-    shape: `[batch, ...]`, with a replica's share of the batch.
+    shape: `[batch, ...]`, of a replica's share of the batch.
 
   Returns:
     float32 tensor of this shape.
   """
   stream = seeds.derive(seed, seeds.Stream.TRAIN_NOISE, draw)
-  # For the whole batch, so that it does not depend on how this is shared.
+  # For the whole batch, so that it does not depend on the number of replicas.
   noise = tf.random.stateless_normal(
     [replicas.num_replicas() * shape[0], *shape[1:]],
     seed=tf.stack([tf.constant(stream, tf.int64), train_step]),
@@ -48,11 +47,11 @@ def train_noise(seed, draw, train_step, shape):
 class ActorCritic(base.ActorAgent):
   """Base class of agents with a sparse actor and two sparse critics.
 
-  Masks are drawn before the targets' copies. Both critics have masks of their
-  own. One optimizer trains both, as TF-Agents has it.
+  Masks are drawn before the target networks are copied. Each critic has masks
+  of its own; one optimizer trains both, as in TF-Agents.
 
   Attributes:
-    actor_period: train steps for each step of the actor's optimizer.
+    actor_period: train steps between steps of the actor's optimizer.
   """
 
   actor_period = 1
@@ -97,7 +96,7 @@ class ActorCritic(base.ActorAgent):
     self.initialize()
 
   def _make_networks(self, config):
-    """The actor, and lists of either critic with its copies."""
+    """Makes the actor and, for each critic, a list of it and its copies."""
     sparse.seed_initializers(config)
     env_spec, num_outputs = self.env_spec, self.head.num_outputs
     actor_plan, critic_plan = network_layers.plan_actor_critic(
@@ -133,7 +132,7 @@ class ActorCritic(base.ActorAgent):
     return {**super().saved, **scales}
 
   def experience(self, rows):
-    """Scales the observations of `Agent.experience` by present statistics."""
+    """Normalizes the observations of `Agent.experience`."""
     transition = super().experience(rows)
     if not self.scales:
       return transition
@@ -160,7 +159,7 @@ class ActorCritic(base.ActorAgent):
       self._learn_scales(observations)
 
   def critic_probe(self, transition, losses):
-    """The Probe of a critic whose losses of Q-values `[batch]` are given."""
+    """Makes the Probe of a critic from a function of Q-values to losses."""
     return base.Probe(
       (transition.time_step.observation, transition.action_step.action),
       lambda outputs: losses(outputs[:, 0]),
@@ -169,7 +168,7 @@ class ActorCritic(base.ActorAgent):
 
 
 def _critic(layers, input_spec, name):
-  """A network from (observations, actions) to Q-values `[batch]`."""
+  """Makes a network from (observations, actions) to Q-values `[batch]`."""
   if not isinstance(layers[0], residual.Encoder):
     join = tf.keras.layers.Lambda(lambda inputs: tf.concat(inputs, axis=-1))
     layers = [join, *layers]

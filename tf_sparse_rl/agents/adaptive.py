@@ -1,14 +1,14 @@
-"""Adaptive pruning in agents: copies of a network, of which losses choose.
+"""Adaptive pruning: networks of several sparsities, selected by their losses.
 
 A network is trained beside sparser copies of itself, all on the same targets.
-At a selection the one with the lowest cumulated loss takes the first place: it
-is copied into the target, acts greedily, is evaluated, exported and counted.
-The others become copies of it that are pruned further. It may have been the
-first already: then the sparsity stays.
+At a selection the one with the lowest cumulated loss becomes the first: the
+first is copied to the target network, acts greedily, is evaluated, exported and
+counted. The others become copies of it that are pruned further. If the first
+network is selected again, the sparsity stays.
 
-Reference: Vincent et al. 2025 (arXiv 2503.01437), EauDeQN. Ours: how sparsity
-is shared out among layers, and that each critic of SAC selects by itself, while
-targets and the actor follow those in the first place.
+Reference: Vincent et al. 2025 (arXiv 2503.01437), EauDeQN. The distribution of
+sparsity over layers is ours, and so is the selection of each critic of SAC by
+itself; targets and the actor use the first of each.
 """
 
 import functools
@@ -24,40 +24,40 @@ _SMALLEST_LOSS = 1e-6  # AdaDQN's code; Vincent et al. 2024.
 
 
 def make_networks(config, make):
-  """A network and, for adaptive pruning, its copies.
+  """Makes a network and, for adaptive pruning, its candidates.
 
   Args:
     config: a Config.
     make: function without arguments that returns a network.
 
   Returns:
-    List of networks, at least one; what the copies are is not yet set.
+    List of networks, at least one; `Candidates.begin` sets the copies.
   """
   finds_sparsity = methods.get(config.method).finds_sparsity
   return [make() for _ in range(config.num_networks if finds_sparsity else 1)]
 
 
 def all_of(networks, candidates):
-  """Networks, then the copies of each in turn.
+  """Lists networks, then the copies of each in turn.
 
   Args:
     networks: list of networks.
-    candidates: list of the Candidates of each; empty if there are no copies.
+    candidates: list of the Candidates of each; empty without adaptive pruning.
 
   Returns:
-    List of networks, the i-th of n and its copies at `[i::n]`.
+    List of networks; `[i::n]` are the i-th of n networks and its copies.
   """
   copies = zip(*(each.networks[1:] for each in candidates))
   return [*networks, *(copy for in_turn in copies for copy in in_turn)]
 
 
 def select(candidates, losses, train_step, masks_may_change):
-  """Has each Candidates count its losses, and select if that is due.
+  """Accumulates the losses of each Candidates; selects if it is due.
 
   Args:
     candidates: list of Candidates.
-    losses: list of those of each network of `all_of`, `[batch]`.
-    train_step: int64 scalar, train steps done, with this one.
+    losses: list of the losses `[batch]` of each network of `all_of`.
+    train_step: int64 scalar, train steps including this one.
     masks_may_change: whether a selection may be due.
 
   Returns:
@@ -71,12 +71,12 @@ def select(candidates, losses, train_step, masks_may_change):
 
 
 class Candidates(tf.Module):
-  """A network and its sparser copies, and which of them is best.
+  """A network and its sparser copies.
 
   Attributes:
-    networks: list of them; the first is that of the agent.
+    networks: list of them; the first is the agent's network.
     losses: float32 `[networks]`, cumulated since the last selection.
-    sparsities: float32 `[networks]`, as they are asked for.
+    sparsities: float32 `[networks]`, target sparsities.
   """
 
   def __init__(self, config, name, index, networks, optimizer, trained=None):
@@ -85,10 +85,10 @@ class Candidates(tf.Module):
     Args:
       config: a Config.
       name: of the network in its agent.
-      index: its number in its agent, of which its random numbers are.
+      index: its number in its agent, for its random stream.
       networks: list of them.
       optimizer: the SparseOptimizer that trains them.
-      trained: list of all networks that it trains; by default these.
+      trained: list of all networks of the optimizer; `networks` by default.
     """
     super().__init__()
     trained = trained or networks
@@ -119,17 +119,17 @@ class Candidates(tf.Module):
     )
 
   def begin(self):
-    """Makes the copies, of the network as it is, for the first train step."""
+    """Makes sparser copies of the current network before training."""
     self.losses.assign(tf.zeros_like(self.losses))
     self.sparsities.assign(tf.zeros_like(self.sparsities))
     self._replace(tf.constant(0), tf.constant(0, tf.int64))
 
   def is_due(self, train_steps):
-    """Whether the train step after so many ends in a selection."""
+    """Whether the next train step ends in a selection."""
     return (train_steps + 1) % self._updater.selection_period == 0
 
   def select(self, losses, train_step, masks_may_change):
-    """As the function `select`, of its own networks' losses."""
+    """Does what the function `select` does; `losses` are of its networks."""
     self.losses.assign_add(tf.stack([tf.reduce_mean(each) for each in losses]))
 
     def replace():
@@ -145,7 +145,7 @@ class Candidates(tf.Module):
     return self._scalars()
 
   def probabilities(self):
-    """How often each of them acts, `[networks]`.
+    """The probabilities with which the networks act, `[networks]`.
 
     Reference: Vincent et al. 2024 (arXiv 2405.16195), AdaDQN, its code.
     """
@@ -153,7 +153,7 @@ class Candidates(tf.Module):
     return weights / tf.reduce_sum(weights)
 
   def outputs_of_one(self, inputs, uniform):
-    """The outputs of one of the networks, drawn by `probabilities`.
+    """Computes the outputs of a network drawn by `probabilities`.
 
     Args:
       inputs: of the networks.
@@ -167,7 +167,7 @@ class Candidates(tf.Module):
     )
 
   def _replace(self, best, train_step):
-    """Puts the best into the first place, pruned copies of it elsewhere."""
+    """Makes the best the first network, and the others pruned copies."""
     powers = self._updater.powers(self._index, train_step)
     sparsities = self._updater.sparsities(
       self.sparsities[best], powers, train_step, self._num_train_steps
@@ -187,7 +187,7 @@ class Candidates(tf.Module):
           self._write_masked(variable, slots, mask, kept, next(of_layers))
 
   def _write_masked(self, variable, slots, mask, values, layer_sparsity):
-    """Gives a kernel and its slots values, masked by a mask pruned further."""
+    """Assigns values to a kernel and its slots under a sparser mask."""
     constraint = variable.constraint
     kernel = mask_updates.state_of(constraint, values[0], mask, values[0])
     new_mask = self._updater.new_mask(kernel, layer_sparsity)
@@ -212,7 +212,7 @@ class Candidates(tf.Module):
 
 
 def _states(networks, optimizer):
-  """Lists [variable, its slots ...] of each trained variable, by network."""
+  """Lists [variable, *slots] of trained variables, by network."""
   variables = [v for network in networks for v in network.trainable_variables]
   slots = optimizer_slots.find(optimizer.inner_optimizer, variables)
   rows = [[variable, *own] for variable, own in zip(variables, slots)]
@@ -221,7 +221,7 @@ def _states(networks, optimizer):
 
 
 def _values(state):
-  """[mask or None, value, those of slots ...] of each row of a state."""
+  """Lists [mask or None, value, *values of slots] of a network's state."""
   masks = [sparsity.mask_of(variable) for variable, *_ in state]
   return [
     [None if each is None else tf.convert_to_tensor(each) for each in row]

@@ -1,4 +1,4 @@
-"""`Agent`: what the training loop, diagnoses and exports ask of an agent."""
+"""`Agent`: the interface of agents to training, diagnostics and exports."""
 
 import abc
 import types
@@ -8,47 +8,53 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from tf_sparse_rl import replay
 from tf_sparse_rl.agents import experience
 from tf_sparse_rl.networks import heads, stack
 
+# What `train` returns beside scalars of a weighted batch, `[batch]`.
+PER_SAMPLE = 'Losses/per_sample'
+
 
 class Probe(NamedTuple):
-  """The inputs of one network in a train step, and what it learns from them.
+  """The inputs of one network in a train step, and its losses.
 
   Outputs are those of the network's last Dense layer, `[batch, outputs]`.
   """
 
   inputs: tf.Tensor | tuple  # as the network takes them, `[batch, inputs]`
-  # outputs -> the loss of each sample, `[batch]`, without weight decay, so
-  # that their mean is what the network is trained on.
+  # outputs -> per-sample losses, `[batch]`, without weight decay; their mean is
+  # the loss of the network.
   losses: Callable[[tf.Tensor], tf.Tensor]
-  # outputs -> the value of each sample, `[batch]`; None for an actor.
+  # outputs -> values, `[batch]`; None for an actor.
   values: Callable[[tf.Tensor], tf.Tensor] | None = None
 
 
 class Agent(abc.ABC):
-  """A TF-Agents agent of sparse networks, and how to act and train with it.
+  """A TF-Agents agent with sparse networks.
 
   Observations are float32 `[num_envs, observation_size]`, or uint8 images
   `[num_envs, *observation_shape]`; noise is float32 `[num_envs, noise_size]`.
-  Rows are what the agent trains on: float32 `[batch, row size]`, or for images
-  the replay's Transitions.
+  Rows are a batch of the replay: float32 `[batch, row size]`, or for images
+  Transitions.
 
   Attributes:
-    env_spec: the EnvSpec that it acts in.
+    env_spec: the EnvSpec of its environment.
     tf_agent: the TF-Agents agent; its `train` is the algorithm.
-    networks: `{name: network}`, those that are trained.
+    networks: `{name: network}`, those that are trained. Target networks are
+      not among them.
     optimizers: `{name of a sparse network: its SparseOptimizer}`.
-    policy_layers: the layers from an observation to the greedy action.
-    train_passes: `{name: forward passes that a train step costs for each
-      transition}`; going backward costs one for the inputs and one for the
+    policy_layers: layers from an observation to the outputs from which
+      `greedy_action` selects.
+    train_passes: `{name: cost of a train step per transition, in forward
+      passes}`; a backward pass costs one for the inputs and one for the
       weights.
-    noise_size: random numbers that one action takes.
-    rollouts: a Rollouts for agents without a replay, else None.
+    noise_size: number of random numbers per action.
+    rollouts: a Rollouts for agents without a replay buffer, else None.
     descents: list of (optimizer, the networks or variables that it trains).
-    scales: layers that scale what networks take or learn from, not trained.
-    candidates: `{name of a network: adaptive.Candidates}` of those that are
-      trained beside sparser copies.
+    scales: layers that normalize observations or rewards; not trained.
+    candidates: `{name of a network: adaptive.Candidates}`, for adaptive
+      pruning.
     targets: `{name of a network: its target network}`.
   """
 
@@ -65,54 +71,60 @@ class Agent(abc.ABC):
 
   @abc.abstractmethod
   def act(self, observations, noise):
-    """Actions for collection, `[num_envs, ...]`, by noise."""
+    """Computes actions for collection, `[num_envs, ...]`, from noise."""
 
   @abc.abstractmethod
   def greedy_action(self, outputs):
-    """The best actions by the outputs of `policy_layers`, `[num_envs, ...]`."""
+    """Selects actions `[num_envs, ...]` by the outputs of `policy_layers`."""
 
   @abc.abstractmethod
   def noise(self, rng, num_envs):
-    """Noise for `act`, from a NumPy generator."""
+    """Draws noise for `act` from a NumPy generator."""
 
   def experience(self, rows):
-    """Rows as the TF-Agents agent trains on them."""
+    """Converts rows to the experience of the TF-Agents agent."""
     return experience.transition(self.env_spec, rows)
 
   @abc.abstractmethod
   def probes(self, rows):
-    """`{name of a network: Probe}` of rows, of the networks as they are."""
+    """Makes `{name of a network: Probe}` for rows and the current weights."""
 
   def see(self, observations):
-    """Takes what collection came to see into what scales observations.
+    """Updates the statistics by which observations are normalized.
 
     Args:
-      observations: `[num_envs, ...]`, of an env step of each environment, from
-        which the next actions are chosen.
+      observations: `[num_envs, ...]`, the newest of each environment.
     """
     del observations
 
   def act_greedily(self, observations):
-    """The best actions, `[num_envs, ...]`."""
+    """Computes greedy actions, `[num_envs, ...]`."""
     return self.greedy_action(stack.call(self.policy_layers, observations))
 
   def train(self, rows, masks_may_change=True):
-    """One train step.
+    """Takes one train step.
 
     Args:
-      rows: a batch, or the share of a replica.
-      masks_may_change: whether masks are updated if an update is due, or
-        prepared for one. A step that is traced without is faster.
+      rows: a batch, or the share of a replica; a `replay.Weighted` if the
+        losses have weights.
+      masks_may_change: whether the train step includes mask updates, and the
+        dense gradients for later ones, if they are due. A step that is traced
+        without them is faster.
 
     Returns:
-      `{TensorBoard tag: float32 scalar}`, 'Losses/total_loss' among them.
+      `{TensorBoard tag: float32 scalar}`, 'Losses/total_loss' among them; with
+      weights also `PER_SAMPLE`.
     """
-    batch = self.experience(rows)
-    info = self.tf_agent.train(batch, masks_may_change=masks_may_change)
+    weights = None
+    if isinstance(rows, replay.Weighted):
+      rows, weights = rows
+    info = self.tf_agent.train(
+      self.experience(rows), weights, masks_may_change=masks_may_change
+    )
     return {'Losses/total_loss': info.loss, **info.extra}
 
   def initialize(self):
-    """Makes what are copies of `networks` anew: targets, sparser copies."""
+    """Copies `networks` to the target networks and sparser candidates."""
     self.tf_agent.initialize()
     for candidates in self.candidates.values():
       candidates.begin()
@@ -124,15 +136,15 @@ class Agent(abc.ABC):
     return any(moving) or bool(self.candidates)
 
   def updates_masks_at(self, train_steps):
-    """Whether `train` updates masks, at each of int64 `[...]` train steps."""
+    """Whether `train` updates masks at train steps, int64 `[...]`."""
     return self._any_at(train_steps, lambda updater: updater.is_due)
 
   def prepares_masks_at(self, train_steps):
-    """The same of train steps whose gradients count in an update too."""
+    """Whether mask updates use the gradients of train steps, int64 `[...]`."""
     return self._any_at(train_steps, lambda updater: updater.needs_gradient)
 
   def _any_at(self, train_steps, condition):
-    """Whether a function of train steps is true of some network's updater."""
+    """Whether a condition on train steps holds for any network's updater."""
     found = [
       self._is_at(name, train_steps, condition(optimizer.updater))
       for name, optimizer in self.optimizers.items()
@@ -142,33 +154,33 @@ class Agent(abc.ABC):
     return np.any(found, axis=0)
 
   def _is_at(self, name, train_steps, condition):
-    """A condition of the steps of a network's optimizer, at train steps."""
+    """Evaluates a condition on a network's optimizer steps at train steps."""
     del name
     return condition(train_steps)
 
   def fused_step(self, batch_size):
-    """`train`, then `act`, as one native operation.
+    """Makes one native operation of `train` and `act`.
 
-    For train steps without updates of masks. Same weights as `train` to
-    rounding.
+    It is for train steps without mask updates. Its weights are those of `train`
+    up to rounding.
 
     Args:
       batch_size: transitions of a batch.
 
     Returns:
-      A `native.fused.TrainStep`; None where `train` has to do it.
+      A `native.fused.TrainStep`; None if there is none for this agent.
     """
     del batch_size
     return None
 
   @property
   def train_step(self):
-    """Train steps so far, an int."""
+    """Number of train steps so far, an int."""
     return int(self.tf_agent.train_step_counter.numpy())
 
   @property
   def saved(self):
-    """`{name: tf.Module}`, or dicts of them: what a checkpoint holds."""
+    """`{name: tf.Module}`, or dicts of them, to save in checkpoints."""
     return {'agent': self.tf_agent}
 
 

@@ -29,8 +29,8 @@ _TD_LOSSES = {
 class DqnAgent(dqn_agent.DqnAgent):
   """TF-Agents' DqnAgent, its train step written out.
 
-  The same but for this: the target network is asked once, not twice, for its
-  Q-values and their maximum; it is exactly sparse (`sparse.update_target`).
+  It differs in two ways: the target network is evaluated once, not twice, and
+  stays exactly sparse (`sparse.update_target`).
 
   Reference: Mnih et al. 2015, algorithm 1; van Hasselt et al. 2016.
   """
@@ -48,11 +48,11 @@ class DqnAgent(dqn_agent.DqnAgent):
 
     Args:
       *args: see TF-Agents.
-      double_dqn: whether the online network picks.
+      double_dqn: whether the online network selects the next action.
       target_update_tau: see TF-Agents.
       target_update_period: see TF-Agents.
-      candidates: the `adaptive.Candidates` of the Q-network, if sparser copies
-        of it are trained on the same targets.
+      candidates: the `adaptive.Candidates` of the Q-network, for adaptive
+        pruning.
       **kwargs: see TF-Agents.
     """
     super().__init__(*args, **kwargs)
@@ -76,21 +76,32 @@ class DqnAgent(dqn_agent.DqnAgent):
     )
     steps.every(self._period, self.train_step_counter, self.copy_to_target)
     td_loss = tf.nn.compute_average_loss(td_losses[0])
+    if weights is not None:
+      scalars[base.PER_SAMPLE] = td_losses[0]
     return tf_agent.LossInfo(loss, {'Losses/td_loss': td_loss, **scalars})
 
   def _td_losses(self, network, transition, targets):
     """The losses of a Q-network, `[batch]`."""
     now = transition.time_step
-    outputs, _ = network(
-      now.observation, step_type=now.step_type, training=True
-    )
-    q_values = common.index_with_actions(outputs, transition.action_step.action)
-    # An episode's last observation was acted on by nobody.
-    is_acted_on = tf.cast(~now.is_last(), tf.float32)
-    return self._td_errors_loss_fn(targets, q_values) * is_acted_on
+    outputs = self.outputs(network, now.observation)
+    td_losses = self.losses_of(outputs, transition.action_step.action, targets)
+    # No action follows an episode's last observation.
+    return td_losses * tf.cast(~now.is_last(), tf.float32)
+
+  def outputs(self, network, observations):
+    """The outputs of the last layer with a kernel of a Q-network."""
+    return stack.call(network.layers, observations)
+
+  def values_of(self, outputs, actions):
+    """The Q-values of actions, `[batch]`, by `outputs`."""
+    return common.index_with_actions(outputs, actions)
+
+  def losses_of(self, outputs, actions, targets):
+    """The loss of each sample, `[batch]`, by `outputs` and `td_targets`."""
+    return self._td_errors_loss_fn(targets, self.values_of(outputs, actions))
 
   def td_targets(self, transition):
-    """Targets of the Q-values of a transition, `[batch]`."""
+    """TD targets of a batch of transitions, `[batch]`."""
     following = transition.next_time_step
     inputs = {'step_type': following.step_type}
     next_values, _ = self._target_q_network(following.observation, **inputs)
@@ -107,17 +118,22 @@ class DqnAgent(dqn_agent.DqnAgent):
 
   def copy_to_target(self):
     """Moves the target network towards the online one."""
-    # Masks may have changed since the copy before.
+    # Masks may have changed since the last copy.
     return sparse.update_target(
       self._q_network, self._target_q_network, self._tau, masks_may_differ=True
     )
 
 
 class Dqn(base.Agent):
-  """DQN with a sparse Q-network; masks are drawn before the target's copy."""
+  """DQN with a sparse Q-network.
+
+  Masks are drawn before the target network is copied.
+  """
+
+  agent_class = DqnAgent
 
   def __init__(self, config, env_spec):
-    """Builds the agent; the EnvSpec is one with discrete actions.
+    """Builds the agent for an EnvSpec with discrete actions.
 
     Raises:
       ValueError: for a network that does not fit the observations.
@@ -141,7 +157,7 @@ class Dqn(base.Agent):
       self.candidates = {'q_network': found}
     self.tf_agent = self._make_agent(config, optimizer, train_step)
     self.initialize()
-    # The target, forward and backward online, and what picks the next action.
+    # Target, online forward and backward; Double DQN's choice of an action.
     self.train_passes = {'q_network': 1 + 3 + config.double_dqn}
 
   def _make_network(self):
@@ -151,7 +167,7 @@ class Dqn(base.Agent):
 
   def _make_agent(self, config, optimizer, train_step):
     num_actions = self.env_spec.num_actions
-    return DqnAgent(
+    return self.agent_class(
       ts.time_step_spec(experience.observation_spec(self.env_spec)),
       tensor_spec.BoundedTensorSpec([], tf.int32, 0, num_actions - 1, 'action'),
       q_network=self.networks['q_network'],
@@ -172,10 +188,10 @@ class Dqn(base.Agent):
     return {'q_network': self.tf_agent._target_q_network}
 
   def act(self, observations, noise):
-    """Epsilon-greedy, by noise that is uniform in [0, 1)."""
+    """Epsilon-greedy actions from noise that is uniform in [0, 1)."""
     greedy = self.act_greedily(observations)
     for each in self.candidates.values():
-      # One of them for all environments, the better the more often.
+      # One network acts in all environments; better ones more often.
       greedy = heads.argmax(each.outputs_of_one(observations, noise[0, 2]))
     random = tf.cast(noise[:, 1] * self.env_spec.num_actions, tf.int32)
     return tf.where(noise[:, 0] < self._epsilon(), random, greedy)
@@ -188,37 +204,39 @@ class Dqn(base.Agent):
     return 2 + len(self.candidates)
 
   def noise(self, rng, num_envs):
-    # TF-Agents' random policy has a state that no checkpoint holds.
+    # Checkpoints do not hold the state of TF-Agents' random policy.
     return rng.random((num_envs, self.noise_size), 'float32')
 
   def fused_step(self, batch_size):
     config = self._config
     is_own = type(self.tf_agent) is DqnAgent and not self.candidates
-    if not is_own or config.network != 'mlp':
-      return None  # Its train step is another, or convolutions are in it.
+    is_plain = is_own and not config.priority_exponent
+    if not is_plain or config.network != 'mlp':
+      return None  # Another train step, or convolutions.
     decay = config.epsilon_decay_env_steps / config.train_period
     is_huber = config.td_loss == 'huber'
     return fused.dqn(self.tf_agent, is_huber, config.epsilon, decay, batch_size)
 
   def probes(self, rows):
     transition = self.experience(rows)
-    targets = self.tf_agent.td_targets(transition)
+    actions, agent = transition.action_step.action, self.tf_agent
+    targets = agent.td_targets(transition)
 
     def values(outputs):
-      return common.index_with_actions(outputs, transition.action_step.action)
+      return agent.values_of(outputs, actions)
 
     def td_losses(outputs):
-      return self._td_loss(targets, values(outputs))
+      return agent.losses_of(outputs, actions, targets)
 
     observations = transition.time_step.observation
     return {'q_network': base.Probe(observations, td_losses, values)}
 
 
 def _epsilon(config, train_step):
-  """The epsilon of the epsilon-greedy policy, a function without arguments.
+  """Makes a function without arguments that returns the current epsilon.
 
-  It falls linearly from 1, and by train steps, which checkpoints hold: each of
-  them stands for train_period env steps.
+  It decays linearly from 1. It is computed from the train step, which is part
+  of checkpoints; a train step counts as train_period env steps.
   """
 
   def epsilon():

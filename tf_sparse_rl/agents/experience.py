@@ -1,4 +1,4 @@
-"""From rows of a replay to the transitions of TF-Agents."""
+"""TF-Agents' transitions from the rows of a replay buffer."""
 
 import tensorflow as tf
 from tf_agents.specs import tensor_spec
@@ -9,23 +9,23 @@ from tf_sparse_rl.replay import rows as rows_lib
 
 
 def observation_spec(env_spec):
-  """The spec of an observation, as TF-Agents takes it."""
+  """Returns TF-Agents' spec of an observation."""
   if not env_spec.observation_shape:
     return tf.TensorSpec([env_spec.observation_size], tf.float32, 'observation')
-  # A list, for TF-Agents adds 1 to a bare 255, and NumPy 2 has that as 0.
+  # A list: TF-Agents adds 1 to a scalar 255, which overflows in NumPy 2.
   return tensor_spec.BoundedTensorSpec(
     env_spec.observation_shape, tf.uint8, 0, [255], 'observation'
   )
 
 
 def transition(env_spec, rows):
-  """A TF-Agents Transition of replay rows.
+  """Converts replay rows to a TF-Agents Transition.
 
   Args:
     env_spec: an EnvSpec.
     rows: float32 `[batch, row size]`; for images (observation, action, reward,
       discount, next_observation): uint8 `[batch, *observation_shape]`, int32,
-      float32 and float32 `[batch]`, and again images.
+      float32 and float32 `[batch]`, and images.
 
   Returns:
     A Transition without time dimension.

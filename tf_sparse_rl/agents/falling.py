@@ -1,17 +1,17 @@
-"""A learning rate that falls to 0 over a run, rollout by rollout."""
+"""A learning rate that decays linearly to 0 over a run."""
 
 import tensorflow as tf
 
 
 class Falling:
-  """Learning rate by train step: falls to 0, rollout by rollout.
+  """Linear decay of the learning rate to 0, in one step per rollout.
 
-  Where a run was made longer the line turns: from the learning rate of the
-  last rollout before, it falls to 0 by the new end.
+  If a run is made longer, the learning rate decays from its value at the last
+  rollout before to 0 at the new end.
 
   Attributes:
-    lines: list of (rollout, rate there, rollout at which it would be 0), each
-      from its rollout on.
+    lines: list of (first rollout, learning rate there, rollout at which it
+      would be 0), one per segment.
     train_steps_of_rollout: train steps of a rollout.
   """
 
@@ -30,7 +30,7 @@ class Falling:
       self.lines.append((turn, rate, end))
 
   def __call__(self, train_step):
-    """The learning rate of a train step, a scalar tensor."""
+    """Returns the learning rate of a train step, a scalar tensor."""
     done = tf.cast(train_step // self.train_steps_of_rollout, tf.float32)
     rates = [
       rate * (1 - (done - begin) / (end - begin))

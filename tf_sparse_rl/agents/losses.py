@@ -1,14 +1,14 @@
-"""The losses of the algorithms, one a sample.
+"""Per-sample losses of the algorithms.
 
-Arguments and results are `[batch]`, where nothing else is said. Train steps and
-diagnoses use the same functions.
+Arguments and results are `[batch]` unless stated otherwise. Train steps and
+diagnostics use the same functions.
 """
 
 import tensorflow as tf
 
 
 def td_targets(rewards, discounts, next_values):
-  """Targets of temporal-difference learning; no gradient goes through them.
+  """Targets of temporal-difference learning, without gradients.
 
   Args:
     rewards: rewards of the env steps.
@@ -20,11 +20,31 @@ def td_targets(rewards, discounts, next_values):
   return tf.stop_gradient(rewards + discounts * next_values)
 
 
+def projected(returns, weights, atoms):
+  """Moves the mass of distributions to atoms, to the two nearest of each.
+
+  Args:
+    returns: where the mass is, `[batch, returns]`; it counts at the first or
+      the last atom if it is beyond them.
+    weights: the mass, `[batch, returns]`.
+    atoms: `[atoms]`, ascending, at equal distances.
+
+  Returns:
+    The mass of the atoms, `[batch, atoms]`.
+
+  Reference: Bellemare et al. 2017 (arXiv 1707.06887), equation 7.
+  """
+  clipped = tf.clip_by_value(returns, atoms[0], atoms[-1])
+  distances = tf.abs(clipped[:, tf.newaxis] - atoms[:, tf.newaxis])
+  shares = tf.maximum(0.0, 1 - distances / (atoms[1] - atoms[0]))
+  return tf.linalg.matvec(shares, weights)
+
+
 def soft_values(q_values, log_pi, alpha):
   """Values of observations under a policy with an entropy bonus.
 
   Args:
-    q_values: list of those of the policy's actions, one each critic.
+    q_values: list of the Q-values of the policy's actions, one per critic.
     log_pi: log probabilities of these actions.
     alpha: the temperature, a scalar.
 
@@ -37,26 +57,26 @@ def soft_values(q_values, log_pi, alpha):
 def entropy_between(log_pi, weights, alpha):
   """The entropy bonus of the env steps within an n-step return.
 
-  With it the return is `sum of gamma^k (reward_k + alpha entropy_k)`, without
-  the entropy of the first step, whose action is given: a Q-value has none.
+  The return is then `sum of gamma^k (reward_k + alpha entropy_k)`. The first
+  step has no entropy term, since the action of a Q-value is given.
 
   Args:
     log_pi: log probabilities of the policy's actions, `[batch, n - 1]`.
     weights: gamma^k, 0 of steps that were not taken, `[batch, n - 1]`.
     alpha: the temperature, a scalar.
 
-  Reference: Haarnoja et al. 2018b, equations 2 and 3, n times; RLx2's code (Tan
-  et al. 2023) has it by the policy of now.
+  Reference: Haarnoja et al. 2018b, equations 2 and 3, applied n times; as in
+  RLx2's code (Tan et al. 2023), with the current policy.
   """
   return -alpha * tf.reduce_sum(weights * log_pi, axis=-1)
 
 
 def actor_losses(log_pi, q_values, alpha):
-  """Divergence of the policy from the one that its Q-values ask for.
+  """Divergence of the policy from the softmax policy of its Q-values.
 
   Args:
     log_pi: log probabilities of the policy's actions.
-    q_values: list of those of these actions, one each critic.
+    q_values: list of the Q-values of these actions, one per critic.
     alpha: the temperature, a scalar.
 
   Reference: Haarnoja et al. 2018b, equation 9.
@@ -65,10 +85,10 @@ def actor_losses(log_pi, q_values, alpha):
 
 
 def temperature_losses(temperature, log_pi, target_entropy):
-  """Raises the temperature where the entropy is below its target.
+  """Losses that raise the temperature if the entropy is below its target.
 
   Args:
-    temperature: alpha, or its logarithm, as TF-Agents has it by default.
+    temperature: alpha, or its logarithm, TF-Agents' default.
     log_pi: log probabilities of the policy's actions.
     target_entropy: in nats.
 
@@ -81,7 +101,8 @@ def clipped_double_q(q_values):
   """Values of next observations: the smaller Q-value of their actions.
 
   Args:
-    q_values: list of those of the target policy's actions, one each critic.
+    q_values: list of the Q-values of the target policy's actions, one per
+      critic.
 
   Reference: Fujimoto et al. 2018 (arXiv 1802.09477), equation 10.
   """

@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from tf_sparse_rl.agents import sizing, sparse
 from tf_sparse_rl.networks import (
+  atoms,
   conv,
   dense,
   normalizer,
@@ -22,7 +23,7 @@ _CONVOLUTIONAL = {
 
 
 def of_q_network(config, env_spec):
-  """The built layers of the Q-network, sparse as the config says.
+  """Builds the layers of the Q-network.
 
   Raises:
     ValueError: for a network that does not fit the observations.
@@ -32,7 +33,7 @@ def of_q_network(config, env_spec):
 
   def make_layers(width):
     units = sizes.hidden_sizes(config.hidden_units, width)
-    end = env_spec.num_actions, config.weight_decay
+    end = env_spec.num_actions * config.num_atoms, config.weight_decay
     if not config.is_convolutional:
       return dense.q_layers(units, *end, config.layer_norm)
     channels = sizes.hidden_sizes(conv.CHANNELS, width)
@@ -40,19 +41,33 @@ def of_q_network(config, env_spec):
 
   width = sizing.matched_width(config, make_layers, shape)
   sparse.seed_initializers(config)
-  return sparse.make_layers(
+  layers = sparse.make_layers(
     *(config, env_spec, lambda: make_layers(width)),
     *(shape, config.sparsity, 'q_network', 0),
   )
+  if config.num_atoms > 1:
+    layers.append(_expected_values(config, env_spec.num_actions))
+  return layers
+
+
+def _expected_values(config, num_actions):
+  """Builds the layer from the logits of C51 to Q-values."""
+  layer = atoms.ExpectedValues(
+    *(num_actions, config.num_atoms, config.min_q_value, config.max_q_value),
+    dtype='float32',
+    name='q_values',
+  )
+  layer.build([None, num_actions * config.num_atoms])
+  return layer
 
 
 def plan_actor_critic(config, env_spec, num_outputs):
-  """Plans of the actor and of each of two critics; see `sizing.plan`.
+  """Plans the actor and each of the two critics; see `sizing.plan`.
 
   Args:
     config: a Config.
     env_spec: an EnvSpec.
-    num_outputs: of the actor before its head.
+    num_outputs: outputs of the actor before its head.
 
   Returns:
     List of two `sizing.Plan`.
@@ -69,11 +84,11 @@ def plan_actor_critic(config, env_spec, num_outputs):
 
 
 def of_actor_critic(config, env_spec, plan, index, network):
-  """The built layers of one network; of images each has its own encoder.
+  """Builds the layers of an actor or a critic.
 
-  So masks and sparsities are of one network each, as in the paper. Others share
-  an encoder, which only the critics train (Yarats et al. 2021, arXiv
-  1910.01741), or keep one for the actor and one for the critics.
+  With images each network has an encoder of its own, so that masks and
+  sparsities belong to one network, as in the paper. Yarats et al. 2021 (arXiv
+  1910.01741) share one encoder, which only the critics train.
   """
   shape = env_spec.observation_shape
   is_critic = network == 'critic'
@@ -101,7 +116,7 @@ def of_actor_critic(config, env_spec, plan, index, network):
 
 
 def of_actor_and_value(config, env_spec, head):
-  """The built layers of the actor, without head, and of the value network."""
+  """Builds the layers of PPO's actor, without head, and value network."""
   size, shape = env_spec.observation_size, env_spec.observation_shape
   actor_plan, value_plan = sizing.plan(
     config,
@@ -125,7 +140,7 @@ def of_actor_and_value(config, env_spec, head):
     )
     if not config.is_convolutional:
       return layers
-    # Its L2 loss is `PpoAgent.l2_loss`.
+    # The L2 loss is `PpoAgent.l2_loss`.
     return [*conv.torso(config.network, widths[name]), *layers]
 
   return [
@@ -138,9 +153,9 @@ def of_actor_and_value(config, env_spec, head):
 
 
 def scaling(env_spec):
-  """The layers that scale PPO's observations; none for images.
+  """Makes the layers that normalize PPO's observations.
 
-  These are scaled by a layer of the networks.
+  There are none for images, which the networks rescale.
   """
   if env_spec.observation_shape:
     return []
@@ -148,7 +163,7 @@ def scaling(env_spec):
 
 
 def scaling_of_actor_critic(config, env_spec):
-  """The layers that scale observations of an actor and its critics, if any.
+  """Makes the layers that normalize SAC's and TD3's observations, if any.
 
   Reference: Lee et al. 2024 (arXiv 2410.09754) and its code.
   """

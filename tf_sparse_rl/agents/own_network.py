@@ -1,4 +1,4 @@
-"""Networks of the user's own: hidden layers that a function makes."""
+"""Custom networks: hidden layers from a function of the user."""
 
 import inspect
 
@@ -8,7 +8,7 @@ from tf_sparse_rl import modules
 
 
 def hidden_layers(config, env_spec, name, input_shape):
-  """Asks the function that `config.network` names for a network's layers.
+  """Calls the function that `config.network` names for a network's layers.
 
   Args:
     config: a Config whose network is 'module:function'. The function takes
@@ -33,11 +33,11 @@ def hidden_layers(config, env_spec, name, input_shape):
       f'{config.network}, {function!r:.100}.'
     )
   call = f'{config.network}(config, env_spec, {name!r})'
-  # So that names without a number do not depend on what was made before.
+  # Names that Keras generates must not depend on earlier layers.
   tf.keras.backend.reset_uids()
   try:
     layers = function(config, env_spec, name)
-  except BaseException as error:  # It is not our code.
+  except BaseException as error:  # The code is the user's.
     raise modules.user_code_error(f'{call} failed', error) from error
   _check_layers(call, layers)
   dtype = tf.uint8 if env_spec.observation_shape else tf.float32
@@ -46,7 +46,7 @@ def hidden_layers(config, env_spec, name, input_shape):
 
 
 def _check_layers(call, layers):
-  """Refuses what is not a list of layers as agents take them."""
+  """Checks that they are a list of layers that agents accept."""
   if not isinstance(layers, (list, tuple)) or not layers:
     raise ValueError(
       f'Expected a list of Keras layers from {call}. Received: {layers!r:.200}.'
@@ -72,14 +72,14 @@ def _check_layers(call, layers):
 
 
 def _check_shapes(call, layers, spec):
-  """Refuses layers that do not follow one another to `[batch, features]`."""
-  with tf.Graph().as_default():  # For shapes only: nothing is allocated.
+  """Checks that the layers in sequence end in `[batch, features]`."""
+  with tf.Graph().as_default():  # Shapes only: nothing is allocated.
     value = tf.compat.v1.placeholder(spec.dtype, spec.shape)
     for layer in layers:
       shape = value.shape.as_list()
       try:
         value = type(layer).from_config(layer.get_config())(value)
-      except BaseException as error:  # It is not our code.
+      except BaseException as error:  # The code is the user's.
         head = f'{layer.name!r} of {call} does not take inputs {shape}'
         raise modules.user_code_error(head, error) from error
   if value.shape.rank != 2 or value.shape[-1] is None:

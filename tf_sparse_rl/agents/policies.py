@@ -1,4 +1,4 @@
-"""The greedy policies of the agents, one row each; no TF-Agents."""
+"""The greedy policies of the agents, without TF-Agents."""
 
 from tf_sparse_rl.agents import network_layers, sparse
 from tf_sparse_rl.networks import heads
@@ -13,7 +13,7 @@ def build(config, env_spec):
 
   Returns:
     (built layers from an observation to outputs, function of outputs to greedy
-    actions); those of the agent, see `base.Agent`.
+    actions), as of `base.Agent`.
 
   Raises:
     ValueError: for a network that does not fit the observations.
@@ -26,7 +26,7 @@ def _dqn(config, env_spec):
 
 
 def _of_actor(config, env_spec, head):
-  """The policy of an actor beside two critics."""
+  """The policy of SAC or TD3."""
   config.check_observation(env_spec)
   scaling = network_layers.scaling_of_actor_critic(config, env_spec)
   sparse.seed_initializers(config)

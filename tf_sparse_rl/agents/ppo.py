@@ -1,4 +1,4 @@
-"""Sparse PPO: the algorithm, and its networks."""
+"""Sparse PPO: the algorithm and its networks."""
 
 import functools
 
@@ -27,9 +27,9 @@ _ADAM_EPSILON = 1e-5  # Paper's code.
 class PpoAgent(ppo_clip_agent.PPOClipAgent):
   """TF-Agents' PPOClipAgent, its train step on one batch written out.
 
-  The same but for this: it trains once on a batch of single env steps whose
-  advantages and returns are known (`num_epochs` and what is computed in train
-  are not looked at), and its learning rate follows the train step.
+  It differs in two ways: it takes one step on a batch of single env steps whose
+  advantages and returns are given, and its learning rate is a function of the
+  train step.
 
   The actor's last layer must be one of `heads`.
 
@@ -37,9 +37,9 @@ class PpoAgent(ppo_clip_agent.PPOClipAgent):
   """
 
   def __init__(self, *args, learning_rate=None, schedule=None, **kwargs):
-    """Takes TF-Agents' arguments, and how the learning rate falls.
+    """Takes TF-Agents' arguments, and the schedule of the learning rate.
 
-    `schedule` is None or a Falling, whose learning rate is put into the
+    `schedule` is None or a Falling, whose learning rate is assigned to the
     variable `learning_rate`.
     """
     super().__init__(*args, **kwargs)
@@ -92,7 +92,7 @@ class PpoAgent(ppo_clip_agent.PPOClipAgent):
 
   def l2_loss(self):
     """The L2 loss of the kernels of both networks, a scalar."""
-    # TF-Agents' own adds them up in an order that depends on addresses.
+    # TF-Agents adds them in an order that depends on memory addresses.
     factors = [
       (self._actor_net, self._policy_l2_reg),
       (self._value_net, self._value_function_l2_reg),
@@ -107,24 +107,24 @@ class PpoAgent(ppo_clip_agent.PPOClipAgent):
 
 
 def _without_time(tensor):
-  """`[batch, time, ...]` as `[batch * time, ...]`."""
+  """Reshapes `[batch, time, ...]` to `[batch * time, ...]`."""
   return tf.reshape(tensor, [-1, *tensor.shape[2:]])
 
 
 def _old_log_probs(head, batch):
-  """Log probabilities of the actions when they were taken, `[batch]`."""
+  """Log probabilities of the actions at collection, `[batch]`."""
   policy = head.from_policy_info(batch.policy_info['dist_params'])
   return policy.log_prob(batch.action)
 
 
 class Ppo(base.ActorAgent):
-  """PPO with a sparse actor and a sparse value network, which share nothing.
+  """PPO with a sparse actor and a sparse value network.
 
-  One optimizer trains both, as TF-Agents has it; it clips the masked
-  gradients of both together, where the paper's code clipped dense ones.
+  They share no layers. One optimizer trains both, as in TF-Agents; it clips the
+  global norm of the masked gradients, where the paper's code clips dense ones.
   """
 
-  # Forward and backward, in each epoch; before these, forward once.
+  # Forward and backward in each epoch.
   train_passes = {'actor': 3, 'value': 3}
 
   def __init__(self, config, env_spec):
@@ -179,7 +179,7 @@ class Ppo(base.ActorAgent):
       value_function_l2_reg=config.weight_decay,
       value_pred_loss_coef=config.value_loss_weight,
       num_epochs=1,
-      # What follows is done by Rollouts, once a rollout.
+      # Rollouts does these, once per rollout.
       normalize_rewards=False,
       normalize_observations=False,
       compute_value_and_advantage_in_train=False,
@@ -198,7 +198,7 @@ class Ppo(base.ActorAgent):
 
   def fused_step(self, batch_size):
     if type(self.tf_agent) is not PpoAgent:
-      return None  # Its train step is another.
+      return None  # Another train step.
     return fused.ppo(self.tf_agent, batch_size)
 
   def probes(self, rows):

@@ -1,10 +1,10 @@
-"""Pieces for agents on the replicas of a `tf.distribute` strategy."""
+"""Helpers for agents on the replicas of a `tf.distribute` strategy."""
 
 import tensorflow as tf
 
 
 def train_step_counter():
-  """The counter of an agent's train steps, which each replica counts."""
+  """Makes the counter of an agent's train steps; each replica increments it."""
   return tf.Variable(
     0,
     dtype=tf.int64,
@@ -14,16 +14,16 @@ def train_step_counter():
 
 
 def num_replicas():
-  """How many replicas share the batch of what is being traced."""
+  """Returns the number of replicas in the current context."""
   context = tf.distribute.get_replica_context()
-  # There is none around the replicas, where batches are whole.
+  # In the cross-replica context batches are whole.
   return 1 if context is None else context.num_replicas_in_sync
 
 
 def share_of_replica(batch):
-  """The part of a batch that falls to the replica that is being traced.
+  """Slices the current replica's share of a batch.
 
-  The batch is a tensor `[batch, ...]`, the same in all replicas.
+  The batch is a tensor `[batch, ...]`, equal on all replicas.
   """
   if num_replicas() == 1:
     return batch

@@ -1,4 +1,4 @@
-"""From a collected rollout to the rows that PPO trains on."""
+"""Prepares collected rollouts for the training of PPO."""
 
 import numpy as np
 import tensorflow as tf
@@ -14,10 +14,10 @@ _IMAGES_AT_ONCE = 256
 
 
 class Rollouts(tf.Module):
-  """Scales of observations and rewards, advantages and returns."""
+  """Normalizes observations and rewards; computes advantages and returns."""
 
   def __init__(self, config, env_spec, actor_layers, head, value_layers):
-    """Takes the built layers of both networks; the actor's, without its head.
+    """Takes the built layers of the actor, without its head, and of the value.
 
     The head is a `heads.Gaussian` or a `heads.Categorical`.
     """
@@ -29,7 +29,7 @@ class Rollouts(tf.Module):
     self._prepared = rows_lib.prepared_rollout(env_spec, head.num_parameters)
     size, self._shape = env_spec.observation_size, env_spec.observation_shape
     self.scaling = network_layers.scaling(env_spec)
-    if self.scaling:  # By this name it stands in checkpoints.
+    if self.scaling:  # Its name in checkpoints.
       [self.normalizer] = self.scaling
     self.reward_normalizer = normalizer.Normalizer(
       _CLIP_REWARD, center=False, name='rewards'
@@ -52,21 +52,21 @@ class Rollouts(tf.Module):
 
   @property
   def row_size(self):
-    """Entries of a row of `prepare`."""
+    """Number of entries of a row of `prepare`."""
     return self._prepared.size
 
   def prepare(self, rows):
-    """The rows that one rollout trains on, see `rows.prepared_rollout`.
+    """Computes the rows to train on, see `rows.prepared_rollout`.
 
     Args:
-      rows: as `Rollout.latest` returned them, `[env steps, ...]`, those of
-        `num_envs` environments in turn.
+      rows: result of `Rollout.latest`, `[env steps, ...]`, of `num_envs`
+        environments in turn.
 
     Returns:
       float32 `[env steps, row_size]`.
     """
     config, columns = self._config, self._collected.split(rows)
-    # Convolutions of a whole rollout at once would not fit into memory.
+    # Convolutions of a whole rollout at once may not fit into memory.
     block = _IMAGES_AT_ONCE if self._shape else len(rows)
     predictions = [
       self._predict(
@@ -82,7 +82,7 @@ class Rollouts(tf.Module):
     discounts, over = columns['discount'][:, 0], columns['over'][:, 0]
     errors = rewards + config.gamma * discounts * next_values - values
     decays = config.gamma * config.gae_lambda * (1 - over)
-    # In each environment by itself.
+    # Each environment by itself.
     advantages = generalized_advantages(
       errors.reshape(-1, config.num_envs), decays.reshape(-1, config.num_envs)
     ).ravel()
@@ -96,11 +96,11 @@ class Rollouts(tf.Module):
     )
 
   def snapshot(self):
-    """The policy as it is now, in NumPy, to collect a rollout with.
+    """Copies the current policy to NumPy, for the collection of a rollout.
 
-    For networks as small as ours a call of a graph takes many times longer
-    than their arithmetic. Layers of the user's own are called in a graph; they
-    do not change while a rollout is collected.
+    For small networks the call of a graph takes many times longer than their
+    arithmetic. Custom layers are called in a graph; they do not change while a
+    rollout is collected.
 
     Returns:
       Function of observations and noise to actions; see `Agent.act`.
@@ -116,19 +116,19 @@ class Rollouts(tf.Module):
       if None in layers:
         return act(self._actor_outputs(tf.constant(outputs)).numpy(), noise)
       for kernel, bias, activation in layers:
-        # Of few observations faster than `@`.
+        # Faster than `@` for few observations.
         outputs = activation(outputs.dot(kernel) + bias)
       return act(outputs, noise)
 
     return explore
 
   def learn_scales(self, rows):
-    """Updates the scales by a rollout, rows as `prepare` takes them."""
+    """Updates the normalization by a rollout, see `prepare`."""
     columns = self._collected.split(rows)
     self._learn(columns['observation'], columns['reward'][:, 0])
 
   def to_experience(self, rows):
-    """A TF-Agents Trajectory `[batch, 1, ...]` of rows of `prepare`."""
+    """Converts rows of `prepare` to a Trajectory `[batch, 1, ...]`."""
     columns = self._prepared.split(rows[:, tf.newaxis])
     action = columns['action']
     spec = self._head.action_spec
@@ -163,7 +163,7 @@ class Rollouts(tf.Module):
     return scaled, rewards, values, next_values[:, 0], parameters
 
   def _as_inputs(self, observations):
-    """Scaled observations `[batch, size]` as the networks take them."""
+    """Reshapes observations `[batch, size]` to the networks' inputs."""
     if not self._shape:
       return observations
     return tf.reshape(observations, [-1, *self._shape])
@@ -175,9 +175,9 @@ class Rollouts(tf.Module):
 
 
 def _snapshot(layer):
-  """Kernel, bias and activation of a Dense layer, sparse or not, in NumPy.
+  """Copies kernel, bias and activation of a Dense layer to NumPy.
 
-  None for another layer or activation than our networks have.
+  None for other layers and for activations that the built-in networks lack.
   """
   plain = getattr(layer, 'layer', layer)
   activations = {
@@ -193,15 +193,14 @@ def _snapshot(layer):
 
 
 def generalized_advantages(errors, decays):
-  """`A[t] = errors[t] + decays[t] * A[t + 1]`, from the end.
+  """Generalized advantages, `A[t] = errors[t] + decays[t] * A[t + 1]`.
 
-  TF-Agents would take an episode that was cut off for one that ended, and at
-  the end of a rollout the value of the observation before the last.
+  TF-Agents treats truncated episodes as terminated, and at the end of a rollout
+  uses the value of the last observation but one.
 
   Args:
-    errors: TD errors `[time, ...]`, each with the value of the observation
-      that its env step led to.
-    decays: `gamma * lambda` `[time, ...]`, 0 where an episode is over.
+    errors: TD errors `[time, ...]`, with the value of the next observation.
+    decays: `gamma * lambda` `[time, ...]`, 0 at the end of an episode.
 
   Returns:
     float32 `[time, ...]`.

@@ -31,7 +31,7 @@ def plan(config, ends, units, widths, sparsities, copies):
     units: of the hidden layers of each network at width 1.
     widths: of each network; multiplies these.
     sparsities: of each network.
-    copies: how many there are of each network, such as two critics.
+    copies: number of copies of each network, such as two critics.
 
   Returns:
     List of Plan, one for each of `ends`.
@@ -54,7 +54,7 @@ def plan(config, ends, units, widths, sparsities, copies):
 
 
 def _plan_by_share(config, ends, copies):
-  """The widths, if dense, or the sparsities that meet the parameter budget."""
+  """Finds widths (dense) or sparsities that meet the parameter budget."""
   plans = [
     Plan(inputs, config.hidden_units, outputs, 0.0) for inputs, outputs in ends
   ]
@@ -74,7 +74,7 @@ def _with_sparsity(name, plan, num_parameters):
 
 
 def _with_width(name, plan, num_parameters):
-  """The widths at which a dense network comes nearest to its share."""
+  """Finds the width at which a dense network is nearest to its share."""
   ends = [(plan.inputs, plan.outputs)]
   units = sizes.matching_units(plan.units, ends, num_parameters)
   plan = plan._replace(units=units)
@@ -89,7 +89,7 @@ def _with_width(name, plan, num_parameters):
 
 
 def _matched_units(config, units, ends):
-  """The units at which dense networks are as large as the sparse ones."""
+  """Finds units with which dense networks are as large as the sparse ones."""
   total = 0
   for inputs, outputs in ends:
     layers = (inputs, *units, outputs)
@@ -99,7 +99,7 @@ def _matched_units(config, units, ends):
 
 
 def matched_width(config, make_layers, input_shape):
-  """Width of a small dense network, by `match_sparsity`; for any layers.
+  """Finds the width of a small dense network for `match_sparsity`.
 
   Args:
     config: a Config.
@@ -107,13 +107,13 @@ def matched_width(config, make_layers, input_shape):
     input_shape: of one input of the network.
 
   Returns:
-    The config's own width if nothing is to be matched.
+    The width; that of the config without `match_sparsity`.
   """
   if not config.match_sparsity:
     return config.width
 
   def counts(width):
-    with tf.Graph().as_default():  # For shapes only: nothing is allocated.
+    with tf.Graph().as_default():  # Shapes only: nothing is allocated.
       layers = sparsity.sparsify(
         make_layers(width), 'dense', input_shape=[None, *input_shape]
       )
@@ -128,7 +128,7 @@ def matched_width(config, make_layers, input_shape):
 
 
 def _num_zeros(config, kernels):
-  """Inactive weights at `match_sparsity`, of `{layer: shape of its kernel}`."""
+  """Counts inactive weights from `{layer: shape of its kernel}`."""
   sparsities = sparsity.distributions.layer_sparsities(
     kernels, config.match_sparsity, config.distribution, config.erk_power
   )

@@ -1,4 +1,4 @@
-"""From a config to sparse layers and their optimizer, for every agent."""
+"""Sparse layers and their optimizers from a Config, for all agents."""
 
 import contextlib
 import dataclasses
@@ -14,7 +14,7 @@ from tf_sparse_rl.sparsity import adaptive
 
 
 def seed_initializers(config):
-  """Gives Keras the seed of the initial weights that are drawn from here on."""
+  """Seeds Keras for the initial weights that are drawn afterwards."""
   tf.keras.utils.set_random_seed(
     seeds.derive(config.seed, seeds.Stream.INITIAL_WEIGHTS)
   )
@@ -23,25 +23,26 @@ def seed_initializers(config):
 def make_layers(
   config, env_spec, make, input_shape, target_sparsity, network, index
 ):
-  """Makes the layers of one network, sparse as the config says.
+  """Makes the layers of one network with the sparsity of a config.
 
-  They compute at the config's precision; variables, and so masks and slots of
-  optimizers, are float32 in all. There is no float16: its losses would have to
-  be scaled before TF-Agents takes their gradients.
+  They compute in the config's precision. Variables, masks and optimizer slots
+  are always float32. float16 is not supported, since it needs loss scaling
+  inside TF-Agents' train steps.
 
   Args:
     config: a Config.
     env_spec: an EnvSpec.
-    make: function without arguments that returns plain layers, not built. Of
-      these a network of the user's own has the last one only.
+    make: function without arguments that returns plain layers, not built. A
+      custom network keeps only the last of them.
     input_shape: of one input of the network; of an image and an action, a list
       of two.
     target_sparsity: fraction of zeros of this network.
-    network: its name, as custom_sparsity may begin with.
-    index: number of the network in its agent, of which its masks' seed is.
+    network: its name, a prefix in custom_sparsity.
+    index: number of the network in its agent; the seed of its masks depends on
+      it.
 
   Returns:
-    List of built layers; plain ones if the method is 'dense' or the sparsity
+    List of built layers, without masks if the method is 'dense' or the sparsity
     of the network is 0.
   """
   if config.method != 'dense' or config.is_mlp:
@@ -57,10 +58,10 @@ def make_layers(
 
 
 def _spec(config, target_sparsity, network, index):
-  """The SparsitySpec of one network; see `make_layers`."""
+  """Makes the SparsitySpec of one network; see `make_layers`."""
   how = {'custom': _custom(config, network)}
   if methods.get(config.method).finds_sparsity:
-    # Actors stay dense; in the others every layer gets a mask.
+    # Actors stay dense; in other networks every layer gets a mask.
     target_sparsity = 0.0 if network == 'actor' else adaptive.NO_TARGET
     how['distribution'] = 'uniform'
   return sparsity.SparsitySpec.of(
@@ -74,7 +75,7 @@ def _spec(config, target_sparsity, network, index):
 
 @contextlib.contextmanager
 def _precision(config):
-  """Layers that are made in the block compute at the config's precision."""
+  """Sets Keras' precision policy within a block."""
   policies = tf.keras.mixed_precision
   before = policies.global_policy()
   policies.set_global_policy(config.precision)
@@ -85,14 +86,14 @@ def _precision(config):
 
 
 def _batch_shape(input_shape):
-  """The shape of a batch of inputs, or those of batches of several inputs."""
+  """Adds the batch dimension to the shape of one or several inputs."""
   if isinstance(input_shape[0], (list, tuple)):
     return [[None, *shape] for shape in input_shape]
   return [None, *input_shape]
 
 
 def _custom(config, network):
-  """The sparsities of single layers of a network, by name of the layer."""
+  """Returns `{layer: sparsity}` of a network's custom sparsities."""
   custom = {}
   networks = config_lib.AGENTS[config.agent].networks
   for name, value in config.custom_sparsities().items():
@@ -105,10 +106,10 @@ def _custom(config, network):
 
 
 def optimizer(config, network, learning_rate, period=1, **options):
-  """Adam for a network or a list of them, wrapped if one is sparse.
+  """Makes Adam for a network or a list of them, wrapped if one is sparse.
 
-  Adam, with its options, sees masked gradients. `period`: train steps for each
-  of its steps, by which schedules of masks are divided.
+  Adam gets masked gradients and the further options. `period` is the number of
+  train steps per step of the optimizer; mask schedules are divided by it.
   """
   # The legacy generation: TensorFlow has one fused kernel for it.
   adam = tf.keras.optimizers.legacy.Adam(learning_rate, **options)
@@ -135,7 +136,7 @@ def _per_step(config, period):
 
 
 def sparse_optimizers(optimizers):
-  """Those of (name of a network, its optimizer) that move masks, as a dict."""
+  """Filters (name of a network, its optimizer) for SparseOptimizers."""
   return {
     name: optimizer
     for name, optimizer in optimizers
@@ -144,17 +145,17 @@ def sparse_optimizers(optimizers):
 
 
 def update_target(online, target, tau, masks_may_differ):
-  """One soft update of a target network, which stays exactly sparse.
+  """Updates a target network softly; it stays exactly sparse.
 
-  TF-Agents copies masks at once and averages weights. What is dropped online
-  would stay in the target for long, as ever smaller weights that its mask does
-  not show; the paper's code never uses these. Here they go with their mask.
+  TF-Agents copies masks at once and averages weights. The target would keep
+  dropped connections as ever smaller weights outside its mask, which the
+  paper's code never uses. Here they become 0 with the mask.
 
   Args:
     online: the network that is trained.
     target: its copy.
-    tau: share of the online weights that the target takes over.
-    masks_may_differ: whether the masks of the two may.
+    tau: weight of the online network in the average.
+    masks_may_differ: whether the masks of the two networks may differ.
 
   Returns:
     An operation.
@@ -174,7 +175,7 @@ def update_target(online, target, tau, masks_may_differ):
   for (source, target), mask in zip(pairs, masks):
     if not masks_may_differ:
       mask = None
-    # On each replica with what that one has.
+    # Each replica with its own values.
     tf.distribute.get_strategy().extended.update(
       target, _move, args=(source, mask, tau)
     )
@@ -184,8 +185,8 @@ def update_target(online, target, tau, masks_may_differ):
 
 
 def _copy_untrained(online, target):
-  """Copies what is not trained: masks."""
-  # Late: to build layers needs no TF-Agents.
+  """Copies variables that are not trained: masks."""
+  # Imported late, since building layers needs no TF-Agents.
   from tf_agents.utils import common
 
   common.soft_variables_update(
@@ -194,14 +195,14 @@ def _copy_untrained(online, target):
 
 
 def copy_masks(online, target):
-  """Gives a target network the masks of the online one; it moves no further.
+  """Copies masks to a target network, without averaging weights.
 
-  Its own weights outside of them become 0.
+  Weights of the target outside the masks become 0.
   """
   update_target(online, target, tau=0.0, masks_may_differ=True)
 
 
 def _move(target, source, mask, tau):
-  """Moves a variable by the share tau of the way to another, masked."""
+  """Moves a variable towards another by tau, masked."""
   moved = source if tau == 1 else (1 - tau) * target + tau * source
   return sparsity.assign_exact(target, moved if mask is None else moved * mask)

@@ -1,4 +1,4 @@
-"""Pieces of a train step that all algorithms share."""
+"""Parts of a train step that all algorithms share."""
 
 import tensorflow as tf
 from tf_agents.utils import common
@@ -8,10 +8,10 @@ from tf_sparse_rl.sparsity import optimizer_slots
 
 
 def mean_loss(losses, networks, weights):
-  """The mean of losses `[batch]`, and what regularizers of networks add.
+  """Averages losses `[batch]` and adds regularization losses of networks.
 
-  A replica has its share of the batch: the results of all replicas add up to
-  the loss of the whole batch. `weights` are those of the samples, or None.
+  A replica has its share of the batch: the results of all replicas sum to the
+  loss of the whole batch. `weights` are per-sample weights or None.
   """
   regularization = [loss for network in networks for loss in network.losses]
   return common.aggregate_losses(
@@ -22,14 +22,14 @@ def mean_loss(losses, networks, weights):
 
 
 def descend(optimizer, tape, loss, owners, name='Loss', *, masks_may_change):
-  """One step of an optimizer down the gradient of a loss.
+  """Takes a step of an optimizer along the negative gradient of a loss.
 
   Args:
     optimizer: any Keras optimizer.
-    tape: the GradientTape that saw the loss being computed.
+    tape: the GradientTape that recorded the loss.
     loss: scalar.
-    owners: list of networks, or of variables, that are trained.
-    name: of the loss, for the error if it is NaN or infinite.
+    owners: list of networks or variables to train.
+    name: of the loss, in the error if it is NaN or infinite.
     masks_may_change: whether a SparseOptimizer may update masks.
   """
   tf.debugging.check_numerics(loss, f'{name} is inf or nan')
@@ -42,9 +42,9 @@ def descend(optimizer, tape, loss, owners, name='Loss', *, masks_may_change):
 
 
 def build_slots(descents):
-  """Creates the slots of optimizers, so that a train step is traced once.
+  """Creates the slots of optimizers before a train step is traced.
 
-  TensorFlow traces a function anew if it made variables.
+  TensorFlow traces a function twice if it creates variables.
 
   Args:
     descents: list of (optimizer, owners), see `descend`.
@@ -57,7 +57,7 @@ def build_slots(descents):
 
 
 def variables_of(owners):
-  """The variables of networks, and what is one, in order."""
+  """Lists the variables of networks, and given variables, in order."""
   return [
     variable
     for owner in owners
@@ -66,7 +66,7 @@ def variables_of(owners):
 
 
 def every(period, train_step, action):
-  """Runs `action` at multiples of a period, for all replicas at once."""
+  """Calls `action` at multiples of a period, once for all replicas."""
 
   def act(strategy=None):
     del strategy

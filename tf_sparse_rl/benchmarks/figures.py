@@ -44,7 +44,7 @@ def table(found):
   lines = [
     f'{work(found)}, on {condition(found)}:',
     '',
-    '| | env steps a second, round by round | median '
+    '| | env steps per second, round by round | median '
     f'| {label(found, first)} is faster by: min, median, max |',
     '|---|---|---|---|',
   ]
@@ -119,7 +119,7 @@ def _speeds(runs):
     axis.set_xticks([])
     axis.spines[['bottom']].set_visible(False)
   axes[-1, 0].set_xlabel(
-    'env steps a second; in brackets: by what the first one is faster'
+    'env steps per second; in brackets: speedup of the first one'
   )
   return figure
 

@@ -9,6 +9,7 @@ from tf_sparse_rl.config.dynamic_replay import DynamicReplay
 from tf_sparse_rl.config.learning import Replay
 from tf_sparse_rl.config.networks import Actor, Critic
 from tf_sparse_rl.config.ppo import Ppo
+from tf_sparse_rl.config.prioritized import Prioritized
 from tf_sparse_rl.config.sac import Sac
 from tf_sparse_rl.config.td3 import Td3
 
@@ -24,7 +25,9 @@ class Agent(NamedTuple):
 _ACTOR_CRITIC = Replay, DynamicReplay, Actor, Critic, ActorCritic
 
 AGENTS = {
-  'dqn': Agent(('Discrete',), ('q_network',), (Replay, Dqn, Adaptive)),
+  'dqn': Agent(
+    ('Discrete',), ('q_network',), (Replay, Dqn, Prioritized, Adaptive)
+  ),
   'sac': Agent(('Box',), ('actor', 'critic'), (*_ACTOR_CRITIC, Sac, Adaptive)),
   'td3': Agent(('Box',), ('actor', 'critic'), (*_ACTOR_CRITIC, Td3)),
   'ppo': Agent(

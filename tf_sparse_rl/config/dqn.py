@@ -13,6 +13,7 @@ from tf_sparse_rl.config.rows import (
 )
 
 _TD_LOSSES = ('squared', 'huber')
+_RETURN = Range(-1e9, 1e9, 'a return from -1e9 to 1e9')
 
 
 @record
@@ -36,6 +37,18 @@ class Dqn(Record):
   double_dqn: bool = row(
     'Double DQN: select the next action with the online network',
     default=False,
+  )
+  num_atoms: int = row(
+    'C51: atoms of the distribution of the return; the loss is their cross '
+    'entropy, whatever td_loss says. 1 for Q-values alone',
+    Range(1, 10_000, 'from 1 to 10000 atoms'),
+    default=1,
+  )
+  min_q_value: float = row(
+    'num_atoms above 1: lowest atom', _RETURN, default=-10.0
+  )
+  max_q_value: float = row(
+    'num_atoms above 1: highest atom', _RETURN, default=10.0
   )
   clip_rewards: bool | None = row(
     'clip rewards to [-1, 1] for training',
@@ -66,3 +79,11 @@ class Dqn(Record):
       images=Value(0.001, 'code'),
     ),
   )
+
+  def check(self):
+    """Checks that atoms of the return are apart."""
+    self.require(
+      self.num_atoms == 1 or self.min_q_value < self.max_q_value,
+      'min_q_value < max_q_value',
+      *('min_q_value', 'max_q_value'),
+    )

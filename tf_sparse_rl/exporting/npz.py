@@ -4,7 +4,7 @@ import numpy as np
 import scipy.sparse
 import tensorflow as tf
 
-from tf_sparse_rl.networks import normalizer, residual
+from tf_sparse_rl.networks import atoms, normalizer, residual
 
 _layers = tf.keras.layers
 _ACTIVATIONS = {
@@ -29,6 +29,7 @@ def save(policy, path, sparse=True):
     max_pool: `size`, `strides` and `padding`, of minus infinity.
     layer_norm: the `scale` and `shift` of each unit, and the `epsilon` that is
       added to the variance over the units.
+    expected_values: the `atoms` whose mean is taken, for each action.
     linear, relu, tanh, flatten: nothing.
     keep: nothing. The state is kept until the matching
     add: nothing. The state that was kept last is added.
@@ -91,6 +92,8 @@ def _steps(layers, shape, sparse):
       yield layer.name, {'kind': 'dense', **_kernel(layer, sparse)}
     elif type(layer) is _layers.LayerNormalization:
       yield layer.name, {'kind': 'layer_norm', **_norm(layer)}
+    elif isinstance(layer, atoms.ExpectedValues):
+      yield layer.name, {'kind': 'expected_values', 'atoms': layer.atoms}
     elif type(layer) is _layers.Activation:
       yield layer.name, {'kind': _activation(layer)}
     elif type(layer) is _layers.Conv2D:

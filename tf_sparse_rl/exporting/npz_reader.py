@@ -45,10 +45,18 @@ def layer_norm(states, scale, shift, epsilon):
   return scale[:, np.newaxis] * normed + shift[:, np.newaxis]
 
 
+def expected_values(states, atoms):
+  """Means of distributions over atoms, given by logits, one each action."""
+  logits = states.reshape(-1, len(atoms), states.shape[-1])
+  weights = np.exp(logits - logits.max(1, keepdims=True))
+  return np.einsum('uab,a->ub', weights, atoms) / weights.sum(1)
+
+
 LAYERS = {
   **ACTIVATIONS,
   'dense': dense,
   'layer_norm': layer_norm,
+  'expected_values': expected_values,
   'conv': conv,
   'max_pool': max_pool,
   'flatten': lambda states: states.reshape(-1, states.shape[-1]),

@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_sparse_rl.exporting import onnx_graph
-from tf_sparse_rl.networks import normalizer, residual
+from tf_sparse_rl.networks import atoms, normalizer, residual
 
 _layers = tf.keras.layers
 _ACTIVATIONS = {
@@ -96,6 +96,8 @@ def _layer(graph, layer, states, channels_first):
     return graph.add(
       'Add', states, graph.constant(layer.offset)
     ), channels_first
+  if isinstance(layer, atoms.ExpectedValues):
+    return _expected_values(graph, layer, states), channels_first
   if type(layer) is _layers.LayerNormalization:
     return _normed(graph, layer, states), channels_first
   if type(layer) is _layers.Activation:
@@ -120,6 +122,13 @@ def _layer(graph, layer, states, channels_first):
     f'{type(layer).__name__} {layer.name!r}. Export it with '
     '--format=saved_model.'
   )
+
+
+def _expected_values(graph, layer, states):
+  shape = graph.constant([-1, layer.units, len(layer.atoms)], np.int64)
+  logits = graph.add('Reshape', states, shape)
+  weights = graph.add('Softmax', logits, axis=-1)
+  return graph.add('MatMul', weights, graph.constant(layer.atoms))
 
 
 def _turned(graph, images):

@@ -1,1 +1,1 @@
-"""Networks as plain lists of Keras layers; sparsity comes later."""
+"""Networks as lists of Keras layers, without masks."""

@@ -1,10 +1,10 @@
 """Networks of convolutions, for images.
 
-The functions return lists of layers, not built, from images of 0 to 255,
-`[batch, height, width, channels]`, to Q-values, or for a torso to features;
-Glorot-uniform as Keras has it. Their arguments:
+The functions return lists of layers, not built, from images with values of 0 to
+255, `[batch, height, width, channels]`, to outputs, or for a torso to features.
+Kernels are Glorot-uniform. Arguments:
 
-  channels: of each of the three convolutions, or stacks of convolutions.
+  channels: of each of the three convolutions or stacks of convolutions.
   units: units of each hidden Dense layer.
   num_actions: number of outputs.
   weight_decay: L2 of all kernels, `weight_decay * sum(w ** 2)`.
@@ -14,10 +14,10 @@ import tensorflow as tf
 
 from tf_sparse_rl.networks import dense, residual, sizes
 
-# Of the three convolutions of one network, the three stacks of the other.
+# Of the convolutions of nature_cnn and of the stacks of impala_resnet.
 CHANNELS = (32, 64, 64)
 _SIZES_AND_STRIDES = ((8, 4), (4, 2), (3, 1))
-_BLOCKS = 2  # of a stack
+_BLOCKS = 2  # Residual blocks of a stack.
 
 
 def nature_cnn(channels, units, num_actions, weight_decay=0.0):
@@ -32,7 +32,7 @@ def nature_cnn(channels, units, num_actions, weight_decay=0.0):
 
 
 def nature_torso(channels, weight_decay=0.0):
-  """The convolutions of `nature_cnn`, flattened."""
+  """The convolutions of `nature_cnn`, and Flatten."""
   convolutions = [
     _conv(filters, size, weight_decay, f'conv_{i}', 'relu', strides=stride)
     for i, (filters, (size, stride)) in enumerate(
@@ -54,7 +54,7 @@ def impala_resnet(channels, units, num_actions, weight_decay=0.0):
 
 
 def impala_torso(channels, weight_decay=0.0):
-  """The stacks of convolutions of `impala_resnet`, flattened."""
+  """The stacks of convolutions of `impala_resnet`, and Flatten."""
   stacks = [
     layer
     for i, filters in enumerate(channels)
@@ -65,7 +65,7 @@ def impala_torso(channels, weight_decay=0.0):
 
 
 def torso(name, width, weight_decay=0.0):
-  """The torso of 'nature_cnn' or 'impala_resnet', its channels by width."""
+  """The torso of 'nature_cnn' or 'impala_resnet' with a width."""
   kinds = {'nature_cnn': nature_torso, 'impala_resnet': impala_torso}
   return kinds[name](sizes.hidden_sizes(CHANNELS, width), weight_decay)
 
@@ -79,7 +79,7 @@ def _torso(convolutions):
 
 
 def _stack(filters, weight_decay, name):
-  """A convolution, a pool that halves the image, and residual blocks."""
+  """A convolution, a pooling layer of stride 2, and residual blocks."""
   return [
     _conv(filters, 3, weight_decay, f'{name}_conv'),
     tf.keras.layers.MaxPool2D(3, 2, padding='same', name=f'{name}_pool'),
@@ -90,7 +90,7 @@ def _stack(filters, weight_decay, name):
 
 
 def _block(filters, weight_decay, name):
-  """Two convolutions, each after a ReLU."""
+  """A residual block of two convolutions, each after a ReLU."""
   layers = [
     tf.keras.layers.ReLU(name=f'{name}_relu'),
     _conv(filters, 3, weight_decay, f'{name}_conv_0', 'relu'),

@@ -1,8 +1,8 @@
 """Networks of Dense layers, for flat observations.
 
-The functions return lists of layers that are not built. The last layer is one
-of float32 whatever Keras' policy: losses, targets and actions are made of its
-output.
+The functions return lists of layers, not built. The last layer computes in
+float32 whatever Keras' precision policy, since losses, targets and actions
+depend on its outputs.
 """
 
 import functools
@@ -21,8 +21,8 @@ def q_layers(units, num_actions, weight_decay=0.0, layer_norm=False):
     weight_decay: L2 of the hidden kernels, `weight_decay * sum(w ** 2)`.
     layer_norm: whether LayerNorm comes before each activation.
 
-  Reference: paper's code, classic control; initialisers as in TF-Agents'
-  DQN examples.
+  Reference: paper's code, classic control; initializers of TF-Agents' DQN
+  examples.
   """
   scaled = functools.partial(
     _initializers.VarianceScaling, 2.0, 'fan_in', 'truncated_normal'
@@ -38,7 +38,7 @@ def q_layers(units, num_actions, weight_decay=0.0, layer_norm=False):
 
 
 def glorot_layers(units, num_outputs, weight_decay=0.0, layer_norm=False):
-  """Layers of an actor or a critic for flat inputs, as Keras draws them.
+  """Layers of an actor or a critic with Keras' default initializers.
 
   Args:
     units: units of each hidden layer.
@@ -64,8 +64,8 @@ def orthogonal_layers(
   Args:
     units: units of each hidden layer.
     num_outputs: number of outputs.
-    activation: of the hidden layers, whose kernels begin orthogonal.
-    output_initializer: of the last kernel.
+    activation: of the hidden layers, whose initial kernels are orthogonal.
+    output_initializer: initializer of the last kernel.
     layer_norm: whether LayerNorm comes before each activation.
 
   Reference: paper's code, PPO.
@@ -100,16 +100,16 @@ def _hidden(
 
 
 def norm(name):
-  """LayerNorm over the units; its scale and shift are trained.
+  """LayerNorm over the units, with trained scale and shift.
 
-  Reference: Ba et al. 2016 (arXiv 1607.06450), equation 4; the epsilon is that
-  of SimBa's code.
+  Reference: Ba et al. 2016 (arXiv 1607.06450), equation 4; the epsilon of
+  SimBa's code.
   """
   return tf.keras.layers.LayerNormalization(epsilon=1e-6, name=name)
 
 
 def output(num_outputs, **options):
-  """The last layer, which has no activation."""
+  """The last layer, linear."""
   return tf.keras.layers.Dense(
     num_outputs, dtype='float32', name='output', **options
   )

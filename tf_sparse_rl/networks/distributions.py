@@ -7,18 +7,18 @@ _IMPOSSIBLE = -1e9  # a logit whose probability is exactly 0 in float32
 
 
 class MultiCategorical(tfp.distributions.Independent):
-  """Several independent Categoricals as one distribution of vectors.
+  """Independent Categoricals as one distribution of vectors.
 
-  They may have different numbers of choices. Its parameters are those that
-  TF-Agents' policies and PPO's policy info keep: `logits`.
+  They may have different numbers of choices. The parameter `logits` is what
+  TF-Agents' policies and PPO's policy info keep.
   """
 
   def __init__(self, logits, counts, name='MultiCategorical'):
     """Makes the distribution.
 
     Args:
-      logits: `[..., sum(counts)]`, those of the entries side by side.
-      counts: tuple of ints, choices of each entry.
+      logits: `[..., sum(counts)]`, concatenated over the entries.
+      counts: tuple of ints, number of choices of each entry.
       name: of the distribution.
     """
     parameters = dict(logits=logits, counts=counts, name=name)

@@ -1,8 +1,8 @@
-"""From an actor's outputs to actions: the distributions of policies.
+"""Heads: policies' distributions of actions from an actor's outputs.
 
-Each head is the last layer of an actor. Called, it returns a TFP distribution,
-for TF-Agents' policies; `act` makes actions of outputs and noise, so that the
-caller owns all randomness.
+A head is the last layer of an actor. Its call returns a TFP distribution, for
+TF-Agents' policies. `act` computes actions from outputs and noise, so that the
+caller controls all randomness.
 """
 
 import abc
@@ -21,8 +21,8 @@ class Head(tf.keras.layers.Layer, abc.ABC):
   """Base class of heads.
 
   Attributes:
-    num_outputs: outputs that the actor must have, for each observation.
-    noise_size: random numbers that one action takes.
+    num_outputs: number of outputs of the actor.
+    noise_size: number of random numbers per action.
   """
 
   @property
@@ -33,7 +33,7 @@ class Head(tf.keras.layers.Layer, abc.ABC):
     return tensor_spec.BoundedTensorSpec(*self._action_spec, 'action')
 
   def _set_action_spec(self, *arguments):
-    """Shape, dtype and bounds of an action."""
+    """Sets shape, dtype and bounds of an action."""
     self._action_spec = self._no_dependency(arguments)
 
   @abc.abstractmethod
@@ -42,19 +42,21 @@ class Head(tf.keras.layers.Layer, abc.ABC):
 
   @abc.abstractmethod
   def act(self, outputs, noise):
-    """Actions `[batch, ...]` from noise `[batch, noise_size]`."""
+    """Computes actions `[batch, ...]` from noise `[batch, noise_size]`."""
 
   @abc.abstractmethod
   def noise(self, rng, num_envs):
-    """Noise `[num_envs, noise_size]` for `act`, from a NumPy generator."""
+    """Draws noise `[num_envs, noise_size]` from a NumPy generator."""
 
 
 class _Bounded(Head):
   """Base class of Gaussians between the bounds of continuous actions.
 
   Attributes:
-    middle: of the bounds, `[action_size]`.
-    scale: half their distance, `[action_size]`.
+    middle: mean of the bounds, `[action_size]`.
+    scale: half the range of actions, `[action_size]`.
+    low: the lower bound, `[action_size]`.
+    high: the upper bound, `[action_size]`.
   """
 
   def __init__(self, env_spec, name):
@@ -62,7 +64,7 @@ class _Bounded(Head):
     self.noise_size = env_spec.action_size
     low, high = np.array([env_spec.action_low, env_spec.action_high], 'float32')
     self.middle, self.scale = (high + low) / 2, (high - low) / 2
-    self._low, self._high = low, high
+    self.low, self.high = low, high
     self._set_action_spec([self.noise_size], tf.float32, low, high)
 
   def noise(self, rng, num_envs):
@@ -103,7 +105,7 @@ class TanhGaussian(_Bounded):
     return self._bound(tf.tanh(mean + tf.exp(log_std) * noise))
 
   def sample(self, outputs, noise):
-    """Actions as `act` makes them, and their log probabilities `[batch]`."""
+    """Computes the actions of `act` and their log probabilities `[batch]`."""
     mean, log_std = tf.split(outputs, 2, axis=-1)
     before = mean + tf.exp(log_std) * noise
     # log(1 - tanh(x)^2) without cancellation.
@@ -118,8 +120,11 @@ class TanhGaussian(_Bounded):
 class Deterministic(_Bounded):
   """The tanh of the outputs, within the bounds of an environment.
 
-  To collect, Gaussian noise is added and the sum clipped to the bounds. Noise
-  is in units of half the range of an action.
+  For collection, Gaussian noise is added and the sum is clipped to the bounds.
+  Noise is relative to half the range of an action.
+
+  Attributes:
+    exploration_noise: standard deviation of that noise.
 
   Reference: Fujimoto et al. 2018 (arXiv 1802.09477), section 5.
   """
@@ -128,7 +133,7 @@ class Deterministic(_Bounded):
     """Takes the bounds of an EnvSpec, and the noise's standard deviation."""
     super().__init__(env_spec, name='deterministic')
     self.num_outputs = env_spec.action_size
-    self._exploration_noise = exploration_noise
+    self.exploration_noise = exploration_noise
 
   def call(self, outputs):
     return self.mode(outputs)
@@ -137,18 +142,19 @@ class Deterministic(_Bounded):
     return self._bound(tf.tanh(outputs))
 
   def act(self, outputs, noise):
-    return self.perturbed(self.mode(outputs), self._exploration_noise * noise)
+    return self.perturbed(self.mode(outputs), self.exploration_noise * noise)
 
   def perturbed(self, actions, noise):
-    """Actions plus noise `[batch, action_size]`, clipped to the bounds."""
+    """Adds noise `[batch, action_size]`; clips actions to the bounds."""
     noisy = actions + self.scale * noise
-    return tf.clip_by_value(noisy, self._low, self._high)
+    return tf.clip_by_value(noisy, self.low, self.high)
 
 
 class Gaussian(_Bounded):
-  """A Gaussian around the squashed mean; its width is a variable of its own.
+  """A Gaussian around the squashed mean.
 
-  Its actions may exceed the bounds of the environment.
+  Its standard deviation is a variable, independent of observations. Its actions
+  may exceed the bounds of the environment.
   """
 
   def __init__(self, env_spec):
@@ -178,7 +184,7 @@ class Gaussian(_Bounded):
     return self.mode(outputs) + tf.nn.softplus(self.std_bias) * noise
 
   def snapshot(self):
-    """`act` as it is now, in NumPy."""
+    """Returns `act` in NumPy, with the current variables."""
     std = tf.nn.softplus(self.std_bias).numpy()
     return lambda outputs, noise: self._bound(np.tanh(outputs)) + std * noise
 
@@ -188,17 +194,17 @@ class Gaussian(_Bounded):
     return tf.concat([distribution.mean(), distribution.stddev()], axis=-1)
 
   def as_policy_info(self, parameters):
-    """Parameters as TF-Agents has them in its policy info."""
+    """Converts parameters to TF-Agents' policy info."""
     loc, scale = tf.split(parameters, 2, axis=-1)
     return {'loc': loc, 'scale_diag': scale}
 
   def from_policy_info(self, info):
-    """The distribution of what `as_policy_info` returned."""
+    """Makes the distribution from a result of `as_policy_info`."""
     return tfp.distributions.MultivariateNormalDiag(**info)
 
 
 class Categorical(Head):
-  """One probability an action; methods as those of `Gaussian`."""
+  """A probability for each action; for methods see `Gaussian`."""
 
   def __init__(self, env_spec):
     """Takes the number of actions of an EnvSpec with discrete ones."""
@@ -234,7 +240,7 @@ class Categorical(Head):
 
 
 class MultiCategorical(Categorical):
-  """A Categorical for each entry of an action; their logits side by side."""
+  """A Categorical for each entry of an action, with concatenated logits."""
 
   def __init__(self, env_spec):
     """Takes the choices of each entry of an EnvSpec with several."""
@@ -256,7 +262,7 @@ class MultiCategorical(Categorical):
     )
 
   def snapshot(self):
-    """`act` as it is now, in NumPy."""
+    """Returns `act` in NumPy, with the current variables."""
     ends = np.cumsum(self.counts)[:-1]
 
     def act(outputs, noise):
@@ -266,17 +272,17 @@ class MultiCategorical(Categorical):
     return act
 
   def from_policy_info(self, info):
-    """The distribution of what `as_policy_info` returned."""
+    """Makes the distribution from a result of `as_policy_info`."""
     return distributions.MultiCategorical(**info, counts=tuple(self.counts))
 
 
 def argmax(outputs):
-  """The numbers of the largest outputs, int32 `[batch]`."""
+  """Indices of the largest outputs, int32 `[batch]`."""
   return tf.argmax(outputs, -1, output_type=tf.int32)
 
 
 def of_policy(env_spec):
-  """The head of a policy without squashing, by the kind of actions."""
+  """Makes PPO's head for the actions of an EnvSpec."""
   if env_spec.action_counts:
     return MultiCategorical(env_spec)
   kind = Gaussian if env_spec.num_actions is None else Categorical

@@ -1,6 +1,6 @@
-"""Layers that consist of others: a residual block, an encoder of images.
+"""Layers that contain layers: a residual block, an encoder of images.
 
-They have `layers` and `copy`, by which `sparsify` and `strip` reach inside.
+`sparsify` and `strip` use their `layers` and `copy`.
 """
 
 import tensorflow as tf
@@ -9,16 +9,16 @@ from tf_sparse_rl.sparsity import layers as layers_lib
 
 
 class _Container(tf.keras.layers.Layer):
-  """Layers that follow one another, and something around them."""
+  """Base class of layers that contain a sequence of layers."""
 
   def __init__(self, layers, **kwargs):
     """Wraps a list of Keras layers."""
-    # The layers decide by themselves in what type they compute.
+    # The inner layers cast their inputs themselves.
     super().__init__(autocast=False, **kwargs)
     self.layers = layers
 
   def _build_in_turn(self, shape):
-    """Builds the layers that are not built; returns the last one's shape."""
+    """Builds the layers that are not built; returns the output shape."""
     for layer in self.layers:
       if not layer.built:
         with tf.name_scope(layer.name):
@@ -27,7 +27,7 @@ class _Container(tf.keras.layers.Layer):
     return shape
 
   def copy(self, layers):
-    """The same around other layers, not built."""
+    """Returns a copy, not built, with other inner layers."""
     return type(self)(layers, **super().get_config())
 
   def get_config(self):
@@ -46,7 +46,7 @@ class _Container(tf.keras.layers.Layer):
 
 @tf.keras.utils.register_keras_serializable('tf_sparse_rl')
 class Residual(_Container):
-  """`x + layers(x)`; the layers keep the shape."""
+  """Computes `x + layers(x)`; the layers keep the shape."""
 
   def build(self, input_shape):
     self._build_in_turn(input_shape)
@@ -61,9 +61,10 @@ class Residual(_Container):
 
 @tf.keras.utils.register_keras_serializable('tf_sparse_rl')
 class Encoder(_Container):
-  """From (images, vectors) to the images' features with the vectors beside.
+  """Concatenates the features of images with vectors.
 
-  The layers make `[batch, features]` of `[batch, height, width, channels]`.
+  Inputs are (images, vectors). The inner layers map `[batch, height, width,
+  channels]` to `[batch, features]`.
   """
 
   def build(self, input_shape):

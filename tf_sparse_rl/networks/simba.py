@@ -4,17 +4,16 @@ import tensorflow as tf
 
 from tf_sparse_rl.networks import dense, residual
 
-_EXPANSION = 4  # Units between the two layers of a block, for each outside.
+_EXPANSION = 4  # Ratio of a block's hidden units to its outputs.
 
 
 def simba_layers(units, num_outputs, weight_decay=0.0):
-  """Layers of an actor or a critic, not built, for scaled observations.
+  """Layers of an actor or a critic, not built, for normalized observations.
 
-  A linear layer, residual blocks, LayerNorm and a linear output: gradients
-  find a linear way through all of it.
+  A linear layer, residual blocks, LayerNorm and a linear output.
 
   Args:
-    units: units of each residual block, all the same.
+    units: units of each residual block, all equal.
     num_outputs: number of outputs.
     weight_decay: L2 of all kernels, `weight_decay * sum(w ** 2)`.
 
@@ -35,7 +34,7 @@ def simba_layers(units, num_outputs, weight_decay=0.0):
 
 
 def _block(units, weight_decay, name):
-  """`x + W2 relu(W1 LayerNorm(x))`, with more units in between."""
+  """`x + W2 relu(W1 LayerNorm(x))`, an inverted bottleneck."""
   he_normal = tf.keras.initializers.HeNormal
   layers = [
     dense.norm(f'{name}_norm'),

@@ -1,18 +1,18 @@
-"""How large a network is, and how large to make it."""
+"""Sizes of networks that match a number of parameters."""
 
 import functools
 
 
 def hidden_sizes(hidden_units, width):
-  """Units, or channels, of each hidden layer at a width, at least 1 each.
+  """Scales units or channels of hidden layers by a width.
 
-  They are rounded down, as in the paper's code.
+  They are rounded down, to at least 1, as in the paper's code.
   """
   return tuple(int(max(1, units * width)) for units in hidden_units)
 
 
 def num_dense_parameters(sizes):
-  """Weights and biases of Dense layers; `sizes` begin with the inputs."""
+  """Counts weights and biases of Dense layers; `sizes` begin with inputs."""
   return sum((inputs + 1) * units for inputs, units in zip(sizes, sizes[1:]))
 
 
@@ -20,8 +20,8 @@ def matching_width(units, count, num_parameters):
   """Width at which dense networks have a given number of parameters.
 
   Args:
-    units: of a hidden layer at width 1; it is scaled by whole units.
-    count: function of a width to weights and biases; it grows with the width.
+    units: units of a hidden layer at width 1.
+    count: increasing function from a width to the number of parameters.
     num_parameters: weights and biases to match.
 
   Returns:
@@ -31,14 +31,14 @@ def matching_width(units, count, num_parameters):
   """
 
   def width(n):
-    # Half a unit more, against rounding down what should be a whole number.
+    # Half a unit more, so that a whole number is not rounded down.
     return (n + 0.5) / units
 
   @functools.cache
   def excess(n):
     return count(width(n)) - num_parameters
 
-  # The first n with parameters enough is above `low`, and at most `high`.
+  # The smallest n with enough parameters is in (low, high].
   low, high = 0, 1
   while excess(high) < 0:
     low, high = high, 2 * high
@@ -56,9 +56,9 @@ def matching_units(hidden_units, ends, num_parameters):
 
   Args:
     hidden_units: units of each hidden layer at width 1.
-    ends: list of (inputs, outputs), one pair a network; all of them get the
+    ends: list of (inputs, outputs), one pair per network; all networks get the
       same hidden sizes.
-    num_parameters: weights and biases to match, of all networks together.
+    num_parameters: total weights and biases to match.
 
   Returns:
     Units of each hidden layer, all scaled by one width; see `matching_width`.

@@ -1,4 +1,4 @@
-"""Layers that follow one another, called as one."""
+"""A network of layers in sequence."""
 
 from tf_agents.networks import sequential
 
@@ -10,9 +10,9 @@ call = layers_lib.call_in_turn
 class Network(sequential.Sequential):
   """TF-Agents' Sequential network of plain layers, without state.
 
-  Its SparseLayers in a row are computed as one stack.
+  Consecutive SparseLayers are computed as one stack.
   """
 
   def call(self, inputs, network_state=(), **kwargs):
-    del kwargs  # Only networks inside would look at them.
+    del kwargs  # For nested networks, of which there are none.
     return call(self.layers, inputs), network_state

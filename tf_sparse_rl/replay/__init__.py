@@ -2,9 +2,19 @@
 
 from tf_sparse_rl.replay.frames import FrameReplay, Transitions
 from tf_sparse_rl.replay.n_step import Returns
+from tf_sparse_rl.replay.priorities import Priorities, Weighted
 from tf_sparse_rl.replay.transitions import Replay, Rollout
 
-__all__ = ['FrameReplay', 'Replay', 'Returns', 'Rollout', 'Transitions', 'make']
+__all__ = [
+  'FrameReplay',
+  'Priorities',
+  'Replay',
+  'Returns',
+  'Rollout',
+  'Transitions',
+  'Weighted',
+  'make',
+]
 
 
 def make(config, env_spec):

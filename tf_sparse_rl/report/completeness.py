@@ -19,8 +19,8 @@ def check(conditions):
   if missing:
     raise runs_lib.RunsError(
       'Expected a finished run of every seed under every condition. Missing:\n'
-      '  ' + '\n  '.join(missing) + '\nFinish these runs, or report what is '
-      'there, marked as unfinished, with --allow_unfinished.'
+      '  ' + '\n  '.join(missing) + '\nFinish these runs, or report without '
+      'them with --allow_unfinished; the report says so.'
     )
 
 

@@ -38,7 +38,7 @@ def build(every, studies, unreadable=(), made=None):
     (len({c.env_name for c in every}), 'environments'),
     (len({c.cell.method for c in every}), 'methods'),
     (len({s for x in studies for s in x.seeds}), 'seeds'),
-    (' to '.join(f'{n:,}' for n in shortest_and_longest), 'env steps a run'),
+    (' to '.join(f'{n:,}' for n in shortest_and_longest), 'env steps per run'),
   ]
   agents = ' and '.join(s.agent.upper() for s in studies)
   said = [words for s in studies for words in findings.sentences(s)]

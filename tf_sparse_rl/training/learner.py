@@ -6,8 +6,8 @@ import numpy as np
 import tensorflow as tf
 
 from tf_sparse_rl import replay
-from tf_sparse_rl.agents import replicas
-from tf_sparse_rl.training import train_step
+from tf_sparse_rl.agents import base, replicas
+from tf_sparse_rl.training import prioritized, train_step
 
 
 class Learner:
@@ -27,6 +27,7 @@ class Learner:
     """
     self._agent = agent
     self._batch_size = batch_size
+    self._priorities = None
     self._observations = _many(None, observation)
     self._noise = tf.TensorSpec([None, agent.noise_size], tf.float32)
     self._greedy = train_step.compiled(agent.act_greedily, self._observations)
@@ -63,6 +64,11 @@ class Learner:
     """Whether train steps without mask updates are one operation."""
     return self._train_step.is_fused
 
+  @property
+  def saved(self):
+    """`{name: tf.Module}` of what checkpoints hold besides the agent."""
+    return self._priorities.saved if self._priorities else {}
+
   def networks_change(self):
     """Is told before others write to the variables of networks."""
     self._train_step.wake()
@@ -80,7 +86,9 @@ class ReplayLearner(Learner):
   picks the next action with the updated network.
   """
 
-  def __init__(self, agent, batch_size, row, observation, jit=False):
+  def __init__(
+    self, agent, batch_size, row, observation, jit=False, priorities=None
+  ):
     """Compiles the functions, for the strategy in whose scope this is called.
 
     Args:
@@ -90,8 +98,12 @@ class ReplayLearner(Learner):
       observation: TensorSpec of one observation.
       jit: whether XLA compiles the train step. It never compiles the policies,
         which would be recompiled for each number of observations.
+      priorities: a `prioritized.Prioritized`; None for uniform sampling.
     """
     super().__init__(agent, batch_size, observation)
+    self._priorities = priorities
+    if priorities:
+      row = replay.Weighted(row, tf.TensorSpec([]))
     train = _on_replicas(agent)
 
     def train_and_act(masks_may_change):
@@ -109,28 +121,36 @@ class ReplayLearner(Learner):
     )
 
   def draw(self, buffer, rng):
-    """Draws a batch for a train step with a NumPy generator."""
+    """Draws a batch uniformly, with a NumPy generator."""
     return buffer.sample(self._batch_size, rng)
 
   def train_and_act(self, buffer, rng, observations, noise):
     """Takes a train step on a batch of a buffer; see `train_on`."""
-    return self.train_on(self.draw(buffer, rng), observations, noise)
+    if not self._priorities:
+      return self.train_on(self.draw(buffer, rng), observations, noise)
+    rows, numbers = self._priorities.draw(self.train_step)
+    actions, scalars = self.train_on(rows, observations, noise)
+    self._priorities.update(numbers, scalars.pop(base.PER_SAMPLE))
+    return actions, scalars
 
   def train_on(self, rows, observations, noise):
     """Takes a train step on given rows, then acts with the new weights.
 
     Args:
-      rows: as `draw` returned them.
+      rows: as `draw` returned them, or Weighted.
       observations: see `act`.
       noise: see `act`.
 
     Returns:
       (actions, scalars): see `act`; `{TensorBoard tag: float32 scalar
-      tensor}`, with 'Losses/total_loss' among them.
+      tensor}`, with 'Losses/total_loss' among them, and with priorities
+      `base.PER_SAMPLE`.
 
     Raises:
       FloatingPointError: if the loss is NaN or infinite.
     """
+    if self._priorities and not isinstance(rows, replay.Weighted):
+      rows = replay.Weighted(rows, np.ones(self._batch_size, np.float32))
     actions, scalars = self._train_step(rows, observations, noise)
     return actions.numpy(), scalars
 
@@ -204,7 +224,8 @@ def make(config, agent, buffer):
   else:
     row = _row(observation, agent.tf_agent.action_spec)
   return ReplayLearner(
-    agent, config.batch_size, row, observation, config.jit_compile
+    *(agent, config.batch_size, row, observation, config.jit_compile),
+    prioritized.make(config, buffer),
   )
 
 

@@ -98,7 +98,8 @@ class Parts:
   def _restore(self):
     """Restores the State from the last checkpoint, or makes a new one."""
     config, run_dir = self.config, self.run_dir
-    objects = {**self.agent.saved, **self.diagnoser.saved}
+    parts = self.agent, self.diagnoser, self.learner
+    objects = {k: v for part in parts for k, v in part.saved.items()}
     self.checkpoints = checkpoints.Checkpoints(
       run_dir.checkpoints, objects, self.buffer
     )

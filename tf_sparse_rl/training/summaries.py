@@ -37,12 +37,12 @@ TAGS = {
   'Agent/entropy': 'SAC, PPO: entropy of the policy on the batch, in nats',
   'Agent/q_value_1': 'SAC, TD3: mean Q-value of critic 1 over the batch',
   'Agent/q_value_2': 'SAC, TD3: mean Q-value of critic 2 over the batch',
-  'Adaptive/{network}/selected': 'adaptive: the place from which the network '
-  'selected last came; 0: the sparsity stayed',
-  'Adaptive/{network}/loss_{place}': 'adaptive: cumulated losses by which was '
-  'selected last',
-  'Adaptive/{network}/sparsity_{place}': 'adaptive: sparsities since then; the '
-  'selected one has place 0',
+  'Adaptive/{network}/selected': 'adaptive: index of the network selected '
+  'last; 0: the sparsity stayed',
+  'Adaptive/{network}/loss_{place}': 'adaptive: cumulated loss of each network '
+  'at the last selection',
+  'Adaptive/{network}/sparsity_{place}': 'adaptive: sparsity of each network '
+  'since then; the selected one has index 0',
   'Agent/clip_fraction': 'PPO: share of the batch whose ratio of '
   'probabilities was clipped',
   'Agent/learning_rate': 'PPO: learning rate at this train step',
