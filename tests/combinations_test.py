@@ -12,7 +12,6 @@ _TINY = {
   'num_eval_episodes': 1,
   'mask_update_period': 20,
   'summary_period': 50,
-  'diagnostics': 'churn,dormant,norms,rank,snr',
   'backend': 'masked',
 }
 _AGENTS = {
@@ -87,6 +86,7 @@ def _assert_trains(path, agent, method, dense, masks):
     fields |= _MASKS[masks]
   if dense:
     fields[dense] = 0.0
+    fields['diagnostics'] = 'churn,dormant,norms,rank,snr'
   if method == 'adaptive':
     fields['selection_period'] = 20
   elif agent in ('sac', 'td3') and masks >= 2 and dense != 'actor_sparsity':

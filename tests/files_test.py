@@ -167,6 +167,17 @@ def test_an_error_of_a_descriptor_names_the_file(tmp_path, monkeypatch, write):
       act()
 
 
+def test_a_directory_that_cannot_be_synced_is_no_error(tmp_path, monkeypatch):
+  def fail(descriptor):
+    raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+
+  (tmp_path / 'a').write_text('')
+  monkeypatch.setattr(os, 'fsync', fail)
+  files.sync(tmp_path)
+  with pytest.raises(OSError, match="Invalid argument: '.*/a'"):
+    files.sync(tmp_path / 'a')
+
+
 def test_a_file_larger_than_any_of_ours_is_not_read(tmp_path):
   path = tmp_path / 'a'
   path.write_text('x')

@@ -29,6 +29,13 @@ def test_no_standard_output_is_no_error(monkeypatch):
   assert sys.stdout is None
 
 
+def test_one_that_user_code_has_taken_away_is_no_error(monkeypatch):
+  monkeypatch.setattr(sys, 'stdout', io.StringIO())
+  with output.checked():
+    sys.stdout = None
+    callbacks._print('nowhere')
+
+
 def test_one_that_user_code_has_closed_is_told(monkeypatch):
   stream = io.StringIO()
   stream.close()

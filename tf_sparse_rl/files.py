@@ -78,6 +78,17 @@ def require_directories(*paths):
 
 
 @contextlib.contextmanager
+def naming(path):
+  """Names a file in the errors of its descriptor, which does not know it."""
+  try:
+    yield
+  except OSError as error:
+    if error.errno and error.filename is None:
+      error.filename = str(path)
+    raise
+
+
+@contextlib.contextmanager
 def replacing(path):
   """Writes a file atomically; it replaces an older one when the block ends.
 
@@ -95,7 +106,7 @@ def replacing(path):
   temporary = _temporary(path)
   try:
     # Exclusive: a new file, not a link.
-    with _named(path), open(temporary, 'xb') as file:
+    with naming(path), open(temporary, 'xb') as file:
       yield file
       file.flush()
       os.fsync(file.fileno())
@@ -119,6 +130,12 @@ def replacing_directory(path):
   except BaseException:
     shutil.rmtree(temporary, ignore_errors=True)
     raise
+
+
+def remove_directory(path):
+  """Removes a directory if there is one."""
+  if os.path.isdir(path):
+    shutil.rmtree(path)
 
 
 def remove_leftovers(path):
@@ -148,7 +165,7 @@ def write_json_lines(path, values):
 
 def append_json_line(path, value):
   """Appends a JSON line and syncs the file."""
-  with _named(path), open_to_append(path) as file:
+  with naming(path), open_to_append(path) as file:
     file.write(json.dumps(value).encode() + b'\n')
     file.flush()
     os.fsync(file.fileno())
@@ -223,24 +240,19 @@ def make_directory(path):
 
 
 def sync(path):
-  """Flushes a file, or the names in a directory, to disk."""
+  """Flushes a file, or the names in a directory, to disk.
+
+  Some network file systems cannot do the latter, and say so by EINVAL.
+  """
   descriptor = os.open(path, os.O_RDONLY)
   try:
-    with _named(path):
+    with naming(path):
       os.fsync(descriptor)
+  except OSError as error:
+    if error.errno != errno.EINVAL or not os.path.isdir(path):
+      raise
   finally:
     os.close(descriptor)
-
-
-@contextlib.contextmanager
-def _named(path):
-  """Names a file in the errors of its descriptor, which does not know it."""
-  try:
-    yield
-  except OSError as error:
-    if error.errno and error.filename is None:
-      error.filename = str(path)
-    raise
 
 
 def _temporary(path):

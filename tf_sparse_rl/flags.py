@@ -208,7 +208,8 @@ def _run_command(main, help_):
         f'Received: {argv[1:]}.'
       )
     result = main(argv)
-    sys.stdout.flush()
+    if sys.stdout is not None:
+      sys.stdout.flush()
     return result
 
   warnings.formatwarning = _format_warning

@@ -23,7 +23,7 @@ def checked():
     sys.stdout = _Checked(before)
   try:
     yield
-    if before is not None:
+    if sys.stdout is not None:
       sys.stdout.flush()
   finally:
     sys.stdout = before

@@ -23,6 +23,11 @@ def test_last_words(tmp_path, text, words):
   assert outcome.last_words(tmp_path / 'log') == words
 
 
+def test_last_words_move_no_cursor(tmp_path):
+  (tmp_path / 'log').write_text('\x1b[2J\rerror: why\x07\n\x1b\n')
+  assert outcome.last_words(tmp_path / 'log') == 'error: why'
+
+
 def test_earlier_attempts_do_not_count(tmp_path):
   before = 'error: of an earlier attempt\n'
   (tmp_path / 'log').write_text(before + 'Stopped at env step 5\n')

@@ -178,6 +178,13 @@ def test_the_last_attempt_counts(
   assert status.reason.startswith(text)
 
 
+def test_a_reason_moves_no_cursor(sweep_dir, run):
+  sweep_dir.note(run, event='begin')
+  sweep_dir.note(run, event='end', exit_code=1, reason='\x1b[2J\nwhy')
+  shown = status_lib.table([_read(sweep_dir, run)], 1)
+  assert '\\x1b[2J why (attempt 1)' in shown and '\x1b' not in shown
+
+
 def test_a_run_that_train_was_given_by_hand(sweep_dir, run):
   _results(sweep_dir, run, (0, 1.0), (400, 3.0))
   status = _read(sweep_dir, run)

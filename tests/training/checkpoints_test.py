@@ -400,6 +400,20 @@ def _names_given(calls):
   return calls.count('replace') + calls.count('rename')
 
 
+def test_what_tensorflow_could_not_remove_is_no_part(tmp_path, monkeypatch):
+  run = _Run(tmp_path)
+  write = run.checkpoints._variables.write
+
+  def leave_some(prefix):
+    write(prefix)
+    pathlib.Path(f'{prefix}_temp').mkdir()
+
+  monkeypatch.setattr(run.checkpoints._variables, 'write', leave_some)
+  run.save(20)
+  assert _Run(tmp_path).restore() == 20
+  assert not list(tmp_path.rglob('agent_temp'))
+
+
 @pytest.mark.parametrize(
   'error, after',
   [(OSError(errno.ENOSPC, 'No space left on device'), False), (_Kill(), True)],

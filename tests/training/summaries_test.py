@@ -368,6 +368,24 @@ def test_a_file_that_cannot_be_written_is_followed_by_another(
   assert all('File too large' in text for text in told)
 
 
+def test_a_tracker_that_fails_is_told_and_left_out(
+  tmp_path, tiny_config, monkeypatch
+):
+  class Failing:
+    def log(self, env_step, scalars):
+      raise RuntimeError('its server has gone')
+
+  config, told = tiny_config(), []
+  monkeypatch.setattr(summaries.trackers, 'make', lambda *_: [Failing()])
+  agent = registry.build(config, _SPEC)
+  writer = summaries.Summaries(tmp_path, config, agent, tell=told.append)
+  for env_step in (10, 20):
+    writer.values(env_step, {'Losses/total_loss': 1.0})
+  writer.close()
+  [text] = told
+  assert text.startswith('warning: Failing failed: its server has gone.')
+
+
 def test_what_fails_is_told_once_and_tried_again(tmp_path, monkeypatch):
   told = []
   files = event_files.EventFiles(tmp_path / 'train', told.append)

@@ -176,6 +176,8 @@ def save(policy, path):
     tf.saved_model.save(
       module, str(temporary), signatures={'serving_default': module.action}
     )
+    # TensorFlow goes on where it cannot remove it.
+    files.remove_directory(temporary / 'variables' / 'variables_temp')
 
 
 def load(path):

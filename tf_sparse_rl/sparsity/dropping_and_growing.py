@@ -1,5 +1,6 @@
 """SET and RigL: connections are replaced, their number stays the same."""
 
+import numpy as np
 import tensorflow as tf
 
 from tf_sparse_rl import seeds
@@ -117,11 +118,19 @@ class SET(updater_base.MaskUpdater):
   def new_mask(self, kernel, target_sparsity, train_step, seed):
     """Drops connections by `drop_scores`, grows as many by `grow_scores`."""
     del target_sparsity
+    scores = {
+      'drop_scores': self.drop_scores(kernel),
+      'grow_scores': self.grow_scores(kernel, train_step, seed),
+    }
+    for name, values in scores.items():
+      if tuple(np.shape(values)) != tuple(kernel.mask.shape):
+        raise ValueError(
+          f'Expected {type(self).__name__}.{name} to return the shape of the '
+          f'mask, {tuple(kernel.mask.shape)}. Received: '
+          f'{tuple(np.shape(values))}.'
+        )
     return kernel.structure.drop_and_grow(
-      kernel.mask,
-      self.drop_scores(kernel),
-      self.grow_scores(kernel, train_step, seed),
-      self.drop_fraction(train_step),
+      kernel.mask, *scores.values(), self.drop_fraction(train_step)
     )
 
 

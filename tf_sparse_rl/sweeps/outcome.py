@@ -75,6 +75,9 @@ def last_words(log_path, log_begin=0):
       text = file.read().decode(errors='replace')
   except OSError:
     return 'it left no log'
-  lines = [line.strip() for line in text.splitlines() if line.strip()]
+  lines = [
+    ''.join(filter(str.isprintable, line)).strip() for line in text.splitlines()
+  ]
+  lines = [line for line in lines if line]
   errors = [line for line in lines if re.match(r'[\w.]*[Ee]rror: ', line)]
   return (errors or lines or ['it printed nothing'])[-1]

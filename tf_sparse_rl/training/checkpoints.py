@@ -93,6 +93,8 @@ class Checkpoints:
     temporary.mkdir()
     with disk_errors():
       self._variables.write(str(temporary / 'agent'))
+    # TensorFlow goes on where it cannot remove it.
+    files.remove_directory(temporary / 'agent_temp')
     files.write_json(temporary / 'state.json', state)
     hashes = {
       p.name: manifest_lib.sha256(p) for p in sorted(temporary.iterdir())

@@ -66,7 +66,7 @@ class Summaries:
       tell: function of a message, called if files cannot be written.
     """
     self._config = config
-    self._agent = agent
+    self._agent, self._tell = agent, tell
     self._has_layout = False
     root = pathlib.Path(root_dir)
     self._masks = self._read_masks()
@@ -135,15 +135,24 @@ class Summaries:
     """Closes the files."""
     self._train.close()
     self._eval.close()
-    for tracker in self._trackers:
-      tracker.close()
+    self._call_trackers('close')
 
   def _track(self, where, env_step, values):
     """Logs the scalars of `train/` or `eval/` to the trackers."""
-    for tracker in self._trackers:
-      tracker.log(
-        env_step, {f'{where}/{t}': float(v) for t, v in values.items()}
-      )
+    scalars = {f'{where}/{t}': float(v) for t, v in values.items()}
+    self._call_trackers('log', env_step, scalars)
+
+  def _call_trackers(self, method, *arguments):
+    """Calls a method of each tracker; one that fails is left out from now."""
+    for tracker in [*self._trackers]:
+      try:
+        getattr(tracker, method)(*arguments)
+      except Exception as error:  # It is not our code.
+        self._trackers.remove(tracker)
+        name = type(tracker).__name__.lstrip('_')
+        self._tell(
+          f'warning: {name} failed: {error}. The run goes on without it.'
+        )
 
   def masks_written(self):
     """Returns the masks of the last summary that have changed since then.
