@@ -77,8 +77,8 @@ def _pruned_by(method, model, inputs, targets):
 
 
 def _train(model, inputs, targets):
-  """As many steps as the updaters of `networks` need."""
-  for _ in range(6):
+  """As many train steps as the updaters below need."""
+  for _ in range(4):
     model.train_on_batch(inputs, targets)
 
 
@@ -91,7 +91,7 @@ def _trained(kind, method, optimizer, eagerly=False):
   data = kinds_test.data(model)
   if once:
     _pruned_by(method, model, *data)
-  updater = networks.updater('static' if once else method)
+  updater = networks.updater('static' if once else method, period=1)
   sparse_optimizer = sparsity.SparseOptimizer(
     _OPTIMIZERS[optimizer](), updater, model
   )
