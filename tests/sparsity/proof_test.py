@@ -234,14 +234,14 @@ class _Own(_L.Layer):
 
 @st.composite
 def _models(draw, depth=2, earlier=None):
-  """A model of up to five layers: in a row, shared, residual, nested.
+  """A model of up to four layers: in a row, shared, residual, nested.
 
   Layers and nested models may be shared with any model in or around it.
   """
   earlier = [] if earlier is None else earlier
   inputs = outputs = tf.keras.Input((2, 4))
-  for _ in range(draw(st.integers(1, 5))):
-    choices = [*_LAYERS, *(['nested'] * 2 if depth else [])]
+  for _ in range(draw(st.integers(1, 2 + depth))):
+    choices = [*_LAYERS, *(['nested'] if depth else [])]
     name = draw(st.sampled_from(choices + (['earlier'] * 2 if earlier else [])))
     if name == 'earlier':
       layer = draw(st.sampled_from(earlier))
