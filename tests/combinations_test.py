@@ -96,7 +96,8 @@ def _assert_trains(path, agent, method, dense, masks):
   )
   assert run.is_finished and run.summary.env_steps == 300
   last = runs.RunDir(path).read_results()[-1]
-  assert (last.sparsity > 0) == (method != 'dense')
+  if method != 'adaptive':  # It begins dense and may stay so.
+    assert (last.sparsity > 0) == (method != 'dense')
 
 
 @pytest.mark.parametrize(('agent', 'method', 'dense', 'masks'), _USUAL)
