@@ -1,4 +1,4 @@
-"""SET in a loop of one's own: nothing but the optimizer is different."""
+"""SET in a custom training loop: only the optimizer is different."""
 
 import os
 

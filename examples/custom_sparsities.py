@@ -16,8 +16,8 @@ dense = tf.keras.Sequential(
     tf.keras.layers.Dense(10, name='head'),
   ]
 )
-# The stem stays dense and the head loses half; body and hidden have 95 % of
-# their weights zero between them, shared out by Erdos-Renyi-Kernel.
+# The stem stays dense, and the head loses half of its weights. Body and hidden
+# together lose 95 %, distributed by Erdos-Renyi-Kernel.
 by_layer = sparsity.sparsify(
   dense,
   method='static',
@@ -27,7 +27,7 @@ by_layer = sparsity.sparsify(
 )
 print(sparsity.summary(by_layer))
 
-# Four consecutive inputs of a unit are zero together or not: TFLite skips them.
+# Blocks of four consecutive inputs of a unit are zero; TFLite skips them.
 blocks = sparsity.sparsify(
   dense,
   method='static',

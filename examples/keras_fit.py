@@ -42,4 +42,4 @@ model.fit(
   callbacks=[sparsity.SparsityCallback(tempfile.mkdtemp())],
 )
 plain = sparsity.strip(model)  # Plain Keras layers, zeros baked in.
-print(type(plain.get_layer('first')).__name__, 'is what is deployed')
+print('Deployed layer:', type(plain.get_layer('first')).__name__)

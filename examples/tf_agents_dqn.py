@@ -1,4 +1,4 @@
-"""TF-Agents' own DQN agent, as in its DQN tutorial, sparse by two lines."""
+"""TF-Agents' own DQN agent, as in its DQN tutorial, sparse with two lines."""
 
 import os
 

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Does return survive zeros in blocks of four? At sparsity 0.9, blocks against
-# single entries: DQN with RigL and static masks, three seeds, 40,000 env steps;
-# SAC with RigL, two seeds, 150,000 env steps, about ten minutes a run on one
-# core. Finished runs are left alone, so it can be stopped and started again.
+# Compares returns with zeros in blocks of four and as single entries, at 0.9:
+# DQN with RigL and static masks, three seeds, 40,000 env steps; SAC with RigL,
+# two seeds, 150,000 env steps, about ten minutes per run on one core. Repeat
+# the command to continue.
 #   launch/blocks.sh [directory of the runs; default runs/blocks]
 set -euo pipefail
 
@@ -18,7 +18,7 @@ dqn() {
   sweep --methods=rigl,static --env_names=CartPole-v1,Acrobot-v1 \
     --num_env_steps=40000 "$@"
 }
-# 17 inputs are no blocks of four: the layer that they go to stays dense.
+# 17 inputs do not divide into blocks of four: the first layers stay dense.
 sac() {
   sweep --agent=sac --methods=rigl --env_names=HalfCheetah-v5 \
     --num_env_steps=150000 \

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Builds the site of docs/ and serves it, anew whenever a page changes:
-#   launch/docs.sh [flags of mkdocs serve, as --dev-addr=localhost:9000]
+# Builds the site of docs/ and serves it; it is rebuilt when a page changes:
+#   launch/docs.sh [flags of mkdocs serve, as in --dev-addr=localhost:9000]
 # Builds it once into site/, strictly: launch/docs.sh build [flags]
-# A broken link, a page that is missing and a public name without a docstring
-# are errors. Once installed, nothing is fetched from a network.
+# Broken links, missing pages and public names without a docstring are errors.
+# After installation it needs no network.
 set -euo pipefail
 
 # shellcheck source=launch/env.sh
@@ -11,7 +11,7 @@ source "$(dirname -- "${BASH_SOURCE[0]}")/env.sh"
 
 ensure_environment
 cd -- "$root"
-# Of the theme's authors, on what comes after MkDocs 1.6.
+# Silences the theme's warning about MkDocs 2.
 export NO_MKDOCS_2_WARNING=true
 if [[ ${1:-} == build ]]; then
   exec "$python" -m mkdocs build --strict "${@:2}"

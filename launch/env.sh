@@ -1,8 +1,8 @@
 # shellcheck shell=bash
 # Sourced by the launch scripts. `ensure_environment` makes .venv from
-# requirements.lock where it is missing, half-made or out of date; where it is
-# in order it takes milliseconds. `ensure_cuda` and `ensure_tpu`, called after
-# it, add to .venv what a GPU or a TPU needs, once.
+# requirements.lock if it is missing, incomplete or out of date; otherwise it
+# takes milliseconds. `ensure_cuda` and `ensure_tpu`, called after it, add the
+# packages for a GPU or a TPU to .venv, once.
 #
 # PYTHON  the interpreter to make .venv from (default: the newest that fits)
 
@@ -20,8 +20,8 @@ die() {
   exit 1
 }
 
-# Prints the path of the interpreter itself (not of a shim or link), or why it
-# does not fit.
+# Prints the path of the interpreter itself (not of a shim or link), or the
+# reason why it does not fit.
 _check_python() {
   "$1" - 2>/dev/null <<'END'
 import os, platform, sys, sysconfig
@@ -49,7 +49,7 @@ _find_python() {
       echo "$found"
       return
     fi
-    die "PYTHON=$PYTHON does not serve: ${found:-it does not run}." \
+    die "PYTHON=$PYTHON does not fit: ${found:-it does not run}." \
       'Expected: CPython 3.10 to 3.13 with the modules venv and ensurepip.'
   fi
   for name in python3.13 python3.12 python3.11 python3.10 python3 python; do
@@ -67,8 +67,8 @@ _find_python() {
     "${reasons[@]:-  (no python3 on PATH)}"
 }
 
-# What .venv must have been made from. The place counts: scripts in a virtual
-# environment name it, and the package is installed from there.
+# The sources of .venv. Its path is one of them: the scripts of a virtual
+# environment contain it, and the package is installed from there.
 _environment_stamp() {
   printf 'made in %s\n' "$root"
   cat -- "$root/requirements.lock"
@@ -172,8 +172,8 @@ _install_package() {
   _write_stamp _package_stamp "$venv/.package"
 }
 
-# One installation at a time. The lock goes with the last process that holds
-# file 9, so it outlasts this script if that is killed and its pip is not.
+# One installation at a time. The last process that has file 9 open holds the
+# lock: if this script is killed and its pip is not, pip keeps it.
 _lock() {
   exec 9>>"$root/.venv.lock" || die "Cannot write in $root."
   local take='import fcntl, sys; fcntl.flock(9, int(sys.argv[1]))' any
@@ -188,9 +188,9 @@ ensure_environment() {
   if _environment_fits && _package_fits; then
     return
   fi
-  # What a link leads to may serve another checkout.
+  # The target of a link may belong to another checkout.
   if [[ -L $venv ]]; then
-    die "$venv is a link, and what it leads to does not fit here." \
+    die "$venv is a link to an environment that does not fit here." \
       'Remove the link, then try again.'
   fi
   _lock
@@ -212,7 +212,7 @@ ensure_environment() {
   exec 9>&-
 }
 
-# The versions that setup.py has for a GPU; no lock holds them.
+# The versions that setup.py names for a GPU; they are not in the lock.
 ensure_cuda() {
   if _package_stamp | cmp -s - "$venv/.cuda"; then
     return
@@ -228,8 +228,8 @@ ensure_cuda() {
   exec 9>&-
 }
 
-# TensorFlow for TPUs is a package of its own, which takes the place of the
-# other. With libtpu 0.0.52, which it would choose by itself, it does not start.
+# TensorFlow for TPUs is a package of its own, which replaces the other. It does
+# not start with libtpu 0.0.52, which pip would choose.
 _tpu_packages() {
   printf '%s\n' tensorflow-tpu==2.20.0 tf-keras==2.20.1 libtpu==0.0.21
 }

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # Trains on the NVIDIA GPUs of this machine: launch/gpu.sh [flags of
 # tf_sparse_rl.train]. Several GPUs share each batch; on a single one XLA
-# compiles the train step. --num_gpus=1 takes one of several. --num_gpus=0 tries
+# compiles the train step. --num_gpus=1 uses one of several. --num_gpus=0 tries
 # the same command on a CPU.
-# The first use installs everything into .venv, with the CUDA libraries that
-# TensorFlow needs; the driver must be there.
+# The first use installs everything into .venv, including TensorFlow's CUDA
+# libraries; the driver must be installed.
 #
-# CUDA_VISIBLE_DEVICES  the GPUs to choose from, as in 0,2 (default: all)
+# CUDA_VISIBLE_DEVICES  the GPUs to use, as in 0,2 (default: all)
 set -euo pipefail
 
 # shellcheck source=launch/env.sh

@@ -6,7 +6,7 @@ set -euo pipefail
 # shellcheck source=launch/env.sh
 source "$(dirname -- "${BASH_SOURCE[0]}")/env.sh"
 
-# What runs when no flag is given: about two minutes on two cores.
+# Used if no flag is given: half a minute on one core.
 default_flags=(
   --agent=dqn
   --env_name=CartPole-v1

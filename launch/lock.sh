@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Writes requirements.lock from setup.py: one lock for CPython 3.10 to 3.13.
-# Needs uv (`pip install uv`). Further arguments go to `uv pip compile`, for
-# example --upgrade; without it the versions already locked are kept.
+# Needs uv (`pip install uv`). Further arguments are passed to `uv pip compile`,
+# for example --upgrade; without it the locked versions are kept.
 set -euo pipefail
 
 root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd -P)
@@ -15,8 +15,8 @@ fi
 overrides=$(mktemp)
 trap 'rm -f -- "$overrides"' EXIT
 
-# What tf-agents 0.19.0 declares and does not need. pygame is dropped
-# altogether: beside pygame-ce, which Gymnasium brings, it breaks both.
+# Pins that tf-agents 0.19.0 declares and does not need. pygame is left out: it
+# conflicts with pygame-ce, which Gymnasium installs.
 cat >"$overrides" <<'END'
 gym==0.26.2
 pygame ; python_version < '3'
@@ -25,7 +25,7 @@ typing-extensions>=4.12
 END
 
 # setuptools and wheel build gym, which has no wheel, and this package.
-# No URL goes into the lock, so it serves with any index or mirror.
+# The lock has no URL, so it works with any index or mirror.
 uv pip compile setup.py - \
   --extra atari --extra docs --extra mujoco --extra onnx --extra optuna \
   --extra report --extra sweep --extra test \

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # The paper's study of Atari: 15 games, two networks, five methods and small
 # dense networks at six sparsities, three seeds, 40 M frames each: 2,790 runs.
-# Meant for a cluster, or for a part of it at a time. Finished runs are left
-# alone, so it can be stopped and started again.
+# Meant for a cluster, or to be executed in parts. Repeat the command to
+# continue.
 #   launch/paper_atari.sh [directory of the runs; default runs/atari] [flags of
-#   the sweep, as --env_names=Pong --num_env_steps=1000000 --max_parallel=8]
+#   the sweep, as in --env_names=Pong --num_env_steps=1000000 --max_parallel=8]
 set -euo pipefail
 
 # shellcheck source=launch/env.sh

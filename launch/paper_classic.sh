@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # The study behind docs/results/classic_control: five methods and small dense
-# networks at three sparsities on classic control, three seeds, 40,000 env steps.
-# Finished runs are left alone, so it can be stopped and started again.
+# networks at three sparsities on classic control, three seeds, 40,000 env
+# steps. Repeat the command to continue.
 #   launch/paper_classic.sh [directory of the runs; default
-#   runs/classic_control] [flags of the sweep, as --max_parallel=8]
+#   runs/classic_control] [flags of the sweep, as in --max_parallel=8]
 set -euo pipefail
 
 # shellcheck source=launch/env.sh

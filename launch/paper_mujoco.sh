@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# SAC behind docs/results/sac_mujoco.md: dense, RigL and static at 0.9, two seeds
-# each. Finished runs are left alone, so it can be stopped and started again.
+# The study behind docs/results/sac_mujoco.md: SAC dense, with RigL and with
+# static masks at 0.9, two seeds each. Repeat the command to continue.
 #   launch/paper_mujoco.sh [directory of the runs] [env steps of each]
 set -euo pipefail
 

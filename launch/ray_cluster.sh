@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
-# Starts a node of a Ray cluster, on the machine that it is run on:
+# Starts a node of a Ray cluster on this machine:
 #   launch/ray_cluster.sh head [flags of ray start]
 #   launch/ray_cluster.sh worker HEAD:6379 [flags of ray start]
 # Then, on the head, with a directory that all nodes see:
 #   python -m tf_sparse_rl.sweep --engine=ray --ray_address=auto \
 #     --sweep_dir=SWEEP_DIR --methods=dense,rigl --seeds=10
-# `ray stop` ends what runs on a machine.
+# `ray stop` stops the node of a machine.
 #
-# Ray lets whoever reaches its ports run anything. In a network that others
-# use, export RAY_AUTH_MODE=token on all machines, for the sweep too: the head
-# then makes a token, which the workers need in ~/.ray/auth_token.
+# Anyone who reaches Ray's ports can execute anything. In a shared network,
+# export RAY_AUTH_MODE=token on all machines, for the sweep too: the head then
+# makes a token, which the workers need in ~/.ray/auth_token.
 set -euo pipefail
 
 # shellcheck source=launch/env.sh
@@ -24,7 +24,7 @@ fi
 shift
 
 ensure_environment
-# No usage statistics leave the cluster.
+# No usage statistics are sent.
 export RAY_USAGE_STATS_ENABLED=0
 ray=$(dirname -- "$python")/ray
 if [[ $kind == head ]]; then

@@ -1,13 +1,12 @@
 #!/usr/bin/env bash
-# Works a sweep off as a SLURM array, a task a line of runs.jsonl. Takes the
-# flags of tf_sparse_rl.sweep; SWEEP_DIR must be seen by all nodes:
+# Executes a sweep as a SLURM array, one task per line of runs.jsonl. Takes the
+# flags of tf_sparse_rl.sweep. All nodes must see SWEEP_DIR:
 #   launch/slurm_array.sh --sweep_dir=SWEEP_DIR --methods=dense,rigl --seeds=10
-# What differs by cluster comes from SLURM's own variables, as in
-# SBATCH_PARTITION=gpu SBATCH_GRES=gpu:1. The same command again continues:
-# finished runs end at once. A list that is longer than the cluster's
-# MaxArraySize is refused by SLURM.
+# Settings of the cluster are SLURM's own variables, as in SBATCH_PARTITION=gpu
+# SBATCH_GRES=gpu:1. Repeat the command to continue; finished runs end at once.
+# SLURM refuses a list that is longer than the cluster's MaxArraySize.
 #
-# MAX_TASKS  tasks at a time (default: as many as SLURM gives)
+# MAX_TASKS  maximum number of parallel tasks (default: SLURM's limit)
 #
 #SBATCH --job-name=sweep
 #SBATCH --cpus-per-task=1
@@ -18,7 +17,7 @@
 #SBATCH --signal=B:TERM@60
 set -euo pipefail
 
-# In a task this script is a copy, started in the repository.
+# A task: SLURM executes a copy of this script, in the repository.
 if [[ -n ${SLURM_ARRAY_TASK_ID:-} ]]; then
   # shellcheck source=launch/env.sh
   source launch/env.sh
@@ -43,9 +42,9 @@ ensure_environment
 "$python" -m tf_sparse_rl.sweep "$@" --list_only
 last=$(($(wc -l <"$sweep_dir/runs.jsonl") - 1))
 mkdir -p -- "$sweep_dir/logs"
-# Tasks start in the repository: modules of one's own are found all the same.
+# Tasks start in the repository; they find custom modules of this directory.
 export PYTHONPATH="$PWD${PYTHONPATH:+:$PYTHONPATH}"
 sbatch --array="0-$last${MAX_TASKS:+%$MAX_TASKS}" --chdir="$root" \
   --output="$sweep_dir/logs/slurm-%A_%a.log" "${BASH_SOURCE[0]}" "$sweep_dir"
-echo "How far it is: python -m tf_sparse_rl.sweep --sweep_dir=$sweep_dir" \
+echo "Progress: python -m tf_sparse_rl.sweep --sweep_dir=$sweep_dir" \
   '--status'

@@ -2,8 +2,7 @@
 # Trains on the TPU of this machine, a TPU VM: launch/tpu_vm.sh [flags of
 # tf_sparse_rl.train]. Its cores share each batch. --tpu= tries the same command
 # on a CPU.
-# The first use installs everything into .venv, with TensorFlow for TPUs in the
-# place of the other.
+# The first use installs everything into .venv, including TensorFlow for TPUs.
 set -euo pipefail
 
 # shellcheck source=launch/env.sh
@@ -16,7 +15,7 @@ for flag in "$@"; do
   fi
 done
 
-# Where there is none, TensorFlow for TPUs looks for it for minutes.
+# Without a TPU, TensorFlow for TPUs would search for it for minutes.
 if [[ -n $tpu ]] && ! compgen -G '/dev/accel*' >/dev/null &&
   ! compgen -G '/dev/vfio/[0-9]*' >/dev/null; then
   die 'Expected a TPU VM, with its TPU as /dev/accel* or /dev/vfio/*.' \

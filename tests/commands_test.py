@@ -1,4 +1,4 @@
-"""The commands as a user runs them; what they print is all they print."""
+"""The commands as a user runs them, and all of their output."""
 
 import fcntl
 import json
@@ -51,7 +51,7 @@ def _command(name, *flags):
 
 
 def _environment():
-  """What a user's shell has: nothing that conftest.py set."""
+  """The environment of a user's shell, without what conftest.py set."""
   quieting = ('TF_USE_LEGACY_KERAS', 'TF_CPP_MIN_LOG_LEVEL')
   kept = {k: v for k, v in os.environ.items() if k not in quieting}
   return {**kept, 'PYTHONPATH': str(_ROOT)}

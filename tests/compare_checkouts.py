@@ -1,13 +1,13 @@
-"""Trains by two checkouts and compares what comes out, to the last bit.
+"""Trains with two checkouts and compares the results, bit for bit.
 
   python tests/compare_checkouts.py OTHER_CHECKOUT --agents=dqn --methods=rigl
 
 Each combination of agent, method and backend trains a tiny agent in each
 checkout, with the same seed: this one and the other, a directory, as made by
-`git worktree add OTHER_CHECKOUT COMMIT`. A line a combination says whether the
-variables of the last checkpoint and the results are identical. Variables that
-have moved to another object are matched by the end of their path. The exit code
-is 1 if anything differs. Replays are not compared.
+`git worktree add OTHER_CHECKOUT COMMIT`. One line per combination says whether
+the variables of the last checkpoint and the results are identical. Variables
+that have moved to another object are matched by the end of their path. The exit
+code is 1 if anything differs. Replays are not compared.
 """
 
 import argparse
@@ -37,7 +37,7 @@ _BACKENDS = ('masked', 'native')
 
 
 class Comparison(NamedTuple):
-  """How the variables of two checkpoints differ."""
+  """Differences between the variables of two checkpoints."""
 
   num_equal: int
   differing: dict  # {name: largest absolute difference}
@@ -95,7 +95,7 @@ def _partners(here, there):
 
 
 def _common_end(name, other):
-  """How many parts two paths have in common at their ends."""
+  """Number of parts that two paths share at their ends."""
   pairs = zip(reversed(name.split('/')), reversed(other.split('/')))
   return sum(
     1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs)

@@ -4,6 +4,7 @@ A block after `<!-- run -->` is executed, one after `<!-- file: NAME -->` is
 written to a file; the blocks of a page share a directory, in their order.
 """
 
+import ast
 import importlib.util
 import os
 import pathlib
@@ -169,12 +170,41 @@ def test_public_names_are_described():
   ]
 
 
+def _docstrings():
+  """Yields (place, docstring) of all Python files of the repository."""
+  for folder in ('tf_sparse_rl', 'tests', 'docs', 'examples'):
+    for path in (_ROOT / folder).rglob('*.py'):
+      for node in ast.walk(ast.parse(path.read_text('utf-8'))):
+        kinds = (ast.Module, ast.ClassDef, ast.FunctionDef)
+        text = ast.get_docstring(node) if isinstance(node, kinds) else None
+        if text:
+          yield f'{path}: {getattr(node, "name", "module")}', text
+
+
+def test_docstrings_say_what_a_thing_is_or_does():
+  found = list(_docstrings())
+  assert len(found) >= 1500
+  riddles = re.compile(r'(What|Of|Who|See)\b')
+  assert [place for place, text in found if riddles.match(text)] == []
+
+
 def test_every_picture_has_its_command():
   page = (_DOCS / 'contributing' / 'figures.md').read_text('utf-8')
   for path in (_DOCS / 'figures').iterdir():
     assert path.name in page, path.name
   named = re.findall(r'python (docs/tools/\w+\.py)', page)
   assert named and all((_ROOT / name).exists() for name in named)
+
+
+def test_rows_of_tables_have_as_many_cells_as_their_heads():
+  num_rows = 0
+  for page in [_ROOT / 'README.md', *_DOCS.rglob('*.md')]:
+    text = page.read_text('utf-8')
+    for table in re.findall(r'(?:^\|.*\|$\n?)+', text, re.MULTILINE):
+      rows = [re.findall(r'(?<!\\)\|', row) for row in table.splitlines()]
+      assert len({len(cells) for cells in rows}) == 1, (page, table)
+      num_rows += len(rows)
+  assert num_rows >= 500
 
 
 def test_badges_are_those_of_setup_py():

@@ -81,7 +81,7 @@ def test_notebook_runs_up_to_its_install_cell(tmp_path):
 
 
 def test_the_rest_of_the_notebook():
-  """What is installed is there; its Keras cell runs; flags are real ones."""
+  """Installed packages exist, its Keras cell runs, and flags are real."""
   cells = _code_cells()
   for source, _ in cells:
     ast.parse(source)

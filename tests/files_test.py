@@ -1,5 +1,6 @@
 """Whole files: after a kill, a full disk, an error in between."""
 
+import errno
 import json
 import os
 import socket
@@ -152,6 +153,29 @@ def test_only_files_are_read_and_appended_to(tmp_path, kind):
   with pytest.raises(OSError, match='/a'), locks.held(path, seconds=0):
     pass
   assert not locks.is_held(path)
+
+
+@pytest.mark.parametrize('write', [files.write, files.append_json_line])
+def test_an_error_of_a_descriptor_names_the_file(tmp_path, monkeypatch, write):
+  def fail(descriptor):
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+  monkeypatch.setattr(os, 'fsync', fail)
+  path = tmp_path / 'a'
+  for act in (lambda: write(path, ''), lambda: files.sync(tmp_path)):
+    with pytest.raises(OSError, match=f"space left on device: '{tmp_path}"):
+      act()
+
+
+def test_a_directory_that_cannot_be_synced_is_no_error(tmp_path, monkeypatch):
+  def fail(descriptor):
+    raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+
+  (tmp_path / 'a').write_text('')
+  monkeypatch.setattr(os, 'fsync', fail)
+  files.sync(tmp_path)
+  with pytest.raises(OSError, match="Invalid argument: '.*/a'"):
+    files.sync(tmp_path / 'a')
 
 
 def test_a_file_larger_than_any_of_ours_is_not_read(tmp_path):

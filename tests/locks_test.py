@@ -1,5 +1,7 @@
 """Locks on files, between open files as between processes."""
 
+import errno
+import fcntl
 import os
 import signal
 import time
@@ -21,6 +23,18 @@ def test_one_holds_and_others_are_told(tmp_path):
     assert time.monotonic() - begin >= 0.1
   assert not locks.is_held(path)
   with locks.held(path, seconds=0):
+    pass
+
+
+def test_a_file_system_without_locks_is_told(tmp_path, monkeypatch):
+  def fail(file, how):
+    raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+
+  monkeypatch.setattr(fcntl, 'flock', fail)
+  with (
+    pytest.raises(OSError, match="Function not implemented: '.*/lock'"),
+    locks.held(tmp_path / 'lock', seconds=0),
+  ):
     pass
 
 

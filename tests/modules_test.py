@@ -1,4 +1,4 @@
-"""Code of the user's own: found, not found, and failing."""
+"""Custom code: found, not found, and failing."""
 
 import os
 import sys
@@ -35,6 +35,21 @@ def test_a_module_in_a_package_on_the_path(tmp_path, monkeypatch):
   monkeypatch.syspath_prepend(tmp_path / 'lib')
   assert modules.load('own_package.parts:make', '--network')() == 4
   assert modules.load_module('own_package', 'x').__name__ == 'own_package'
+
+
+@pytest.mark.parametrize('raised', ['OSError(2, "x")', 'ValueError("x")'])
+def test_what_custom_code_raises_is_told_as_its_own(tmp_path, raised):
+  text = f'def score():\n  raise {raised}\n'
+  (tmp_path / 'own_score.py').write_text(text)
+  score = modules.load('own_score:score', '--method')
+  with (
+    pytest.raises(modules.UserCodeError, match='(?s)own_score failed:.* score'),
+    modules.told(['own_score']),
+  ):
+    score()
+  for names in ([], ['own_other']):
+    with pytest.raises((OSError, ValueError)), modules.told(names):
+      score()
 
 
 def test_the_current_directory_is_added_once():

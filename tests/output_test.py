@@ -29,6 +29,13 @@ def test_no_standard_output_is_no_error(monkeypatch):
   assert sys.stdout is None
 
 
+def test_one_that_user_code_has_taken_away_is_no_error(monkeypatch):
+  monkeypatch.setattr(sys, 'stdout', io.StringIO())
+  with output.checked():
+    sys.stdout = None
+    callbacks._print('nowhere')
+
+
 def test_one_that_user_code_has_closed_is_told(monkeypatch):
   stream = io.StringIO()
   stream.close()
@@ -43,6 +50,23 @@ def test_training_goes_on_where_nothing_can_be_printed(monkeypatch):
   with pytest.raises(output.OutputError), output.checked():
     callbacks._print('a line')
   assert left == [[1]]
+
+
+@pytest.mark.parametrize('closed', [(1,), (2,), (0, 1, 2)])
+def test_what_is_closed_is_opened_to_nowhere(closed):
+  code = (
+    'import os, sys\n'
+    'from tf_sparse_rl import output\n'
+    'output.open_closed()\n'
+    'print("x"); print("x", file=sys.stderr)\n'
+    f'there = {[os.devnull]} * 3 == [os.readlink(f"/proc/self/fd/{{i}}")'
+    f' for i in {closed}] * {3 // len(closed)}\n'
+    'sys.exit(77 if there and os.open(".", 0) > 2 else 1)\n'
+  )
+  close = ' '.join(f'{i}>&-' for i in closed)
+  command = f'exec "$0" -c "$1" {close}'
+  done = subprocess.run(['sh', '-c', command, sys.executable, code])
+  assert done.returncode == 77
 
 
 def test_a_command_on_a_full_disk_says_so_in_a_line():

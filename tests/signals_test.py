@@ -121,6 +121,23 @@ def test_no_ctrl_c_comes_in_a_thread():
   assert found == [False]
 
 
+def test_other_threads_do_not_keep_the_process():
+  code = (
+    'import threading\n'
+    'from tf_sparse_rl import signals\n'
+    'never = threading.Event()\n'
+    'threading.Thread(target=never.wait, name="of an environment").start()\n'
+    'signals.end_with_main_thread(7, seconds=0.1)\n'
+  )
+  done = subprocess.run(
+    [sys.executable, '-c', code], capture_output=True, text=True, timeout=60
+  )
+  assert done.returncode == 7
+  assert (
+    done.stderr == 'warning: These threads do not end: of an environment.\n'
+  )
+
+
 @pytest.mark.parametrize('raised', ['SystemExit(0)', 'GeneratorExit'])
 def test_a_module_that_ends_the_program_is_told(tmp_path, monkeypatch, raised):
   monkeypatch.syspath_prepend(tmp_path)

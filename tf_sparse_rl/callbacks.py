@@ -153,6 +153,8 @@ def _print(text):
 
   Training continues where the output is closed.
   """
+  if sys.stdout is None:
+    return
   try:
     tqdm.tqdm.write(text)
     sys.stdout.flush()

@@ -36,9 +36,9 @@ _ROWS = (
     Figure(
       'signal_to_noise',
       'Signal-to-noise of gradients',
-      "Size of the mean over the standard deviation of a batch's gradients, "
-      'averaged over active connections except those with zero gradients, '
-      "after the paper's figure 5.",
+      'Absolute mean over standard deviation of the gradients of a batch, '
+      'averaged over active connections whose gradients are not all zero, as '
+      "in the paper's figure 5.",
       'SNR/{network}/active',
       '{network}: SNR of active',
     ),

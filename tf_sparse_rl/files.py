@@ -23,6 +23,40 @@ class LinkError(OSError):
   """A link has the name of a file or directory of ours."""
 
 
+def local(path):
+  """Makes a path absolute.
+
+  Raises:
+    ValueError: for a URL, which would name a directory here.
+  """
+  if re.match(r'[A-Za-z][A-Za-z0-9+.-]*://', os.fspath(path)):
+    raise ValueError(
+      f'Expected a path on this machine. Received: {path}, a URL. Mount it '
+      'first.'
+    )
+  return pathlib.Path(path).absolute()
+
+
+def check_for_tensorflow(path):
+  """Checks the path of a directory in which TensorFlow reads and writes.
+
+  Raises:
+    ValueError: for bytes that are not UTF-8, and for [ and backslashes:
+      TensorFlow takes the path for a pattern when it reads.
+  """
+  try:
+    found = [mark for mark in '[\\' if mark in str(path)]
+    str(path).encode()
+  except UnicodeEncodeError:
+    found = ['bytes that are not UTF-8']
+  if found:
+    raise ValueError(
+      f'Expected a directory that TensorFlow can read. Received: '
+      f'{os.fsencode(path).decode(errors="backslashreplace")}, with '
+      f'{found[0]} in its path. Choose or rename it without.'
+    )
+
+
 def refuse_links(*paths):
   """Raises LinkError if a path is a link."""
   for path in paths:
@@ -44,6 +78,17 @@ def require_directories(*paths):
 
 
 @contextlib.contextmanager
+def naming(path):
+  """Names a file in the errors of its descriptor, which does not know it."""
+  try:
+    yield
+  except OSError as error:
+    if error.errno and error.filename is None:
+      error.filename = str(path)
+    raise
+
+
+@contextlib.contextmanager
 def replacing(path):
   """Writes a file atomically; it replaces an older one when the block ends.
 
@@ -61,7 +106,7 @@ def replacing(path):
   temporary = _temporary(path)
   try:
     # Exclusive: a new file, not a link.
-    with open(temporary, 'xb') as file:
+    with naming(path), open(temporary, 'xb') as file:
       yield file
       file.flush()
       os.fsync(file.fileno())
@@ -85,6 +130,12 @@ def replacing_directory(path):
   except BaseException:
     shutil.rmtree(temporary, ignore_errors=True)
     raise
+
+
+def remove_directory(path):
+  """Removes a directory if there is one."""
+  if os.path.isdir(path):
+    shutil.rmtree(path)
 
 
 def remove_leftovers(path):
@@ -114,7 +165,7 @@ def write_json_lines(path, values):
 
 def append_json_line(path, value):
   """Appends a JSON line and syncs the file."""
-  with open_to_append(path) as file:
+  with naming(path), open_to_append(path) as file:
     file.write(json.dumps(value).encode() + b'\n')
     file.flush()
     os.fsync(file.fileno())
@@ -189,10 +240,17 @@ def make_directory(path):
 
 
 def sync(path):
-  """Flushes a file, or the names in a directory, to disk."""
+  """Flushes a file, or the names in a directory, to disk.
+
+  Some network file systems cannot do the latter, and say so by EINVAL.
+  """
   descriptor = os.open(path, os.O_RDONLY)
   try:
-    os.fsync(descriptor)
+    with naming(path):
+      os.fsync(descriptor)
+  except OSError as error:
+    if error.errno != errno.EINVAL or not os.path.isdir(path):
+      raise
   finally:
     os.close(descriptor)
 

@@ -190,6 +190,16 @@ def run_command(main, help_):
     main: function of the arguments that are not flags.
     help_: a Help.
   """
+  output.open_closed()
+  try:
+    _run_command(main, help_)
+  except SystemExit as ended:
+    signals.end_with_main_thread(ended.code or 0)
+    raise
+
+
+def _run_command(main, help_):
+  """Runs a command; raises SystemExit at its end."""
 
   def guarded(argv):
     if len(argv) > 1:

@@ -29,10 +29,11 @@ def held(path, seconds=None):
   """
   with files.open_to_append(path) as file:
     _files.add(file)
-    if seconds is None:
-      fcntl.flock(file, fcntl.LOCK_EX)
-    else:
-      _lock(file, time.monotonic() + seconds)
+    with files.naming(path):
+      if seconds is None:
+        fcntl.flock(file, fcntl.LOCK_EX)
+      else:
+        _lock(file, time.monotonic() + seconds)
     yield
 
 

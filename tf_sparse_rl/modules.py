@@ -4,6 +4,7 @@ Names are 'module:attribute'. Modules are found on PYTHONPATH and in the current
 directory, as with `python -m`.
 """
 
+import contextlib
 import importlib.util
 import os
 import pathlib
@@ -129,6 +130,35 @@ def user_code_error(head, error):
   return UserCodeError(f'{head}:\n{user_traceback(error)}')
 
 
+@contextlib.contextmanager
+def told(names):
+  """Has custom code raise UserCodeError within a block, whatever it raises.
+
+  Args:
+    names: of the custom modules that may be called there.
+  """
+  try:
+    yield
+  except UserCodeError:
+    raise
+  except BaseException as error:  # It may not be our code.
+    if not _passed(error, names):
+      raise
+    raise user_code_error(f'{", ".join(names)} failed', error) from error
+
+
+def _passed(error, names):
+  """Whether an exception came through a frame of one of the modules."""
+  found = (sys.modules.get(name) for name in names)
+  files = [module.__file__ for module in found if module]
+  places = tuple(
+    os.path.dirname(file) + os.sep if file.endswith('__init__.py') else file
+    for file in files
+  )
+  frames = traceback.extract_tb(error.__traceback__)
+  return any(frame.filename.startswith(places) for frame in frames)
+
+
 def user_traceback(error):
   """Formats the traceback of an exception from the first custom frame on.
 
@@ -153,7 +183,8 @@ def user_traceback(error):
 
 def _libraries():
   """Directories of libraries that call custom code."""
-  found = (sys.modules.get(name) for name in ('importlib', 'gymnasium'))
+  names_of_them = 'importlib', 'gymnasium', 'tensorflow', 'tf_agents'
+  found = (sys.modules.get(name) for name in names_of_them)
   return tuple(
     str(pathlib.Path(module.__file__).parent) + os.sep
     for module in found

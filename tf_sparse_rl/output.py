@@ -1,6 +1,7 @@
 """Standard output whose own errors are told from those of other files."""
 
 import contextlib
+import os
 import sys
 
 
@@ -22,10 +23,26 @@ def checked():
     sys.stdout = _Checked(before)
   try:
     yield
-    if before is not None:
+    if sys.stdout is not None:
       sys.stdout.flush()
   finally:
     sys.stdout = before
+
+
+def open_closed():
+  """Opens standard input, output and errors to nowhere where they are closed.
+
+  Otherwise the next files would get their numbers, and what libraries print.
+  """
+  for number in range(3):
+    try:
+      os.fstat(number)
+    except OSError:
+      # The lowest number that is free.
+      os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
+  for number, name in ((1, 'stdout'), (2, 'stderr')):
+    if getattr(sys, name) is None:
+      setattr(sys, name, open(number, 'w', encoding='utf-8', closefd=False))
 
 
 class _Checked:

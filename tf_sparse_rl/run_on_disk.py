@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tf_sparse_rl import config as config_lib
-from tf_sparse_rl import export_formats, packages, playing, scopes
+from tf_sparse_rl import export_formats, files, packages, playing, scopes
 from tf_sparse_rl import runs as runs_lib
 
 Path = str | os.PathLike
@@ -194,7 +194,7 @@ class Run:
     os.environ.setdefault('OPENBLAS_NUM_THREADS', '1')
     export_formats.check(formats)
     # Absolute: an environment may change the working directory.
-    out = os.path.abspath(out)
+    out = files.local(out)
     with self._opened() as env:
       from tf_sparse_rl.exporting import exporter
 

@@ -3,7 +3,9 @@
 import contextlib
 import os
 import signal
+import sys
 import threading
+import time
 
 # kill, Ctrl-C, a closed terminal, Ctrl-\, SLURM's warning of its time limit.
 STOP = tuple(
@@ -84,6 +86,29 @@ def is_ctrl_c(error):
   return callable(handler) and signal.SIGINT in getattr(
     handler, 'received', [signal.SIGINT]
   )
+
+
+def end_with_main_thread(status, seconds=30.0):
+  """Has the process end soon after its main thread.
+
+  Python itself waits forever for other threads, such as an environment's.
+
+  Args:
+    status: exit status of the process.
+    seconds: for which the other threads may go on.
+  """
+
+  def watch():
+    main = threading.main_thread()
+    main.join()
+    time.sleep(seconds)
+    others = [t for t in threading.enumerate() if not t.daemon and t != main]
+    if others:
+      left = ', '.join(thread.name for thread in others)
+      print(f'warning: These threads do not end: {left}.', file=sys.stderr)
+      os._exit(status)
+
+  threading.Thread(target=watch, daemon=True).start()
 
 
 def leave(descriptors):

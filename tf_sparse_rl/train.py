@@ -33,7 +33,8 @@ def main(argv):
   if flags.FLAGS.config:
     run_flags.tell_imports(config.imported_modules, flags.FLAGS.config)
   try:
-    outcome = api.run_training(root_dir, config, [callbacks.ProgressBar()])
+    with modules.told(config.imported_modules):
+      outcome = api.run_training(root_dir, config, [callbacks.ProgressBar()])
   except callbacks.StoppedError as stopped:
     print(f'{stopped}. {_how_to_continue(root_dir)}', file=sys.stderr)
     sys.exit(128 + stopped.signal)

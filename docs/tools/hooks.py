@@ -22,6 +22,9 @@ _FETCHED = re.compile(
   r'<(?:script|img|iframe|source)[^>]*src="(https?:[^"]*)"'
   r'|<link[^>]*rel="stylesheet"[^>]*href="(https?:[^"]*)"'
 )
+_CODE = re.compile(r'<code>([^<\n]+)</code>')
+# Words in code that fit on a line of a phone; they would break after hyphens.
+_WORD = re.compile(r'(?<!\S)\S{1,26}(?!\S)|(?<!\S)--\S{1,34}(?!\S)')
 _API_PAGES = ('python.md', 'sparsity.md')
 # Public modules; their public names are `__all__`, or their classes.
 _MODULES = (
@@ -30,8 +33,14 @@ _MODULES = (
 
 
 def on_page_content(content, **_):
-  """Equations of a page as MathML."""
+  """Writes equations as MathML and keeps short words of code whole."""
+  content = _CODE.sub(_whole, content)
   return _EQUATION.sub(_mathml, content)
+
+
+def _whole(match):
+  words = _WORD.sub(r'<span class="whole">\g<0></span>', match[1])
+  return f'<code>{words}</code>'
 
 
 def _mathml(match):
@@ -40,7 +49,8 @@ def _mathml(match):
   display = 'inline' if match[2] == '(' else 'block'
   equation = html.unescape(match[3])
   made = latex2mathml.converter.convert(equation, display=display)
-  return _PRIME.sub(r'<mrow>\1<mo>&#x02032;</mo></mrow>', made)
+  made = _PRIME.sub(r'<mrow>\1<mo>&#x02032;</mo></mrow>', made)
+  return made if display == 'inline' else f'<div class="equation">{made}</div>'
 
 
 def on_post_page(output, page, **_):

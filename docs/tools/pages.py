@@ -94,7 +94,10 @@ def tags_page():
   quiet.import_tensorflow()
   from tf_sparse_rl.training import summaries
 
-  rows = [f'| `{tag}` | {text} |' for tag, text in summaries.TAGS.items()]
+  rows = [
+    '| `{}` | {} |'.format(tag, text.replace('|', '\\|'))
+    for tag, text in summaries.TAGS.items()
+  ]
   return {'tensorboard_tags.md': '\n'.join([_TAGS, *rows]) + '\n'}
 
 

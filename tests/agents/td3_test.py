@@ -175,6 +175,7 @@ _MADE_NEW = {
   'backend, changes',
   [
     ('native', _MADE_NEW),
+    pytest.param('fused', {}, marks=pytest.mark.slow),
     pytest.param('native', {}, marks=pytest.mark.slow),
     pytest.param('masked', {}, marks=pytest.mark.slow),
   ],

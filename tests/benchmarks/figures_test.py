@@ -1,4 +1,4 @@
-"""The file of measurements, and what is drawn from it."""
+"""The file of measurements, and its figures."""
 
 import json
 
@@ -57,7 +57,7 @@ _STEPS = {
 
 @pytest.fixture(name='results')
 def results_fixture(tmp_path):
-  """The path of a file of two measurements, one of them made anew."""
+  """The path of a file of two measurements, one of them repeated."""
   path = tmp_path / 'speed.json'
   config = flags.make_config({'agent': 'sac', 'env_name': 'HalfCheetah-v5'})
   measured.add(path, config, 'training', {**_RUNS, 'rounds': 1})
@@ -100,7 +100,7 @@ def test_a_table_of_whole_env_steps(results):
     'SAC, HalfCheetah-v5, 256-256, batch 256, on one pinned core; 3 rounds in '
     'turn, not quiet: others had up to 40% of that:',
     '',
-    '| | env steps a second, round by round | median '
+    '| | env steps per second, round by round | median '
     '| RigL 0.9 is faster by: min, median, max |',
     '|---|---|---|---|',
     '| RigL 0.9 | 1,200, 250, 300 | 300 |  |',

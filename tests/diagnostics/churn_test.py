@@ -1,4 +1,4 @@
-"""What is kept of masks, on masks written by hand."""
+"""Churn diagnostics, on masks written by hand."""
 
 import numpy as np
 import tensorflow as tf

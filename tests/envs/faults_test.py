@@ -148,6 +148,11 @@ def test_a_space_may_raise(raised):
   assert last.startswith(type(raised).__name__)
 
 
+class _NoTextError(Exception):
+  def __str__(self):
+    raise ValueError('no text')
+
+
 @pytest.mark.parametrize('method', ['reset', 'step'])
 @pytest.mark.parametrize(
   'raised',
@@ -160,6 +165,7 @@ def test_a_space_may_raise(raised):
     GeneratorExit(),
     StopIteration(),
     np.linalg.LinAlgError('Singular matrix'),
+    _NoTextError(),
   ],
 )
 def test_an_exception_keeps_the_users_frames(method, raised):

@@ -358,10 +358,24 @@ SPACES = {
   ),
   'actions with an infinite bound': (
     {'action_space': _Box(0, _INF, (2,))},
-    'Expected a flat Box of floats with finite bounds: agents scale their '
-    'actions to them. Received: my_module:MyEnv-v0 with Box(0.0, inf, '
-    '(2,), float32). Give the Box bounds, or rescale it by a wrapper in '
-    '--env_wrappers.',
+    'Expected a flat Box of floats with finite bounds that differ, by at most '
+    '1e+15: agents scale their actions to them. Received: my_module:MyEnv-v0 '
+    'with Box(0.0, inf, (2,), float32). Give the Box bounds, or rescale it by '
+    'a wrapper in --env_wrappers.',
+  ),
+  'actions whose bounds are those of float32': (
+    {'action_space': _Box(-3e38, 3e38, (1,))},
+    'Expected a flat Box of floats with finite bounds that differ, by at most '
+    '1e+15: agents scale their actions to them. Received: my_module:MyEnv-v0 '
+    'with Box(-3e+38, 3e+38, (1,), float32). Give the Box bounds, or rescale '
+    'it by a wrapper in --env_wrappers.',
+  ),
+  'actions that leave no choice': (
+    {'action_space': _Box(1, 1, (1,))},
+    'Expected a flat Box of floats with finite bounds that differ, by at most '
+    '1e+15: agents scale their actions to them. Received: my_module:MyEnv-v0 '
+    'with Box(1.0, 1.0, (1,), float32). Give the Box bounds, or rescale it by '
+    'a wrapper in --env_wrappers.',
   ),
 }
 # At the third step, below Gymnasium's wrappers. {what is wrong: (arguments of

@@ -1,4 +1,4 @@
-"""Features that are noise: how many, where, and the same again by a seed."""
+"""Noise features: their number, places and seeds."""
 
 import gymnasium as gym
 import numpy as np

@@ -35,7 +35,7 @@ class _Film:
 
 
 def _seen(levels, std, seed=3):
-  """What is observed of a film, `[frames, side, side, 2]`."""
+  """Observations of a film, `[frames, side, side, 2]`."""
   env = noise.NoisyEnvironment(_Film(levels), std)
   stacks = [env.reset(seed)]
   for _ in levels[1:]:

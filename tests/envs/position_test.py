@@ -1,4 +1,4 @@
-"""Where an episode is: by its actions, or by the state that is offered."""
+"""The position within an episode: its actions, or the environment's state."""
 
 import json
 

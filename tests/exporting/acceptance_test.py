@@ -1,4 +1,4 @@
-"""What disagrees with Keras is refused."""
+"""Files that disagree with Keras are refused."""
 
 import dataclasses
 

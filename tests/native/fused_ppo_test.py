@@ -78,7 +78,7 @@ class _Run:
     return self.rng.integers(_ROWS, size=size)
 
   def train(self, num_train_steps, at_once=1000):
-    """That many train steps, all on one rollout."""
+    """Makes train steps, all on one rollout."""
     assert self.learn.is_fused == (self.backend_name == 'fused')
     rows, batches = self.rows(), self.batches(num_train_steps)
     for i in range(0, num_train_steps, at_once):

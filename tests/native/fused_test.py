@@ -11,11 +11,11 @@ from tf_sparse_rl.agents import registry
 from tf_sparse_rl.native import backend, library
 from tf_sparse_rl.training import learner, plasticity
 
+_BOX = envs.EnvSpec('HalfCheetah-v5', 5, None, 1000, (-1.0, -2.0), (1.0, 0.5))
 _SPECS = {
   'dqn': envs.EnvSpec('CartPole-v1', 5, 3, 500),
-  'sac': envs.EnvSpec(
-    'HalfCheetah-v5', 5, None, 1000, (-1.0, -2.0), (1.0, 0.5)
-  ),
+  'sac': _BOX,
+  'td3': _BOX,
 }
 _ENVS = 2
 
@@ -113,7 +113,7 @@ def _assert_close(ours, theirs, rtol=1e-4, atol=1e-6):
 
 
 # Trained on in the usual suite; all of them when asked for.
-_USUAL = ('sac_rigl', 'dqn_double')
+_USUAL = ('sac_rigl', 'td3_rigl', 'dqn_double')
 _CASES = {
   'sac_rigl': ('sac', {'reward_scale': 3.0, 'gamma': 0.9}),
   'sac_prune': (
@@ -129,6 +129,39 @@ _CASES = {
       'target_update_tau': 0.3,
     },
   ),
+  'td3_rigl': ('td3', {'reward_scale': 3.0, 'gamma': 0.9}),
+  'td3_prune': (
+    'td3',
+    {
+      'method': 'prune',
+      'batch_size': 70,
+      'actor_update_period': 1,
+      'target_update_period': 1,
+      'weight_decay': 0.0,
+    },
+  ),
+  'td3_apart': (
+    'td3',
+    {
+      'method': 'set',
+      'actor_update_period': 3,
+      'target_update_tau': 0.3,
+      'target_noise': 3.0,
+      'target_noise_clip': 1.0,
+      'exploration_noise': 2.0,
+      'actor_sparsity': 0.0,
+    },
+  ),
+  'td3_no_noise': (
+    'td3',
+    {
+      'method': 'static',
+      'target_noise': 0.0,
+      'critic_sparsity': 0.0,
+      'target_update_period': 5,
+    },
+  ),
+  'td3_dense': ('td3', {'method': 'dense'}),
   'dqn_dense': ('dqn', {'method': 'dense'}),
   'dqn_double': ('dqn', {'double_dqn': True, 'td_loss': 'huber'}),
   'dqn_soft': (
@@ -343,7 +376,7 @@ def test_what_a_checkpoint_holds_goes_on_bit_by_bit(agent, tmp_path):
 
 @pytest.mark.parametrize(
   ('agent', 'name'),
-  [('sac', 'Critic loss'), ('dqn', 'Loss')],
+  [('sac', 'Critic loss'), ('td3', 'Critic loss'), ('dqn', 'Loss')],
 )
 def test_a_loss_that_is_not_finite_is_named(agent, name):
   run = _Run('fused', agent, method='static').train(2)
@@ -412,6 +445,13 @@ def test_what_does_not_fit_is_trained_by_tensorflow(name):
   run = _Run('fused', 'sac')
   assert run.agent.fused_step(run.batch_size) is not None
   _changed(run, name)
+  assert run.agent.fused_step(run.batch_size) is None
+
+
+def test_an_actor_that_ends_in_an_activation_is_trained_by_tensorflow():
+  run = _Run('fused', 'td3')
+  assert run.agent.fused_step(run.batch_size) is not None
+  run.agent.policy_layers[-1].layer.activation = tf.nn.relu
   assert run.agent.fused_step(run.batch_size) is None
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from tests.report import studies
 from tf_sparse_rl import runs
-from tf_sparse_rl.report import conditions, writing
+from tf_sparse_rl.report import conditions, raw_results, writing
 
 _ROOT = pathlib.Path(__file__).parents[2]
 # No TensorFlow, and no packages of the extra if they are asked to be hidden.
@@ -119,6 +119,18 @@ def test_raw_results_and_the_page_of_one_run(commands, tmp_path):
     'Not finished, left out: dqn CartPole-v1 SET 0.9',
     f'Raw results of 1 conditions: {tmp_path}/raw',
   ]
+  # Continued, as on another machine.
+  studies.make_run(tmp_path / 'more' / 'c0', [7.0], seed=0, method='static')
+  studies.make_run(tmp_path / 'more' / 'c1', [7.0], seed=1, method='static')
+  process = commands.run(
+    'report',
+    f'--sweep_dir={tmp_path}/more',
+    f'--results={tmp_path}/raw',
+    f'--raw_out={tmp_path}/raw',
+  )
+  assert (process.returncode, process.stderr) == (0, '')
+  found, _ = raw_results.read(tmp_path / 'raw')
+  assert [run.name for run in found] == ['a0', 'a1', 'c0', 'c1']
   # Without --out the report lies beside what it is of.
   process = commands.run(
     'report', f'--results={tmp_path}/raw', '--num_resamples=100'
@@ -148,6 +160,10 @@ def test_only_damaged_runs_are_told(commands, tmp_path):
     (('--sweep_dir={}/runs', '--results={}'), '--sweep_dir and --results'),
     (('--root_dir={}/runs',), 'Received: {}/runs, no run'),
     (('--root_dir={}/runs/0', '--raw_out={}/x'), '--raw_out with --sweep_dir'),
+    (
+      ('--sweep_dir={}/runs', '--raw_out={}/x', '--out={}/y'),
+      'Received: --sweep_dir and --out',
+    ),
     (('--results={}/none',), 'Expected raw results in {}/none'),
     (('--sweep_dir={}/runs',), 'Expected --out, the directory of the report'),
     (('--sweep_dir={}/none', '--out={}/out'), 'Received: {}/none'),

@@ -22,9 +22,10 @@ def test_ragged_runs_are_refused_and_named(tmp_path):
   with pytest.raises(runs.RunsError) as error:
     completeness.check(_group(tmp_path))
   message = str(error.value)
+  path = tmp_path / 'Acrobot-v1-set-0.9-seed1'
   assert (
-    'dqn Acrobot-v1 SET 0.9: seeds 1 (unfinished), 2 (no such run)' in message
-  )
+    f'dqn Acrobot-v1 SET 0.9: seeds 1 (unfinished: {path}), 2 (no such run)'
+  ) in message
   assert 'Dense' not in message and '--allow_unfinished' in message
 
 

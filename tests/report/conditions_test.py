@@ -1,4 +1,4 @@
-"""Which runs are seeds of one condition; what is missing."""
+"""Grouping of runs into conditions, and missing seeds."""
 
 import pytest
 

@@ -119,7 +119,7 @@ def test_long_curves_keep_their_ends():
 
 def test_sample_efficiency_ends_at_the_iqm_of_the_last_evaluations(dqn_study):
   figure = curve_figures.sample_efficiency(dqn_study)
-  # A row a method, a column a sparsity.
+  # One row per method, one column per sparsity.
   assert [a.get_title() for a in figure.axes][:3] == [
     'Small dense, sparsity 0.8',
     'Small dense, sparsity 0.95',

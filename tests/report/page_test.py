@@ -219,7 +219,7 @@ def test_headline(report):
   text = report.read_text('utf-8')
   assert '<h1>Sparse training of DQN</h1>' in text
   assert '<b>32</b>runs finished' in text
-  assert '<b>100,000</b>env steps a run' in text
+  assert '<b>100,000</b>env steps per run' in text
   assert 'DQN has 2 seeds: too few to rank methods.' in text
   assert 'DQN, against dense networks of full size: none is clearly' in text
   assert f'<p class="rule">{findings.RULE}</p>' in text

@@ -19,11 +19,12 @@ def test_returns_beside_the_paper_by_hand(tmp_path, read_study):
   first, second, third = studies.column(table, 'difference')
   assert (first, second) == (pytest.approx(6.7), pytest.approx(-18.25))
   assert studies.column(table, 'in %')[1] == pytest.approx(-25)
-  # 500 is the most of ours, 200 of the paper's.
+  # Our maximum is 500, the paper's 200.
   assert third is None
   assert 'ends at 200' in studies.column(table, 'note')[2]
   assert studies.column(table, 'our seeds') == [2, 2, 2]
-  assert "Ours after 100,000 env steps; the paper's after 100,000" in table.note
+  assert 'Ours are after 100,000 env steps.' in table.note
+  assert "The paper's are after 100,000, with at least 10 seeds" in table.note
 
 
 def test_iqms_beside_the_paper_need_its_environments(tmp_path, read_study):

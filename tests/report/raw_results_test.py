@@ -57,6 +57,34 @@ def test_what_is_read_is_what_was_written(tmp_path):
   assert [e.env_step for e in c.results] == [0, 100_000]
 
 
+def test_runs_are_added_to_raw_results(tmp_path):
+  tag = 'SNR/q/active'
+  studies.make_run(tmp_path / 'in' / 'b', [1.0, 2.0])
+  studies.make_run(tmp_path / 'in' / 'c', [5.0], method='set')
+  raw = tmp_path / 'raw'
+  raw_results.write(_group(tmp_path / 'in'), raw, ['one'])
+  only = raw / raw_results.RUNS
+  kept = gzip.decompress(only.read_bytes()).splitlines()[0]
+  # On another machine: one is there already, one is new.
+  studies.make_run(tmp_path / 'more' / 'a', [7.0], diagnoses=[{tag: 0.5}])
+  studies.make_run(tmp_path / 'more' / 'c', [8.0], method='set')
+  every = _group(tmp_path / 'more')
+  raw_results.write(every, raw, ['two', 'one'], base=raw)
+  found, study = raw_results.read(raw)
+  assert {r.name: [e.return_mean for e in r.results] for r in found} == {
+    'a': [7.0],
+    'b': [1.0, 2.0],
+    'c': [8.0],
+  }
+  assert [e.diagnosis for e in found[0].results] == [{tag: 0.5}]
+  assert found[1].results[0].diagnosis is None
+  assert study.commands == ['one', 'two']
+  assert gzip.decompress(only.read_bytes()).splitlines()[1] == kept
+  with pytest.raises(runs.RunsError, match='Expected raw results'):
+    raw_results.write(every, tmp_path / 'out', base=tmp_path / 'none')
+  assert not (tmp_path / 'out').exists()
+
+
 def test_a_report_from_raw_results_is_that_of_the_runs(tmp_path):
   for method, value in (('dense', 400.0), ('rigl', 300.0)):
     studies.make_seeds(
@@ -94,8 +122,19 @@ def test_a_report_from_raw_results_is_that_of_the_runs(tmp_path):
       '{}\na,1,nan,1,0.9,2\n',
       'line 2, is damaged: Expected finite',
     ),
+    (
+      raw_results.EVALUATIONS,
+      '{}\na,' + '1' * 400 + ',1,1,0.9,2\n',
+      'line 2, is damaged: int too large',
+    ),
+    (
+      raw_results.EVALUATIONS,
+      '{}\n' + 'a' * 200_000 + ',1,1,1,0.9,2\n',
+      'line 2, is damaged: field larger',
+    ),
+    (raw_results.EVALUATIONS, '', 'line 0, is damaged: not enough values'),
     (raw_results.EVALUATIONS, '{}\nx,1,2,1,0.9,2\n', 'others too: x'),
-    (raw_results.RUNS, '', 'Expected a line a run'),
+    (raw_results.RUNS, '', 'Expected one line per run'),
     (raw_results.RUNS, '{"id": 3}\n', 'line 1, is damaged: Expected id'),
     (raw_results.RUNS, '[' * 9999, 'line 1, is damaged: .* recursion'),
     (raw_results.STUDY, b'[]', 'study.json is damaged'),

@@ -14,9 +14,9 @@ def test_returns_and_aggregates(dqn_study):
   assert len(table.rows) == 2 * (1 + 3 * 2 + 1)
   assert set(studies.column(table, 'seeds')) == {'2'}
   # Nothing is set apart: the column is left out.
-  assert 'set apart by' not in [c.title for c in table.columns]
+  assert 'other fields' not in [c.title for c in table.columns]
   table = result_tables.aggregate_scores(dqn_study)
-  assert studies.column(table, 'allocation').count('uniform') == 1
+  assert studies.column(table, 'distribution').count('uniform') == 1
   assert set(studies.column(table, 'envs')) == {2}
   assert 'Acrobot-v1, CartPole-v1' in table.note
 
@@ -59,7 +59,7 @@ def test_cost(tmp_path, read_study):
 
 def test_variants_are_told(sac_study):
   table = result_tables.returns(sac_study)
-  assert sorted(filter(None, studies.column(table, 'set apart by'))) == [
+  assert sorted(filter(None, studies.column(table, 'other fields'))) == [
     'actor_parameter_share=0.1 parameter_budget=0.2',
     'actor_parameter_share=0.5 parameter_budget=0.2',
     'sparsity_aware_init=False',

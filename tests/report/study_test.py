@@ -28,7 +28,7 @@ def test_scores_by_hand(tmp_path, read_study):
   _make(tmp_path, 'Acrobot-v1', {0: [-500.0, -67.0], 1: [-500.0, -283.05]})
   study = read_study(tmp_path)
   [aggregate] = study.aggregates
-  # A row a seed, a column an environment by name.
+  # One row per seed, one column per environment by name.
   np.testing.assert_allclose(aggregate.matrix, [[1, 1], [0.5, 0]], atol=1e-9)
   # Of 0, 0.5, 1, 1 the middle two.
   assert aggregate.estimates['iqm'].value == pytest.approx(0.75)

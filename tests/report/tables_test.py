@@ -108,6 +108,13 @@ def test_csv_has_no_formulas(text, cell):
 def test_markdown_has_no_markup_but_ours(text, cell):
   shown = tables.to_markdown(_of_text(text, tables.Link(text, 'run')))
   assert shown.splitlines()[-1] == f'| {cell} | [{cell}](run) |'
+  # What is the same in all rows goes into the note.
+  columns = tables.Column('method'), tables.Column('env_name')
+  rows = [('a', text), ('b', text)]
+  shown = tables.to_markdown(tables.Table('n', text, columns, rows))
+  title, *_, note = shown.splitlines()
+  assert title == f'### {cell}'
+  assert note == f'The same in all rows: env_name: {cell}.'
 
 
 @pytest.mark.parametrize(

@@ -221,6 +221,20 @@ def test_a_file_in_the_place_of_the_directory(tmp_path, config, inside):
   assert (tmp_path / 'file').read_text() == 'mine'
 
 
+@pytest.mark.parametrize('name', ['run[1]', 'back\\slash', 'not\udcffutf8'])
+def test_a_path_that_tensorflow_cannot_read(tmp_path, config, name):
+  with pytest.raises(run_dir.RunsError, match='TensorFlow can read.* with '):
+    run_dir.RunDir(tmp_path / name).check_config(config)
+  run_dir.RunDir(tmp_path / 'run*?{1}%s').check_config(config)  # It can.
+
+
+@pytest.mark.parametrize('path', ['gs://bucket/run', 'file:///tmp/run'])
+def test_a_url_is_no_directory(path):
+  with pytest.raises(ValueError, match='on this machine. .*://.* URL'):
+    run_dir.RunDir(path)
+  assert run_dir.RunDir('gs:run/x').path.parts[-2:] == ('gs:run', 'x')
+
+
 def test_a_place_where_nothing_can_be_written(tmp_path):
   # Even root may not write below /proc.
   path = '/proc/run'

@@ -105,7 +105,7 @@ def test_drop_and_grow_by_hand(drop, grow, fraction, expected):
 
 
 def test_inactive_entries_are_not_kept_when_all_scores_are_zero():
-  """Where the active ones come last, ties would go to the inactive ones."""
+  """The active entries come last: ties would favour the inactive ones."""
   mask = [0, 0, 0, 0, 1, 1, 1, 1]
   grow = [0, 0, 0, 0, 1, 1, 1, 1]
   assert _drop_and_grow(mask, [0] * 8, grow, 0.5) == mask

@@ -83,6 +83,26 @@ def test_masks_change_before_the_weights_do():
   np.testing.assert_allclose(layer.kernel[0], [1.9, 0, 0, -0.5], rtol=1e-6)
 
 
+@pytest.mark.parametrize('module', [_CURRENT, _LEGACY])
+def test_a_train_step_multiplies_gradients_by_masks_and_nothing_else(module):
+  """Weights keep their zeros by construction: no product, no choice."""
+  model = _model()
+  optimizer = sparsity.SparseOptimizer(
+    module.SGD(0.1, momentum=0.9), sparsity.Static(), model
+  )
+  pairs = networks.gradients(model, *networks.batch(model))
+  optimizer.build([v for _, v in pairs])
+
+  @tf.function(autograph=False)
+  def step(*gradients):
+    optimizer.apply_gradients(zip(gradients, [v for _, v in pairs]))
+
+  graph = step.get_concrete_function(*[g for g, _ in pairs]).graph
+  types = [op.type for op in graph.get_operations()]
+  assert types.count('MulNoNan') == len(sparsity.sparse_weights(model))
+  assert not {'SelectV2', 'NotEqual', 'IsNan'} & set(types)
+
+
 def test_dense_layers_train_as_ever():
   """Sparsity 0 costs nothing: no mask, no kernel to look after."""
   model = sparsity.sparsify(

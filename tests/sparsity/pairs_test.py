@@ -87,9 +87,9 @@ def test_updaters_take_the_masks_that_they_can_bring_to_the_target(method):
 @pytest.mark.parametrize(
   ('method', 'updater', 'told'),
   [
-    ('static', 'rigl', 'RigL moves them'),
-    ('static', 'set', 'SET moves them'),
-    ('set', 'static', 'Static does not move them'),
+    ('static', 'rigl', 'RigL updates them'),
+    ('static', 'set', 'SET updates them'),
+    ('set', 'static', 'Static does not update them'),
     ('set', 'rigl', None),
     ('static', 'static', None),
   ],
@@ -102,6 +102,27 @@ def test_masks_made_for_another_method_are_told(method, updater, told):
   found = [str(w.message) for w in found if 'made for' in str(w.message)]
   assert len(found) == bool(told)
   assert not told or told in found[0]
+
+
+@pytest.mark.parametrize(
+  ('method', 'optimizer', 'times'),
+  [
+    ('rigl', 'adam', 1),
+    ('set', tf.keras.optimizers.legacy.Adam(), 1),
+    ('static', 'adam', 0),
+    ('rigl', 'sparse', 0),
+  ],
+)
+def test_masks_that_no_optimizer_updates_are_told(method, optimizer, times):
+  model = _model(method)
+  if optimizer == 'sparse':
+    optimizer = sparsity.SparseOptimizer('adam', _UPDATERS[method](), model)
+  with warnings.catch_warnings(record=True) as found:
+    warnings.simplefilter('default')
+    _fit(model, optimizer, epochs=2)
+  found = [str(w.message) for w in found if 'only a Sparse' in str(w.message)]
+  assert len(found) == times
+  assert not times or f"made for '{method}'" in found[0]
 
 
 def test_masks_between_dense_and_target_are_told():

@@ -13,6 +13,7 @@ from tf_sparse_rl.sparsity import (
   distributions,
   mask_updates,
   schedules,
+  updater_base,
   updaters,
 )
 
@@ -245,6 +246,17 @@ def test_an_algorithm_overrides_a_score():
       assert set(kept) <= set(survivors)
 
 
+@pytest.mark.parametrize('scores', [None, 0.5, np.zeros([3, 3, 3])])
+def test_scores_of_another_shape_are_told(scores):
+  class Odd(sparsity.RigL):
+    def grow_scores(self, kernel, train_step, seed):
+      return scores
+
+  kernel = updater_base.KernelState(*[tf.ones([2, 3])] * 3)
+  with pytest.raises(ValueError, match=r'Odd.grow_scores .* mask, \(2, 3\). R'):
+    Odd().new_mask(kernel, 0.5, tf.constant(0, tf.int64), 0)
+
+
 @pytest.mark.parametrize(
   ('make', 'message'),
   [
@@ -363,5 +375,5 @@ def test_srigl_refuses_other_structures():
   model = sparsity.sparsify(
     networks.dense_network(), 'rigl', 0.5, block_shape=(2, 1)
   )
-  with pytest.raises(ValueError, match='SRigL has a structure of its own'):
+  with pytest.raises(ValueError, match='SRigL sets the structure itself'):
     sparsity.SparseOptimizer('adam', sparsity.SRigL(), model)

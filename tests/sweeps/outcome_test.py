@@ -1,4 +1,4 @@
-"""How an attempt ended: from wait statuses and logs that are written here."""
+"""Outcomes of attempts, from wait statuses and logs written here."""
 
 import pytest
 
@@ -21,6 +21,11 @@ from tf_sparse_rl.sweeps import outcome
 def test_last_words(tmp_path, text, words):
   (tmp_path / 'log').write_text('x' * 10_000 + '\n' + text if text else '')
   assert outcome.last_words(tmp_path / 'log') == words
+
+
+def test_last_words_move_no_cursor(tmp_path):
+  (tmp_path / 'log').write_text('\x1b[2J\rerror: why\x07\n\x1b\n')
+  assert outcome.last_words(tmp_path / 'log') == 'error: why'
 
 
 def test_earlier_attempts_do_not_count(tmp_path):
@@ -46,6 +51,7 @@ def test_no_log(tmp_path):
     (138 << 8, 138, 'exit code 138: error: why', True),  # SIGUSR1
     (9, None, 'killed by SIGKILL', False),
     (11, None, 'killed by SIGSEGV', False),
+    (35, None, 'killed by signal 35', False),
   ],
 )
 @pytest.mark.parametrize('is_finished', [False, True])

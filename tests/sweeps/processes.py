@@ -81,7 +81,7 @@ def parent(pid):
 
 
 def evaluations(sweep_dir, run_id):
-  """How many evaluations a run has written."""
+  """Number of evaluations that a run has written."""
   path = sweep_dir.path / 'runs' / run_id / 'results.jsonl'
   return path.read_text('utf-8').count('\n') if path.exists() else 0
 

@@ -1,4 +1,4 @@
-"""How far a sweep is, from directories that are written here by hand."""
+"""Progress of a sweep, from directories written by hand."""
 
 import subprocess
 import sys
@@ -176,6 +176,13 @@ def test_the_last_attempt_counts(
   status = _read(sweep_dir, run)
   assert status.state == state
   assert status.reason.startswith(text)
+
+
+def test_a_reason_moves_no_cursor(sweep_dir, run):
+  sweep_dir.note(run, event='begin')
+  sweep_dir.note(run, event='end', exit_code=1, reason='\x1b[2J\nwhy')
+  shown = status_lib.table([_read(sweep_dir, run)], 1)
+  assert '\\x1b[2J why (attempt 1)' in shown and '\x1b' not in shown
 
 
 def test_a_run_that_train_was_given_by_hand(sweep_dir, run):

@@ -3,8 +3,9 @@
     python -m tests.sweeps.status_time 10000
 
 Half of the runs are finished, the others are at one of 100 evaluations of ten
-episodes each. A line a round has the wall clock, the CPU time of the process,
-and how many processes wanted a core (the load average of one minute) before it.
+episodes each. One line per round has the wall clock, the CPU time of the
+process, and the load average of one minute before it: how many processes
+wanted a core.
 """
 
 import json
@@ -74,7 +75,7 @@ def measure(path):
 
 
 def main(num_runs):
-  """Prints a line a round."""
+  """Prints one line per round."""
   with tempfile.TemporaryDirectory() as directory:
     made = make(pathlib.Path(directory), num_runs)
     for _ in range(_ROUNDS):

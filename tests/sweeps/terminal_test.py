@@ -1,4 +1,4 @@
-"""What a sweep shows, with runs whose directories are written here by hand."""
+"""Terminal output of a sweep, with run directories written by hand."""
 
 import io
 import sys

@@ -28,7 +28,7 @@ _SAC = {
 
 
 def _train(path, values, stops=()):
-  """The Outcome of a run that is stopped at some env steps, and goes on."""
+  """The Outcome of a run that is stopped at some env steps and resumed."""
   config, run_dir = config_lib.make_config(values), runs.RunDir(path)
   for at in (*stops, None):
     with run_dir.locked():

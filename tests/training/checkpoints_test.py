@@ -24,7 +24,7 @@ from tf_sparse_rl.training import checkpoints, metrics, state
 
 
 class _Run:
-  """What a run would checkpoint, small; all of it follows from the env step."""
+  """A small run state for checkpoints, a function of the env step."""
 
   def __init__(self, path, capacity=50):
     self.agent = tf.Module()
@@ -400,6 +400,20 @@ def _names_given(calls):
   return calls.count('replace') + calls.count('rename')
 
 
+def test_what_tensorflow_could_not_remove_is_no_part(tmp_path, monkeypatch):
+  run = _Run(tmp_path)
+  write = run.checkpoints._variables.write
+
+  def leave_some(prefix):
+    write(prefix)
+    pathlib.Path(f'{prefix}_temp').mkdir()
+
+  monkeypatch.setattr(run.checkpoints._variables, 'write', leave_some)
+  run.save(20)
+  assert _Run(tmp_path).restore() == 20
+  assert not list(tmp_path.rglob('agent_temp'))
+
+
 @pytest.mark.parametrize(
   'error, after',
   [(OSError(errno.ENOSPC, 'No space left on device'), False), (_Kill(), True)],
@@ -468,7 +482,7 @@ def _flip(file):
 
 
 def _zeros(file):
-  """What some file systems leave after a power failure."""
+  """Fills a file with zeros, as some file systems do at a power failure."""
   file.write_bytes(bytes(file.stat().st_size))
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tf_sparse_rl import envs, replay
-from tf_sparse_rl.training import divergence
+from tf_sparse_rl.training import divergence, parts
 
 _FLAT = envs.EnvSpec('x', 3, 2, None)
 
@@ -44,6 +44,28 @@ def test_a_huge_observation_is_named_if_it_came_first():
 def test_what_float32_does_not_hold():
   text = divergence.explain(_filled([(1e300, 0.0)]), None)
   assert 'was inf (float32 holds up to 3.4e38), in the reward of' in text
+
+
+def test_a_weight_that_is_not_finite_has_its_reason_too():
+  def save(env_step, state):
+    raise FloatingPointError('a kernel is NaN or infinite')
+
+  training = types.SimpleNamespace(
+    machine={'measurements': []},
+    now=types.SimpleNamespace(env_step=7, to_json=lambda _: {}),
+    envs=(),
+    summaries=types.SimpleNamespace(masks_written=dict),
+    checkpoints=types.SimpleNamespace(save=save),
+    buffer=_filled([(2e17, 0.0)]),
+    learner=types.SimpleNamespace(first_huge_loss=None),
+  )
+  with pytest.raises(FloatingPointError) as error:
+    parts.Parts.save(training)
+  assert str(error.value) == (
+    'a kernel is NaN or infinite at env step 7. The first value above 1e+15 was'
+    ' 2e+17, in the reward of env step 1. Scale it in the environment, or by a '
+    'wrapper'
+  )
 
 
 def test_what_a_ring_has_overwritten_is_not_looked_for():

@@ -69,7 +69,7 @@ def _rows(rng, case):
 
 
 class _Outcome(NamedTuple):
-  """What some train steps give."""
+  """Results of some train steps."""
 
   scalars: list  # {tag: float}, of each train step
   actions: np.ndarray  # `[train steps, environments, ...]`

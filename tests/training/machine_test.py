@@ -1,4 +1,4 @@
-"""What a run asks of its machine, and is told if it is not there."""
+"""Requirements of a run on its machine, and errors if they are not met."""
 
 import types
 

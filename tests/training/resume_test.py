@@ -52,7 +52,7 @@ _CLOCK = ('wall_seconds', 'env_steps_per_sec', 'peak_memory_mib')
 
 
 class _Training:
-  """The command `train`, and what is seen of it from outside."""
+  """The command `train`, and what it shows."""
 
   def __init__(self, commands, path, *flags):
     self._checkpoints = path / 'checkpoints'
@@ -128,7 +128,7 @@ def _flip(file):
 
 
 class _History(NamedTuple):
-  """What happened to a run; the values are checked in the tests."""
+  """The history of a run; the tests check its values."""
 
   untouched: pathlib.Path
   path: pathlib.Path  # of the run that was not left alone

@@ -1,4 +1,4 @@
-"""What a run writes for TensorBoard, read back as TensorBoard reads it."""
+"""Event files of a run, read back as TensorBoard reads them."""
 
 import errno
 import json
@@ -58,7 +58,7 @@ def _pattern(tag):
 
 @pytest.fixture(name='sac_events', scope='module')
 def sac_events_fixture(tiny_sac_run):
-  """What the tiny run of SAC wrote under train/."""
+  """Events that the tiny run of SAC wrote to train/."""
   return _read(tiny_sac_run.run_dir.path / 'train')
 
 
@@ -366,6 +366,24 @@ def test_a_file_that_cannot_be_written_is_followed_by_another(
   assert len([*(tmp_path / 'train').iterdir()]) > 1
   assert told[0].startswith(f'warning: Writing to {tmp_path}')
   assert all('File too large' in text for text in told)
+
+
+def test_a_tracker_that_fails_is_told_and_left_out(
+  tmp_path, tiny_config, monkeypatch
+):
+  class Failing:
+    def log(self, env_step, scalars):
+      raise RuntimeError('its server has gone')
+
+  config, told = tiny_config(), []
+  monkeypatch.setattr(summaries.trackers, 'make', lambda *_: [Failing()])
+  agent = registry.build(config, _SPEC)
+  writer = summaries.Summaries(tmp_path, config, agent, tell=told.append)
+  for env_step in (10, 20):
+    writer.values(env_step, {'Losses/total_loss': 1.0})
+  writer.close()
+  [text] = told
+  assert text.startswith('warning: Failing failed: its server has gone.')
 
 
 def test_what_fails_is_told_once_and_tried_again(tmp_path, monkeypatch):

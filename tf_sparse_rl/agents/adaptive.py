@@ -129,7 +129,7 @@ class Candidates(tf.Module):
     return (train_steps + 1) % self._updater.selection_period == 0
 
   def select(self, losses, train_step, masks_may_change):
-    """See the function `select`; `losses` are of its networks."""
+    """Does what the function `select` does; `losses` are of its networks."""
     self.losses.assign_add(tf.stack([tf.reduce_mean(each) for each in losses]))
 
     def replace():

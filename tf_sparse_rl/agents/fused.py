@@ -21,6 +21,13 @@ _SAC_TAGS = (
   'Agent/q_value_1',
   'Agent/q_value_2',
 )
+_TD3_TAGS = (
+  'Losses/total_loss',
+  'Losses/critic_loss',
+  'Losses/actor_loss',
+  'Agent/q_value_1',
+  'Agent/q_value_2',
+)
 _DQN_TAGS = ('Losses/total_loss', 'Losses/td_loss')
 _PPO_TAGS = (
   'Losses/total_loss',
@@ -43,53 +50,114 @@ def sac(agent, head, batch_size):
   Returns:
     A fused.TrainStep, or None if TensorFlow has to train.
   """
-  actor, critics = agent._actor_network, agent._critics
-  is_squared = agent._td_errors_loss_fn is losses.squared_errors
-  inner = {actor: _inner(actor, 0, 1)}
-  inner |= {critic: _inner(critic, 1, 1) for critic in critics}
-  if not (is_squared and _may_be_fused(inner, batch_size)):
+  inner = _actor_and_critics(agent, batch_size)
+  if inner is None:
     return None
   alpha_optimizer, log_alpha = agent._alpha_optimizer, agent._log_alpha
   adams = [
-    _adam(agent._critic_optimizer, critics),
-    _adam(agent._actor_optimizer, [actor]),
+    *_adams_of(agent),
     fused.adam(alpha_optimizer, [log_alpha]),
   ]
   if None in adams:
     return None
   scalars = [log_alpha, *_slots(alpha_optimizer)(log_alpha)]
   step = library.load().tf_sparse_rl_make_sac(
-    [
-      _network(inner[actor], agent._actor_optimizer),
-      *(_network(inner[c], agent._critic_optimizer) for c in critics),
-      *(_network(_inner(target, 1, 1)) for target in agent._targets),
-    ],
+    _networks_of(agent, inner),
     [handle for adam in adams for handle in adam.handles],
     [v.handle for v in (agent.train_step_counter, *scalars)],
     epsilons=[adam.epsilon for adam in adams],
     middle=fused.floats(head.middle),
     scale=fused.floats(head.scale),
-    **_sac_numbers(agent),
+    critic_weight=agent._critic_loss_weight,
+    actor_weight=agent._actor_loss_weight,
+    alpha_weight=agent._alpha_loss_weight,
+    seeds=[_noise_seed(agent, draw) for draw in (0, 1)],
+    target_entropy=agent._target_entropy,
+    loss_of_log_alpha=agent._use_log_alpha_in_alpha_loss,
+    **_numbers(agent),
   )
   return fused.TrainStep(step, _SAC_TAGS, tf.float32)
 
 
-def _sac_numbers(agent):
-  """The constants of SAC's train step."""
-  return {
-    'critic_weight': agent._critic_loss_weight,
-    'actor_weight': agent._actor_loss_weight,
-    'alpha_weight': agent._alpha_loss_weight,
-    'seeds': [
-      seeds.derive(agent._seed, seeds.Stream.TRAIN_NOISE, draw)
-      for draw in (0, 1)
+def td3(agent, head, batch_size):
+  """The fused train step of TD3; see `sac`. `head` is a Deterministic."""
+  inner = _actor_and_critics(agent, batch_size)
+  if inner is None:
+    return None
+  layers = inner[agent._actor_network]
+  if stacks.activation_of(layers[-1]) != 'linear':
+    return None  # The head's tanh takes its place.
+  adams = _adams_of(agent)
+  if None in adams:
+    return None
+  target_actor = _inner(agent._target_actor_network, 0, 1)
+  step = library.load().tf_sparse_rl_make_td3(
+    [
+      *_networks_of(agent, inner, end='tanh'),
+      fused.network(target_actor, end='tanh'),
     ],
+    [handle for adam in adams for handle in adam.handles],
+    [agent.train_step_counter.handle],
+    epsilons=[adam.epsilon for adam in adams],
+    middle=fused.floats(head.middle),
+    scale=fused.floats(head.scale),
+    low=fused.floats(head.low),
+    high=fused.floats(head.high),
+    exploration_noise=head.exploration_noise,
+    target_noise=agent._target_policy_noise,
+    target_noise_clip=agent._target_policy_noise_clip,
+    seed=_noise_seed(agent, 0),
+    actor_update_period=agent._actor_update_period,
+    **_numbers(agent),
+  )
+  return fused.TrainStep(step, _TD3_TAGS, tf.float32)
+
+
+def _actor_and_critics(agent, batch_size):
+  """`{network: what _inner returned}`, or None if TensorFlow has to train."""
+  actor, critics = agent._actor_network, agent._critics
+  inner = {actor: _inner(actor, 0, 1)}
+  inner |= {critic: _inner(critic, 1, 1) for critic in critics}
+  is_squared = agent._td_errors_loss_fn is losses.squared_errors
+  return inner if is_squared and _may_be_fused(inner, batch_size) else None
+
+
+def _adams_of(agent):
+  """Adam of the critics and of the actor."""
+  return [
+    _adam(agent._critic_optimizer, agent._critics),
+    _adam(agent._actor_optimizer, [agent._actor_network]),
+  ]
+
+
+def _networks_of(agent, inner, end=None):
+  """Handles of an actor, of critics and of their targets.
+
+  Args:
+    agent: a SacAgent or Td3Agent.
+    inner: what `_actor_and_critics` returned.
+    end: name of an activation that the head puts on the actor's outputs.
+  """
+  actor, critics = agent._actor_network, agent._critics
+  return [
+    _network(inner[actor], agent._actor_optimizer, None, end),
+    *(_network(inner[c], agent._critic_optimizer) for c in critics),
+    *(_network(_inner(target, 1, 1)) for target in agent._targets),
+  ]
+
+
+def _noise_seed(agent, draw):
+  """The seed of a draw of actor_critic.train_noise."""
+  return seeds.derive(agent._seed, seeds.Stream.TRAIN_NOISE, draw)
+
+
+def _numbers(agent):
+  """The constants that the train steps of SAC and TD3 share."""
+  return {
     'reward_scale': agent._reward_scale_factor,
     'gamma': agent._gamma,
-    'target_entropy': agent._target_entropy,
     'tau': agent._target_update_tau,
     'target_update_period': agent._target_update_period,
-    'loss_of_log_alpha': agent._use_log_alpha_in_alpha_loss,
   }
 
 

@@ -11,6 +11,7 @@ from tf_sparse_rl.agents import (
   actor_critic,
   base,
   experience,
+  fused,
   losses,
   replicas,
   sparse,
@@ -213,6 +214,11 @@ class Td3(actor_critic.ActorCritic):
     after = train_steps + 1
     own = condition(after // self.actor_period - 1)
     return (after % self.actor_period == 0) & own
+
+  def fused_step(self, batch_size):
+    if type(self.tf_agent) is not Td3Agent or self.scales:
+      return None  # Its train step is another.
+    return fused.td3(self.tf_agent, self.head, batch_size)
 
   def probes(self, rows):
     """Targets are those of the next train step.

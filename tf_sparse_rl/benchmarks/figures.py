@@ -44,7 +44,7 @@ def table(found):
   lines = [
     f'{work(found)}, on {condition(found)}:',
     '',
-    '| | env steps a second, round by round | median '
+    '| | env steps per second, round by round | median '
     f'| {label(found, first)} is faster by: min, median, max |',
     '|---|---|---|---|',
   ]
@@ -119,7 +119,7 @@ def _speeds(runs):
     axis.set_xticks([])
     axis.spines[['bottom']].set_visible(False)
   axes[-1, 0].set_xlabel(
-    'env steps a second; in brackets: by what the first one is faster'
+    'env steps per second; in brackets: speedup of the first one'
   )
   return figure
 
@@ -149,7 +149,7 @@ def _train_step(found):
   axis.set_ylim(bottom=0)
   _name_lines(axis, names)
   axis.set_xlabel('sparsity of every network in %')
-  axis.set_ylabel('ms a train step')
+  axis.set_ylabel('ms per train step')
   method = methods.get(found['method']).label
   hidden = '-'.join(map(str, found['hidden_units']))
   head = f'{found["agent"].upper()}, {method}, {hidden}'

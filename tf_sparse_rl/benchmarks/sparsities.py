@@ -19,7 +19,7 @@ def measure(config, peers, rounds, cores=None, calls=100):
   Args:
     config: a Config, timed at each of SPARSITIES and at its own sparsity.
     peers: `{name: command}`, see `candidates.of_peers`.
-    rounds: how often.
+    rounds: number of repetitions.
     cores: numbers of the cores of this process; None: all.
     calls: train steps of a candidate per round.
 

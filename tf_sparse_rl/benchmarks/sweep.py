@@ -13,16 +13,16 @@ from tf_sparse_rl.sweeps import sweep_dir as sweep_dir_lib
 
 
 def measure(values, rounds):
-  """Executes one run a core, once from a run server and once without.
+  """Executes one run per core, once from a run server and once without.
 
   Args:
     values: `{field: value}` of the runs; each has a seed of its own.
-    rounds: how often.
+    rounds: number of repetitions.
 
   Returns:
-    Dict of JSON types. Where others use the machine too, the seconds of CPU
-    can be compared, the runs an hour cannot. What the run server takes to
-    start, once a sweep, is told beside them.
+    Dict of JSON types, with the seconds that the run server takes to start,
+    once per sweep. On a busy machine compare the CPU seconds, not the runs per
+    hour.
 
   Raises:
     EngineError: if a run fails.

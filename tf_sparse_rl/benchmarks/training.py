@@ -54,7 +54,7 @@ def env_steps(config, warmup_env_steps):
   """Speed of the real loop; see `measure`.
 
   Returns:
-    Dict: env steps a second, and a second of CPU; the machine.
+    Dict: env steps per second and per second of CPU time; the machine.
   """
   marks = []  # (env step, time, CPU time): the first and the latest
   described = {}

@@ -19,8 +19,8 @@ class Plasticity(Record):
     default=0,
   )
   redo_threshold: float = row(
-    'score up to which a unit is dormant: its mean |activation| over that of '
-    'its layer',
+    'score up to which a unit is dormant: its mean absolute activation over '
+    'that of its layer',
     WEIGHT,
     default=0.1,
   )

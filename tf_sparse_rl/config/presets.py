@@ -70,7 +70,7 @@ class ByNetwork(Rule):
 
   @property
   def turn(self):
-    """That of its rules."""
+    """The place of its rules in the order of computation."""
     return self.mlp.turn
 
   def resolve(self, config):

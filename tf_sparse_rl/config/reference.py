@@ -48,7 +48,8 @@ def _row(field, agent):
   """A field as a row of a table."""
   rule = making.rules(agent).get(field.name)
   default, source = _preset(rule) if rule else (_value(field.default), '')
-  return f'| `--{field.name}` | {field.meaning} | {default} | {source} |'
+  meaning = field.meaning.replace('|', '\\|')
+  return f'| `--{field.name}` | {meaning} | {default} | {source} |'
 
 
 def _preset(rule):

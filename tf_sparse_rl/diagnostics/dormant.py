@@ -42,6 +42,6 @@ def fraction(activations, threshold):
 
 
 def are_dormant(activations, threshold):
-  """Which units of a layer are dormant, bool `[units]`; see `fraction`."""
+  """Mask of the dormant units of a layer, bool `[units]`; see `fraction`."""
   sizes = np.abs(activations).mean(axis=tuple(range(activations.ndim - 1)))
   return sizes <= threshold * sizes.mean()

@@ -61,10 +61,10 @@ def of_exception(env_name, method, error):
   """
   kind = type(error).__name__
   trace = modules.user_traceback(error)
-  if method in _NUM_VALUES and 'unpack' in str(error) and '\n' not in trace:
+  if method in _NUM_VALUES and 'unpack' in trace and '\n' not in trace:
     # Gymnasium's own wrappers, at a later step than the first.
-    number = _NUM_VALUES[method]
-    return EnvError(env_name, method, f'must return {number} values: {error}')
+    number, (_, _, text) = _NUM_VALUES[method], trace.partition(': ')
+    return EnvError(env_name, method, f'must return {number} values: {text}')
   return EnvError(env_name, method, f'raised {kind}', trace)
 
 

@@ -7,6 +7,7 @@ import numpy as np
 
 _CHANNELS = (1, 3, 4)
 _SMALLEST_IMAGE = 8  # the first kernel of the Nature CNN
+_WIDEST = 1e15  # range of an entry of an action; see also `divergence`
 _NOT_FLAT = (LookupError, TypeError, ValueError, AttributeError)
 
 
@@ -151,11 +152,14 @@ def _actions(env_name, space):
       'actions, or a flat Box of floats with finite bounds. Received: '
       f'{env_name} with {space}.'
     )
-  if not space.is_bounded():
+  with np.errstate(over='ignore', invalid='ignore'):
+    width = space.high - space.low
+  if not ((width > 0) & (width <= _WIDEST)).all():
     raise ValueError(
-      'Expected a flat Box of floats with finite bounds: agents scale their '
-      f'actions to them. Received: {env_name} with {space}. Give the Box '
-      'bounds, or rescale it by a wrapper in --env_wrappers.'
+      'Expected a flat Box of floats with finite bounds that differ, by at '
+      f'most {_WIDEST:g}: agents scale their actions to them. Received: '
+      f'{env_name} with {space}. Give the Box bounds, or rescale it by a '
+      'wrapper in --env_wrappers.'
     )
   low, high = (tuple(map(float, b)) for b in (space.low, space.high))
   return {'num_actions': None, 'action_low': low, 'action_high': high}

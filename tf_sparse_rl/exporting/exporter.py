@@ -31,7 +31,7 @@ def export(greedy, config, names, out):
     ValueError: if a format does not agree with Keras, or files other than an
       exported policy would be replaced.
   """
-  out = pathlib.Path(out)
+  out = files.local(out)
   check_out(out, names)
   is_image = greedy.observation_spec.shape.rank > 2
   count = _NUM_IMAGES if is_image else _NUM_OBSERVATIONS
@@ -59,8 +59,10 @@ def check_out(out, names):
     names: see `export`.
 
   Raises:
-    ValueError: if it is that of a run, or has other files with our names.
+    ValueError: if it is that of a run, or has other files with our names, or
+      TensorFlow cannot read there.
   """
+  files.check_for_tensorflow(out)
   if (out / 'config.json').exists():
     raise ValueError(
       f'Expected another directory to export to. Received: {out}, that of a '

@@ -102,6 +102,7 @@ def of_run(config, path, env_spec):
 
 def _read_weights(path, variables):
   """Reads the weights of a SavedModel of `save`, to fit variables."""
+  files.check_for_tensorflow(path)
   prefix = path / 'variables' / 'variables'
   index = prefix.with_suffix('.index')
   if not index.exists():
@@ -175,6 +176,8 @@ def save(policy, path):
     tf.saved_model.save(
       module, str(temporary), signatures={'serving_default': module.action}
     )
+    # TensorFlow goes on where it cannot remove it.
+    files.remove_directory(temporary / 'variables' / 'variables_temp')
 
 
 def load(path):

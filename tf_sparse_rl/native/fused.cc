@@ -1,8 +1,9 @@
 // Whole train steps of agents, each in one operation: from a batch to updated
 // weights, moments and targets, losses, and the next actions.
 //
-// They are what the agents' `_train` defines in TensorFlow: see sac.h, dqn.h and
-// ppo.h. Here is what runs them, and the operations as TensorFlow knows them.
+// They are what the agents' `_train` defines in TensorFlow: see sac.h, td3.h,
+// dqn.h and ppo.h. Here is what runs them, and the operations as TensorFlow
+// knows them.
 
 #include <algorithm>
 #include <vector>
@@ -153,6 +154,31 @@ REGISTER_OP("TfSparseRlMakeSac")
     .SetIsStateful()
     .SetShapeFn(tensorflow::shape_inference::ScalarShape);
 
+REGISTER_OP("TfSparseRlMakeTd3")
+    .Input("networks: N * resource")  // actor, critics, targets, target actor
+    .Input("adams: A * resource")     // of the critics, of the actor
+    .Input("others: S * resource")    // train step
+    .Output("step: resource")
+    .Attr("N: int >= 6")
+    .Attr("A: int >= 8")
+    .Attr("S: int >= 1")
+    .Attr("epsilons: list(float)")
+    .Attr("middle: list(float)")  // of the bounds of actions
+    .Attr("scale: list(float)")
+    .Attr("low: list(float)")
+    .Attr("high: list(float)")
+    .Attr("exploration_noise: float")
+    .Attr("target_noise: float")
+    .Attr("target_noise_clip: float")
+    .Attr("seed: int")  // of the target noise
+    .Attr("reward_scale: float")
+    .Attr("gamma: float")
+    .Attr("tau: float")
+    .Attr("target_update_period: int >= 1")
+    .Attr("actor_update_period: int >= 1")
+    .SetIsStateful()
+    .SetShapeFn(tensorflow::shape_inference::ScalarShape);
+
 REGISTER_OP("TfSparseRlMakeDqn")
     .Input("networks: N * resource")  // online, target
     .Input("adams: A * resource")
@@ -227,6 +253,7 @@ REGISTER_OP("TfSparseRlWake")
   REGISTER_KERNEL_BUILDER(Name(name).Device(tensorflow::DEVICE_CPU), kernel)
 REGISTER("TfSparseRlNetwork", NetworkOp);
 REGISTER("TfSparseRlMakeSac", MakeSacOp);
+REGISTER("TfSparseRlMakeTd3", MakeTd3Op);
 REGISTER("TfSparseRlMakeDqn", MakeDqnOp);
 REGISTER("TfSparseRlMakePpo", MakePpoOp);
 REGISTER("TfSparseRlTrainStep", TrainStepOp);

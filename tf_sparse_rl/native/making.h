@@ -15,6 +15,7 @@
 #include "ppo.h"
 #include "sac.h"
 #include "step.h"
+#include "td3.h"
 #include "tensorflow/core/framework/op_kernel.h"
 
 namespace tf_sparse_rl {
@@ -149,21 +150,59 @@ class MakeStepOp : public OpKernel {
   }
 };
 
-class MakeSacOp : public MakeStepOp {
+// What makes a step of an actor and two critics.
+class MakeActorCriticOp : public MakeStepOp {
  public:
-  explicit MakeSacOp(OpKernelConstruction* ctx) : MakeStepOp(ctx) {
+  explicit MakeActorCriticOp(OpKernelConstruction* ctx) : MakeStepOp(ctx) {
     Get(ctx, "epsilons", &epsilons_);
     Get(ctx, "middle", &middle_);
     Get(ctx, "scale", &scale_);
+    Get(ctx, "reward_scale", &shared_.reward_scale);
+    Get(ctx, "gamma", &shared_.gamma);
+    Get(ctx, "tau", &shared_.tau);
+    Get(ctx, "target_update_period", &shared_.target_update_period);
+  }
+
+ protected:
+  // Makes a step with networks, optimizers and variables beyond those that all
+  // have, and returns it.
+  template <typename T>
+  void Make(OpKernelContext* ctx, tensorflow::core::RefCountPtr<T> step,
+            tensorflow::core::RefCountPtr<Network>* network, Adam* adam,
+            const std::vector<VarPtr*>& more) {
+    T& s = *step;
+    static_cast<ActorCriticSettings&>(s) = shared_;
+    s.head.middle = middle_;
+    s.head.scale = scale_;
+    std::vector<tensorflow::core::RefCountPtr<Network>*> networks = {
+        &s.actor, &s.critics[0], &s.critics[1], &s.targets[0], &s.targets[1]};
+    std::vector<Adam*> adams = {&s.critic_adam, &s.actor_adam};
+    std::vector<VarPtr*> others = {&s.train_step};
+    if (network) networks.push_back(network);
+    if (adam) adams.push_back(adam);
+    others.insert(others.end(), more.begin(), more.end());
+    OP_REQUIRES_OK(ctx, ReadNetworks(ctx, networks));
+    OP_REQUIRES_OK(ctx, ReadAdams(ctx, epsilons_, adams));
+    OP_REQUIRES_OK(ctx, ReadOthers(ctx, others));
+    std::vector<Network*> known;
+    for (const auto* each : networks) known.push_back(each->get());
+    s.Remember(known, adams, others);
+    Return<Step>(ctx, step.release());
+  }
+
+ private:
+  std::vector<float> epsilons_, middle_, scale_;
+  ActorCriticSettings shared_;
+};
+
+class MakeSacOp : public MakeActorCriticOp {
+ public:
+  explicit MakeSacOp(OpKernelConstruction* ctx) : MakeActorCriticOp(ctx) {
     Get(ctx, "critic_weight", &settings_.critic_weight);
     Get(ctx, "actor_weight", &settings_.actor_weight);
     Get(ctx, "alpha_weight", &settings_.alpha_weight);
-    Get(ctx, "reward_scale", &settings_.reward_scale);
-    Get(ctx, "gamma", &settings_.gamma);
     Get(ctx, "target_entropy", &settings_.target_entropy);
-    Get(ctx, "tau", &settings_.tau);
     Get(ctx, "loss_of_log_alpha", &settings_.loss_of_log_alpha);
-    Get(ctx, "target_update_period", &settings_.target_update_period);
     Get(ctx, "seeds", &settings_.seeds);
   }
 
@@ -171,26 +210,40 @@ class MakeSacOp : public MakeStepOp {
     tensorflow::core::RefCountPtr<SacStep> step(new SacStep);
     SacStep& s = *step;
     static_cast<SacSettings&>(s) = settings_;
-    s.head.middle = middle_;
-    s.head.scale = scale_;
-    const std::vector<Adam*> adams = {&s.critic_adam, &s.actor_adam,
-                                      &s.alpha_adam};
-    const std::vector<VarPtr*> others = {&s.train_step, &s.log_alpha,
-                                         &s.log_alpha_m, &s.log_alpha_v};
-    OP_REQUIRES_OK(ctx, ReadNetworks(ctx, {&s.actor, &s.critics[0],
-                                           &s.critics[1], &s.targets[0],
-                                           &s.targets[1]}));
-    OP_REQUIRES_OK(ctx, ReadAdams(ctx, epsilons_, adams));
-    OP_REQUIRES_OK(ctx, ReadOthers(ctx, others));
-    s.Remember({s.actor.get(), s.critics[0].get(), s.critics[1].get(),
-                s.targets[0].get(), s.targets[1].get()},
-               adams, others);
-    Return<Step>(ctx, step.release());
+    Make(ctx, std::move(step), nullptr, &s.alpha_adam,
+         {&s.log_alpha, &s.log_alpha_m, &s.log_alpha_v});
   }
 
  private:
-  std::vector<float> epsilons_, middle_, scale_;
   SacSettings settings_;
+};
+
+class MakeTd3Op : public MakeActorCriticOp {
+ public:
+  explicit MakeTd3Op(OpKernelConstruction* ctx) : MakeActorCriticOp(ctx) {
+    Get(ctx, "low", &low_);
+    Get(ctx, "high", &high_);
+    Get(ctx, "exploration_noise", &exploration_noise_);
+    Get(ctx, "target_noise", &settings_.target_noise);
+    Get(ctx, "target_noise_clip", &settings_.target_noise_clip);
+    Get(ctx, "actor_update_period", &settings_.actor_update_period);
+    Get(ctx, "seed", &settings_.seed);
+  }
+
+  void Compute(OpKernelContext* ctx) override {
+    tensorflow::core::RefCountPtr<Td3Step> step(new Td3Step);
+    Td3Step& s = *step;
+    static_cast<Td3Settings&>(s) = settings_;
+    s.head.low = low_;
+    s.head.high = high_;
+    s.head.exploration_noise = exploration_noise_;
+    Make(ctx, std::move(step), &s.target_actor, nullptr, {});
+  }
+
+ private:
+  std::vector<float> low_, high_;
+  float exploration_noise_;
+  Td3Settings settings_;
 };
 
 class MakeDqnOp : public MakeStepOp {

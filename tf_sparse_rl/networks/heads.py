@@ -55,6 +55,8 @@ class _Bounded(Head):
   Attributes:
     middle: mean of the bounds, `[action_size]`.
     scale: half the range of actions, `[action_size]`.
+    low: the lower bound, `[action_size]`.
+    high: the upper bound, `[action_size]`.
   """
 
   def __init__(self, env_spec, name):
@@ -62,7 +64,7 @@ class _Bounded(Head):
     self.noise_size = env_spec.action_size
     low, high = np.array([env_spec.action_low, env_spec.action_high], 'float32')
     self.middle, self.scale = (high + low) / 2, (high - low) / 2
-    self._low, self._high = low, high
+    self.low, self.high = low, high
     self._set_action_spec([self.noise_size], tf.float32, low, high)
 
   def noise(self, rng, num_envs):
@@ -121,6 +123,9 @@ class Deterministic(_Bounded):
   For collection, Gaussian noise is added and the sum is clipped to the bounds.
   Noise is relative to half the range of an action.
 
+  Attributes:
+    exploration_noise: standard deviation of that noise.
+
   Reference: Fujimoto et al. 2018 (arXiv 1802.09477), section 5.
   """
 
@@ -128,7 +133,7 @@ class Deterministic(_Bounded):
     """Takes the bounds of an EnvSpec, and the noise's standard deviation."""
     super().__init__(env_spec, name='deterministic')
     self.num_outputs = env_spec.action_size
-    self._exploration_noise = exploration_noise
+    self.exploration_noise = exploration_noise
 
   def call(self, outputs):
     return self.mode(outputs)
@@ -137,12 +142,12 @@ class Deterministic(_Bounded):
     return self._bound(tf.tanh(outputs))
 
   def act(self, outputs, noise):
-    return self.perturbed(self.mode(outputs), self._exploration_noise * noise)
+    return self.perturbed(self.mode(outputs), self.exploration_noise * noise)
 
   def perturbed(self, actions, noise):
     """Adds noise `[batch, action_size]`; clips actions to the bounds."""
     noisy = actions + self.scale * noise
-    return tf.clip_by_value(noisy, self._low, self._high)
+    return tf.clip_by_value(noisy, self.low, self.high)
 
 
 class Gaussian(_Bounded):

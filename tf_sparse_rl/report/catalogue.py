@@ -59,47 +59,49 @@ FIGURES = (
   Entry(
     'iqm',
     'Scores by sparsity',
-    'Interquartile mean of normalised returns over all runs and environments, '
-    "after the paper's figure 1: points with their 95 % intervals. The dashed "
-    'line and the band behind are the dense network of full size.',
+    'Interquartile mean (IQM) of normalised returns over all runs and '
+    "environments with 95 % intervals, as in the paper's figure 1. The dashed "
+    'line and its band are the dense network of full size.',
     figures.iqm,
   ),
   Entry(
     'parameters',
     'Return against parameters',
-    'Final return over active parameters (weights and biases; of SAC, actor '
-    "and both critics), after the paper's figures 2, 8 and 9. The dashed line "
-    'is the dense network of full size. ' + _WHISKERS,
+    'Final return against the number of active parameters (weights and '
+    "biases; with SAC, of the actor and both critics), as in the paper's "
+    'figures 2, 8 and 9. The dashed line is the dense network of full size. '
+    + _WHISKERS,
     figures.return_against_parameters,
   ),
   Entry(
     'sample_efficiency',
     'Sample efficiency',
-    'Interquartile mean of normalised returns of all evaluations over the '
-    'course of training, a row a method, others in grey. ' + _BAND,
+    'Interquartile mean of the normalised returns of each evaluation during '
+    'training. One row per method, with the other methods in grey. ' + _BAND,
     curve_figures.sample_efficiency,
   ),
   Entry(
     'curves',
     'Learning curves',
-    'Mean return of an evaluation over env steps, a row a method, others in '
-    'grey; where there are no more than three runs, each is a thin line. '
-    + _BAND,
+    'Mean return of each evaluation. One row per method, with the other '
+    'methods in grey. Up to three runs are also drawn one by one, as thin '
+    'lines. ' + _BAND,
     curve_figures.learning_curves,
     names=lambda study: study.env_names,
   ),
   Entry(
     'profiles',
     'Performance profiles',
-    'Share of all runs, over all environments, that score more than s, a row '
-    'a method, others in grey. ' + _BAND,
+    'Fraction of runs, over all environments, with a score above s. One row '
+    'per method, with the other methods in grey. ' + _BAND,
     curve_figures.performance_profiles,
   ),
   Entry(
     'over_dense',
     'Probability of improvement',
-    'That a run of the method scores more than a dense one in the same '
-    'environment; at 0.5 they are level.',
+    'Probability that a run of the method scores more than a dense run in '
+    'the same environment; 0.5 means level. Bars are 95 % bootstrap '
+    'intervals.',
     figures.improvement,
   ),
   Entry(
@@ -111,27 +113,28 @@ FIGURES = (
   Entry(
     'weight_decay',
     'Weight decay',
-    'Final return by weight decay, all else being equal. ' + _WHISKERS,
+    'Final return by weight decay, all other fields being equal. ' + _WHISKERS,
     panels.weight_decay,
   ),
   Entry(
     'initialization',
     'Sparsity-aware initialisation',
-    'Final return with and without it, all else being equal. ' + _WHISKERS,
+    'Final return with and without it, all other fields being equal. '
+    + _WHISKERS,
     panels.initialization,
   ),
   Entry(
     'actor_share',
     'Actor and critic',
-    'Final return by the share of all parameters that the actor has, after '
+    'Final return by the share of all parameters that the actor has, as in '
     "the paper's figure 3. " + _WHISKERS,
     panels.actor_share,
   ),
   Entry(
     'field',
     'Values of a field',
-    'Final return by the values of a field in which runs were set apart, all '
-    'else being equal. ' + _WHISKERS,
+    'Final return by the value of a field, all other fields being equal. '
+    + _WHISKERS,
     panels.of_field,
     names=panels.varied_fields,
   ),

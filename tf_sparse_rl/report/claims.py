@@ -25,10 +25,10 @@ RULE = (
   'lies below 0.5, it is not. "Little loss" is reproduced if the 95 % interval '
   f'of the ratio of the IQMs lies above {_LITTLE_LOSS:g}, not reproduced if it '
   f'lies below. "Level" is not reproduced if either is above the other, and '
-  'reproduced if the interval lies between 0.25 and 0.75. All else is '
-  'undecided, as is every comparison of too few runs. The scores are IQMs of '
-  'normalised returns, in the paper means of what its figures show for the '
-  'same environments.'
+  'reproduced if the interval lies between 0.25 and 0.75. Everything else is '
+  'undecided, and so is every comparison of too few runs. Scores are IQMs of '
+  "normalised returns; the paper's are means over the same environments, read "
+  'off its figures.'
 )
 
 

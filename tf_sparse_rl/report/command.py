@@ -54,7 +54,7 @@ def main(argv):
     if source == 'root_dir':
       page = _report_run(options.root_dir, out)
     elif options.raw_out:
-      return _write_raw(options.sweep_dir, out)
+      return _write_raw(options.sweep_dir, out, options.results)
     else:
       page = _report_study(*_read(options, source), out, options)
   except runs_lib.RunsError as error:
@@ -67,6 +67,8 @@ def main(argv):
 def _source(options):
   """Name of the flag that says where the runs are."""
   given = [name for name in _SOURCES if options[name].value]
+  if options.raw_out and not options.out and given == ['sweep_dir', 'results']:
+    return 'sweep_dir'
   if len(given) != 1:
     words = [f'--{name}, {what}' for name, what in _SOURCES.items()]
     received = ' and '.join(f'--{name}' for name in given) or 'none'
@@ -74,9 +76,10 @@ def _source(options):
       f'Expected {"; or ".join(words)}. Received: {received}.'
     )
   if options.raw_out and (options.out or given != ['sweep_dir']):
+    received = [f'--{name}' for name in (*given, 'out') if options[name].value]
     raise run_flags.UserError(
-      'Expected --raw_out with --sweep_dir, and without --out. Received: '
-      f'--{given[0]}{" and --out" * bool(options.out)}.'
+      'Expected --raw_out with --sweep_dir, with or without --results, and '
+      f'without --out. Received: {" and ".join(received)}.'
     )
   return given[0]
 
@@ -104,11 +107,12 @@ def _report_study(found, origin_of_all, out, options):
   )
 
 
-def _write_raw(sweep_dir, out):
+def _write_raw(sweep_dir, out, base):
+  """Writes raw results of `sweep_dir`, added to those of `base` if given."""
   found = runs_lib.read(sweep_dir)
   every = conditions.group([run for run in found if run.config is not None])
   commands = runs_lib.read_commands(pathlib.Path(sweep_dir))
-  left_out = raw_results.write(every, out, commands)
+  left_out = raw_results.write(every, out, commands, base)
   for condition in left_out:
     label = f'{condition.cell.agent} {condition.env_name}'
     print(f'Not finished, left out: {label} {condition.cell.label}')
@@ -156,7 +160,7 @@ def run():
     'raw_out',
     None,
     'Write the raw results of the finished conditions of --sweep_dir to this '
-    'directory, instead of a report.',
+    'directory, instead of a report. With --results they are added to those.',
   )
   flags.DEFINE_boolean(
     'allow_unfinished',

@@ -19,8 +19,8 @@ def check(conditions):
   if missing:
     raise runs_lib.RunsError(
       'Expected a finished run of every seed under every condition. Missing:\n'
-      '  ' + '\n  '.join(missing) + '\nFinish these runs, or report what is '
-      'there, marked as unfinished, with --allow_unfinished.'
+      '  ' + '\n  '.join(missing) + '\nFinish these runs, or report without '
+      'them with --allow_unfinished; the report says so.'
     )
 
 
@@ -37,6 +37,9 @@ def missing_seeds(conditions):
 
 
 def _seed_list(condition, seeds):
-  there = {run.config.seed: run.damage or run.status for run in condition.runs}
+  there = {
+    run.config.seed: run.damage or f'{run.status}: {run.path}'
+    for run in condition.runs
+  }
   words = [f'{s} ({there.get(s, "no such run")})' for s in seeds]
   return f'seed{"s" if len(words) > 1 else ""} {", ".join(words)}'

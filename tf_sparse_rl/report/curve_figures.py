@@ -72,7 +72,7 @@ def sample_efficiency(study):
   def finish(axis):
     axis.xaxis.set_major_formatter(ticker.PercentFormatter(1, decimals=0))
 
-  return _against_others(curves, 'share of training', 'IQM', finish)
+  return _against_others(curves, 'fraction of training', 'IQM', finish)
 
 
 def _iqm_curve(study, cell):
@@ -109,7 +109,9 @@ def performance_profiles(study):
   def finish(axis):
     axis.set_ylim(-0.02, 1.02)
 
-  return _against_others(curves, 'normalised score s', 'share above s', finish)
+  return _against_others(
+    curves, 'normalised score s', 'fraction of runs above s', finish
+  )
 
 
 def _against_others(curves, xlabel, ylabel, finish):

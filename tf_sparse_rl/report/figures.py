@@ -13,7 +13,7 @@ from tf_sparse_rl.report import drawing
 
 _BASELINES = {
   'dense': 'over dense of full size',
-  'small_dense': 'over dense of equal size',
+  'small_dense': 'over dense of the same size',
 }
 # Offset between methods, in the logarithm of the parameters.
 _DODGE = 0.035

@@ -12,10 +12,10 @@ import math
 from tf_sparse_rl import methods
 
 RULE = (
-  'Clearly means: the 95 % interval of the probability that a run of the one '
-  'scores more than a run of the other lies on one side of 0.5, and there are '
-  'enough runs that chance alone separates two methods completely in less '
-  'than 5 % of studies.'
+  'A method is clearly ahead or behind if two conditions hold. The 95 % '
+  'interval of its probability of improvement lies on one side of 0.5. There '
+  'are enough runs that chance alone would separate two equal methods '
+  'completely in less than 5 % of studies.'
 )
 AHEAD, BEHIND, UNDECIDED = 'ahead', 'behind', 'undecided'
 

@@ -1,7 +1,5 @@
 """Checks the directory of a report."""
 
-import pathlib
-
 from tf_sparse_rl import files, runs
 from tf_sparse_rl.report import raw_results
 
@@ -21,7 +19,10 @@ def check(out):
     RunsError: if there are other files.
     OSError: if it cannot be read.
   """
-  out = pathlib.Path(out)
+  try:
+    out = files.local(out)
+  except ValueError as error:
+    raise runs.RunsError(str(error)) from error
   if not out.exists():
     return
   if out.is_dir() and all(path.name in _MAY_BE_THERE for path in out.iterdir()):

@@ -68,7 +68,7 @@ def actor_share(study):
   return _over_field(
     [r for r in _known(study) if r.config.actor_parameter_share],
     'actor_parameter_share',
-    'share of the parameters for the actor',
+    'share of the parameters in the actor',
   )
 
 

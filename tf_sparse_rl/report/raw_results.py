@@ -93,7 +93,7 @@ def read(directory):
     except (ValueError, RecursionError) as error:
       raise runs.RunsError(f'{path}, line {i}, is damaged: {error}.') from error
   if not found:
-    raise runs.RunsError(f'Expected a line a run in {path}. Received none.')
+    raise runs.RunsError(f'Expected one line per run in {path}. Received none.')
   if by_run:
     raise runs.RunsError(
       f'Expected every run of {EVALUATIONS} in {path}. Received evaluations '
@@ -102,19 +102,22 @@ def read(directory):
   return sorted(found, key=lambda run: run.name), _read_study(directory)
 
 
-def write(every, directory, commands=()):
+def write(every, directory, commands=(), base=None):
   """Writes the conditions whose seeds are all finished.
 
   Args:
     every: list of Condition, as read from directories of runs.
     directory: created if needed; older raw results there are replaced.
     commands: that started the runs.
+    base: directory of raw results that these runs are added to, or None. A run
+      of the same id is replaced. It may be `directory`.
 
   Returns:
     List of the Conditions left out.
 
   Raises:
-    RunsError: if no condition is finished.
+    RunsError: if no condition is finished, or a file of `base` is missing or
+      damaged.
   """
   left_out = [condition for condition, _ in completeness.missing_seeds(every)]
   kept = [c for c in every if c not in left_out]
@@ -122,31 +125,51 @@ def write(every, directory, commands=()):
     raise runs.RunsError(
       'Expected a condition of which every seed is finished. Received none.'
     )
-  members = sorted((r for c in kept for r in c.runs), key=lambda r: r.name)
+  members = [run for condition in kept for run in condition.runs]
+  lines = {run.name: _to_line(run) for run in members}
+  rows = [row for run in members for row in _to_rows(run)]
+  study = Study()
+  if base is not None:
+    base = pathlib.Path(base)
+    read(base)  # Checks its files.
+    older = map(json.loads, _unpacked(base / RUNS).splitlines())
+    lines = {line['id']: line for line in older} | lines
+    older = csv.DictReader(io.StringIO(_unpacked(base / EVALUATIONS)))
+    names = {run.name for run in members}
+    rows += [row for row in older if row['run'] not in names]
+    study = _read_study(base)
+  new = [command for command in commands if command not in study.commands]
+  study = dataclasses.replace(study, commands=[*study.commands, *new])
   directory = pathlib.Path(directory)
   files.make_directory(directory)
-  files.write(directory / EVALUATIONS, _packed(_evaluations(members)))
-  lines = (json.dumps(_to_line(run)) + '\n' for run in members)
-  files.write(directory / RUNS, _packed(''.join(lines)))
-  study = Study(commands=list(commands)).to_json()
-  files.write_json(directory / STUDY, study, indent=2)
+  files.write(directory / EVALUATIONS, _packed(_to_csv(rows)))
+  text = ''.join(json.dumps(lines[name]) + '\n' for name in sorted(lines))
+  files.write(directory / RUNS, _packed(text))
+  files.write_json(directory / STUDY, study.to_json(), indent=2)
   return left_out
 
 
-def _evaluations(members):
-  """Formats evaluations.csv.gz."""
-  tags = sorted(
-    {t for run in members for e in run.results for t in e.diagnosis or {}}
-  )
+def _to_rows(run):
+  """Lists the rows of evaluations.csv.gz of a run, dicts by column."""
+  return [
+    {
+      'run': run.name,
+      **{name: vars(e)[name] for name in _COLUMNS if name != 'num_episodes'},
+      'num_episodes': len(e.returns),
+      **(e.diagnosis or {}),
+    }
+    for e in run.results
+  ]
+
+
+def _to_csv(rows):
+  """Formats evaluations.csv.gz. The order of the rows of a run is kept."""
+  fixed = ['run', *_COLUMNS]
+  tags = sorted({column for row in rows for column in row}.difference(fixed))
   text = io.StringIO()
-  writer = csv.writer(text, lineterminator='\n')
-  writer.writerow(['run', *_COLUMNS, *tags])
-  for run in members:
-    for e in run.results:
-      values = {**vars(e), 'num_episodes': len(e.returns)}
-      diagnosis = e.diagnosis or {}
-      row = [values[name] for name in _COLUMNS]
-      writer.writerow([run.name, *row, *(diagnosis.get(t, '') for t in tags)])
+  writer = csv.DictWriter(text, [*fixed, *tags], lineterminator='\n')
+  writer.writeheader()
+  writer.writerows(sorted(rows, key=lambda row: row['run']))
   return text.getvalue()
 
 
@@ -182,8 +205,13 @@ def _run(line, path, results):
 
 def _read_evaluations(path):
   """Reads `{run: list of RawEvaluation}`, in order."""
-  rows = csv.reader(io.StringIO(_unpacked(path)))
-  header = next(rows, [])
+  reader = csv.reader(io.StringIO(_unpacked(path)))
+  try:
+    header, *rows = filter(None, reader)
+  except (csv.Error, ValueError) as error:
+    raise runs.RunsError(
+      f'{path}, line {reader.line_num}, is damaged: {error}.'
+    ) from error
   if tuple(header[: 1 + len(_COLUMNS)]) != ('run', *_COLUMNS):
     raise runs.RunsError(
       f'Expected the columns run, {", ".join(_COLUMNS)} in {path}. Received: '
@@ -191,10 +219,10 @@ def _read_evaluations(path):
     )
   tags = header[1 + len(_COLUMNS) :]
   by_run = {}
-  for i, (name, *row) in enumerate(filter(None, rows), start=2):
+  for i, (name, *row) in enumerate(rows, start=2):
     try:
       evaluation = _evaluation(row, tags)
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
       raise runs.RunsError(f'{path}, line {i}, is damaged: {error}.') from error
     by_run.setdefault(name, []).append(evaluation)
   return by_run

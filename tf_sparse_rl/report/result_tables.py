@@ -25,12 +25,12 @@ _METHOD = {
 }
 _CELL = {
   **_METHOD,
-  Column('allocation'): lambda r: r.cell.distribution or None,
+  Column('distribution'): lambda r: r.cell.distribution or None,
 }
 _RETURN = {
   Column('return', 1, missing='no finished run'): lambda r: r.final_return
 }
-_VARIANT = {Column('set apart by', long=True): lambda r: r.cell.variant or None}
+_VARIANT = {Column('other fields', long=True): lambda r: r.cell.variant or None}
 
 
 def returns(study):
@@ -71,10 +71,10 @@ def aggregate_scores(study):
   left_out = {r.cell.label for r in study.results if r.cell not in aggregated}
   missing = ', '.join(sorted(left_out))
   note = (
-    f'Of normalised returns over {", ".join(study.scored_env_names)}: '
-    'interquartile mean over runs and environments, median of the '
-    "environments' means, and what is missing to a score of 1; with "
-    f'{_interval(study)}, runs drawn within each environment.'
+    f'Normalised returns over {", ".join(study.scored_env_names)}: '
+    'interquartile mean (IQM) over runs and environments, median of the means '
+    'of the environments, and optimality gap (mean shortfall from a score of '
+    f'1), with {_interval(study)} that draws runs within each environment.'
     + (f' Not in all of these environments: {missing}.' if missing else '')
   )
   return _table(
@@ -91,8 +91,8 @@ def improvements(study):
     **_VARIANT,
   }
   note = (
-    'That a run scores more than one of the baseline in the same environment, '
-    'ties counted half, mean over environments; with '
+    'Probability that a run scores more than a run of the baseline in the same '
+    'environment, mean over environments; ties count half. With '
     f'{_interval(study)}.'
   )
   return _table(
@@ -121,10 +121,10 @@ def cost(study):
     **_VARIANT,
   }
   note = (
-    'Means over seeds. Non-zeros are active kernel entries at the end. FLOPs '
-    'leave zeros out, which a processor without sparse kernels still '
-    'multiplies: of one greedy action, and of all train steps. Peak memory is '
-    'that of the whole process.'
+    'Means over seeds. Non-zeros are active kernel entries at the end. '
+    'Inference FLOPs are those of one greedy action, train FLOPs those of all '
+    'train steps. Neither counts zeros, which hardware without sparse kernels '
+    'multiplies all the same. Peak memory is that of the process.'
   )
   return _table(
     study, 'cost', 'Cost beside return', columns, study.results, note
@@ -215,9 +215,9 @@ def _paper_note(study):
   length = scores.PAPER_ENV_STEPS[study.agent.upper()]
   ours = ' and '.join(f'{n:,}' for n in study.num_env_steps)
   return (
-    f"Ours after {ours} env steps; the paper's after {length:,}, read off its "
-    'figures (bars to about 0.003, curves to 1 or 2 % of the axis), at least '
-    '10 seeds each, older versions of the environments.'
+    f"Ours are after {ours} env steps. The paper's are after {length:,}, with "
+    'at least 10 seeds and older versions of the environments. They are read '
+    'off its figures: bars to about 0.003, curves to 1 or 2 % of the axis.'
   )
 
 

@@ -84,7 +84,7 @@ def _headline(run):
       (f'{last.env_steps_per_sec:,.0f}', 'env steps/s'),
       (f'{last.wall_seconds / 60:,.1f}', 'minutes'),
     ]
-  words = ['One run: other seeds may end elsewhere.'] if last else []
+  words = ['One run: other seeds may give other returns.'] if last else []
   title = f'{run.config.label}, seed {run.config.seed}'
   return headline.Headline(title, words, tiles, warnings, origins.of([run]))
 
@@ -109,8 +109,8 @@ def _returns(whole):
   return Picture(
     'returns',
     'Return',
-    'Mean return of an evaluation with its 95 % bootstrap interval over the '
-    'episodes, and the mean of the last ten episodes of collection.',
+    'Mean return of each evaluation with its 95 % bootstrap interval over '
+    'episodes, and the mean return of the last ten collection episodes.',
     figure,
   )
 
@@ -137,9 +137,8 @@ def _masks(whole):
     Picture(
       'masks',
       'Masks over time',
-      'Share of the active connections replaced or removed since the summary '
-      'before (changed_fraction), and the share to replace at a mask update '
-      'at that time (drop_fraction).',
+      'Share of the active connections replaced or removed since the previous '
+      'summary (changed_fraction), and the current drop fraction.',
       None,
     ),
   )
@@ -184,8 +183,8 @@ def _speed(whole):
   return Picture(
     'speed',
     'Speed',
-    'Env steps a second since the summary before; evaluations do not count. '
-    'Random actions before training are faster, and may leave the panel.',
+    'Env steps per second since the previous summary, without evaluations. '
+    'Collection before training is faster and may be cut off.',
     figure,
   )
 
@@ -246,7 +245,7 @@ def _layer_table(whole):
     rows.append((network, layer, float(values[0]), float(values[-1])))
   columns = (
     *(Column('network'), Column('layer')),
-    *(Column('first sparsity', 3), Column('last sparsity', 3)),
+    *(Column('initial sparsity', 3), Column('final sparsity', 3)),
   )
   if not rows:
     return None
@@ -259,8 +258,8 @@ def _evaluation_table(run):
     Column('env step', 0),
     Column('train step', 0),
     Column('return', 1),
-    Column('least', 1),
-    Column('most', 1),
+    Column('min', 1),
+    Column('max', 1),
     Column('episodes', 0),
     Column('sparsity', 3),
     Column('env steps/s', 0),

@@ -58,7 +58,7 @@ def runs(all_conditions, out_dir, unreadable=()):
     Column('commit'),
   )
   has_links = any(isinstance(row[0], Link) for row in rows)
-  note = 'Links lead from this report to the directories of the runs.'
+  note = 'Links are relative to the directory of this report.'
   return tables.Table('runs', 'Runs', columns, rows, note * has_links)
 
 
@@ -75,10 +75,10 @@ def settings(all_conditions):
     Column('runs', 0),
   )
   note = (
-    "Everything else is as in the presets, whose values are the paper's; each "
-    "run's config.json has all of it."
+    "All other fields have their presets, the paper's values. The config.json "
+    'of a run has all fields.'
   )
-  title = 'Other than the presets'
+  title = 'Fields that differ from their presets'
   return tables.Table('settings', title, columns, rows, note) if rows else None
 
 
@@ -114,14 +114,14 @@ def references(studies):
   rows = []
   for name in sorted({n for study in studies for n in study.env_names}):
     reference = scores.reference(name) or scores.Reference(
-      name, None, None, None, 'none: not in the aggregates'
+      name, None, None, None, 'none, so it is not in the aggregates'
     )
     rows.append((name, *reference[1:]))
   columns = (
     Column('environment'),
-    Column('0 is', 1),
-    Column('1 is', 1),
-    Column('of'),
+    Column('score 0', 1),
+    Column('score 1', 1),
+    Column('agent'),
     Column('source', long=True),
   )
   return tables.Table('references', 'Reference scores', columns, rows)

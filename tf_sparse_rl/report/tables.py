@@ -108,13 +108,13 @@ def to_markdown(table):
   table = condensed(table)
   titles = [c.title for c in table.columns]
   marks = ['---' if c.digits is None else '--:' for c in table.columns]
-  lines = [f'### {table.title}', '', f'| {" | ".join(titles)} |']
+  lines = [f'### {_escaped(table.title)}', '', f'| {" | ".join(titles)} |']
   lines.append('|' + '|'.join(marks) + '|')
   for row in table.rows:
     cells = [_markdown_cell(v, c) for v, c in zip(row, table.columns)]
     lines.append(f'| {" | ".join(cells)} |')
   if table.note:
-    lines += ['', table.note]
+    lines += ['', _escaped(table.note)]
   return '\n'.join(lines) + '\n'
 
 
@@ -161,6 +161,7 @@ def _markdown_cell(value, column):
 
 def _escaped(words):
   """Escapes Markdown markup, links, HTML and cell separators."""
+  words = printable(words)
   for mark in '\\`[]|':
     words = words.replace(mark, f'\\{mark}')
   return html.escape(words, quote=False).replace('\n', ' ')

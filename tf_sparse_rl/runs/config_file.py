@@ -3,7 +3,6 @@
 import dataclasses
 import datetime
 import json
-import pathlib
 
 from tf_sparse_rl import config as config_lib
 from tf_sparse_rl import files
@@ -37,7 +36,7 @@ class ConfigFile:
       path: the run's `root_dir`.
     """
     # Absolute: an environment may change the working directory.
-    self.path = pathlib.Path(path).absolute()
+    self.path = files.local(path)
 
   @property
   def _config_path(self):

@@ -2,7 +2,6 @@
 
 import contextlib
 import fnmatch
-import os
 import re
 
 from tf_sparse_rl import config as config_lib
@@ -137,15 +136,12 @@ class RunDir(config_file.ConfigFile):
       config: a Config.
 
     Raises:
-      RunsError: naming the fields that differ.
+      RunsError: naming the fields that differ, or what is wrong with the path.
     """
     try:
-      str(self.path).encode()
-    except UnicodeEncodeError:
-      raise RunsError(
-        'Expected a directory whose name is UTF-8, as TensorFlow needs it. '
-        f'Received: {os.fsencode(self.path)!r}.'
-      ) from None
+      files.check_for_tensorflow(self.path)
+    except ValueError as error:
+      raise RunsError(str(error)) from error
     there = self.read_config()
     if there is None:
       if self.path.is_dir() and any(

@@ -1,4 +1,4 @@
-"""Sparse Keras layers and the optimizer that moves their masks; no RL here."""
+"""Sparse Keras layers and the optimizer that updates their masks."""
 
 from tf_sparse_rl import quiet
 
@@ -8,7 +8,7 @@ from tf_sparse_rl.sparsity import keras_check
 
 keras_check.check_legacy_keras()
 
-# The check must precede whatever builds on Keras.
+# The check must come before anything that uses Keras.
 # ruff: noqa: E402
 from tf_sparse_rl.native.backend import set_backend
 from tf_sparse_rl.sparsity import (

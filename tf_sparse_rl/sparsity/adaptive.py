@@ -1,8 +1,8 @@
-"""Adaptive pruning: how sparsities of copies of a network are drawn.
+"""Adaptive pruning: the sparsities of several copies of a network.
 
-Copies of one network are trained side by side; at a selection the best of them
-stays as it is, the others become copies of it that are pruned further. Who
-trains and selects is `agents.adaptive`; here are the numbers and the masks.
+Copies of one network are trained side by side. At a selection the best copy is
+kept; the others become copies of it that are pruned further. `agents.adaptive`
+trains and selects; this module computes sparsities and masks.
 """
 
 import math
@@ -13,14 +13,15 @@ import tensorflow as tf
 from tf_sparse_rl import seeds
 from tf_sparse_rl.sparsity import distributions, updater_base
 
-# Target of a layer whose sparsity is found: it has a mask, and lacks no zeros.
+# Target of a layer whose sparsity is learned: it has a mask and any number of
+# zeros meets the target.
 NO_TARGET = 1e-9
 _RESOLUTION = 2**24  # Of random numbers, exact in float32.
 
 
 @tf.keras.utils.register_keras_serializable('tf_sparse_rl')
 class AdaptivePruning(updater_base.MaskUpdater):
-  """Sparsities and masks of the copies. An optimizer moves none of them.
+  """Sparsities and masks of the copies; no optimizer updates these masks.
 
   Reference: Vincent et al. 2025 (arXiv 2503.01437), EauDeQN.
   """
@@ -35,15 +36,15 @@ class AdaptivePruning(updater_base.MaskUpdater):
     selection_period=100,
     seed=0,
   ):
-    """Keeps the numbers.
+    """Initializes the schedule.
 
     Args:
-      num_networks: copies that are trained, the one that stays included.
-      max_sparsity_step: most that a sparsity rises at a selection.
-      max_sparsity_power: highest power of the schedules that sparsities are
-        drawn from.
+      num_networks: number of copies, including the one that is kept.
+      max_sparsity_step: largest increase of the sparsity at a selection.
+      max_sparsity_power: largest exponent of the schedules that sparsities
+        are drawn from.
       selection_period: train steps from one selection to the next.
-      seed: of the sparsities that are drawn.
+      seed: int, seed of the drawn sparsities.
     """
     self.num_networks = int(num_networks)
     self.max_sparsity_step = float(max_sparsity_step)
@@ -62,17 +63,17 @@ class AdaptivePruning(updater_base.MaskUpdater):
     }
 
   def powers(self, network, train_step):
-    """Powers of the copies' schedules, uniform up to the highest.
+    """Draws the exponents of the copies' schedules, uniform up to the largest.
 
     Args:
-      network: number of the network in its agent, an int.
+      network: int, index of the network in its agent.
       train_step: int64 scalar.
 
     Returns:
-      float32 `[num_networks]`; 0, for no change, is the first.
+      float32 `[num_networks]`; the first is 0, which means no change.
     """
     stream = seeds.derive(self.seed, seeds.Stream.SPARSITY_STEP, network)
-    # Integers, which are the same on every device and in XLA.
+    # Integers are the same on every device and in XLA; random floats are not.
     drawn = tf.random.stateless_uniform(
       [self.num_networks - 1],
       seed=tf.stack([tf.constant(stream, tf.int64), train_step]),
@@ -85,13 +86,14 @@ class AdaptivePruning(updater_base.MaskUpdater):
     return tf.concat([[0.0], self.max_sparsity_power * uniform], 0)
 
   def sparsities(self, sparsity, powers, train_step, num_train_steps):
-    """Sparsities of the copies until the next selection.
+    """Computes the sparsities of the copies until the next selection.
 
-    A power n stands for the schedule `1 - (1 - t / H) ** n`, which ends at 1
-    with the run: from the sparsity that there is, on to the next selection.
+    An exponent n stands for the schedule `1 - (1 - t / H) ** n`, which reaches
+    1 when training ends. It is followed from the current sparsity to the next
+    selection.
 
     Args:
-      sparsity: float32 scalar, of the network that was selected.
+      sparsity: float32 scalar, sparsity of the selected network.
       powers: float32 `[num_networks]`.
       train_step: int64 scalar, t.
       num_train_steps: int, H.
@@ -105,13 +107,13 @@ class AdaptivePruning(updater_base.MaskUpdater):
     return sparsity + tf.minimum(rise, self.max_sparsity_step)
 
   def new_mask(self, kernel, target_sparsity, train_step=None, seed=None):
-    """Keeps the largest weights; no layer loses its last connection.
+    """Keeps the largest weights; every layer keeps at least one connection.
 
     Args:
       kernel: a `KernelState`.
-      target_sparsity: float64 scalar, of the layer.
-      train_step: not needed.
-      seed: not needed.
+      target_sparsity: float64 scalar, sparsity of the layer.
+      train_step: unused.
+      seed: unused.
     """
     del train_step, seed
     size = kernel.mask.shape.num_elements()
@@ -122,11 +124,11 @@ class AdaptivePruning(updater_base.MaskUpdater):
 
 
 def layer_sparsities(shapes, sparsity, distribution='erk', erk_power=1.0):
-  """As `distributions.layer_sparsities`, of a sparsity known when it runs.
+  """Computes `distributions.layer_sparsities` for a sparsity tensor.
 
   Args:
     shapes: list of shapes of weight matrices.
-    sparsity: float scalar, of all together.
+    sparsity: float scalar tensor, sparsity of the network.
     distribution: 'uniform', 'er' or 'erk'.
     erk_power: exponent of 'erk'.
 
@@ -138,13 +140,13 @@ def layer_sparsities(shapes, sparsity, distribution='erk', erk_power=1.0):
   )
   raw = np.array([*raw.values()])
   sizes = np.array([float(math.prod(shape)) for shape in shapes])
-  # Layers of high density first: some of them may be dense.
+  # Sorted by density: the first layers may be dense.
   order = np.argsort(-raw, kind='stable')
   ordered, entries = raw[order], sizes[order]
   of_denser = np.cumsum(entries) - entries
   weights = np.cumsum((ordered * entries)[::-1])[::-1]
   budget = (1 - tf.cast(sparsity, tf.float64)) * sizes.sum()
-  # The scale of the raw densities, if so many layers before are dense.
+  # Entry i: the scale of the raw densities if the first i layers are dense.
   scales = (budget - of_denser) / weights
   fits = scales * ordered <= 1
   fits = tf.concat([fits[:-1], [True]], 0)

@@ -1,4 +1,4 @@
-"""Which axes of a weight run over inputs, units and positions."""
+"""Axes of a weight: inputs, units and positions."""
 
 import math
 from typing import NamedTuple
@@ -8,30 +8,30 @@ import tensorflow as tf
 
 
 class Weight(NamedTuple):
-  """A weight of a layer kind.
+  """A weight of a layer class and the meaning of its axes.
 
-  The other axes run over positions, as those of a convolution's window do.
+  The remaining axes are positions, such as those of a convolution's window.
   """
 
-  name: str  # attribute of the layer
-  inputs: tuple[int, ...] = (-2,)  # axes that run over inputs, from the end
-  units: tuple[int, ...] = (-1,)  # axes that run over units, from the end
+  name: str  # attribute of the layer; 'cell/kernel' for one of `cell`
+  inputs: tuple[int, ...] = (-2,)  # axes of the inputs, counted from the end
+  units: tuple[int, ...] = (-1,)  # axes of the units, counted from the end
 
 
 class Axes(NamedTuple):
-  """A weight as `[..., inputs, units]` and back; NumPy arrays and tensors."""
+  """Converts a weight to `[..., inputs, units]` and back."""
 
   inputs: tuple[int, ...] = (-2,)
   units: tuple[int, ...] = (-1,)
 
   def matrix_shape(self, shape):
-    """Shape of the weight as `to_matrix` returns it.
+    """Returns the shape of what `to_matrix` returns.
 
     Args:
-      shape: of the weight.
+      shape: shape of the weight.
 
     Returns:
-      Tuple of ints, positions first, then inputs and units.
+      Tuple of ints: positions, inputs, units.
     """
     axes = self._order(len(shape))
     sizes = [int(shape[axis]) for axis in axes]
@@ -41,7 +41,11 @@ class Axes(NamedTuple):
     return (*sizes[:positions], inputs, units)
 
   def to_matrix(self, values):
-    """Moves the axes of inputs and units to the end, and joins them."""
+    """Moves the axes of inputs and units to the end and merges each group.
+
+    Args:
+      values: NumPy array or tensor of the shape of the weight.
+    """
     if self == _LAST_TWO:
       return values
     order = self._order(len(values.shape))
@@ -51,7 +55,7 @@ class Axes(NamedTuple):
     )
 
   def from_matrix(self, values, shape):
-    """Undoes `to_matrix` for a weight of a shape."""
+    """Inverts `to_matrix` for a weight of the given shape."""
     if self == _LAST_TWO:
       return values
     order = self._order(len(shape))

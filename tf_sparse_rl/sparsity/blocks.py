@@ -1,4 +1,4 @@
-"""Masks of whole blocks; of a block of one entry, any mask."""
+"""Masks made of whole blocks; with blocks of one entry, unstructured masks."""
 
 import functools
 import operator
@@ -9,13 +9,13 @@ from tf_sparse_rl.sparsity import distributions, mask_ops
 
 
 class Blocks:
-  """Entries of a block are active together; a block of one is an entry.
+  """The entries of a block are active or inactive together.
 
-  A block's score is the sum of its entries' scores.
+  The score of a block is the sum of the scores of its entries.
   """
 
   def __init__(self, inputs=1, units=1):
-    """Keeps the size of a block.
+    """Initializes the structure.
 
     Args:
       inputs: consecutive inputs of a block.
@@ -26,29 +26,29 @@ class Blocks:
 
   @property
   def has_pattern(self):
-    """Whether not any mask will do."""
+    """Whether masks are restricted, that is, blocks have several entries."""
     return self._size > 1
 
   def check(self, name, shape):
-    """Refuses a kernel that does not divide into blocks.
+    """Checks that a kernel divides into blocks.
 
     Args:
-      name: of the layer.
-      shape: of its kernel.
+      name: name of the layer.
+      shape: shape of its kernel.
 
     Raises:
-      ValueError: if so.
+      ValueError: if it does not.
     """
     if shape[-2] % self._rows or shape[-1] % self._columns:
       raise does_not_divide(name, shape, f'{self._rows} x {self._columns}')
 
   def num_zeros(self, shape, layer_sparsity):
-    """Zeros of a layer: its budget, rounded down to whole blocks."""
+    """Returns the number of zeros of a layer, rounded down to whole blocks."""
     budget = distributions.num_zeros(shape, layer_sparsity)
     return budget // self._size * self._size
 
   def random_mask(self, shape, layer_sparsity, seed):
-    """A mask with `num_zeros` zeros; see `mask_ops.random_mask`."""
+    """Draws a mask with `num_zeros` zeros; see `mask_ops.random_mask`."""
     *lead, rows, columns = shape
     blocks = mask_ops.random_mask(
       (*lead, rows // self._rows, columns // self._columns),
@@ -60,7 +60,7 @@ class Blocks:
   def drop_and_grow(
     self, mask, drop_scores, grow_scores, drop_fraction, num_more=0
   ):
-    """Drops and grows blocks, by the sums of their scores."""
+    """Drops and grows blocks by the sums of their scores."""
     return self._spread(
       mask_ops.drop_and_grow(
         self._firsts(mask),
@@ -72,15 +72,15 @@ class Blocks:
     )
 
   def prune(self, mask, scores, num_zeros):
-    """Deactivates what has the lowest scores.
+    """Deactivates the blocks of the lowest scores.
 
     Args:
       mask: float32 tensor of 0 and 1.
       scores: float32 tensor of the same shape.
-      num_zeros: int scalar, zeros that the new mask is to have.
+      num_zeros: int scalar, number of zeros of the new mask.
 
     Returns:
-      The new mask, float32; nothing in it that `mask` has not.
+      The new mask, float32; its ones are a subset of those of `mask`.
     """
     blocks = self._firsts(mask)
     kept = mask_ops.top_k_mask(
@@ -96,15 +96,15 @@ class Blocks:
     return tf.reshape(values, [*lead, rows // a, a, columns // b, b])
 
   def _firsts(self, mask):
-    """One entry of each block of a mask."""
+    """Returns the first entry of each block of a mask."""
     return mask if self._size == 1 else self._tiles(mask)[..., 0, :, 0]
 
   def _sums(self, scores):
-    """Score of each block."""
+    """Returns the score of each block."""
     if self._size == 1:
       return scores
     tiles = self._tiles(scores)
-    # One after the other: reduce_sum rounds differently when compiled.
+    # Summed one by one: reduce_sum rounds differently when compiled by XLA.
     return functools.reduce(
       operator.add,
       (
@@ -115,14 +115,14 @@ class Blocks:
     )
 
   def _spread(self, blocks):
-    """The entries of each block."""
+    """Repeats the value of each block for its entries."""
     if self._size == 1:
       return blocks
     return tf.repeat(tf.repeat(blocks, self._rows, -2), self._columns, -1)
 
 
 def does_not_divide(name, shape, into):
-  """The error of a kernel that does not divide into blocks or groups."""
+  """Returns the error for a kernel that does not divide into blocks."""
   return ValueError(
     f'Expected a kernel that divides into {into}. Received: {name!r} of shape '
     f'{tuple(shape)}. Leave it dense, with sparsity 0 in `custom` or '

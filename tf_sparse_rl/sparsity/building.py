@@ -1,4 +1,4 @@
-"""Builds layers, and those in them that only a call builds."""
+"""Builds layers, including sublayers that are only built by a call."""
 
 import tensorflow as tf
 
@@ -8,11 +8,11 @@ _TENSOR = 'tensor'
 
 
 def build(layer, input_shape):
-  """Builds a layer, and the layers that it would build when first called.
+  """Builds a layer and the sublayers that its first call would build.
 
   Args:
     layer: a Keras layer.
-    input_shape: of one input or a structure of them, batch included.
+    input_shape: shape of the input, or a structure of shapes, with batch axis.
   """
   layer.build(input_shape)
   if any(
@@ -23,12 +23,12 @@ def build(layer, input_shape):
 
 
 def build_by_call(layer, *args, **kwargs):
-  """Calls a layer in a graph that is thrown away.
+  """Builds a layer by calling it in a temporary graph.
 
   Args:
     layer: a Keras layer.
-    *args: of its call; of tensors only shape and dtype matter.
-    **kwargs: of its call.
+    *args: arguments of the call; only shape and dtype of tensors are used.
+    **kwargs: keyword arguments of the call.
   """
 
   def placeholder(value):
@@ -36,7 +36,7 @@ def build_by_call(layer, *args, **kwargs):
       return tf.compat.v1.placeholder(value.dtype, value.shape)
     return value
 
-  # A graph of this name is taken for what it is: nothing runs in it.
+  # Keras and native kernels know graphs of this name: nothing runs in them.
   with tf.__internal__.FuncGraph('keras_graph').as_default():
     args, kwargs = tf.nest.map_structure(placeholder, (args, kwargs))
     layer(*args, **kwargs)
@@ -46,12 +46,12 @@ def call_spec(args, kwargs):
   """Describes the arguments of a call in JSON types, for `build_by_spec`.
 
   Args:
-    args: of the call.
-    kwargs: of the call.
+    args: arguments of the call.
+    kwargs: keyword arguments of the call.
 
   Returns:
-    [args, kwargs] with shapes and types of tensors; None with one tensor, of
-    which Keras keeps the shape itself.
+    [args, kwargs] with shapes and dtypes in place of tensors; None if there is
+    only one tensor, whose shape Keras saves itself.
   """
   if sum(map(_is_tensor, tf.nest.flatten((args, kwargs)))) < 2:
     return None
@@ -70,7 +70,7 @@ def call_spec(args, kwargs):
 
 
 def build_by_spec(layer, spec):
-  """Builds a layer by what `call_spec` returned."""
+  """Builds a layer from what `call_spec` returned."""
 
   def made(value):
     if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""`SparsityCallback`: what `model.fit` tells about masks."""
+"""`SparsityCallback`: logs sparsities in `model.fit`."""
 
 import warnings
 
@@ -10,25 +10,25 @@ from tf_sparse_rl.sparsity.optimizer import SparseOptimizer
 
 
 class SparsityCallback(tf.keras.callbacks.Callback):
-  """Writes sparsities to TensorBoard each epoch, and prints the summary.
+  """Writes sparsities to TensorBoard after each epoch and prints the summary.
 
-  It warns if pruning would end after training, and in the end of weights that
-  have missed their target by more than 0.01.
+  It warns if the pruning schedule ends after training, and at the end of
+  training if the model misses its target sparsity by more than 0.01.
 
   The tags are `Sparsity/<model>/<layer>`, the fraction of zeros;
-  `Params/<model>/nonzero`, active kernel entries; and
-  `MaskUpdate/<model>/changed_fraction`, the share of the active connections
-  replaced or removed in the epoch. The horizontal axis is the epoch, as in
-  Keras' own TensorBoard callback.
+  `Params/<model>/nonzero`, the number of active kernel entries; and
+  `MaskUpdate/<model>/changed_fraction`, the fraction of the active connections
+  replaced or removed in the epoch. The step is the epoch, as in Keras'
+  TensorBoard callback.
   """
 
   def __init__(self, log_dir, print_fn=print):
-    """Keeps the directory.
+    """Initializes the callback.
 
     Args:
-      log_dir: of the event files, made if needed; another one than that of
-        Keras' TensorBoard callback, or the same.
-      print_fn: function of a string, which gets the table of the layers when
+      log_dir: directory of the event files, created if needed; it may be that
+        of Keras' TensorBoard callback.
+      print_fn: function of a string, called with the table of the layers when
         training begins and when it ends.
     """
     super().__init__()
@@ -38,14 +38,14 @@ class SparsityCallback(tf.keras.callbacks.Callback):
     self._masks = None
 
   def on_train_begin(self, logs=None):
-    """Opens the event file; prints the table; compares the schedule."""
+    """Opens the event file, prints the table and checks the schedule."""
     self._check_schedule()
     self._writer = tf.summary.create_file_writer(self._log_dir)
     self._masks = self._read_masks()
     self._print_fn(counting.summary(self.model))
 
   def on_epoch_end(self, epoch, logs=None):
-    """Writes one point of each tag."""
+    """Writes one value of each tag."""
     name, counts = self.model.name, counting.count(self.model)
     before, self._masks = self._masks, self._read_masks()
     with self._writer.as_default(step=epoch):
@@ -57,7 +57,7 @@ class SparsityCallback(tf.keras.callbacks.Callback):
       tf.summary.scalar(f'MaskUpdate/{name}/changed_fraction', changed)
 
   def on_train_end(self, logs=None):
-    """Closes the event file; prints the table; tells missed targets."""
+    """Closes the event file, prints the table and warns of missed targets."""
     self._writer.close()
     self._print_fn(counting.summary(self.model))
     missed = masked.missed(layers_lib.sparse_weights(self.model))

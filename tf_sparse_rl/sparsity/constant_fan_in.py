@@ -1,4 +1,4 @@
-"""SRigL: RigL with a constant fan-in, that removes units."""
+"""SRigL: RigL with a constant fan-in and ablation of units."""
 
 import tensorflow as tf
 
@@ -7,16 +7,16 @@ from tf_sparse_rl.sparsity import dropping_and_growing, mask_ops
 
 @tf.keras.utils.register_keras_serializable('tf_sparse_rl')
 class SRigL(dropping_and_growing.RigL):
-  """RigL with a constant fan-in, that removes units of few salient weights.
+  """RigL with a constant fan-in and ablation of units with few salient weights.
 
-  Every unit that is left has as many inputs as any other; how many follows from
-  the layer's target and the units that are left, rounded down. So the layer has
-  at most as many connections as its target says, from the first update on. A
-  unit that is removed may return at a later update.
+  All active units have the same fan-in: the connections that the layer's target
+  allows, divided by the number of active units, rounded down. From the first
+  update on, the layer has at most as many connections as its target allows. An
+  ablated unit may become active again at a later update.
 
   Reference: Lasby et al. 2023, "Dynamic Sparse Training with Structured
-  Sparsity". Their code trims a unit by the order of its mask; this one by
-  magnitude.
+  Sparsity". Their code trims a unit by the order of its mask entries, this
+  one by magnitude.
   """
 
   def __init__(
@@ -28,16 +28,16 @@ class SRigL(dropping_and_growing.RigL):
     salient_fraction=0.3,
     grow_batches=1,
   ):
-    """Keeps the schedule.
+    """Initializes the schedule.
 
     Args:
       drop_fraction: see `SET`.
       mask_update_period: see `SET`.
       mask_update_end_train_step: see `SET`.
       seed: see `SET`.
-      salient_fraction: a unit stays if it has this share of the fan-in in
-        salient weights, those that are kept or among the largest gradients; 0
-        to keep all units. In [0, 1].
+      salient_fraction: minimum number of salient weights of an active unit, as
+        a fraction of the fan-in, in [0, 1]. Salient weights are those that are
+        not dropped and those with the largest gradients. 0 keeps all units.
       grow_batches: see `RigL`.
 
     Raises:
@@ -59,15 +59,15 @@ class SRigL(dropping_and_growing.RigL):
     return {**super().get_config(), 'salient_fraction': self.salient_fraction}
 
   def check_structure(self, structure):
-    """Refuses a structure beside its own; see `MaskUpdater`."""
+    """Rejects `block_shape` and `n_of_m`; see `MaskUpdater`."""
     if structure.has_pattern:
       raise ValueError(
-        'Expected layers without block_shape and n_of_m: SRigL has a '
-        'structure of its own. Received: one with.'
+        'Expected layers without block_shape and n_of_m: SRigL sets the '
+        'structure itself. Received: a layer with one of them.'
       )
 
   def new_mask(self, kernel, target_sparsity, train_step, seed):
-    """The mask of one layer after an update; see `MaskUpdater`."""
+    """Returns the mask of one layer after an update; see `MaskUpdater`."""
     shape = kernel.mask.shape
     size, units = shape.num_elements(), shape[-1]
     budget = size - kernel.structure.num_zeros(shape, target_sparsity)
@@ -93,13 +93,13 @@ class SRigL(dropping_and_growing.RigL):
     return tf.reshape(tf.transpose(new_mask), shape)
 
   def _units_that_stay(self, salient, budget):
-    """bool `[units]`: those with enough salient weights."""
+    """Returns bool `[units]`: units with enough salient weights."""
     units, inputs = salient.shape
     counts = tf.reduce_sum(tf.cast(salient, tf.int32), -1)
     enough = max(1, int(self.salient_fraction * (budget // units)))
     if not self.salient_fraction:
       enough = 0
     number = tf.reduce_sum(tf.cast(counts >= enough, tf.int32))
-    # No fewer than can hold all connections, no more than there are of these.
+    # Enough units to hold all connections; at most one unit per connection.
     number = tf.clip_by_value(number, -(-budget // inputs), min(units, budget))
     return mask_ops.top_k_mask(tf.cast(counts, tf.float32), number)

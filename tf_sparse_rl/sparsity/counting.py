@@ -30,8 +30,8 @@ class LayerCount:
   shape: tuple  # of the weight matrix, or of the first weight
   size: int  # entries of the weight matrix
   nonzero: int  # active entries of the weight matrix
-  other: int  # biases and the like, always dense; all of them at the first
-  flops: int  # of one forward pass of one example; 0 where not known
+  other: int  # biases and other vectors; counted with the first matrix
+  flops: int  # of one forward pass of one example; 0 if unknown
 
   @property
   def sparsity(self):
@@ -40,16 +40,15 @@ class LayerCount:
 
   @property
   def parameters(self):
-    """Active entries and biases, as the paper counts them."""
+    """Number of active entries and biases, as counted in the paper."""
     return self.nonzero + self.other
 
 
 def count(network):
-  """Counts the layers of a network, every weight matrix of them.
+  """Counts every weight matrix of a network.
 
-  An entry is active where its mask is 1, even while its value passes through
-  0; a matrix without a mask is active throughout, so that a stripped network
-  is counted by its non-zeros only where it is wrapped.
+  An entry is active where its mask is 1, even if its value is 0. All entries of
+  a matrix without a mask are active, also those of a stripped network.
 
   Args:
     network: a Keras model, a TF-Agents network or a list of layers.
@@ -58,11 +57,17 @@ def count(network):
     List of `LayerCount`, in the order of the network.
   """
   leaves = layers_lib.leaf_layers(network)
-  return [c for layer in leaves if layer.weights for c in _count_layer(layer)]
+  counts = [c for x in leaves if x.weights for c in _count_layer(x)]
+  known = {id(variable) for layer in leaves for variable in layer.weights}
+  return counts + [
+    _count_dense(variable)
+    for variable in _matrices(network)
+    if id(variable) not in known
+  ]
 
 
 def total(counts):
-  """Sums layer counts up.
+  """Sums layer counts.
 
   Args:
     counts: list of `LayerCount`.
@@ -81,14 +86,15 @@ def total(counts):
 
 
 def changed_fraction(before, now):
-  """Share of the active connections that were replaced or removed.
+  """Returns the fraction of the active connections that changed.
 
   Args:
     before: list of masks, NumPy arrays.
     now: list of the same masks later.
 
   Returns:
-    float; above 1 if more came than there were, 0 if there are no masks.
+    float: connections grown or removed, whichever are more, divided by those
+    that were active; 0 if there are no masks.
   """
   if not before:
     return 0.0
@@ -98,13 +104,13 @@ def changed_fraction(before, now):
 
 
 def summary(network):
-  """A table of the layers: shape, sparsity, non-zeros, FLOPs.
+  """Formats a table of the layers: shape, sparsity, non-zeros, FLOPs.
 
   Args:
     network: see `count`.
 
   Returns:
-    The table as a string of several lines.
+    The table, a string of several lines.
   """
   counts = count(network)
   return text_table.format_table(
@@ -157,16 +163,31 @@ def _count_layer(layer):
   return counts
 
 
+def _matrices(network):
+  """Returns the weight matrices of a network, each once."""
+  if not isinstance(network, (list, tuple)):
+    return kinds.matrices(network)
+  found = {id(v): v for part in network for v in _matrices(part)}
+  return list(found.values())
+
+
+def _count_dense(variable):
+  """Counts a weight matrix that belongs to a model or block, not a layer."""
+  shape, size = tuple(variable.shape), math.prod(variable.shape)
+  return LayerCount(_last_name(variable), shape, size, size, 0, 0)
+
+
 def _last_name(variable):
   return variable.name.split('/')[-1].split(':')[0]
 
 
 def _positions(layer, plain):
-  """How often a kernel entry is used in one forward pass; 0 if not known."""
+  """Returns how often a forward pass uses a kernel entry; 0 if unknown."""
   if not isinstance(plain, (tf.keras.layers.Dense, *_CONVOLUTIONS)):
     return 0
   shape = layer.get_build_config()['input_shape']
-  # A transposed convolution spreads its inputs, the others gather outputs.
+  # A transposed convolution uses its kernel once per input position, other
+  # convolutions once per output position.
   if isinstance(plain, _CONVOLUTIONS) and not isinstance(plain, _TRANSPOSED):
     shape = layer.compute_output_shape(shape)
   first = getattr(plain, 'data_format', 'channels_last') == 'channels_first'

@@ -1,4 +1,4 @@
-"""How the target sparsity of a network is shared out among its layers.
+"""Distributes the target sparsity of a network among its layers.
 
 Reference: Graesser et al. 2022, section 2; Mocanu et al. 2018 (Erdos-Renyi);
 Evci et al. 2020, section 3 (Erdos-Renyi-Kernel).
@@ -12,7 +12,7 @@ DISTRIBUTIONS = ('uniform', 'er', 'erk')
 
 
 def num_zeros(shape, layer_sparsity):
-  """Number of zeros of a layer: `floor(layer_sparsity * size)`.
+  """Returns the number of zeros of a layer, `floor(layer_sparsity * size)`.
 
   Args:
     shape: shape of the kernel, a sequence of ints.
@@ -27,15 +27,15 @@ def num_zeros(shape, layer_sparsity):
 def layer_sparsities(
   shapes, target_sparsity, distribution='erk', erk_power=1.0, custom=None
 ):
-  """Sparsity of each layer such that the network meets the target.
+  """Computes the sparsity of each layer such that the network meets the target.
 
   Args:
     shapes: `{name: shape}` of the weight matrices, `[..., inputs, units]`.
     target_sparsity: fraction of zeros of the whole network, in [0, 1).
     distribution: 'uniform', 'er' or 'erk'.
     erk_power: exponent of the Erdos-Renyi-Kernel density; 'erk' only.
-    custom: `{name: sparsity}` of layers that are kept as given; the others
-      meet `target_sparsity` among themselves.
+    custom: `{name: sparsity}` of layers with a given sparsity; the others
+      together meet `target_sparsity`.
 
   Returns:
     `{name: sparsity}` in the order of `shapes`.
@@ -56,7 +56,7 @@ def layer_sparsities(
 
 
 def raw_densities(shapes, distribution, erk_power=1.0):
-  """Densities of layers up to a factor that all share: `{name: float}`.
+  """Returns `{name: density}` of layers, up to a common factor.
 
   Args:
     shapes: see `layer_sparsities`.
@@ -71,21 +71,21 @@ def raw_densities(shapes, distribution, erk_power=1.0):
 
 
 def _raw_density(dims, power):
-  """(sum of dims / product of dims) ** power."""
+  """Returns (sum of dims / product of dims) ** power."""
   dims = [int(d) for d in dims]
   return (sum(dims) / math.prod(dims)) ** power
 
 
 def _erdos_renyi(shapes, target_sparsity, raw_density):
-  """Scales raw densities to the budget; what exceeds density 1 is dense."""
+  """Scales raw densities to the budget; layers above density 1 are dense."""
   sizes = {n: math.prod(int(d) for d in s) for n, s in shapes.items()}
   zeros = {n: num_zeros(s, target_sparsity) for n, s in shapes.items()}
   dense = set()
-  # Ends: a layer goes dense only if its share of the budget exceeds its size,
-  # so what is left for the others shrinks faster than they do.
+  # Terminates: the budget is smaller than the network, so not all layers can
+  # exceed density 1.
   while True:
     sparse = [n for n in shapes if n not in dense]
-    # Dense layers keep all their weights; the rest pays for their zeros.
+    # Dense layers keep all their weights; the others make up for their zeros.
     budget = sum(sizes[n] - zeros[n] for n in sparse)
     budget -= sum(zeros[n] for n in dense)
     epsilon = budget / sum(raw_density[n] * sizes[n] for n in sparse)
@@ -101,7 +101,7 @@ def _validate(shapes, target_sparsity, distribution, erk_power, custom):
   if not shapes:
     raise ValueError(
       'Expected at least one layer with weight matrices to make sparse. '
-      'Received: shapes={}.'
+      'Received: none.'
     )
   if distribution not in DISTRIBUTIONS:
     raise ValueError(

@@ -1,5 +1,6 @@
-"""SET and RigL: the number of zeros stays, the connections move."""
+"""SET and RigL: connections are replaced, their number stays the same."""
 
+import numpy as np
 import tensorflow as tf
 
 from tf_sparse_rl import seeds
@@ -24,16 +25,16 @@ class SET(updater_base.MaskUpdater):
     mask_update_end_train_step=None,
     seed=0,
   ):
-    """Keeps the schedule.
+    """Initializes the schedule.
 
     Args:
-      drop_fraction: share of the active connections replaced at an update, in
-        (0, 1], decayed to 0 along a cosine until the end if there is one; or
-        a function of the train step, as in `schedules`.
+      drop_fraction: fraction of the active connections replaced at an update,
+        in (0, 1], with cosine decay to 0 at `mask_update_end_train_step` if
+        that is given; or a function of the train step, as in `schedules`.
       mask_update_period: train steps from one update to the next.
       mask_update_end_train_step: the last train step at which masks change;
         None for no end.
-      seed: of the random choices of SET.
+      seed: int, seed of random growth.
 
     Raises:
       ValueError: for numbers out of range.
@@ -86,7 +87,7 @@ class SET(updater_base.MaskUpdater):
     return schedules.CosineDropFraction(drop_fraction, end_train_step)
 
   def is_due(self, train_step):
-    """Is true at multiples of the period, step 0 included as in the paper."""
+    """Is true at multiples of the period, including 0 as in the paper."""
     return schedules.is_due(
       train_step,
       self.mask_update_period,
@@ -94,17 +95,16 @@ class SET(updater_base.MaskUpdater):
     )
 
   def drop_scores(self, kernel):
-    """Magnitude: the smallest weights are dropped. `[...]` as the kernel."""
+    """Returns magnitudes, `[..., inputs, units]`: small weights are dropped."""
     return tf.abs(kernel.weight)
 
   def grow_scores(self, kernel, train_step, seed):
-    """Uniform noise, from the seed, the layer and the train step."""
+    """Returns uniform noise that depends on seed, layer and train step."""
     return self._noise(kernel, train_step, seed)
 
   def _noise(self, kernel, train_step, seed):
     own = seeds.derive(self.seed, seeds.Stream.GROWTH, seed)
-    # Integers of one algorithm are the same on every device and in XLA, whose
-    # random floats are not those of TensorFlow.
+    # Random integers are the same on every device and in XLA; floats are not.
     noise = tf.random.stateless_uniform(
       kernel.mask.shape,
       seed=tf.stack([tf.constant(own, tf.int64), train_step]),
@@ -116,22 +116,30 @@ class SET(updater_base.MaskUpdater):
     return tf.cast(noise, tf.float32)
 
   def new_mask(self, kernel, target_sparsity, train_step, seed):
-    """Drops by `drop_scores`, grows as many by `grow_scores`."""
+    """Drops connections by `drop_scores`, grows as many by `grow_scores`."""
     del target_sparsity
+    scores = {
+      'drop_scores': self.drop_scores(kernel),
+      'grow_scores': self.grow_scores(kernel, train_step, seed),
+    }
+    for name, values in scores.items():
+      if tuple(np.shape(values)) != tuple(kernel.mask.shape):
+        raise ValueError(
+          f'Expected {type(self).__name__}.{name} to return the shape of the '
+          f'mask, {tuple(kernel.mask.shape)}. Received: '
+          f'{tuple(np.shape(values))}.'
+        )
     return kernel.structure.drop_and_grow(
-      kernel.mask,
-      self.drop_scores(kernel),
-      self.grow_scores(kernel, train_step, seed),
-      self.drop_fraction(train_step),
+      kernel.mask, *scores.values(), self.drop_fraction(train_step)
     )
 
 
 @_serializable
 class RigL(SET):
-  """SET that grows where the gradient of the loss is largest.
+  """Drops small weights, grows where the gradient of the loss is largest.
 
-  Reference: Evci et al. 2020; the mean over batches is an option of RLx2's
-  code, Tan et al. 2023 (arXiv 2205.15043).
+  Reference: Evci et al. 2020. Averaging over batches is an option of the code
+  of RLx2, Tan et al. 2023 (arXiv 2205.15043).
   """
 
   def __init__(
@@ -142,15 +150,15 @@ class RigL(SET):
     seed=0,
     grow_batches=1,
   ):
-    """Keeps the schedule.
+    """Initializes the schedule.
 
     Args:
       drop_fraction: see `SET`.
       mask_update_period: see `SET`.
       mask_update_end_train_step: see `SET`.
       seed: see `SET`.
-      grow_batches: train steps, that of the update the last, over which
-        gradients are averaged; at most the period.
+      grow_batches: number of train steps, up to and including that of the
+        update, over which gradients are averaged; at most the period.
 
     Raises:
       ValueError: for numbers out of range.
@@ -170,6 +178,6 @@ class RigL(SET):
     return {**super().get_config(), 'grow_batches': self.grow_batches}
 
   def grow_scores(self, kernel, train_step, seed):
-    """Magnitude of the dense gradient."""
+    """Returns the magnitude of the dense gradient."""
     del train_step, seed
     return tf.abs(kernel.gradient)

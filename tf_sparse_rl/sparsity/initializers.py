@@ -1,23 +1,22 @@
-"""Sparsity-aware initialisation."""
+"""Sparsity-aware initialization."""
 
 import numpy as np
 
 
 def rescale_for_fan_in(kernel, mask):
-  """Scales a dense initialisation up to the fan-in that is left.
+  """Rescales a dense initialization for the fan-in of the mask.
 
   The incoming weights of a unit are multiplied by
-  `sqrt(dense fan-in / active fan-in)`: the variance of its pre-activation is
-  then what the layer's own initialiser meant it to be, whatever that is. The
-  paper's code draws a Glorot-uniform kernel anew instead, also where the
-  layer asks for something else (a small last layer, an orthogonal one).
+  `sqrt(dense fan-in / active fan-in)`, so that the variance of its
+  pre-activation is that of the layer's own initializer. The paper's code draws
+  a Glorot-uniform kernel instead, whatever the initializer of the layer.
 
   Args:
     kernel: array `[..., inputs, units]`.
     mask: array of 0 and 1 of the same shape.
 
   Returns:
-    The kernel times the mask, rescaled; a unit without inputs is all zero.
+    The rescaled kernel times the mask; units without inputs are 0.
 
   Reference: Evci et al. 2022, "Gradient Flow in Sparse Neural Networks".
   """

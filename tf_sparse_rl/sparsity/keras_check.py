@@ -1,4 +1,4 @@
-"""Refuses to go on with a Keras that TF-Agents and TFMOT cannot use."""
+"""Checks for Keras 2, which TF-Agents and TFMOT need."""
 
 import contextlib
 import sys
@@ -14,16 +14,16 @@ _MESSAGE = (
 
 
 def check_legacy_keras():
-  """Checks that every name of Keras in use is one and the same Keras 2.
+  """Checks that `tf.keras` and the Keras of TFMOT are the same Keras 2.
 
   Raises:
     ImportError: if `tf.keras` is Keras 3, or TFMOT uses another Keras.
   """
-  # `tf.keras` itself is loaded lazily: its optimizers tell which Keras it is.
+  # `tf.keras` is loaded lazily: the module of a class tells which Keras it is.
   keras = tf.keras.layers.Layer.__module__.split('.')[0]
   if keras != 'tf_keras':
     raise ImportError(_MESSAGE.format(received=f'tf.keras is {keras!r}'))
-  # Imported late: with Keras 3 this import itself fails, and not in words.
+  # Imported late: with Keras 3 this import fails with an unclear message.
   with _not_importing('keras'):
     from tensorflow_model_optimization.python.core.keras.compat import (
       keras as tfmot_keras,
@@ -38,13 +38,13 @@ def check_legacy_keras():
 
 
 def refuse_keras_3(*values):
-  """Refuses models, layers and optimizers of Keras 3.
+  """Rejects models, layers and optimizers of Keras 3.
 
   Args:
-    *values: anything; of lists every item is looked at.
+    *values: any objects; the items of lists are checked too.
 
   Raises:
-    TypeError: naming the object and what to use instead.
+    TypeError: for an object of Keras 3.
   """
   for value in values:
     if isinstance(value, (list, tuple)):
@@ -63,11 +63,11 @@ def refuse_keras_3(*values):
 
 @contextlib.contextmanager
 def _not_importing(name):
-  """Has a package that is not loaded yet look as if it were not installed.
+  """Hides a package that is not imported yet, as if it were not installed.
 
-  TFMOT looks for a module of Keras 2 in the package `keras` and goes without
-  where there is none. Keras 3 has none; to find that out takes all of it,
-  Matplotlib and scikit-learn included: a quarter of the time of our imports.
+  TFMOT looks for a module of Keras 2 in the package `keras` and works without
+  it. Keras 3 does not have it, but importing Keras 3 to find out also imports
+  Matplotlib and scikit-learn: a quarter of our import time.
   """
   if name in sys.modules:
     yield

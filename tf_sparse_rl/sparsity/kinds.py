@@ -1,11 +1,12 @@
-"""Which weights of a layer can be sparse, and which of their axes are what.
+"""Registry of layer classes: weights that can be sparse and their axes.
 
-A layer that is not registered is searched for layers that are. So LSTM, which
-holds a cell, and a block of your own, which holds Dense layers, need no line
-here, nor does a subclass that gives the weights of its base another use of the
-same axes.
+A layer whose class is not registered is searched for sublayers that are. So
+LSTM, which has a cell, and a block of the user's, which has Dense layers, need
+no entry. A subclass of a registered class needs none either, if its weights
+have the axes of the base class.
 """
 
+import functools
 import re
 from typing import NamedTuple
 
@@ -19,21 +20,21 @@ _L = tf.keras.layers
 class Found(NamedTuple):
   """A weight of a layer that can be sparse."""
 
-  name: str  # path of attributes in the layer, as in 'cell/recurrent_kernel'
+  name: str  # attribute path in the layer, such as 'cell/recurrent_kernel'
   variable: tf.Variable
   axes: Axes
 
 
 def register_layer(layer_class, weights):
-  """Says which weights of a layer class, and of its subclasses, can be sparse.
+  """Registers the weights of a layer class, and its subclasses, as sparse.
 
   Args:
     layer_class: subclass of `tf.keras.layers.Layer`.
     weights: list of `Weight`, or a function of a layer that returns one.
 
   Raises:
-    ValueError: for a class of something else, or axes that are not negative
-      and distinct.
+    ValueError: if `layer_class` is no layer class, or axes are not negative or
+      not distinct.
   """
   if not (isinstance(layer_class, type) and issubclass(layer_class, _L.Layer)):
     raise ValueError(
@@ -51,13 +52,13 @@ def register_layer(layer_class, weights):
 
 
 def registered(layer):
-  """The weights of a layer by the line of its class, or of a base class.
+  """Returns the registered weights of the class of a layer or its base class.
 
   Args:
     layer: a Keras layer.
 
   Returns:
-    List of `Weight`, or None if there is no line.
+    List of `Weight`, or None if the class is not registered.
   """
   for kind in type(layer).__mro__:
     if kind in _KINDS:
@@ -67,7 +68,7 @@ def registered(layer):
 
 
 def find(layer):
-  """The weights of a layer, and of layers in it, that can be sparse.
+  """Finds the weights of a layer and its sublayers that can be sparse.
 
   Args:
     layer: a Keras layer, built.
@@ -78,7 +79,7 @@ def find(layer):
   found = {}
   for path, part in parts(layer):
     for weight in registered(part) or ():
-      variable = getattr(part, weight.name)
+      variable = functools.reduce(getattr, weight.name.split('/'), part)
       name = '/'.join([*path, weight.name])
       axes = Axes(weight.inputs, weight.units)
       found.setdefault(id(variable), Found(name, variable, axes))
@@ -86,7 +87,7 @@ def find(layer):
 
 
 def others(layer):
-  """The weight matrices that cannot be sparse, for nobody knows their axes.
+  """Returns the weight matrices that cannot be sparse: their axes are unknown.
 
   Args:
     layer: a Keras layer.
@@ -100,19 +101,50 @@ def others(layer):
     if registered(part) is not None
     for variable in part.weights
   }
+  return [v for v in matrices(layer) if id(v) not in known]
+
+
+def own_matrices(model):
+  """Returns the weight matrices of a model that belong to none of its layers.
+
+  Args:
+    model: a Keras model or layer.
+
+  Returns:
+    List of variables of two axes or more.
+  """
+  # pylint: disable-next=protected-access
+  parts = model._flatten_layers(include_self=False)
+  of_parts = {id(variable) for part in parts for variable in part.weights}
+  return [v for v in matrices(model) if id(v) not in of_parts]
+
+
+def matrices(layer):
+  """Returns the weights with two axes or more, trainable or frozen."""
   weights = layer.trainable_weights if layer.trainable else layer.weights
-  return [
-    variable
-    for variable in weights
-    if id(variable) not in known and variable.shape.rank > 1
-  ]
+  return [variable for variable in weights if variable.shape.rank > 1]
+
+
+def own_classes(layer):
+  """Returns the classes in a layer that are not Keras' own.
+
+  Keras needs them as custom objects to create the layers in a wrapper.
+
+  Args:
+    layer: a Keras layer.
+
+  Returns:
+    `{name: class}` of the layer and its sublayers.
+  """
+  classes = [type(part) for _, part in parts(layer)]
+  return {c.__name__: c for c in classes if not _is_of_keras(c.__module__)}
 
 
 def deserialize(config, custom_objects=None):
-  """Makes a layer, not built, of what Keras' newer or older form says.
+  """Creates an unbuilt layer from Keras' current or legacy serialization.
 
   Args:
-    config: what either `serialize_keras_object` of Keras returned.
+    config: result of either `serialize_keras_object` of Keras.
     custom_objects: `{name: class}` of classes that are not registered.
 
   Returns:
@@ -120,18 +152,22 @@ def deserialize(config, custom_objects=None):
   """
   config = _without_shapes(config)
   with tf.keras.utils.custom_object_scope(custom_objects or {}):
-    # In HDF5 files Keras has the newer form and looks for it by the older name.
+    # HDF5 files have the current form with the class name of the legacy one.
     for name in (config.get('registered_name'), config['class_name']):
       known = tf.keras.utils.get_registered_object(name)
       if known is not None:
         return known.from_config(config['config'])
-    if config.get('module', 'keras').startswith(('keras', 'tf_keras')):
+    if _is_of_keras(config.get('module', 'keras')):
       return _L.deserialize(config, use_legacy_format=True)
     return tf.keras.utils.deserialize_keras_object(config)
 
 
+def _is_of_keras(module):
+  return module.split('.')[0] in ('keras', 'tf_keras')
+
+
 def _without_shapes(config):
-  """The config of a layer that was not built, nor were those in it."""
+  """Removes the build configs of a layer and its sublayers from its config."""
   if isinstance(config, dict):
     kept = {k: value for k, value in config.items() if k != 'build_config'}
     return {k: _without_shapes(value) for k, value in kept.items()}
@@ -141,13 +177,13 @@ def _without_shapes(config):
 
 
 def parts(layer, path=()):
-  """Yields (path of attributes, layer) of a layer and those that it holds.
+  """Yields (attribute path, layer) for a layer and its sublayers.
 
-  Those of a registered kind are not searched.
+  Layers of a registered class are not searched.
 
   Args:
     layer: a Keras layer.
-    path: tuple of str, of the layer itself.
+    path: tuple of str, path of the layer itself.
   """
   yield path, layer
   if registered(layer) is None:
@@ -155,7 +191,7 @@ def parts(layer, path=()):
 
 
 def _held(holder, path):
-  """As `parts`, of what a layer, or a list or dict in it, holds."""
+  """Yields `parts` of the attributes of a layer or the items of a list."""
   if isinstance(holder, tf.keras.Model):
     children = {layer.name: layer for layer in holder.layers}
   else:
@@ -169,7 +205,7 @@ def _held(holder, path):
 
 
 def _einsum_kernel(layer):
-  """The kernel's axes by the letters of the equation, as in 'abc,cd->abd'."""
+  """Finds the axes by the letters of an equation such as 'abc,cd->abd'."""
   _, kernel, outputs = re.split(',|->', layer.equation.replace(' ', ''))
   axes = range(-len(kernel), 0)
   return [
@@ -184,10 +220,11 @@ def _einsum_kernel(layer):
 _KERNEL = [Weight('kernel')]
 _TRANSPOSED = [Weight('kernel', inputs=(-1,), units=(-2,))]
 _RECURRENT = [Weight('kernel'), Weight('recurrent_kernel')]
+_OF_CELL = [Weight('cell/kernel'), Weight('cell/recurrent_kernel')]
 
 
 def _depthwise(rank):
-  """Each unit has the window alone as its inputs."""
+  """The inputs of a unit are those of the window alone."""
   window = tuple(range(-2 - rank, -2))
   return Weight('depthwise_kernel', inputs=window, units=(-2, -1))
 
@@ -206,7 +243,10 @@ _KINDS = {
   _L.SeparableConv1D: [_depthwise(1), Weight('pointwise_kernel')],
   _L.SeparableConv2D: [_depthwise(2), Weight('pointwise_kernel')],
   _L.Embedding: [Weight('embeddings')],
-  # Of more than one axis perhaps, but no matrices.
+  _L.ConvLSTM1D: _OF_CELL,
+  _L.ConvLSTM2D: _OF_CELL,
+  _L.ConvLSTM3D: _OF_CELL,
+  # Weights with several axes in some uses, but no weight matrices.
   _L.BatchNormalization: [],
   _L.LayerNormalization: [],
   _L.PReLU: [],

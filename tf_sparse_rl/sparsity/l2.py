@@ -8,7 +8,7 @@ from tf_sparse_rl.native import stacks
 
 
 class SparseL2(tf.keras.regularizers.Regularizer):
-  """L2 of a sparse kernel, that of its active entries where this is faster."""
+  """L2 of a sparse kernel; native kernels sum over active entries only."""
 
   def __init__(self, inner):
     self.mask = None  # Set by SparseLayer.build for a kernel with zeros.
@@ -23,7 +23,7 @@ class SparseL2(tf.keras.regularizers.Regularizer):
 
 
 def for_layer(layer):
-  """The SparseL2 of a Dense or Conv2D layer with Keras' L2; else None."""
+  """Returns the SparseL2 of a Dense or Conv2D layer with Keras' L2, or None."""
   if (
     isinstance(layer, (tf.keras.layers.Dense, tf.keras.layers.Conv2D))
     and type(layer.kernel_regularizer) is tf.keras.regularizers.L2
@@ -34,9 +34,9 @@ def for_layer(layer):
 
 @contextlib.contextmanager
 def replaced(layer, attributes):
-  """Gives the layer other attributes to build with, then its own ones back.
+  """Replaces attributes of a layer temporarily, such as while it is built.
 
-  So the layer's config stays that of a plain layer.
+  So the config of the layer stays that of a plain layer.
   """
   own = {name: getattr(layer, name) for name in attributes}
   for name, value in attributes.items():

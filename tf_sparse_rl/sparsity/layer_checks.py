@@ -1,4 +1,4 @@
-"""Refuses what a `SparseLayer` cannot be made of."""
+"""Checks the arguments of `SparseLayer`."""
 
 import math
 
@@ -9,7 +9,7 @@ from tf_sparse_rl.sparsity import kinds, structures
 
 
 def check_layer(layer):
-  """Refuses a layer without weight matrices, or one that is built."""
+  """Rejects a layer without weight matrices and one that is built."""
   if type(layer).build is tf.keras.layers.Layer.build and (
     len(list(kinds.parts(layer))) == 1
   ):
@@ -22,24 +22,24 @@ def check_layer(layer):
 
 
 def check_method(method):
-  """Refuses a method that is none; None is any that keeps zeros."""
+  """Rejects an unknown method; None is valid."""
   if method is not None and method not in methods.METHODS:
     raise ValueError(names.unknown('method', method, methods.METHODS))
 
 
 def structure_of(block_shape, n_of_m, sparsities):
-  """The structure of masks as tuples, which may have been lists in a file.
+  """Checks the structure of masks and converts lists from files to tuples.
 
   Args:
     block_shape: see `SparseLayer`.
     n_of_m: see `SparseLayer`.
-    sparsities: of the weights of the layer.
+    sparsities: target sparsities of the weights of the layer.
 
   Returns:
     (block_shape, n_of_m).
 
   Raises:
-    ValueError: for sparsities out of range, or that contradict the structure.
+    ValueError: for sparsities out of range or inconsistent with the structure.
   """
   if block_shape and not isinstance(block_shape, str):
     block_shape = tuple(block_shape)
@@ -57,7 +57,7 @@ def structure_of(block_shape, n_of_m, sparsities):
 
 
 def check_names(names, known):
-  """Refuses names of weights that a layer has not."""
+  """Rejects names of weights that the layer does not have."""
   unknown = sorted(set(names) - {None, *known})
   if unknown:
     raise ValueError(
@@ -67,16 +67,16 @@ def check_names(names, known):
 
 
 def no_weights(layer):
-  """The error text for a layer without weight matrices."""
+  """Returns the error text for a layer without weight matrices."""
   return (
-    'Expected a layer with weight matrices that can be sparse, itself or in '
-    'layers that it holds; for a layer of your own see '
+    'Expected a layer with weight matrices that can be sparse, its own or '
+    'those of sublayers; register a layer of your own with '
     f'sparsity.register_layer(). Received: {type(layer).__name__}.'
   )
 
 
 def _check_pattern(n_of_m, target_sparsity):
-  """A pattern leaves no choice of sparsities."""
+  """Rejects a sparsity other than that of the pattern."""
   if n_of_m and target_sparsity:
     given = 1 - n_of_m[0] / n_of_m[1]
     if not math.isclose(target_sparsity, given):

@@ -1,4 +1,4 @@
-"""The layers of a network: which are there, which are sparse, in turn."""
+"""Lists the layers of a network and calls them in a row."""
 
 import itertools
 
@@ -10,16 +10,16 @@ from tf_sparse_rl.sparsity.sparse_layer import SparseLayer
 
 
 def call_in_turn(layers, inputs):
-  """The output of layers called in turn; SparseLayers in a row as one stack.
+  """Calls layers one after another; consecutive SparseLayers as one stack.
 
-  A Rescaling before them is part of it.
+  A Rescaling layer before SparseLayers is part of their stack.
 
   Args:
-    layers: list of layers, built.
-    inputs: of the first, `[batch, ...]`.
+    layers: list of built layers.
+    inputs: input of the first layer, `[batch, ...]`.
 
   Returns:
-    Tensor `[batch, ...]`, the output of the last.
+    Tensor `[batch, ...]`, the output of the last layer.
   """
   for is_stack, group in itertools.groupby(layers, _is_of_stack):
     if is_stack:
@@ -31,10 +31,10 @@ def call_in_turn(layers, inputs):
 
 
 def rows_of(network):
-  """Lists of the SparseLayers that are called in a row; see `call_in_turn`.
+  """Returns the SparseLayers that are called in a row; see `call_in_turn`.
 
   Args:
-    network: a list of layers or what has `layers`; some may consist of others.
+    network: a list of layers or an object with `layers`, nested or not.
 
   Returns:
     List of lists of SparseLayers, in the order of the network.
@@ -59,14 +59,14 @@ def _is_of_stack(layer):
 
 
 def _operand(layer):
-  """A SparseLayer or Rescaling as native kernels take it."""
+  """Returns the operand of native kernels for a SparseLayer or Rescaling."""
   if isinstance(layer, SparseLayer):
     return layer.operand
   return stacks.Layer(layer, None, 0.0)
 
 
 def leaf_layers(network):
-  """The innermost layers of a network; a SparseLayer counts as one.
+  """Returns the innermost layers of a network; a SparseLayer is one of them.
 
   Args:
     network: a Keras model or layer, a TF-Agents network, or a list of them.
@@ -91,7 +91,7 @@ def leaf_layers(network):
 
 
 def sparse_layers(network):
-  """Every SparseLayer of a network, nested networks included.
+  """Returns every SparseLayer of a network, including nested networks.
 
   Args:
     network: see `leaf_layers`.
@@ -103,7 +103,7 @@ def sparse_layers(network):
 
 
 def sparse_weights(network):
-  """Every sparse weight of a network, with its mask.
+  """Returns every sparse weight of a network, with its mask.
 
   Args:
     network: see `leaf_layers`.

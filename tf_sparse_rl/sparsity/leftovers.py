@@ -4,57 +4,68 @@ import math
 import warnings
 
 from tf_sparse_rl import names
-from tf_sparse_rl.sparsity import cloning, kinds, masked, structures
+from tf_sparse_rl.sparsity import kinds, masked, structures, walk
 from tf_sparse_rl.sparsity import spec as spec_lib
 
 
 def check(network, spec, sparsities, shapes):
-  """Refuses a network that cannot meet its target; tells what stays dense.
+  """Rejects a network that cannot meet its target; reports what stays dense.
 
   Args:
     network: a plain network, built.
     spec: a SparsitySpec.
-    sparsities: `{name: sparsity}` of the weights that meet the target among
-      themselves.
+    sparsities: `{name: sparsity}` of the weights that together meet the
+      target, which are those not in `spec.custom`.
     shapes: `{name: shape}` of all weights that can be sparse.
 
   Raises:
-    ValueError: if the matrices that cannot be sparse make the network miss the
+    ValueError: if matrices that cannot be sparse make the network miss the
       target by more than 0.01.
   """
-  left = [
-    (variable, f'{path}/{type(layer).__name__}')
-    for path, layer in cloning.leaves(network)
-    if not spec.ignores(path) and layer.built
-    for variable in kinds.others(layer)
-  ]
+  left = _left_dense(network, spec)
   sparse = sum(math.prod(shapes[name]) for name in sparsities)
-  dense = sum(math.prod(variable.shape) for variable, _ in left)
-  if not sparse:
+  dense = sum(math.prod(variable.shape) for _, variable in left)
+  if not sparse and (shapes or not left):
     return
   reached = spec.target_sparsity * sparse / (sparse + dense)
   told = ', '.join(
-    f'{tuple(variable.shape)} of {where}' for variable, where in left
+    f'{tuple(variable.shape)} of {where}' for where, variable in left
   )
   if spec.target_sparsity - reached > masked.TOLERANCE:
     raise ValueError(
       f'Expected a network that reaches sparsity {spec.target_sparsity:g}. '
-      f'Received: weights that cannot be sparse, so that {reached:.3f} is the '
-      f'most: {told}. Say which axes of them are inputs and units '
-      '(sparsity.register_layer), or that they do not count (ignore=[...] with '
-      'the names of their layers).'
+      f'Received: weights that cannot be sparse, which limit it to '
+      f'{reached:.3f}: {told}. Register their layers '
+      '(sparsity.register_layer), or leave them dense (ignore=[...] with the '
+      'names of their layers, or of weights of a model itself).'
     )
   if left:
     warnings.warn(f'Left dense: {told}.', stacklevel=5)
   _tell_rounding(spec, sparsities, shapes, sparse)
 
 
+def _left_dense(network, spec):
+  """Returns [(where, variable)] of the matrices that cannot be sparse."""
+  of_layers = [
+    (f'{path}/{type(layer).__name__}', variable)
+    for path, layer in walk.leaves(network)
+    if not spec.ignores(path) and layer.built
+    for variable in kinds.others(layer)
+  ]
+  of_models = [
+    (path, variable)
+    for path, variable in walk.own_matrices(network)
+    if not spec.ignores(path)
+  ]
+  return of_layers + of_models
+
+
 def check_ignored(spec, paths):
-  """Refuses names to be ignored that no layer has.
+  """Rejects names in `ignore` that no layer has.
 
   Args:
     spec: a SparsitySpec.
-    paths: list of the paths of all layers.
+    paths: list of the paths of all layers and weights of models.
 
   Raises:
     ValueError: with the nearest name.
@@ -68,7 +79,7 @@ def check_ignored(spec, paths):
 
 
 def _tell_rounding(spec, sparsities, shapes, size):
-  """Small weights have a number of zeros that is rounded down, by much."""
+  """Warns if rounding down the zeros of small weights misses the target."""
   structure = structures.make(spec.block_shape, spec.n_of_m)
   zeros = sum(
     structure.num_zeros(shapes[name], value)

@@ -1,8 +1,8 @@
 """Pure functions of masks and scores; a mask is float32 of 0 and 1.
 
-All run eagerly, in `tf.function` and compiled by XLA with the same result.
-Masks are not sorted: the k best are found by bisection on the bits of the
-score, which costs 32 passes over the tensor whatever k is.
+All give the same result eagerly, in `tf.function` and compiled by XLA. Scores
+are not sorted: the k highest are found by bisection on the bits of the score,
+which takes 32 passes over the tensor for any k.
 """
 
 import math
@@ -11,13 +11,13 @@ import numpy as np
 import tensorflow as tf
 
 _INT32_MIN = np.int32(np.iinfo(np.int32).min)
-# Entries of a group that are still compared pair by pair.
+# Largest group whose entries are ranked by comparing all pairs.
 _MOST_COMPARED = 32
 _INFINITY_BITS = np.int32(0x7F800000)
 
 
 def random_mask(shape, num_zeros, seed):
-  """A mask with an exact number of zeros in random places.
+  """Draws a mask with an exact number of zeros in random places.
 
   Args:
     shape: shape of the mask.
@@ -35,19 +35,19 @@ def random_mask(shape, num_zeros, seed):
 
 
 def top_k_mask(scores, k, eligible=None):
-  """Marks the k highest scores; of equal scores the lowest index wins.
+  """Marks the k highest scores; the lower index wins a tie.
 
   Args:
-    scores: float32 tensor of any shape; NaN counts as the lowest.
+    scores: float32 tensor of any shape; NaN is the lowest score.
     k: int scalar, at most the number of eligible entries.
-    eligible: bool tensor, which entries may be marked; all if None.
+    eligible: bool tensor, entries that may be marked; all if None.
 
   Returns:
     bool tensor of the shape of `scores`.
   """
   keys = _ordered_int32(scores)
   if eligible is not None:
-    # No float maps to the lowest int32, so these come after every score.
+    # No float maps to the lowest int32, so these rank below every score.
     keys = tf.where(eligible, keys, _INT32_MIN)
   marked = _marked(tf.reshape(keys, [-1]), tf.cast(k, tf.int32))
   marked = tf.reshape(marked, tf.shape(keys))
@@ -55,22 +55,22 @@ def top_k_mask(scores, k, eligible=None):
 
 
 def drop_and_grow(mask, drop_scores, grow_scores, drop_fraction, num_more=0):
-  """Replaces a share of the active connections.
+  """Replaces a fraction of the active connections.
 
-  Drops the `trunc(drop_fraction * active)` active connections of lowest
-  `drop_scores` and activates as many of highest `grow_scores` among all that
-  were not kept, those just dropped included. An inactive connection is never
-  kept, whatever its score.
+  Drops the `trunc(drop_fraction * active)` active connections with the lowest
+  `drop_scores` and activates as many with the highest `grow_scores` among all
+  that are not kept, including those just dropped. An inactive connection is
+  never kept, whatever its score.
 
   Args:
     mask: float32 tensor of 0 and 1.
     drop_scores: float32 tensor of the same shape.
     grow_scores: float32 tensor of the same shape.
     drop_fraction: float scalar in [0, 1].
-    num_more: int scalar, connections that are activated besides.
+    num_more: int scalar, number of additional connections to activate.
 
   Returns:
-    The new mask, float32, with as many ones as `mask` and `num_more`.
+    The new mask, float32, with `num_more` more ones than `mask`.
 
   Reference: Evci et al. 2020, algorithm 1.
   """
@@ -81,7 +81,7 @@ def drop_and_grow(mask, drop_scores, grow_scores, drop_fraction, num_more=0):
 
 
 def kept(mask, drop_scores, drop_fraction):
-  """The active connections that `drop_and_grow` does not drop.
+  """Returns the active connections that `drop_and_grow` does not drop.
 
   Args:
     mask: float32 tensor of 0 and 1.
@@ -101,15 +101,15 @@ def kept(mask, drop_scores, drop_fraction):
 
 
 def zeros_of_each(masks, scores, num_zeros):
-  """How the zeros of several masks are shared out by one threshold.
+  """Distributes zeros among several masks by one threshold on scores.
 
   Args:
     masks: list of float32 tensors of 0 and 1.
-    scores: list of float32 tensors of the same shapes; the lowest go.
-    num_zeros: int scalar, zeros that the masks are to have together.
+    scores: list of float32 tensors of the same shapes; the lowest are pruned.
+    num_zeros: int scalar, total number of zeros of the masks.
 
   Returns:
-    List of int32 scalars, the zeros of each mask.
+    List of int32 scalars, the number of zeros of each mask.
   """
   flat = tf.concat([tf.reshape(score, [-1]) for score in scores], 0)
   active = tf.concat([tf.reshape(mask, [-1]) for mask in masks], 0) > 0
@@ -120,12 +120,12 @@ def zeros_of_each(masks, scores, num_zeros):
 
 
 def top_of_group(scores, k, eligible):
-  """Marks the highest scores of each group; of equals the lowest index wins.
+  """Marks the k highest scores of each group; the lower index wins a tie.
 
   Args:
-    scores: float32 tensor `[groups, size]`; NaN counts as the lowest.
-    k: int32 scalar, or tensor `[groups, 1]`: how many of a group.
-    eligible: bool tensor `[groups, size]`, which entries may be marked.
+    scores: float32 tensor `[groups, size]`; NaN is the lowest score.
+    k: int32 scalar, or tensor `[groups, 1]`.
+    eligible: bool tensor `[groups, size]`, entries that may be marked.
 
   Returns:
     bool tensor `[groups, size]`.
@@ -137,7 +137,7 @@ def top_of_group(scores, k, eligible):
 
 
 def _rank_by_comparison(keys):
-  """Ranks in each group, by all pairs: fast for the few of a pattern."""
+  """Ranks the entries of each group by comparing all pairs."""
   index = np.arange(keys.shape[-1])
   one, other = keys[:, :, tf.newaxis], keys[:, tf.newaxis, :]
   is_before = (other > one) | ((other == one) & (index < index[:, np.newaxis]))
@@ -145,8 +145,8 @@ def _rank_by_comparison(keys):
 
 
 def _rank_by_sorting(keys):
-  """As `_rank_by_comparison`; memory does not grow with pairs."""
-  # The lowest int32, of those not eligible, has no negative.
+  """Ranks the entries of each group by sorting, for large groups."""
+  # The lowest int32, the key of entries that are not eligible, has no negative.
   order = tf.argsort(-tf.maximum(keys, _INT32_MIN + 1), axis=-1, stable=True)
   return tf.argsort(order, axis=-1, stable=True)
 
@@ -156,16 +156,16 @@ def _count(condition):
 
 
 def _ordered_int32(scores):
-  """Maps floats to int32 such that the order is kept; NaN to -infinity."""
-  # On the bits alone: float arithmetic may take denormal numbers for 0.
+  """Maps floats to int32 in the same order; NaN to -infinity."""
+  # Only on the bits: float arithmetic may flush denormal numbers to 0.
   bits = tf.bitcast(tf.convert_to_tensor(scores, tf.float32), tf.int32)
   magnitude = tf.bitwise.bitwise_and(bits, 0x7FFFFFFF)
   keys = tf.where(bits < 0, -magnitude, magnitude)
   return tf.where(magnitude > _INFINITY_BITS, -_INFINITY_BITS, keys)
 
 
-# Traced once, whatever the layers: in each it would be half of the time that
-# tracing a mask update takes.
+# Traced once for all layers: tracing it in each would take half of the time of
+# tracing a mask update.
 @tf.function(
   input_signature=[
     tf.TensorSpec([None], tf.int32),
@@ -174,7 +174,7 @@ def _ordered_int32(scores):
   autograph=False,
 )
 def _marked(keys, k):
-  """Marks the k highest keys `[entries]`; of equal keys the first win."""
+  """Marks the k highest keys `[entries]`; the first win a tie."""
   threshold = _kth_highest(keys, k)
   above = keys > threshold
   tied = keys == threshold
@@ -183,7 +183,7 @@ def _marked(keys, k):
 
 
 def _kth_highest(keys, k):
-  """The largest t with at least k keys >= t, found bit by bit."""
+  """Returns the largest t with at least k keys >= t, found bit by bit."""
   threshold = tf.where(_count(keys >= 0) >= k, np.int32(0), _INT32_MIN)
 
   def next_bit(bit, threshold):

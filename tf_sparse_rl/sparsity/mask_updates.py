@@ -1,4 +1,4 @@
-"""An update of the masks of all sparse kernels of an optimizer."""
+"""Updates the masks of all sparse kernels of an optimizer."""
 
 import tensorflow as tf
 
@@ -6,14 +6,14 @@ from tf_sparse_rl.sparsity import optimizer_slots, updater_base
 
 
 class SparseKernel:
-  """One masked kernel and what goes with it."""
+  """A sparse kernel with its mask and optimizer variables."""
 
   def __init__(self, kernel, slots, hidden=None, gathered=None):
     self.kernel = kernel
     self.constraint = kernel.constraint
-    self.slots = slots  # of the optimizer, those that are 0 where the mask is
-    self.hidden = hidden  # variable: values where the mask is 0, if kept
-    self.gathered = gathered  # variable: sum of gradients until an update
+    self.slots = slots  # slots of the optimizer that are 0 where the mask is
+    self.hidden = hidden  # variable of the values where the mask is 0, or None
+    self.gathered = gathered  # variable of the sum of gradients, or None
 
   @property
   def mask(self):
@@ -21,12 +21,12 @@ class SparseKernel:
 
 
 def sparse_kernel(optimizer, variable, slots):
-  """The SparseKernel of a variable; its slots become 0 where the mask is.
+  """Creates a SparseKernel; its slots become 0 where the mask is.
 
   Args:
     optimizer: a SparseOptimizer.
-    variable: of a sparse weight.
-    slots: variables of the inner optimizer.
+    variable: variable of a sparse weight.
+    slots: its slots in the inner optimizer, variables.
 
   Returns:
     A SparseKernel.
@@ -41,13 +41,13 @@ def sparse_kernel(optimizer, variable, slots):
     gathered = optimizer.add_variable_from_reference(variable, 'gathered')
   kernel = SparseKernel(variable, slots, gathered=gathered)
   for slot in slots:
-    # Adagrad's accumulator starts above 0, for masked entries too.
+    # Adagrad's accumulator starts above 0, also for masked entries.
     slot.assign(slot * kernel.mask)
   return kernel
 
 
 def update_if_due(updater, kernels, gradients, train_step):
-  """Updates the masks of all replicas if it is time.
+  """Updates the masks on all replicas if an update is due.
 
   Args:
     updater: a MaskUpdater.
@@ -77,24 +77,24 @@ def update_if_due(updater, kernels, gradients, train_step):
           group=False,
         )
 
-    # A cond is allowed here, in the cross-replica context, only.
+    # A cond is allowed only here, in the cross-replica context.
     return tf.cond(needs_gradient, update, lambda: tf.constant(False))
 
-  # The same way through replicas that Keras' own optimizers take.
+  # As Keras' own optimizers do.
   tf.__internal__.distribute.interim.maybe_merge_call(
     update_all, tf.distribute.get_strategy(), gradients
   )
 
 
 def if_due(updater, kernels, gradients, train_step, update):
-  """Updates with the mean of gradients; before it is due gathers them.
+  """Updates with the mean of gradients if due, else adds up gradients.
 
   Args:
-    updater: a MaskUpdater that needs these gradients.
+    updater: a MaskUpdater that needs the gradients of this train step.
     kernels: list of SparseKernel.
     gradients: list of their dense gradients.
     train_step: int64 scalar.
-    update: function of a list of gradients, for a train step that is due.
+    update: function of a list of gradients, called if an update is due.
   """
   if updater.grow_batches == 1:
     update(gradients)
@@ -130,7 +130,7 @@ def _clear(gathered):
 
 
 def shares(updater, kernels, gradients, train_step):
-  """The `shares` of a MaskUpdater, one for each kernel; see `update_if_due`."""
+  """Returns the `shares` of all kernels; see `MaskUpdater.shares`."""
   local = tf.distribute.get_strategy().experimental_local_results
   states = [
     state_of(k.constraint, *(local(x)[0] for x in (k.kernel, k.mask, gradient)))
@@ -144,17 +144,17 @@ def shares(updater, kernels, gradients, train_step):
 def update_one(
   kernel, mask, gradient, train_step, *slots, updater, constraint, share
 ):
-  """Gives one kernel its new mask; what goes inactive is set to 0.
+  """Updates the mask of one kernel and sets inactive weights and slots to 0.
 
   Args:
     kernel: variable, on one device.
     mask: its mask, a variable.
     gradient: its dense gradient.
     train_step: int64 scalar.
-    *slots: variables of its optimizer.
+    *slots: its slots, variables.
     updater: a MaskUpdater.
     constraint: its MaskConstraint.
-    share: what `shares` returned for it.
+    share: result of `shares` for this kernel.
   """
   axes, shape = constraint.axes, kernel.shape
   state = state_of(constraint, kernel, mask, gradient)._replace(share=share)
@@ -170,7 +170,7 @@ def update_one(
 
 
 def state_of(constraint, kernel, mask, gradient):
-  """The KernelState of a kernel, its mask and its gradient for an updater."""
+  """Returns the KernelState of a kernel, its mask and its gradient."""
   values = (
     tf.cast(tf.convert_to_tensor(x), tf.float32)
     for x in (kernel, mask, gradient)

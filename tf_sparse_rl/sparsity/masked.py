@@ -1,11 +1,12 @@
-"""Weights that are exactly 0 outside their masks, whoever writes to them.
+"""Weights that are exactly 0 outside their masks after any write.
 
-How they are written is in `masked_variables`. A caller whose value is 0 outside
-the mask by construction says so with `trusted`.
+`masked_variables` implements the writes. A caller whose values are already 0
+outside the mask skips the product with the mask by `trusted`.
 """
 
 import contextlib
 import math
+import warnings
 
 import numpy as np
 import tensorflow as tf
@@ -13,21 +14,21 @@ import tensorflow as tf
 from tf_sparse_rl import methods
 from tf_sparse_rl.sparsity import initializers, masked_variables
 
-# What a sparsity may fall short of its target by without a word.
+# Shortfall from a target sparsity up to which there is no warning.
 TOLERANCE = 0.01
 
 
 def starts_dense(method):
-  """Whether the masks of a method start as ones; None stands for any other."""
+  """Whether the masks of a method start as ones; not if `method` is None."""
   return method is not None and methods.METHODS[method].starts_dense
 
 
 class MaskConstraint(tf.keras.constraints.Constraint):
-  """One sparse weight: the variable, its mask, and which mask it may have.
+  """A sparse weight: the variable, its mask, the target and the structure.
 
-  It is the Keras constraint of the weight: Keras applies it after an update,
-  also after those of legacy optimizers, which do not call `assign`. It is also
-  how `SparseOptimizer` finds the mask that belongs to a weight.
+  It is the Keras constraint of the weight. Keras applies it after every update,
+  also by legacy optimizers, which do not call `assign`. `SparseOptimizer` finds
+  the mask of a weight by it.
   """
 
   def __init__(
@@ -42,17 +43,17 @@ class MaskConstraint(tf.keras.constraints.Constraint):
     structure,
     method,
   ):
-    """Takes over a variable, whose own constraint is applied first.
+    """Ties a variable to its mask; its own constraint is applied first.
 
     Args:
-      name: of the weight within its layer, such as 'cell/recurrent_kernel'.
-      variable: of the weight.
-      mask: variable of 0 and 1 of its shape.
+      name: name of the weight in its layer, such as 'cell/recurrent_kernel'.
+      variable: variable of the weight.
+      mask: variable of 0 and 1 of the same shape.
       target_sparsity: fraction of zeros that it has or is pruned to.
-      seed: int, of what is random in updates of the mask.
+      seed: int, seed of random updates of the mask.
       axes: `axes.Axes`, its inputs and units.
-      structure: which masks it may have, out of `structures`.
-      method: a name of `methods.METHODS` that the mask is for, or None.
+      structure: structure of the mask, one of `structures`.
+      method: the name in `methods.METHODS` that the mask was made for, or None.
     """
     self.name = name
     self.variable = variable
@@ -65,57 +66,71 @@ class MaskConstraint(tf.keras.constraints.Constraint):
     self.starts_dense = starts_dense(method)
     self.inner = variable.constraint
     self._num_trusting = self._num_opening = 0
+    self._is_told = False
     for kernel, its_mask in masked_variables.pairs(variable, mask):
       masked_variables.tie(kernel, its_mask, self)
       with tf.init_scope():
         kernel.assign(kernel)
 
   def __call__(self, kernel):
-    """Applies the weight's own constraint; `assign` then masks it.
+    """Applies the weight's own constraint; `assign` then masks the result.
 
     Raises:
-      ValueError: if a weight that is yet to be pruned is updated by another
-        optimizer than a SparseOptimizer: it would stay dense.
+      ValueError: if a weight to be pruned is updated by an optimizer other than
+        a SparseOptimizer, with which it would stay dense.
     """
     if self.starts_dense and not self._num_trusting and not self.num_zeros:
       raise ValueError(
         'Expected a SparseOptimizer for a model to be pruned, such as '
         "SparseOptimizer('adam', MagnitudePruning(...), model): others do not "
-        f'move masks. Received: another one, for {self.variable.name!r}, which '
-        'has no zeros.'
+        'update masks. Received: another optimizer, for '
+        f'{self.variable.name!r}, which has no zeros.'
       )
+    if self.method not in (None, 'static') and not self._num_trusting:
+      self._tell_that_masks_stay()
     return kernel if self.inner is None else self.inner(kernel)
+
+  def _tell_that_masks_stay(self):
+    """Warns once of masks that another optimizer does not update."""
+    if self._is_told or self.starts_dense:  # Pruned masks have their zeros.
+      return
+    self._is_told = True
+    warnings.warn(
+      f'The masks were made for {self.method!r}; only a SparseOptimizer '
+      "updates them. Use sparsify(method='static') for constant masks.",
+      stacklevel=2,
+    )
 
   @property
   def num_zeros_of_target(self):
-    """Zeros of a mask that meets the target; an int."""
+    """Number of zeros of a mask that meets the target; an int."""
     matrix = self.axes.matrix_shape(self.mask.shape)
     return self.structure.num_zeros(matrix, self.target_sparsity)
 
   @property
   def num_zeros(self):
-    """Zeros that the mask has; an int."""
+    """Number of zeros of the mask; an int."""
     with tf.init_scope():
       return int(np.sum(masked_variables.parts(self.mask)[0].numpy() == 0))
 
   @property
   def missing_zeros(self):
-    """Zeros that the mask lacks of its target; an int."""
+    """Number of zeros missing to the target; an int."""
     return max(0, self.num_zeros_of_target - self.num_zeros)
 
   @property
   def is_trusted(self):
-    """Whether what is written is 0 outside the mask by construction."""
-    # The weight's own constraint may make something else of a 0.
+    """Whether values are assigned without a product with the mask."""
+    # The weight's own constraint may change zeros.
     is_kept = self._num_trusting > 0 and self.inner is None
     return is_kept or self._num_opening > 0
 
   def draw(self, seed, rescales):
-    """Draws another random mask; the weight's last dense value is masked by it.
+    """Draws a new random mask and applies it to the last dense value.
 
     Args:
       seed: int or `numpy.random.SeedSequence`.
-      rescales: whether weights are scaled up to the fan-in that is left.
+      rescales: whether weights are rescaled for the fan-in of the mask.
     """
     shape = self.variable.shape
     mask = random_mask(
@@ -129,8 +144,8 @@ class MaskConstraint(tf.keras.constraints.Constraint):
 
   @contextlib.contextmanager
   def trusted(self):
-    """Spares the product while the caller itself keeps the zeros."""
-    # A number: threads of replicas enter and leave in turn.
+    """Skips the product with the mask: the caller keeps the zeros."""
+    # A counter, because threads of replicas enter and leave in turn.
     self._num_trusting += 1
     try:
       yield
@@ -139,7 +154,7 @@ class MaskConstraint(tf.keras.constraints.Constraint):
 
   @contextlib.contextmanager
   def opened(self):
-    """Lets any value through, for a caller that masks the weight at the end."""
+    """Assigns any value, for a caller that masks the weight at the end."""
     self._num_opening += 1
     try:
       with self.trusted():
@@ -149,14 +164,14 @@ class MaskConstraint(tf.keras.constraints.Constraint):
 
 
 def missed(weights):
-  """Which weights have fewer zeros than they should.
+  """Describes weights that have fewer zeros than their target.
 
   Args:
     weights: list of MaskConstraint.
 
   Returns:
-    What to tell of them, a string; empty if all together have their zeros, but
-    for 0.01 of the entries.
+    A string for messages; empty if the weights together miss their target by
+    at most 0.01.
   """
   sizes = [math.prod(weight.mask.shape) for weight in weights]
   zeros = sum(weight.num_zeros for weight in weights)
@@ -172,13 +187,13 @@ def missed(weights):
 
 
 def random_mask(shape, target_sparsity, axes, structure, seed):
-  """A random mask of a weight.
+  """Draws a random mask of a weight.
 
   Args:
-    shape: of the weight.
+    shape: shape of the weight.
     target_sparsity: fraction of zeros.
     axes: `axes.Axes` of the weight.
-    structure: which masks it may have, out of `structures`.
+    structure: structure of the mask, one of `structures`.
     seed: int or `numpy.random.SeedSequence`.
 
   Returns:
@@ -189,20 +204,20 @@ def random_mask(shape, target_sparsity, axes, structure, seed):
 
 
 def mask_of(variable):
-  """The mask variable of a kernel, or None if it is not sparse."""
+  """Returns the mask variable of a weight, or None if it is not sparse."""
   constraint = variable.constraint
   return constraint.mask if isinstance(constraint, MaskConstraint) else None
 
 
 def assign_exact(variable, value):
-  """Assigns a value that is 0 outside the mask already, without a product.
+  """Assigns a value that is already 0 outside the mask, without a product.
 
   Args:
-    variable: of any weight, sparse or not.
+    variable: variable of any weight, sparse or not.
     value: tensor of its shape.
 
   Returns:
-    What `variable.assign` returns.
+    The result of `variable.assign`.
   """
   constraint = variable.constraint
   if not isinstance(constraint, MaskConstraint):

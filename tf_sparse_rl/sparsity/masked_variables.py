@@ -1,12 +1,12 @@
-"""Variables of a weight and its mask: what is written meets the mask.
+"""Variables of a weight and its mask; writes are multiplied by the mask.
 
-A sparse weight and its mask stay the Keras variables that they are, of a class
-with other methods for writing: a value that is assigned, restored or averaged
-in is multiplied by the mask on its way. Reading costs nothing.
+A sparse weight and its mask keep their variables, with a class that overrides
+the methods for writing: a value that is assigned, restored or averaged is
+multiplied by the mask. Reading costs nothing.
 
-Keras and TensorFlow restore weights and masks in any order. So the value
-written last is remembered until its mask is written too: both orders give the
-new value times the new mask.
+Keras and TensorFlow restore weights and masks in any order. So the last value
+is kept until the mask is written too: both orders give the new value times the
+new mask.
 """
 
 import functools
@@ -16,16 +16,16 @@ import tensorflow as tf
 
 
 class _Constrained:
-  """A variable whose writes go through `_write`, unless they are trusted."""
+  """A variable whose writes call `_write`, except within `trusted`."""
 
   _constraint_of_mask = None
 
   def assign(self, value, use_locking=None, name=None, read_value=True):
-    """As in `tf.Variable`, through `_write`."""
+    """Assigns a value, see `tf.Variable`, by `_write`."""
     write = super().assign
     if not self._constraint_of_mask.is_trusted:
       value = tf.convert_to_tensor(value, self.dtype)
-      # TensorFlow refuses another shape; a product would spread it.
+      # TensorFlow rejects another shape; a product would broadcast it.
       if value.shape.is_compatible_with(self.shape):
         return self._write(write, value, use_locking, name, read_value)
     return write(value, use_locking, name, read_value)
@@ -43,7 +43,7 @@ class _Constrained:
     return self.assign(self - delta, use_locking, name, read_value)
 
   def _restore_from_tensors(self, restored_tensors):
-    """Restores a checkpoint, in which TensorFlow does not call `assign`."""
+    """Restores a checkpoint; TensorFlow does not call `assign` for this."""
     [value] = restored_tensors.values()
     if not value.shape.is_compatible_with(self.shape):
       return super()._restore_from_tensors(restored_tensors)
@@ -51,10 +51,10 @@ class _Constrained:
 
 
 class _Weight(_Constrained):
-  """A weight; of what is written only the active entries arrive."""
+  """A weight; only the active entries of a value are written."""
 
   def constrain(self, constraint, mask):
-    """Ties the weight to its mask, on one device."""
+    """Ties the weight to its mask on one device."""
     self._constraint_of_mask = constraint
     self._mask = mask
     self._written = None
@@ -69,16 +69,16 @@ class _Weight(_Constrained):
     return write(_masked(value, self._mask.read_value()), *options)
 
   def follow(self, before, now):
-    """Takes the new mask.
+    """Applies a new mask.
 
     Args:
-      before: the mask till now, a tensor.
-      now: the mask from now on.
+      before: tensor, the mask until now.
+      now: tensor, the new mask.
     """
     value = self.read_value()
     written = self._written and self._written()
     if written is not None:
-      # Weights that were trained since are not those that were written.
+      # Weights that were trained since then keep their values.
       is_fresh = tf.reduce_all(value == _masked(written, before))
       value = tf.where(is_fresh, written, value)
     self._written = None
@@ -92,7 +92,7 @@ def _scattering(name):
     return self.assign(self.read_value())
 
   method.__name__ = name
-  method.__doc__ = 'As in `tf.Variable`, to active entries only.'
+  method.__doc__ = 'See `tf.Variable`; writes active entries only.'
   return method
 
 
@@ -102,14 +102,14 @@ for _name in dir(tf.Variable):
 
 
 class _Mask(_Constrained):
-  """A mask; its weight follows when it is written.
+  """A mask; writing it masks its weight.
 
-  An average of masks marks what any of them does, which is where the average of
-  their weights is not 0.
+  An average of masks is their union: where the average of their weights is not
+  0.
   """
 
   def constrain(self, constraint, kernel):
-    """Ties the mask to its weight, on one device."""
+    """Ties the mask to its weight on one device."""
     self._constraint_of_mask = constraint
     self._kernel = kernel
 
@@ -122,13 +122,13 @@ class _Mask(_Constrained):
 
 
 def _masked(value, mask):
-  """The product, which is 0 outside the mask whatever the value is there.
+  """Returns the product, which is 0 outside the mask even for NaN there.
 
-  A -0.0 stays one, as in the product: checkpoints are restored bit for bit.
+  A -0.0 stays -0.0, so that checkpoints are restored bit for bit.
 
   Args:
     value: tensor or variable.
-    mask: of its shape and type, 0 and 1.
+    mask: tensor or variable of 0 and 1, of the same shape and dtype.
 
   Returns:
     Tensor.
@@ -139,7 +139,7 @@ def _masked(value, mask):
 
 
 def _reference(tensor):
-  """A function that returns the tensor wherever it can still be used."""
+  """Returns a function that returns the tensor, or None where it is invalid."""
   if isinstance(tensor, tf.__internal__.EagerTensor):
     return lambda: tensor if tf.executing_eagerly() else None
   symbolic = weakref.ref(tensor)
@@ -155,23 +155,23 @@ def _reference(tensor):
 
 
 def parts(variable):
-  """The variables of the single devices, without Keras' casts around them."""
+  """Returns the variable of each device, without Keras' autocast wrapper."""
   variable = getattr(variable, '_variable', variable)
   return getattr(variable, 'values', (variable,))
 
 
 def pairs(variable, mask):
-  """(weight, mask) on each device; see `parts`."""
+  """Returns (weight, mask) of each device; see `parts`."""
   return zip(parts(variable), parts(mask))
 
 
 def tie(kernel, mask, constraint):
-  """Ties a weight and its mask together, on one device.
+  """Ties a weight and its mask together on one device.
 
   Args:
     kernel: variable of the weight.
     mask: variable of the mask.
-    constraint: MaskConstraint, which says when writes are trusted.
+    constraint: MaskConstraint, whose `is_trusted` allows direct writes.
   """
   kernel.__class__ = _class_of(_Weight, type(kernel))
   mask.__class__ = _class_of(_Mask, type(mask))

@@ -1,4 +1,4 @@
-"""Neuroplastic expansion: a layer starts sparser than its target and grows."""
+"""Neuroplastic expansion: layers start sparser than their target and grow."""
 
 import math
 
@@ -9,16 +9,16 @@ from tf_sparse_rl.sparsity import dropping_and_growing, structures
 
 @tf.keras.utils.register_keras_serializable('tf_sparse_rl')
 class NeuroplasticExpansion(dropping_and_growing.RigL):
-  """RigL whose number of connections rises to that of the target.
+  """RigL with a number of connections that rises to that of the target.
 
-  At train step 0 a layer is thinned, at random, to a share of the connections
-  that its target leaves it. Every later update replaces connections as RigL
-  does and grows some more, many at first and few at the end: the number follows
-  the sum of a cosine, `t / T + sin(pi * t / T) / pi`.
+  At train step 0 random connections of a layer are removed, which leaves
+  `initial_share` of those that its target allows. Every later update replaces
+  connections as RigL does and grows additional ones, most of them early: their
+  number is proportional to `t / T + sin(pi * t / T) / pi`.
 
   Reference: Liu et al. 2025, "Neuroplastic Expansion in Deep Reinforcement
-  Learning". Their code drops 0.4 of what it grows, and 0.2 of all connections
-  once it has grown; this one has RigL's drop fraction throughout.
+  Learning". Their code drops 0.4 times as many connections as it grows, and
+  0.2 of all connections after growth; this one uses RigL's drop fraction.
   """
 
   def __init__(
@@ -30,16 +30,16 @@ class NeuroplasticExpansion(dropping_and_growing.RigL):
     initial_share=0.25,
     grow_batches=1,
   ):
-    """Keeps the schedule.
+    """Initializes the schedule.
 
     Args:
       drop_fraction: see `SET`.
       mask_update_period: see `SET`.
-      mask_update_end_train_step: see `SET`; the layers have grown at the last
-        update before it, or with it. Needed.
+      mask_update_end_train_step: see `SET`; required. The last update at or
+        before it reaches the target.
       seed: see `SET`.
-      initial_share: share of its connections that a layer starts with, in
-        (0, 1].
+      initial_share: fraction of its final number of connections that a layer
+        starts with, in (0, 1].
       grow_batches: see `RigL`.
 
     Raises:
@@ -57,8 +57,9 @@ class NeuroplasticExpansion(dropping_and_growing.RigL):
     end = mask_update_end_train_step
     if end is None or end < mask_update_period:
       raise ValueError(
-        'Expected mask_update_end_train_step >= mask_update_period: by then '
-        f'layers have grown. Received: mask_update_end_train_step={end}, '
+        'Expected mask_update_end_train_step >= mask_update_period, the train '
+        'step at which layers meet their target. Received: '
+        f'mask_update_end_train_step={end}, '
         f'mask_update_period={mask_update_period}.'
       )
     self.initial_share = float(initial_share)
@@ -74,10 +75,10 @@ class NeuroplasticExpansion(dropping_and_growing.RigL):
     return self._last_update
 
   def num_active(self, budget, train_step):
-    """How many connections a layer has after an update.
+    """Returns the number of connections of a layer after an update.
 
     Args:
-      budget: int, connections that its target leaves it.
+      budget: int, number of connections at the target sparsity.
       train_step: int64 scalar.
 
     Returns:
@@ -88,19 +89,19 @@ class NeuroplasticExpansion(dropping_and_growing.RigL):
     risen = progress + tf.sin(math.pi * progress) / math.pi
     start = min(budget, math.ceil(self.initial_share * budget))
     more = tf.cast(tf.round(risen * float(budget - start)), tf.int32)
-    # Exact at the end, which float32 may miss in a layer of many millions.
+    # Exact at the end, where float32 may be off for millions of weights.
     return tf.where(step < self._last_update, start + more, budget)
 
   def check_structure(self, structure):
-    """Refuses a pattern, whose number cannot rise; see `MaskUpdater`."""
+    """Rejects N:M patterns, whose number of connections is constant."""
     if isinstance(structure, structures.NOfM):
       raise ValueError(
-        'Expected layers without n_of_m: a pattern leaves a number of '
-        'connections that cannot rise. Received: one with.'
+        'Expected layers without n_of_m, which keeps the number of '
+        'connections constant. Received: a layer with n_of_m.'
       )
 
   def new_mask(self, kernel, target_sparsity, train_step, seed):
-    """Thins the layer at train step 0; replaces and adds connections later."""
+    """Prunes at random at train step 0; replaces and adds connections later."""
     structure, size = kernel.structure, kernel.mask.shape.num_elements()
     budget = size - structure.num_zeros(kernel.mask.shape, target_sparsity)
     wanted = self.num_active(budget, train_step)

@@ -1,24 +1,24 @@
-"""Masks that are set once: by the magnitude of dense weights, SNIP or GraSP."""
+"""One-shot masks: by the magnitude of dense weights, SNIP and GraSP."""
 
 import tensorflow as tf
 
-from tf_sparse_rl.sparsity import cloning, mask_ops
 from tf_sparse_rl.sparsity import layers as layers_lib
+from tf_sparse_rl.sparsity import mask_ops, walk
 
 
 def load_dense(network, dense, masks='magnitude'):
   """Loads the weights of a dense network into a sparse one.
 
   Args:
-    network: what `sparsify` made; it is changed.
-    dense: the same network without SparseLayers, as before `sparsify` or
-      trained since, or any of the same layers in the same order.
+    network: result of `sparsify`, changed in place.
+    dense: a network of the same layers in the same order, without
+      SparseLayers, such as the one that was given to `sparsify`.
     masks: 'magnitude': each layer keeps its largest weights, as many as its
-      target says; weights that are yet to be pruned (method 'prune') are all
-      kept. 'keep': masks stay as they are.
+      target sparsity allows; weights still to be pruned (method 'prune') are
+      all kept. 'keep': masks are not changed.
 
   Raises:
-    ValueError: for networks of other layers, or another name in `masks`.
+    ValueError: for networks of different layers, or another value of `masks`.
   """
   if masks not in ('magnitude', 'keep'):
     raise ValueError(
@@ -33,10 +33,10 @@ def load_dense(network, dense, masks='magnitude'):
 
 
 def _pairs(network, dense):
-  """(layer, dense layer) of two networks, of those that have weights."""
-  pairs = list(zip(cloning.leaves(network), cloning.leaves(dense)))
+  """Returns the pairs of layers with weights, (layer, dense layer)."""
+  pairs = list(zip(walk.leaves(network), walk.leaves(dense)))
   pairs = [(ours, theirs) for (_, ours), (_, theirs) in pairs if ours.weights]
-  count = [sum(bool(x.weights) for _, x in cloning.leaves(dense))]
+  count = [sum(bool(x.weights) for _, x in walk.leaves(dense))]
   if count != [len(pairs)] or any(
     [w.shape for w in _plain(ours).weights] != [w.shape for w in theirs.weights]
     for ours, theirs in pairs
@@ -53,7 +53,7 @@ def _plain(layer):
 
 
 def _counterpart(weight, layer, source):
-  """The variable of a dense layer that a sparse weight was loaded from."""
+  """Returns the variable of the dense layer for a sparse weight."""
   found = [
     theirs
     for ours, theirs in zip(layer.layer.weights, source.weights)
@@ -71,25 +71,26 @@ def _mask_by_magnitude(weight, dense):
   mask = weight.structure.prune(
     tf.ones_like(scores), scores, weight.num_zeros_of_target
   )
-  # The weight, written just before, follows its mask.
+  # The weight, which was assigned before, takes its dense value times the mask.
   weight.mask.assign(
     tf.cast(weight.axes.from_matrix(mask, dense.shape), weight.mask.dtype)
   )
 
 
 def snip(network, loss):
-  """Keeps the weights whose loss would change most if they were removed.
+  """Keeps the weights whose removal would change the loss most.
 
-  One threshold for all weights of the network, on `|weight * gradient|`.
+  One threshold on `|weight * gradient|` for all weights of the network.
 
   Args:
-    network: what `sparsify(method='prune')` made, not trained; its masks are
-      set, as many zeros in all as the targets say. Train it on with `Static`.
-    loss: function without arguments that returns the loss of a batch, a
-      scalar, by calling the network.
+    network: result of `sparsify(method='prune')`, not trained. Its masks are
+      set such that the network meets its target sparsity. Train it with
+      `Static`.
+    loss: function without arguments that calls the network on a batch and
+      returns the loss, a scalar.
 
   Raises:
-    ValueError: for a network whose masks have zeros already.
+    ValueError: for a network whose masks do not start as ones.
 
   Reference: Lee et al. 2019, "SNIP: Single-shot Network Pruning".
   """
@@ -102,15 +103,15 @@ def snip(network, loss):
 
 
 def grasp(network, loss):
-  """Keeps the weights that the gradient flow needs most.
+  """Keeps the weights that matter most for gradient flow.
 
-  One threshold for all weights of the network, on `-weight * (H g)`: the
-  largest are removed, for the norm of the gradient falls least without them.
+  One threshold for all weights of the network: those with the largest
+  `-weight * (H g)` are removed, which reduces the gradient norm least.
 
   Args:
     network: see `snip`.
-    loss: see `snip`; its logits divided by a temperature of 200, if they are
-      those of a classifier, as in the paper's code.
+    loss: see `snip`. For a classifier, divide the logits by a temperature of
+      200, as in the paper's code.
 
   Raises:
     ValueError: see `snip`.
@@ -124,7 +125,7 @@ def grasp(network, loss):
     with tf.GradientTape() as inner:
       value = loss()
     gradients = _dense_gradients(inner, value, variables)
-    # Its derivative is H g, for the second factor counts as a constant.
+    # Its derivative is H g, because the second factor is a constant.
     product = tf.add_n(
       [tf.reduce_sum(g * tf.stop_gradient(g)) for g in gradients]
     )
@@ -150,7 +151,7 @@ def _dense_gradients(tape, value, variables):
 
 
 def _keep_best(weights, scores):
-  """Sets masks by scores, with one threshold for all."""
+  """Sets masks by scores with one threshold for all weights."""
   scores = [
     tf.cast(weight.axes.to_matrix(score), tf.float32)
     for weight, score in zip(weights, scores)

@@ -1,4 +1,4 @@
-"""`SparseOptimizer`: wraps any Keras optimizer and moves the masks."""
+"""`SparseOptimizer`: wraps a Keras optimizer and updates masks."""
 
 import contextlib
 
@@ -19,32 +19,31 @@ from tf_sparse_rl.sparsity import (
 class SparseOptimizer(tf.keras.optimizers.Optimizer):
   """Updates masks when due, then lets the inner optimizer update weights.
 
-  Each call of `apply_gradients` is one train step. It takes the dense
-  gradients, asks the updater whether masks change at this step, changes
-  masks, weights and slots if so, and hands the gradients, multiplied by the
-  masks, to the inner optimizer, whose gradient clipping thus sees masked
-  gradients only.
+  Each call of `apply_gradients` is one train step. If the updater has a mask
+  update at this step, it updates masks, weights and slots from the dense
+  gradients. Then the inner optimizer applies the gradients times the masks, so
+  its gradient clipping sees masked gradients only.
 
-  A connection that goes inactive has its weight and slots set to 0, so one
-  that is grown later starts from 0.
+  The weight and slots of a connection that becomes inactive are set to 0, so a
+  connection that is grown later starts from 0.
   """
 
   def __init__(self, optimizer, updater, model=None, name='SparseOptimizer'):
     """Wraps an optimizer.
 
     Args:
-      optimizer: any `tf.keras` optimizer, of the current or the legacy
-        generation, whose slots have the shape of their variables; or its name.
+      optimizer: a `tf.keras` optimizer of either generation whose slots have
+        the shape of their variables, or its name.
       updater: a `MaskUpdater`.
-      model: what will be trained, to complain early of what does not fit.
-        Masks are found through the variables.
+      model: the model, or list of layers or models, that will be trained; it
+        allows checks before the first train step.
       name: name of the optimizer.
 
     Raises:
       ValueError: if `model` has no SparseLayer, or masks that the updater
-        cannot bring to their targets; if `optimizer` is a LossScaleOptimizer
-        (which goes outside).
-      TypeError: if `optimizer` or `updater` is something else.
+        cannot bring to their targets; if `optimizer` is a LossScaleOptimizer,
+        which must wrap this one instead.
+      TypeError: if `optimizer` or `updater` has another type.
     """
     if isinstance(optimizer, str):
       optimizer = tf.keras.optimizers.get(optimizer)
@@ -68,12 +67,12 @@ class SparseOptimizer(tf.keras.optimizers.Optimizer):
 
   @property
   def updates_masks(self):
-    """Whether masks change at some train step."""
+    """Whether the updater changes masks at any train step."""
     return self.updater.is_due(0) is not None
 
   @property
   def variables(self):
-    """The variables of the wrapped optimizer, then its own of each kernel."""
+    """The variables of the wrapped optimizer, then those of sparse kernels."""
     inner = self._optimizer.variables
     inner = inner() if callable(inner) else inner
     kernels = self._sparse_kernels or ()
@@ -81,7 +80,7 @@ class SparseOptimizer(tf.keras.optimizers.Optimizer):
     return [*inner, *own] if own else inner
 
   def set_weights(self, weights):
-    """See Keras, which restores `variables` from HDF5 files by this."""
+    """Assigns `variables`; Keras calls this when it loads HDF5 files."""
     for variable, value in zip(self.variables, weights):
       variable.assign(value)
 
@@ -95,7 +94,7 @@ class SparseOptimizer(tf.keras.optimizers.Optimizer):
     self._optimizer.learning_rate = value
 
   def build(self, var_list):
-    """Creates the slots of all variables and zeroes those of masked entries.
+    """Creates the slots of all variables and sets those of masked entries to 0.
 
     Args:
       var_list: all variables that will be trained.
@@ -129,21 +128,21 @@ class SparseOptimizer(tf.keras.optimizers.Optimizer):
     masks_may_change=True,
     **kwargs,
   ):
-    """One train step: masks if due, then weights.
+    """Makes one train step: updates masks if due, then weights.
 
     Args:
       grads_and_vars: list of (dense gradient, variable).
       name: see Keras.
-      skip_gradients_aggregation: whether the gradients are summed over
-        replicas already.
-      masks_may_change: whether masks are updated if an update is due. For a
-        loop that knows from `updater.needs_gradient` that none is, and no
-        gradient counts in one: what is traced without has no condition in it,
-        which is faster.
-      **kwargs: `experimental_aggregate_gradients`, Keras' older name of it.
+      skip_gradients_aggregation: whether the gradients are already summed over
+        replicas.
+      masks_may_change: False if `updater.needs_gradient` is known to be False
+        at this train step. The traced function then has no condition, which is
+        faster.
+      **kwargs: `experimental_aggregate_gradients`, Keras' older name of
+        `skip_gradients_aggregation`, with the opposite meaning.
 
     Returns:
-      What the inner optimizer returns.
+      The result of the inner optimizer.
     """
     aggregates = kwargs.pop('experimental_aggregate_gradients', True)
     grads_and_vars = self._known(grads_and_vars)
@@ -177,36 +176,36 @@ class SparseOptimizer(tf.keras.optimizers.Optimizer):
     return [(g, v) for g, v in grads_and_vars if g is not None]
 
   def _kernels_of(self, variables):
-    """The sparse kernels among variables."""
+    """Returns the sparse kernels among variables."""
     keys = {self._var_key(variable) for variable in variables}
     return [k for k in self._sparse_kernels if self._var_key(k.kernel) in keys]
 
   def _native_parts(self, grads_and_vars):
-    """The gradients that native kernels computed; empty where none did."""
+    """Returns the gradients that native kernels computed, or an empty dict."""
     if self._slots is None or tf.distribute.has_strategy():
       return {}
     return optimizer_native.parts_of(grads_and_vars, self._var_key)
 
   def _dense_gradients(self, grads_and_vars, kernels):
-    """The gradients of kernels, as dense tensors."""
+    """Returns the gradients of kernels as dense tensors."""
     gradients = {self._var_key(v): g for g, v in grads_and_vars}
     return [
       tf.convert_to_tensor(gradients[self._var_key(k.kernel)]) for k in kernels
     ]
 
   def _train_hidden(self, grads_and_vars, kernels, name):
-    """One train step of all weights, those that masks hide among them."""
+    """Makes a train step of all weights, including masked ones."""
     return straight_through.apply(
       self.updater,
       kernels,
       self._dense_gradients(grads_and_vars, kernels),
-      # Not the variable, which the inner optimizer moves on.
+      # A copy: the inner optimizer increments the variable.
       tf.convert_to_tensor(self.iterations),
       lambda: self._apply_inner(grads_and_vars, name),
     )
 
   def _train_active(self, grads_and_vars, kernels, updater, name):
-    """One train step of active weights, after an update of masks if due."""
+    """Makes a train step of active weights, after a mask update if due."""
     dense = self._dense_gradients(grads_and_vars, kernels)
     if updater is not None and kernels:
       train_step = tf.cast(self.iterations, tf.int64)
@@ -236,18 +235,18 @@ class SparseOptimizer(tf.keras.optimizers.Optimizer):
     return self._optimizer.apply_gradients(grads_and_vars, name=name, **flag)
 
   def update_step(self, gradient, variable):
-    """Not used: the inner optimizer has its own."""
+    """Is not used: the inner optimizer updates the weights."""
     raise NotImplementedError('SparseOptimizer delegates to its optimizer.')
 
   def finalize_variable_values(self, var_list):
-    """See Keras: writes moving averages into the weights, if there are any."""
+    """Assigns moving averages to the weights, if the optimizer has any."""
     if hasattr(self._optimizer, 'finalize_variable_values'):
       self._optimizer.finalize_variable_values(var_list)
 
   def get_config(self):
     """Returns the config: the inner optimizer, the updater and the name."""
-    # Keras' older form, which it reads in every format: in HDF5 files it does
-    # not find what the newer one registers.
+    # Keras' legacy form, which it reads in every format; in HDF5 files it does
+    # not find classes that are registered by the current form.
     serialize = tf.keras.utils.legacy.serialize_keras_object
     return {
       'optimizer': tf.keras.optimizers.serialize(self._optimizer),
@@ -257,7 +256,7 @@ class SparseOptimizer(tf.keras.optimizers.Optimizer):
 
   @classmethod
   def from_config(cls, config, custom_objects=None):
-    """Makes an optimizer from what `get_config` returned."""
+    """Creates an optimizer from the result of `get_config`."""
     config = dict(config)
     updater = tf.keras.utils.deserialize_keras_object(
       config.pop('updater'), custom_objects
@@ -266,7 +265,7 @@ class SparseOptimizer(tf.keras.optimizers.Optimizer):
       config.pop('optimizer'), custom_objects
     )
     loaded = cls(optimizer, updater, **config)
-    # Its masks were checked when it was made, and are loaded after it.
+    # Its masks were checked when it was created; they are loaded after it.
     loaded._is_checked = True
     return loaded
 

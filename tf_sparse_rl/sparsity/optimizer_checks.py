@@ -1,4 +1,4 @@
-"""Refuses optimizers, updaters and models that do not belong together."""
+"""Checks that optimizer, updater and model belong together."""
 
 import warnings
 
@@ -14,7 +14,7 @@ NO_SPARSE_LAYER = (
 
 
 def check_arguments(optimizer, updater, model):
-  """Refuses arguments of the constructor of SparseOptimizer."""
+  """Checks the arguments of SparseOptimizer's constructor."""
   keras_check.refuse_keras_3(optimizer, model)
   kinds = (tf.keras.optimizers.Optimizer, tf.keras.optimizers.legacy.Optimizer)
   if not isinstance(optimizer, kinds):
@@ -33,7 +33,7 @@ def check_arguments(optimizer, updater, model):
 
 
 def check_updater(updater, weights):
-  """Refuses masks that an updater cannot keep or bring to their targets."""
+  """Rejects masks that an updater cannot keep or bring to their targets."""
   name = type(updater).__name__
   for weight in weights:
     updater.check_structure(weight.structure)
@@ -62,13 +62,13 @@ def check_updater(updater, weights):
 
 
 def _tell_of_another_method(updater, weights):
-  """Warns of static masks that would move, and of others that would not."""
+  """Warns if static masks would be updated, or other masks would not."""
   made_for = {w.method for w in weights if w.method and not w.starts_dense}
   moves = updater.is_due(0) is not None
   if made_for and moves != (made_for != {'static'}):
     warnings.warn(
       f'The masks were made for {sorted(made_for)}; {type(updater).__name__} '
-      f'{"moves" if moves else "does not move"} them.',
+      f'{"updates" if moves else "does not update"} them.',
       stacklevel=4,
     )
 
@@ -79,14 +79,14 @@ def is_frozen(network):
 
 
 def sparse_weights_of(variables, model):
-  """The sparse weights among variables; refuses those of another model.
+  """Finds the sparse weights among variables; rejects those of another model.
 
   Args:
-    variables: list of variables that are to be trained.
-    model: what they should belong to, or None.
+    variables: list of variables that will be trained.
+    model: the model that they should belong to, or None.
 
   Returns:
-    List of MaskConstraint; none only if all layers of the model are frozen.
+    List of MaskConstraint; empty only if all layers of the model are frozen.
   """
   weights = [v.constraint for v in variables if masked.mask_of(v) is not None]
   if model is not None:
@@ -107,7 +107,7 @@ def sparse_weights_of(variables, model):
 
 
 def check_known(variables, kernels, key_of):
-  """Refuses sparse variables that are not among the kernels, by their keys."""
+  """Rejects sparse variables that are not among the kernels, by their keys."""
   known = {key_of(kernel.kernel) for kernel in kernels}
   late = [
     v.name

@@ -1,4 +1,4 @@
-"""A train step in which only active entries are touched."""
+"""Train steps that update active entries only, by native kernels."""
 
 import tensorflow as tf
 
@@ -22,7 +22,7 @@ def _has_own_constraint(variable):
 
 
 def parts_of(grads_and_vars, key_of):
-  """The gradients that native kernels computed.
+  """Returns the gradients that native kernels computed.
 
   Args:
     grads_and_vars: list of (gradient, variable).
@@ -40,22 +40,22 @@ def parts_of(grads_and_vars, key_of):
 
 
 def apply(optimizer, updater, grads_and_vars, parts, kernels, slots, key_of):
-  """One train step in which only active entries are touched.
+  """Makes a train step that updates active entries only.
 
-  As `SparseOptimizer.apply_gradients`, but dense gradients of sparse kernels
-  are computed only if masks are updated.
+  Dense gradients of sparse kernels are computed only for a mask update;
+  otherwise it is `SparseOptimizer.apply_gradients`.
 
   Args:
     optimizer: a Keras Adam.
     updater: a MaskUpdater, or None if masks do not change.
     grads_and_vars: list of (gradient, variable).
-    parts: what `parts_of` returned.
+    parts: result of `parts_of`.
     kernels: list of `mask_updates.SparseKernel` that have gradients.
     slots: `{key: variables of Adam}`.
     key_of: function from a variable to its key.
 
   Returns:
-    As `native_updates.adam`.
+    The result of `native_updates.adam`.
   """
   gradients = {key_of(v): g for g, v in grads_and_vars}
   train_step = tf.cast(optimizer.iterations, tf.int64)
@@ -106,7 +106,7 @@ def apply(optimizer, updater, grads_and_vars, parts, kernels, slots, key_of):
 
 
 def _packed(key, kernel, gradients, parts):
-  """The gradient of a kernel's active entries, and its decay."""
+  """Returns the gradient of the active entries of a kernel and its decay."""
   if key not in parts:
     return native_updates.pack(gradients[key], kernel.mask), tf.zeros([])
   packed = [p.packed for p in parts[key] if p.packed is not None]

@@ -1,24 +1,24 @@
-"""Finds the slots (momenta and the like) of any `tf.keras` optimizer."""
+"""Finds the slots, such as momenta, of any `tf.keras` optimizer."""
 
 import tensorflow as tf
 
 
 def build(optimizer, variables):
-  """Creates the optimizer's variables, as the first update would.
+  """Creates the variables of an optimizer before its first update.
 
   Args:
     optimizer: a Keras optimizer of either generation.
     variables: list of all variables it will update.
   """
   if isinstance(optimizer, tf.keras.optimizers.legacy.Optimizer):
-    # The only way to have slots before the first update.
+    # The only way to create slots before the first update.
     optimizer._create_all_weights(variables)  # pylint: disable=protected-access
   else:
     optimizer.build(variables)
 
 
 def find(optimizer, variables):
-  """The slots of each variable.
+  """Finds the slots of each variable.
 
   Args:
     optimizer: a Keras optimizer of either generation, built on `variables`.
@@ -28,8 +28,8 @@ def find(optimizer, variables):
     List, for each variable the list of its slots, each of its shape.
 
   Raises:
-    ValueError: if the optimizer keeps state that is no slot of the shape of
-      its variable (Adafactor): entries of it cannot be reset one by one.
+    ValueError: if the optimizer keeps state that does not have the shape of
+      its variable (Adafactor): its entries cannot be reset one by one.
   """
   if isinstance(optimizer, tf.keras.optimizers.legacy.Optimizer):
     names = optimizer.get_slot_names()
@@ -43,7 +43,7 @@ def find(optimizer, variables):
     [s for s in row if s.shape == v.shape] for row, v in zip(slots, variables)
   ]
   known = {id(s) for row in slots for s in row}
-  # Counters and learning rates are scalars: they belong to no entry.
+  # Counters and learning rates are scalars and belong to no entry.
   strays = [s.name for s in state if s.shape.rank and id(s) not in known]
   if strays:
     raise ValueError(
@@ -55,7 +55,7 @@ def find(optimizer, variables):
 
 
 def _slot_columns(optimizer, num_variables):
-  """The lists in which an optimizer keeps one slot for each variable."""
+  """Returns the lists that have one slot for each variable."""
   return [
     value
     for name, value in sorted(vars(optimizer).items())
@@ -67,6 +67,6 @@ def _slot_columns(optimizer, num_variables):
 
 
 def may_be_zero(optimizer, slot):
-  """Whether 0 is a valid value of a slot; Ftrl divides by its accumulator."""
+  """Whether a slot may be 0; Ftrl divides by its accumulator."""
   is_ftrl = 'ftrl' in type(optimizer).__name__.lower()
   return not (is_ftrl and 'accumulator' in slot.name)

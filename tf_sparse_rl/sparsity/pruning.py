@@ -1,4 +1,4 @@
-"""Gradual pruning: by magnitude, by saliency, with one threshold for all."""
+"""Gradual pruning by magnitude or saliency, per layer or global."""
 
 import tensorflow as tf
 
@@ -9,11 +9,11 @@ _serializable = tf.keras.utils.register_keras_serializable('tf_sparse_rl')
 
 @_serializable
 class MagnitudePruning(updater_base.MaskUpdater):
-  """Gradual pruning: drops the smallest weights, along a cubic ramp.
+  """Gradual pruning of the smallest weights with a cubic schedule.
 
-  Each layer has a ramp of its own, to its own target. A pruned weight does
-  not come back: its gradient is masked. (In TFMOT one might, on the strength
-  of a single optimizer step.)
+  The sparsity of each layer rises to its own target. A pruned weight stays
+  pruned, because its gradient is masked. (In TFMOT a single optimizer step can
+  bring one back.)
 
   Reference: Zhu & Gupta 2017; paper section 2.
   """
@@ -26,14 +26,13 @@ class MagnitudePruning(updater_base.MaskUpdater):
     prune_end_train_step,
     mask_update_period=100,
   ):
-    """Keeps the schedule.
+    """Initializes the schedule.
 
     Args:
       prune_begin_train_step: first train step at which weights are pruned.
       prune_end_train_step: train step at which the target is met.
-      mask_update_period: train steps from one update to the next; the window
-        should be a multiple of it, or the ramp stops short: an update is then
-        made at the end all the same.
+      mask_update_period: train steps from one update to the next. There is
+        always an update at `prune_end_train_step`.
     """
     self.prune_begin_train_step = int(prune_begin_train_step)
     self.prune_end_train_step = int(prune_end_train_step)
@@ -63,20 +62,20 @@ class MagnitudePruning(updater_base.MaskUpdater):
     )
 
   def is_due(self, train_step):
-    """Is true on the ramp of sparsities, and at its end."""
+    """Is true at the updates of the schedule, and at its end."""
     due = self._ramp(0.5).is_due(train_step)
     return due | (tf.cast(train_step, tf.int64) == self.prune_end_train_step)
 
   def scores(self, kernel):
-    """Magnitude: the smallest weights are pruned. `[...]` as the kernel."""
+    """Returns magnitudes, `[..., inputs, units]`: small weights are pruned."""
     return tf.abs(kernel.weight)
 
   def _num_zeros(self, kernel, target_sparsity, train_step):
-    """Zeros of a layer after the update, an int32 scalar."""
+    """Returns the number of zeros of a layer after the update, int32 scalar."""
     shape = kernel.mask.shape
     budget = kernel.structure.num_zeros(shape, target_sparsity)
-    # Rounded as in TFMOT on the way, but never past the layer's budget, which
-    # float32 would miss at the end in a layer of many millions.
+    # Rounded as in TFMOT before the end, but at most the budget of the layer.
+    # Exact at the end, where float32 may be off for millions of weights.
     ramp = self._ramp(target_sparsity)(train_step)
     ramp = tf.cast(tf.round(ramp * shape.num_elements()), tf.int32)
     return tf.where(
@@ -96,15 +95,15 @@ class MagnitudePruning(updater_base.MaskUpdater):
 
 @_serializable
 class SaliencyPruning(MagnitudePruning):
-  """Gradual pruning of the weights that change the loss least: `|w * g|`.
+  """Gradual pruning of the weights of lowest saliency, `|w * g|`.
 
-  `g` is the gradient of the train step's batch.
+  `g` is the gradient of the batch at the train step.
 
   Reference: Molchanov et al. 2017; JaxPruner's SaliencyPruning.
   """
 
   def scores(self, kernel):
-    """First-order change of the loss if the weight were 0."""
+    """Returns the first-order change of the loss if a weight is removed."""
     return tf.abs(kernel.weight * kernel.gradient)
 
 
@@ -112,20 +111,20 @@ class SaliencyPruning(MagnitudePruning):
 class GlobalMagnitudePruning(MagnitudePruning):
   """Gradual magnitude pruning with one threshold for all layers.
 
-  A layer's magnitudes are divided by their norm, so that layers of small
-  weights are not pruned away. The zeros of all layers together are those of
-  their targets; those of a single layer are what the threshold says.
+  Magnitudes are divided by the norm of the layer's weights, so that layers of
+  small weights are not pruned away. The network meets its target; the sparsity
+  of a single layer follows from the threshold.
 
   Reference: JaxPruner's GlobalMagnitudePruning.
   """
 
   def scores(self, kernel):
-    """Magnitude over the norm of the layer's weights."""
+    """Returns magnitudes divided by the norm of the layer's weights."""
     norm = tf.sqrt(tf.reduce_sum(tf.square(kernel.weight)))
     return tf.abs(kernel.weight) / (norm + 1e-8)
 
   def shares(self, kernels, targets, train_step):
-    """The zeros of each layer."""
+    """Returns the number of zeros of each layer."""
     zeros = tf.add_n(
       [
         self._num_zeros(kernel, target, train_step)

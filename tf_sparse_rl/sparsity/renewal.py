@@ -1,6 +1,6 @@
-"""Makes units of layers new: weights, biases, and the slots of both.
+"""Reinitializes units of layers: weights, biases and their slots.
 
-Masks stay; weights outside of them stay exactly 0.
+Masks do not change; weights outside them stay exactly 0.
 """
 
 import numpy as np
@@ -11,36 +11,36 @@ from tf_sparse_rl.sparsity.optimizer import SparseOptimizer
 
 
 class Renewal:
-  """Makes units of the layers of some networks new."""
+  """Reinitializes units of the layers of several networks."""
 
   def __init__(self, descents, rescales):
-    """Takes what trains the layers.
+    """Initializes with the optimizers of the layers.
 
     Args:
       descents: list of (optimizer, its variables).
-      rescales: whether weights are scaled up to the fan-in that masks leave,
-        see `initializers.rescale_for_fan_in`.
+      rescales: whether weights are rescaled for the fan-in of the masks, see
+        `initializers.rescale_for_fan_in`.
 
     Raises:
-      ValueError: for a SparseOptimizer that trains what masks hide.
+      ValueError: for a SparseOptimizer that trains masked weights.
     """
     for optimizer, _ in descents:
       updater = getattr(optimizer, 'updater', None)
       if updater is not None and updater.trains_hidden:
         raise ValueError(
-          'Expected a method that trains active weights only, where units are '
-          f'made new. Received: {type(updater).__name__}.'
+          'Expected a method that trains active weights only, to reinitialize '
+          f'units. Received: {type(updater).__name__}.'
         )
     self._descents, self._rescales = descents, rescales
     self._slots = None  # {id of a variable: its slots}
 
   def incoming(self, layer, units, seed):
-    """Draws the incoming weights and the biases of units as they once were.
+    """Draws incoming weights and biases of units from their initializers.
 
     Args:
-      layer: a Dense or Conv2D, or a SparseLayer around one, built.
-      units: bool `[units]`, those that are made new.
-      seed: int, of the weights.
+      layer: a built Dense or Conv2D layer, or a SparseLayer around one.
+      units: bool `[units]`, units to reinitialize.
+      seed: int, seed of the weights.
     """
     plain = getattr(layer, 'layer', layer)
     kernel, mask = plain.kernel, masked.mask_of(plain.kernel)
@@ -53,7 +53,7 @@ class Renewal:
       self._write(plain.bias, units, drawn)
 
   def normalized(self, layer, units):
-    """Scale 1 and shift 0, or what else a LayerNormalization began with."""
+    """Reinitializes scale and shift of a LayerNormalization."""
     for variable, initializer in (
       (layer.gamma, layer.gamma_initializer),
       (layer.beta, layer.beta_initializer),
@@ -66,13 +66,13 @@ class Renewal:
 
     Args:
       layer: see `incoming`.
-      inputs: bool, one for each entry of the kernel's axis before the last.
+      inputs: bool `[inputs]`, along the kernel's axis before the last.
     """
     kernel = getattr(layer, 'layer', layer).kernel
     self._write(kernel, inputs[:, np.newaxis], np.float32(0))
 
   def _write(self, variable, where, value):
-    """Gives entries a value, and 0 to their slots."""
+    """Assigns a value to entries, and 0 to their slots."""
     variable.assign(np.where(where, value, variable.numpy()))
     for slot in self._slots_of(variable):
       slot.assign(np.where(where, np.float32(0), slot.numpy()))
@@ -92,7 +92,7 @@ class Renewal:
 
 
 def _draw(initializer, variable, seed):
-  """An array of initial values, by a seed of its own if there is chance."""
+  """Returns an array of initial values; random ones use the seed."""
   config = initializer.get_config()
   if 'seed' in config:
     config['seed'] = seed

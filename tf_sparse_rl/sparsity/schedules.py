@@ -1,6 +1,6 @@
-"""When masks change and by how much, as functions of the train step.
+"""Schedules of mask updates, drop fractions and sparsities.
 
-Every schedule counts train steps, that is, updates by the optimizer.
+All schedules count train steps, that is, updates by the optimizer.
 """
 
 import math
@@ -21,7 +21,7 @@ def is_due(train_step, period, begin_train_step=0, end_train_step=None):
     period: train steps from one update to the next, counted from
       `begin_train_step`.
     begin_train_step: first train step with an update.
-    end_train_step: no update comes after it; None for no end.
+    end_train_step: last train step that may have an update; None for no end.
 
   Returns:
     A bool scalar tensor.
@@ -36,11 +36,11 @@ def is_due(train_step, period, begin_train_step=0, end_train_step=None):
 
 
 class _DropFraction:
-  """A function of the train step that Keras can save and load."""
+  """Base class of drop fractions that Keras can save and load."""
 
   @classmethod
   def from_config(cls, config):
-    """Makes a schedule from what `get_config` returned."""
+    """Creates a schedule from the result of `get_config`."""
     return cls(**config)
 
 
@@ -49,10 +49,10 @@ class ConstantDropFraction(_DropFraction):
   """The same drop fraction at every update."""
 
   def __init__(self, value):
-    """Keeps the fraction.
+    """Initializes the schedule.
 
     Args:
-      value: share of the active connections replaced, in [0, 1].
+      value: fraction of the active connections replaced, in [0, 1].
     """
     _check_fraction('value', value)
     self.value = float(value)
@@ -75,7 +75,7 @@ class CosineDropFraction(_DropFraction):
   """
 
   def __init__(self, initial, end_train_step):
-    """Checks and keeps the two numbers.
+    """Initializes the schedule.
 
     Args:
       initial: drop fraction at train step 0, in [0, 1].
@@ -92,7 +92,7 @@ class CosineDropFraction(_DropFraction):
 
   def __call__(self, train_step):
     """Returns the drop fraction at `train_step`, a float32 scalar."""
-    # The cast comes after the clip: float32 is exact for what is left.
+    # Cast after the clip, so that float32 is exact.
     step = tf.minimum(tf.cast(train_step, tf.int64), self.end_train_step)
     progress = tf.cast(step, tf.float32) / self.end_train_step
     return self.initial / 2 * (1 + tf.cos(math.pi * progress))
@@ -109,7 +109,7 @@ class CubicSparsity:
   """
 
   def __init__(self, initial, final, begin_train_step, end_train_step, period):
-    """Checks and keeps the numbers.
+    """Initializes the schedule.
 
     Args:
       initial: sparsity up to `begin_train_step`, in [0, 1).
@@ -141,7 +141,7 @@ class CubicSparsity:
     )
 
   def is_due(self, train_step):
-    """Whether masks are recomputed at `train_step`: a bool scalar."""
+    """Returns whether masks are updated at `train_step`, a bool scalar."""
     return self._decay(tf.cast(train_step, tf.int64))[0]
 
   def __call__(self, train_step):

@@ -26,16 +26,15 @@ from tf_sparse_rl.sparsity import l2 as l2_lib
 class SparseLayer(pruning_wrapper.PruneLowMagnitude):
   """Wraps a layer and masks its weight matrices.
 
-  The weights themselves are exactly 0 wherever their masks are, whoever writes
-  to them: see `masked`. So `call` is just the wrapped layer's: it costs nothing
-  more, changes no state, and the gradient of a weight is the dense one that
-  RigL grows by.
+  The weights are exactly 0 wherever their masks are, after any write to them;
+  see `masked`. So `call` is that of the wrapped layer: it has no overhead,
+  changes no state, and the gradients of weights are dense, as RigL needs them.
 
   In a graph on a CPU, native kernels can skip the zeros (`set_backend`). Layers
   that are called by `call_in_turn` become one operation.
 
-  It is a `PruneLowMagnitude`, so TFMOT's `strip_pruning` works; TFMOT's own
-  schedule, threshold and step counter are there and unused.
+  It is a `PruneLowMagnitude`, so TFMOT's `strip_pruning` works. TFMOT's
+  schedule, threshold and step counter exist but are not used.
   """
 
   def __init__(
@@ -52,28 +51,27 @@ class SparseLayer(pruning_wrapper.PruneLowMagnitude):
     """Wraps a layer that is not built.
 
     Args:
-      layer: a layer whose weights, or those of layers in it, `kinds` knows.
+      layer: a layer with weights, its own or of sublayers, that `kinds` knows.
       target_sparsity: fraction of zeros that the weight matrices have, or are
         pruned to, in [0, 1); or `{name: fraction}` if there are several. At 0
         a weight is dense and never masked.
-      seed: int, of the masks drawn at build and of what is random in their
-        updates. It goes with the layer, for the order in which an optimizer
-        meets variables can change from process to process (TF-Agents'
-        SacAgent).
-      block_shape: (inputs, units) of the blocks that are active or not as
-        one, as in (4, 1); 'unit' for whole units or channels; None for single
-        entries.
-      n_of_m: (n, m), as in (2, 4): of each m consecutive inputs of a unit n
-        are active. Then target_sparsity is 1 - n / m, or 0.
-      method: a name of `methods.METHODS`, for which the masks are drawn. With
-        one that prunes they start as ones, otherwise at random with the target
-        sparsity; None: at random, for any updater that keeps their zeros.
-      name: of this layer; that of the wrapped layer by default.
-      **kwargs: of `tf.keras.layers.Layer`.
+      seed: int, seed of the masks drawn at build and of their random updates.
+        It belongs to the layer because the order of variables in an optimizer
+        can differ between processes (TF-Agents' SacAgent).
+      block_shape: (inputs, units) of blocks that are active or inactive as a
+        whole, such as (4, 1); 'unit' for whole units or channels; None for
+        unstructured masks.
+      n_of_m: (n, m), such as (2, 4): n of each m consecutive inputs of a unit
+        are active. target_sparsity must be 1 - n / m, or 0.
+      method: a name of `methods.METHODS`. The masks of methods that prune start
+        as ones; others are random with the target sparsity. None: random, for
+        any updater that keeps the number of zeros.
+      name: name of this layer; by default that of the wrapped layer.
+      **kwargs: arguments of `tf.keras.layers.Layer`.
 
     Raises:
-      ValueError: for a layer without such weights or one that is built
-        already, a sparsity out of range, or a structure that contradicts it.
+      ValueError: for a layer without such weights or one that is built, a
+        sparsity out of range, or a structure that is inconsistent with it.
     """
     keras_check.refuse_keras_3(layer)
     layer_checks.check_layer(layer)
@@ -87,8 +85,8 @@ class SparseLayer(pruning_wrapper.PruneLowMagnitude):
     self.target_sparsity = max(targets.values())
     self.seed, self.method = int(seed), method
     self.sparse_weights = ()
-    # For TFMOT, which asks a layer that it does not know by this.
-    layer.get_prunable_weights = lambda: [w for w, _, _ in self.pruning_vars]
+    # TFMOT calls this on layers that it does not know.
+    layer.get_prunable_weights = self._prunable_weights
     kwargs.setdefault('dtype', layer.dtype_policy)
     schedule = pruning_schedule.ConstantSparsity(self.target_sparsity, 0)
     super().__init__(layer, pruning_schedule=schedule, **kwargs)
@@ -96,33 +94,27 @@ class SparseLayer(pruning_wrapper.PruneLowMagnitude):
     self._targets = self._no_dependency(targets)
     self._called_with = None
     self.supports_masking = layer.supports_masking
+    self.stateful = layer.stateful
+
+  def _prunable_weights(self):
+    return [weight for weight, _, _ in self.pruning_vars]
 
   def __call__(self, *args, **kwargs):
-    """Calls the layer, building first what is built by a call."""
+    """Calls the layer, after building sublayers that only a call builds."""
     if not self.built and kinds.registered(self.layer) is None:
       self._called_with = self._no_dependency(building.call_spec(args, kwargs))
       building.build_by_call(self.layer, *args, **kwargs)
     return super().__call__(*args, **kwargs)
 
-  def get_build_config(self):
-    """Returns the shape of the input, or all that the first call was of."""
-    config = super().get_build_config()
-    return config and {**config, 'call': self._called_with}
-
-  def build_from_config(self, config):
-    """Builds a layer that was built by a call as that call did."""
-    self._called_with = self._no_dependency(config.get('call'))
-    if self._called_with and not self.built:
-      building.build_by_spec(self.layer, self._called_with)
-    super().build_from_config(config)
-
   def build(self, input_shape):
     """Builds the wrapped layer, then draws the masks."""
     l2 = l2_lib.for_layer(self.layer) if self.target_sparsity else None
     with l2_lib.replaced(self.layer, {'kernel_regularizer': l2} if l2 else {}):
-      if not self.layer.built:
+      if not self.layer.built and self._called_with:
+        building.build_by_spec(self.layer, self._called_with)
+      elif not self.layer.built:
         building.build(self.layer, input_shape)
-      # Past TFMOT's, which gives several masks one name.
+      # Not TFMOT's, which gives several masks the same name.
       super(pruning_wrapper.PruneLowMagnitude, self).build(input_shape)
     found = kinds.find(self.layer)
     if not found:
@@ -143,10 +135,10 @@ class SparseLayer(pruning_wrapper.PruneLowMagnitude):
       l2.mask = self.mask
 
   def _masked(self, index, weight, count):
-    """Gives a weight its mask; returns TFMOT's record of it."""
+    """Creates the mask of a weight; returns (weight, mask, threshold)."""
     targets, (name, variable, axes) = self._targets, weight
     target_sparsity = targets.get(name, targets.get(None, 0.0))
-    # The first as it always was: results depend on it.
+    # The first weight has the seed itself: earlier results depend on it.
     seed = self.seed
     if index:
       seed = seeds.derive(seed, seeds.Stream.LAYER, index)
@@ -170,7 +162,7 @@ class SparseLayer(pruning_wrapper.PruneLowMagnitude):
         prefix + kind,
         shape=shape,
         initializer=initializer,
-        # Under a mixed precision policy a variable's `dtype` is another one.
+        # With mixed precision `dtype` of a variable is the compute dtype.
         dtype=getattr(variable, 'true_dtype', variable.dtype),
         trainable=False,
         aggregation=tf.VariableAggregation.MEAN,
@@ -209,23 +201,34 @@ class SparseLayer(pruning_wrapper.PruneLowMagnitude):
     return 'mask' in inspect.signature(self.layer.call).parameters
 
   def compute_mask(self, inputs, mask=None):
-    """Keras' mask of time steps, as of the wrapped layer."""
+    """Returns the wrapped layer's mask of time steps."""
     return self.layer.compute_mask(inputs, mask)
+
+  def reset_states(self, *args):
+    """Resets the states of a stateful wrapped layer."""
+    self.layer.reset_states(*args)
+
+  def _lookup_dependency(self, name, *args):
+    """Finds what a checkpoint restores, also one of the plain layer."""
+    found = super()._lookup_dependency(name, *args)
+    if found is None and getattr(self, 'pruning_vars', None):
+      return self.layer._lookup_dependency(name)
+    return found
 
   @property
   def operand(self):
-    """The layer as native kernels take it."""
+    """The operand of native kernels for this layer."""
     mask = self.pruning_vars[0][1] if self.target_sparsity else None
     return stacks.Layer(self.layer, mask, self.target_sparsity)
 
   @property
   def kernel(self):
-    """The weight matrix of a layer that has one, exactly 0 outside the mask."""
+    """The only weight matrix, exactly 0 outside the mask."""
     return self._only_weight[0]
 
   @property
   def mask(self):
-    """The mask of a layer with one weight matrix: float32 of 0 and 1."""
+    """The mask of the only weight matrix, float32 of 0 and 1."""
     return self._only_weight[1]
 
   @property
@@ -238,10 +241,12 @@ class SparseLayer(pruning_wrapper.PruneLowMagnitude):
     return self.pruning_vars[0]
 
   def get_config(self):
-    """Returns the config: the wrapped layer, and what its mask is to be."""
-    # Past TFMOT's, whose entries are constants here.
+    """Returns the config: the wrapped layer and the arguments of its masks."""
+    # Not TFMOT's, whose entries are constants here.
     config = super(pruning_wrapper.PruneLowMagnitude, self).get_config()
     targets = self._targets
+    if self._called_with:  # The layer cannot be built from a shape alone.
+      config['called_with'] = self._called_with
     return {
       **config,
       'target_sparsity': targets.get(None)
@@ -255,20 +260,42 @@ class SparseLayer(pruning_wrapper.PruneLowMagnitude):
 
   @classmethod
   def from_config(cls, config, custom_objects=None):
-    """Makes a layer from what `get_config` returned."""
-    # Not by Keras' Wrapper, which does not find layers that are registered.
+    """Creates a layer from the result of `get_config`."""
+    # Not by Keras' Wrapper, which does not find registered layers.
     inner = kinds.deserialize(config['layer'], custom_objects)
-    layer = cls(**{**config, 'layer': inner})
-    if 'name' not in config:  # A file of before a layer kept its name.
+    arguments = {**config, 'layer': inner}
+    called_with = arguments.pop('called_with', None)
+    layer = cls(**arguments)
+    layer._called_with = layer._no_dependency(called_with)
+    if 'name' not in config:  # An old file: layers had names of their own.
       layer._name = f'sparse_layer_{layer.layer.name}'
     return layer
 
   def __deepcopy__(self, memo):
-    """An independent copy: Keras' own would share the mask's constraint."""
-    copy = type(self).from_config(self.get_config())
-    if self.built:
-      copy.build_from_config(self.get_build_config())
-      for new, old in zip(copy.variables, self.variables):
-        new.assign(old)
-    memo[id(self)] = copy
+    """Returns an independent copy; Keras' would share the mask's constraint."""
+    make, (*arguments, _) = self.__reduce__()
+    memo[id(self)] = copy = make(*arguments, self.variables)
     return copy
+
+  def __reduce__(self):
+    """Pickles config and variables; user classes are pickled by reference."""
+    build_config = self.get_build_config() if self.built else None
+    return _restored, (
+      *(type(self), self.get_config(), kinds.own_classes(self.layer)),
+      *(build_config, [variable.numpy() for variable in self.variables]),
+    )
+
+
+def _restored(kind, config, classes, build_config, values):
+  """Creates a SparseLayer from the arguments that `__reduce__` returned."""
+  with tf.keras.utils.custom_object_scope(classes):
+    layer = kind.from_config(config)
+  if build_config:
+    layer.build_from_config(build_config)
+    for variable, value in zip(layer.variables, values):
+      variable.assign(value)
+  return layer
+
+
+# Keras' wrappers find the class of their layer by this name only.
+tf.keras.utils.get_custom_objects()['SparseLayer'] = SparseLayer

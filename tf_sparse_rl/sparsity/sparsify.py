@@ -12,6 +12,7 @@ from tf_sparse_rl.sparsity import (
   leftovers,
   masked,
   updaters,
+  walk,
 )
 from tf_sparse_rl.sparsity import layers as layers_lib
 from tf_sparse_rl.sparsity.spec import SparsitySpec
@@ -32,43 +33,43 @@ def sparsify(
   n_of_m=None,
   input_shape=None,
 ):
-  """A copy of a network whose weight matrices are sparse.
+  """Returns a copy of a network whose weight matrices are sparse.
 
   Args:
-    model_or_layers: a built Keras model, nested ones included, or a list of
-      plain layers that follow one another. It is cloned with its weights and
-      left alone; a subclassed model by `get_config` and its attributes. A layer
-      may consist of others, if it has `layers` and `copy(layers=...)`.
+    model_or_layers: a built Keras model, nested or not, or a list of plain
+      layers that are called one after another. It is cloned with its weights
+      and not changed; a subclassed model by `get_config` and its attributes. A
+      layer may consist of others if it has `layers` and `copy(layers=...)`.
     method: a name of `methods.METHODS`, or 'module:Class' of a MaskUpdater.
-      'prune' and others that prune: masks start as ones; 'dense': a mere copy;
-      all others: masks are drawn at random.
-    target_sparsity: fraction of zeros of all kernels together, in [0, 1).
+      With 'prune' and other methods that prune, masks start as ones; 'dense'
+      makes a plain copy; with all others, masks are random.
+    target_sparsity: fraction of zeros of all weight matrices, in [0, 1).
     distribution: 'uniform', 'er' or 'erk'.
-    seed: of the random masks; int.
+    seed: int, seed of the random masks.
     erk_power: exponent of 'erk'.
-    custom: `{layer name: sparsity}` of layers that are kept as given. A layer
-      in a nested model is named 'model/layer'; one weight of a layer that has
-      several 'layer/weight', as in 'lstm/cell/recurrent_kernel'.
-    ignore: names of layers, or of models in the model, that stay dense and do
-      not count.
-    sparsity_aware_init: whether the weights that stay are scaled up to the
-      fan-in that is left. Nothing to do for 'prune'.
-    block_shape: (inputs, units) of the blocks that are dropped and grown as
-      one, as in (4, 1); 'unit' for whole units or channels. Budgets are rounded
-      to whole blocks.
-    n_of_m: (n, m), as in (2, 4): of each m consecutive inputs of a unit n are
-      active. Then target_sparsity is 1 - n / m and the distribution uniform.
-    input_shape: with a list of layers that are not built: shape of the input,
+    custom: `{layer name: sparsity}` of layers with a given sparsity. The name
+      of a layer in a nested model is 'model/layer'; that of one of several
+      weights is 'layer/weight', such as 'lstm/cell/recurrent_kernel'.
+    ignore: names of layers, or of nested models, that stay dense and do not
+      count towards the target.
+    sparsity_aware_init: whether weights are rescaled for the fan-in of the
+      mask. Has no effect with methods that prune.
+    block_shape: (inputs, units) of blocks that are dropped and grown as a
+      whole, such as (4, 1); 'unit' for whole units or channels. The number of
+      zeros is rounded down to whole blocks.
+    n_of_m: (n, m), such as (2, 4): n of each m consecutive inputs of a unit are
+      active. target_sparsity must be 1 - n / m and the distribution uniform.
+    input_shape: shape of the input of a list of layers that are not built,
       `[None, features]` or `[None, height, width, channels]`.
 
   Returns:
     A model, or a list of built layers.
 
   Raises:
-    ValueError: for a model that cannot be cloned or is not built, one without
-      layers that can be sparse, or with so many weights in other layers that
-      it misses the target by more than 0.01, kernels that do not divide into
-      blocks, or numbers out of range.
+    ValueError: for a model that cannot be cloned, is not built or has no
+      weights that can be sparse; for weights that cannot be sparse and make it
+      miss the target by more than 0.01; for kernels that do not divide into
+      blocks; for numbers out of range.
   """
   spec = SparsitySpec(
     *(method, target_sparsity, distribution, seed, erk_power, custom),
@@ -83,7 +84,7 @@ def sparsify(
 
 
 def sparsify_as(spec, model_or_layers, input_shape=None):
-  """As `sparsify`, with its arguments in one record.
+  """Calls `sparsify` with the arguments of a SparsitySpec.
 
   Args:
     spec: a SparsitySpec.
@@ -109,10 +110,12 @@ def sparsify_as(spec, model_or_layers, input_shape=None):
 
 
 def _wrapper(spec, network, starts_dense):
-  """(layer, path) -> its copy, wrapped if it has weights that can be sparse."""
+  """Returns the function (layer, path) -> copy, wrapped if it can be sparse."""
   weights = _weights_by_layer(network, spec)
   shapes = {k: shape for keys in weights.values() for k, shape in keys.items()}
   custom = _of_weights(spec.custom or {}, weights)
+  if not shapes:
+    leftovers.check(network, spec, {}, {})
   sparsities = distributions.layer_sparsities(
     shapes,
     spec.target_sparsity,
@@ -129,7 +132,7 @@ def _wrapper(spec, network, starts_dense):
 
   method = spec.method
   if methods.is_own(method):
-    # What a saved model says of its masks must not import the user's module.
+    # Loading a saved model must not import the user's module.
     method = 'prune' if starts_dense else None
 
   def wrap(layer, path):
@@ -153,7 +156,7 @@ def _wrapper(spec, network, starts_dense):
 
 
 def _of_weights(custom, weights):
-  """`custom`, in which a layer stands for each of its weights."""
+  """Expands names of layers in `custom` to the names of their weights."""
   found = {}
   for name, value in custom.items():
     found |= {key: value for key in weights.get(name, {name: None})}
@@ -161,15 +164,15 @@ def _of_weights(custom, weights):
 
 
 def strip(network):
-  """The same network with plain layers, zeros baked into their kernels.
+  """Returns a copy with plain layers whose kernels contain the zeros.
 
   Args:
     network: a Keras model, a list of layers, or a network with `layers` and
       `copy(layers=...)` such as TF-Agents' Sequential.
 
   Returns:
-    An independent copy without any SparseLayer. A warning tells of weights that
-    have missed their target by more than 0.01.
+    An independent copy without SparseLayers. Warns if the network misses its
+    target sparsity by more than 0.01.
   """
   missed = masked.missed(layers_lib.sparse_weights(network))
   if missed:
@@ -180,10 +183,11 @@ def strip(network):
 
 
 def _weights_by_layer(network, spec):
-  """{path of a layer: {name of a weight: its shape as a matrix}}."""
+  """Returns {path of a layer: {name of a weight: its matrix shape}}."""
   found = {}
-  leaves = list(cloning.leaves(network))
-  leftovers.check_ignored(spec, [path for path, _ in leaves])
+  leaves = walk.leaves(network)
+  known = [path for path, _ in (*leaves, *walk.own_matrices(network))]
+  leftovers.check_ignored(spec, known)
   for path, layer in leaves:
     if isinstance(layer, layers_lib.SparseLayer):
       raise ValueError(
@@ -206,7 +210,7 @@ def _weights_by_layer(network, spec):
 
 
 def _draw_masks(network, seed, sparsity_aware_init):
-  """Gives every sparse weight a random mask and the values to match."""
+  """Draws a random mask for every sparse weight and applies it."""
   index = 0
   for layer in layers_lib.sparse_layers(network):
     sparse = {id(weight.variable): weight for weight in layer.sparse_weights}

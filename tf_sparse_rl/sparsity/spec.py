@@ -1,4 +1,4 @@
-"""How one network is made sparse: `sparsify`'s arguments as one record."""
+"""`SparsitySpec`: the arguments of `sparsify` in one record."""
 
 import dataclasses
 
@@ -7,7 +7,7 @@ from tf_sparse_rl import methods, names
 
 @dataclasses.dataclass(frozen=True)
 class SparsitySpec:
-  """How the kernels of a network are made sparse; fields as in `sparsify`."""
+  """Arguments of `sparsify`; see there for the fields."""
 
   method: str = 'rigl'
   target_sparsity: float = 0.9
@@ -21,7 +21,7 @@ class SparsitySpec:
   ignore: tuple[str, ...] = ()
 
   def __post_init__(self):
-    """Refuses an unknown method; one name to ignore may be a string."""
+    """Rejects an unknown method; `ignore` may be a single string."""
     ignore = self.ignore
     ignore = (ignore,) if isinstance(ignore, str) else tuple(ignore)
     object.__setattr__(self, 'ignore', ignore)
@@ -37,20 +37,20 @@ class SparsitySpec:
       )
 
   def ignores(self, path):
-    """Whether a layer stays dense and does not count, by its path.
+    """Whether a layer is ignored.
 
     Args:
-      path: of a layer, as in 'layer' or 'model/layer'.
+      path: path of the layer, such as 'layer' or 'model/layer'.
     """
     return any(is_within(path, name) for name in self.ignore)
 
   @classmethod
   def of(cls, settings, **own):
-    """Takes the fields of the same name from other settings.
+    """Creates a spec from attributes of the same names.
 
     Args:
       settings: an object with attributes, such as a Config.
-      **own: fields with a value of their own.
+      **own: values of fields that are not taken from `settings`.
 
     Returns:
       A SparsitySpec.
@@ -64,5 +64,5 @@ class SparsitySpec:
 
 
 def is_within(path, name):
-  """Whether a path of a layer is a name, or that of something in it."""
+  """Whether a path is the given name or inside it."""
   return f'{path}/'.startswith(f'{name}/')

@@ -1,4 +1,4 @@
-"""Straight-through top-k: weights that the mask hides are trained too."""
+"""Straight-through top-k: masked weights are trained too."""
 
 import contextlib
 
@@ -9,14 +9,14 @@ from tf_sparse_rl.sparsity import mask_updates, pruning
 
 @tf.keras.utils.register_keras_serializable('tf_sparse_rl')
 class StraightThrough(pruning.MagnitudePruning):
-  """Gradual pruning in which a pruned weight may come back.
+  """Gradual pruning by a straight-through estimator: weights may come back.
 
-  All weights are trained, each with the gradient of the network that computes
-  with the largest of them only: it goes straight through the mask. At every
-  train step the mask is chosen anew, of as many weights as a cubic ramp says.
+  All weights are trained. The forward pass uses the largest only; the gradient
+  passes straight through the mask to all of them. The mask is chosen again at
+  every train step, with a cubic schedule of its sparsity.
 
-  The SparseOptimizer keeps the values that the mask hides, so the layer's own
-  weights are exactly 0 there. Slots of the optimizer are dense.
+  The SparseOptimizer keeps the values of masked weights, so the weights of the
+  layer are exactly 0 there. The slots of the optimizer are dense.
 
   Reference: Bengio et al. 2013, "Estimating or Propagating Gradients Through
   Stochastic Neurons"; JaxPruner's SteMagnitudePruning.
@@ -25,11 +25,11 @@ class StraightThrough(pruning.MagnitudePruning):
   trains_hidden = True
 
   def __init__(self, prune_begin_train_step, prune_end_train_step):
-    """Keeps the schedule.
+    """Initializes the schedule.
 
     Args:
-      prune_begin_train_step: first train step at which weights are hidden.
-      prune_end_train_step: train step from which on the target is met.
+      prune_begin_train_step: first train step at which weights are masked.
+      prune_end_train_step: train step from which the target is met.
 
     Raises:
       ValueError: for numbers out of range.
@@ -47,28 +47,28 @@ class StraightThrough(pruning.MagnitudePruning):
     return tf.ones_like(tf.cast(train_step, tf.int64), tf.bool)
 
   def new_mask(self, kernel, target_sparsity, train_step, seed):
-    """Marks the largest weights, hidden ones among them."""
+    """Marks the largest weights among all, including masked ones."""
     everything = kernel._replace(mask=tf.ones_like(kernel.mask))
     choose = super().new_mask
     return tf.cond(
       train_step > self.prune_begin_train_step,
       lambda: choose(everything, target_sparsity, train_step, seed),
-      lambda: everything.mask,  # No search for the largest of which all stay.
+      lambda: everything.mask,  # Nothing is pruned yet.
     )
 
 
 def apply(updater, kernels, gradients, train_step, apply_inner):
-  """One train step of weights and of what their masks hide.
+  """Makes a train step of all weights, including masked ones.
 
   Args:
     updater: a StraightThrough.
-    kernels: list of `mask_updates.SparseKernel` with hidden values.
+    kernels: list of `mask_updates.SparseKernel` with `hidden`.
     gradients: list of their dense gradients.
     train_step: int64 scalar, train steps done so far.
     apply_inner: function without arguments that updates all weights.
 
   Returns:
-    What `apply_inner` returns.
+    The result of `apply_inner`.
   """
   with contextlib.ExitStack() as stack:
     for kernel in kernels:
@@ -100,7 +100,7 @@ def _on_replicas(function, kernels, gradients, **options):
 
 
 def _show_one(kernel, mask, gradient, hidden, *, constraint):
-  """Gives a weight the values that its mask hides."""
+  """Adds the values of masked weights to a kernel."""
   del mask, gradient, constraint
   kernel.assign(kernel + hidden)
 
@@ -108,7 +108,7 @@ def _show_one(kernel, mask, gradient, hidden, *, constraint):
 def _hide_one(
   kernel, mask, gradient, hidden, *, constraint, updater, train_step
 ):
-  """Chooses the mask of a weight and keeps what it hides."""
+  """Chooses the mask of a kernel and moves masked values to `hidden`."""
   axes, shape = constraint.axes, kernel.shape
   new_mask = updater.new_mask(
     mask_updates.state_of(constraint, kernel, mask, gradient),
@@ -117,7 +117,7 @@ def _hide_one(
     constraint.seed,
   )
   new_mask = tf.cast(axes.from_matrix(new_mask, shape), kernel.dtype)
-  # No products, by which what is infinite would become NaN.
+  # Not products, which turn infinity into NaN.
   everything = tf.convert_to_tensor(kernel)
   zeros = tf.zeros_like(everything)
   kernel.assign(tf.where(new_mask > 0, everything, zeros))

@@ -1,8 +1,7 @@
-"""Which masks a kernel may have: any, whole blocks or units, N of M inputs.
+"""Structures of masks: unstructured, blocks, units, N:M sparsity.
 
-A kernel is `[..., inputs, units]` here, whatever the order of its layer's axes
-(`axes.Axes`). Mask updates and random masks keep the structure; where it is
-any, they are plainly those of `mask_ops`.
+Kernels are `[..., inputs, units]`, see `axes.Axes`. Mask updates and random
+masks keep the structure; unstructured ones are those of `mask_ops`.
 """
 
 import math
@@ -15,35 +14,35 @@ from tf_sparse_rl.sparsity.blocks import Blocks
 
 
 class NOfM:
-  """N of M consecutive inputs of each unit are active.
+  """N:M sparsity: N of M consecutive inputs of each unit are active.
 
-  Connections are dropped wherever they are weak and grown where some were
-  dropped, so that every group keeps its N.
+  The weakest connections are dropped anywhere and grown where some were
+  dropped, so that every group keeps N connections.
   """
 
   def __init__(self, n, m):
-    """Keeps the pattern.
+    """Initializes the structure.
 
     Args:
-      n: active entries of a group.
-      m: entries of a group.
+      n: number of active entries of a group.
+      m: number of entries of a group.
     """
     self._n, self._m = n, m
 
   has_pattern = True
 
   def check(self, name, shape):
-    """Refuses a kernel that does not divide; see `Blocks.check`."""
+    """Checks that a kernel divides into groups; see `Blocks.check`."""
     if shape[-2] % self._m:
       raise blocks.does_not_divide(name, shape, f'groups of {self._m} inputs')
 
   def num_zeros(self, shape, layer_sparsity):
-    """Zeros of a layer: those of the pattern."""
+    """Returns the number of zeros of the pattern."""
     del layer_sparsity
     return math.prod(shape) // self._m * (self._m - self._n)
 
   def random_mask(self, shape, layer_sparsity, seed):
-    """A mask of the pattern; see `mask_ops.random_mask`."""
+    """Draws a mask of the pattern; see `mask_ops.random_mask`."""
     del layer_sparsity
     pattern = np.arange(self._m) < self._n
     groups = np.tile(pattern, (math.prod(shape) // self._m, 1))
@@ -53,7 +52,7 @@ class NOfM:
     return mask.astype(np.float32)
 
   def drop_and_grow(self, mask, drop_scores, grow_scores, drop_fraction):
-    """Drops entries, then fills each group to its number again."""
+    """Drops connections, then grows in each group to N again."""
     kept = mask_ops.kept(mask, drop_scores, drop_fraction)
     groups = self._groups(tf.cast(kept, tf.int32))
     room = self._n - tf.reduce_sum(groups, -1, keepdims=True)
@@ -63,7 +62,7 @@ class NOfM:
     return tf.cast(kept | self._ungroup(grown, mask.shape), tf.float32)
 
   def prune(self, mask, scores, num_zeros):
-    """Keeps the best n of each group; of the others the best of all."""
+    """Keeps the best N of each group, then the best of all others."""
     active = mask > 0
     best = mask_ops.top_of_group(
       self._groups(scores), self._n, eligible=self._groups(active)
@@ -87,23 +86,23 @@ class NOfM:
 
 
 class Units:
-  """All connections of a unit, or of a convolution's channel, go together.
+  """All connections of a unit or channel are active or inactive together.
 
-  Its score is the sum of theirs.
+  The score of a unit is the sum of the scores of its connections.
   """
 
   has_pattern = True
 
   def check(self, name, shape):
-    """Refuses no kernel; see `Blocks.check`."""
+    """Accepts every kernel; see `Blocks.check`."""
 
   def num_zeros(self, shape, layer_sparsity):
-    """Zeros of a layer: its budget, rounded down to whole units."""
+    """Returns the number of zeros of a layer, rounded down to whole units."""
     size = math.prod(shape) // shape[-1]
     return distributions.num_zeros(shape, layer_sparsity) // size * size
 
   def random_mask(self, shape, layer_sparsity, seed):
-    """A mask with `num_zeros` zeros; see `mask_ops.random_mask`."""
+    """Draws a mask with `num_zeros` zeros; see `mask_ops.random_mask`."""
     size = math.prod(shape) // shape[-1]
     zeros = self.num_zeros(shape, layer_sparsity) // size
     units = mask_ops.random_mask(shape[-1:], zeros, seed)
@@ -112,7 +111,7 @@ class Units:
   def drop_and_grow(
     self, mask, drop_scores, grow_scores, drop_fraction, num_more=0
   ):
-    """Drops and grows whole units, by the sums of their scores."""
+    """Drops and grows whole units by the sums of their scores."""
     units = mask_ops.drop_and_grow(
       self._first(mask),
       self._sum(drop_scores),
@@ -123,7 +122,7 @@ class Units:
     return tf.broadcast_to(units, mask.shape)
 
   def prune(self, mask, scores, num_zeros):
-    """Prunes whole units, by the sums of their scores."""
+    """Prunes whole units by the sums of their scores."""
     size = mask.shape.num_elements() // mask.shape[-1]
     kept = mask_ops.top_k_mask(
       self._sum(scores),
@@ -143,12 +142,12 @@ ANY = Blocks()
 
 
 def make(block_shape=None, n_of_m=None):
-  """The structure that a user asks for.
+  """Creates a structure.
 
   Args:
-    block_shape: (inputs, units) of a block; 'unit' for all inputs of a unit or
-      channel; or None.
-    n_of_m: (n, m), or None.
+    block_shape: (inputs, units) of a block, 'unit' for whole units or channels,
+      or None.
+    n_of_m: (n, m) or None.
 
   Returns:
     Blocks, Units or NOfM.

@@ -1,8 +1,8 @@
-"""Subclassed models: layers in their attributes, and files of sparse ones.
+"""Subclassed models: layers in their attributes, saving of sparse copies.
 
-The config of a model of the user's own knows of no masks. So its sparse copy is
-of a class made from the user's, and is saved as that class with the layers that
-stand in its attributes.
+The config of a subclassed model does not contain its layers. So the class of
+its sparse copy is derived from the user's class and saves the layers in its
+attributes too.
 """
 
 import functools
@@ -13,14 +13,14 @@ from tf_sparse_rl.sparsity import building
 
 
 def items(value):
-  """(key, item) of a list or dict; nothing of another value."""
+  """Returns [(key, item)] of a list or dict, [] for another value."""
   if isinstance(value, dict):
     return list(value.items())
   return list(enumerate(value)) if isinstance(value, (list, tuple)) else []
 
 
 def attributes(model):
-  """{attribute: layer, or list or dict with layers in it} of a model."""
+  """Returns {attribute: layer, or list or dict that contains layers}."""
   # pylint: disable-next=protected-access
   names = model._trackable_children()
   found = {name: getattr(model, name, None) for name in names}
@@ -28,7 +28,7 @@ def attributes(model):
 
 
 def has_layers(value):
-  """Whether a value is a layer, or a list or dict with layers in it."""
+  """Whether a value is a layer, or a list or dict that contains layers."""
   if isinstance(value, tf.keras.metrics.Metric):
     return False
   return isinstance(value, tf.keras.layers.Layer) or any(
@@ -37,10 +37,10 @@ def has_layers(value):
 
 
 def bare(model, plain, layers_of):
-  """A model of a class that its config does not make: without its constructor.
+  """Creates a model without calling the constructor of its class.
 
   Args:
-    model: a subclassed model.
+    model: a subclassed model whose config does not suffice to create it.
     plain: the class of the copy.
     layers_of: see `adopt`.
 
@@ -54,12 +54,12 @@ def bare(model, plain, layers_of):
 
 
 def adopt(copy, model, layers_of):
-  """Gives a copy of a model the attributes that its own constructor would.
+  """Copies the attributes that the constructor of a model would set.
 
   Args:
     copy: a model.
-    model: that it is a copy of.
-    layers_of: function from a layer in an attribute to that of the copy.
+    model: the model that it is a copy of.
+    layers_of: function from a layer in an attribute to the layer of the copy.
   """
   for name, value in vars(model).items():
     if name not in vars(copy) and name not in _of_keras():
@@ -67,7 +67,7 @@ def adopt(copy, model, layers_of):
 
 
 def _own(value, layers_of):
-  """A value for another model: variables and metrics are not shared."""
+  """Copies a value of an attribute; variables and metrics are not shared."""
   if isinstance(value, dict):
     return {key: _own(item, layers_of) for key, item in value.items()}
   if isinstance(value, (list, tuple)):
@@ -85,7 +85,7 @@ def _own(value, layers_of):
 
 @functools.cache
 def _of_keras():
-  """Names of the attributes that Keras gives to any model in its life."""
+  """Returns the names of attributes that Keras sets in any model."""
 
   class Plain(tf.keras.Model):
     def call(self, inputs):
@@ -98,11 +98,11 @@ def _of_keras():
 
 
 def behaves_otherwise(model, kind):
-  """Whether the class of a model does more than one that it is made from.
+  """Whether the class of a model overrides or adds anything.
 
   Args:
     model: a model.
-    kind: a class that its class inherits from.
+    kind: a base class of its class.
   """
   mro = type(model).__mro__
   own = {name for c in mro[: mro.index(kind)] for name in vars(c)}
@@ -111,15 +111,15 @@ def behaves_otherwise(model, kind):
 
 
 class SparseModel:
-  """The sparse copy of a subclassed model is this, and its own class besides.
+  """Base class of sparse copies of subclassed models, beside their own class.
 
-  Keras finds the class of a saved model by module and name, those of this one.
+  Keras finds the class of a saved model by the module and name of this one.
   """
 
-  plain_class = None  # Set in the classes that are made of it.
+  plain_class = None  # The user's class, set in derived classes.
 
   def get_config(self):
-    """Returns the plain model's class and config, and its layers."""
+    """Returns the class and config of the plain model, and the layers."""
     plain = self.plain_class
     return {
       'plain': {
@@ -135,7 +135,7 @@ class SparseModel:
 
   @classmethod
   def from_config(cls, config, custom_objects=None):
-    """Makes a model from what `get_config` returned."""
+    """Creates a model from the result of `get_config`."""
     load = tf.keras.utils.deserialize_keras_object
     model = load(config['plain'], custom_objects)
     for name, value in config['layers'].items():
@@ -145,10 +145,10 @@ class SparseModel:
 
 
 def _serialized(value):
-  """A layer, or a list or dict with layers in it, as Keras writes it."""
+  """Serializes a layer, or a list or dict that contains layers."""
   if isinstance(value, dict):
     return {name: _serialized(item) for name, item in value.items()}
-  if isinstance(value, (list, tuple)):  # Keras' own takes none in SavedModels.
+  if isinstance(value, (list, tuple)):  # Keras does not, in SavedModels.
     return [_serialized(item) for item in value]
   return tf.keras.utils.serialize_keras_object(value)
 
@@ -163,11 +163,11 @@ def _sparse_class(plain):
 
 
 def become_sparse(model, config):
-  """Gives a subclassed model with SparseLayers the class that is saved whole.
+  """Changes the class of a model with SparseLayers to one that saves them.
 
   Args:
-    model: of the user's class.
-    config: what makes a plain one by `from_config`.
+    model: a model of the user's class.
+    config: the config of the plain model.
   """
   model.__class__ = _sparse_class(type(model))
   # pylint: disable-next=protected-access
@@ -175,7 +175,7 @@ def become_sparse(model, config):
 
 
 def plain(model):
-  """The class and config of a subclassed model without SparseLayers."""
+  """Returns the class and config of a subclassed model without masks."""
   if isinstance(model, SparseModel):
     return model.plain_class, model._plain_config  # pylint: disable=protected-access
   return type(model), model.get_config()

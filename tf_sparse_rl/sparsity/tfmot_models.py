@@ -1,4 +1,4 @@
-"""Goes on with a model that TFMOT has pruned."""
+"""Converts models that TFMOT has pruned."""
 
 from tensorflow_model_optimization.python.core.sparsity.keras import (
   pruning_wrapper,
@@ -9,22 +9,22 @@ from tf_sparse_rl.sparsity import layers as layers_lib
 
 
 def take_over(model, seed=0):
-  """A copy of a model that TFMOT wrapped, with SparseLayers and its masks.
+  """Returns a copy of a TFMOT-wrapped model with SparseLayers and its masks.
 
-  Zeros outside the masks are made exact, which they are not in TFMOT while it
-  trains. Any updater goes on from there; `MagnitudePruning` prunes to the
-  sparsity at which TFMOT's schedule would have ended.
+  Weights outside the masks are set to 0; in TFMOT they are not 0 during
+  training. Any updater can train the copy; `MagnitudePruning` prunes to the
+  final sparsity of TFMOT's schedule.
 
   Args:
     model: a Sequential or functional model with layers wrapped by
-      `tfmot.sparsity.keras.prune_low_magnitude`. It is left alone.
-    seed: of the layers' mask updates, counting up; int.
+      `tfmot.sparsity.keras.prune_low_magnitude`. It is not changed.
+    seed: int, seed of the mask updates of the first layer; others count up.
 
   Returns:
     A model.
 
   Raises:
-    ValueError: if no layer is wrapped, or one that cannot be a SparseLayer.
+    ValueError: if no layer is wrapped, or a wrapped layer cannot be sparse.
   """
   taken = []
 
@@ -32,7 +32,7 @@ def take_over(model, seed=0):
     if type(layer) is not pruning_wrapper.PruneLowMagnitude:
       return cloning.plain_copy(layer, path)
     plain = cloning.plain_copy(layer.layer, path)
-    if not layer.pruning_vars:  # Flatten and the like, which TFMOT wraps too.
+    if not layer.pruning_vars:  # TFMOT also wraps layers such as Flatten.
       return plain
     copy = layers_lib.SparseLayer(
       plain,
@@ -46,8 +46,8 @@ def take_over(model, seed=0):
   clone = cloning.clone(model, convert)
   if not taken:
     raise ValueError(
-      'Expected a model wrapped by prune_low_magnitude; of a plain one '
-      f'sparsify() makes a sparse one. Received: {model.name!r}.'
+      'Expected a model wrapped by prune_low_magnitude; use sparsify() for a '
+      f'plain one. Received: {model.name!r}.'
     )
   for layer, copy in taken:
     if copy.target_sparsity:
@@ -58,13 +58,13 @@ def take_over(model, seed=0):
 
 
 def _final_sparsity(schedule):
-  """Where a TFMOT schedule ends."""
+  """Returns the final sparsity of a TFMOT schedule."""
   config = schedule.get_config()['config']
   return config.get('final_sparsity', config.get('target_sparsity'))
 
 
 def _structure(layer):
-  """TFMOT says how many of n are zero, SparseLayer how many are not."""
+  """Converts the structure; TFMOT counts the zeros of a pattern."""
   if layer.sparsity_m_by_n:
     zeros, group = layer.sparsity_m_by_n
     return {'n_of_m': (group - zeros, group)}

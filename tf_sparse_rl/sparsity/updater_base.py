@@ -1,4 +1,4 @@
-"""`MaskUpdater`, the base class of the mask updaters, and a static mask."""
+"""`MaskUpdater`, the base class of mask updaters, and `Static`."""
 
 from typing import NamedTuple
 
@@ -12,32 +12,32 @@ class KernelState(NamedTuple):
 
   weight: tf.Tensor
   mask: tf.Tensor
-  # Dense: also where the mask is 0; the mean of `MaskUpdater.grow_batches`.
+  # Dense, that is, also where the mask is 0; mean over `grow_batches`.
   gradient: tf.Tensor
   structure: structures.Blocks | structures.NOfM = structures.ANY
-  # What `MaskUpdater.shares` gave this layer.
+  # Result of `MaskUpdater.shares` for this layer.
   share: tf.Tensor | None = None
 
 
 class MaskUpdater:
-  """Drops and grows connections on schedule; by itself, a static mask.
+  """Base class of mask updaters, which drop and grow connections.
 
   Reference: paper section 2; Evci et al. 2020, algorithm 1.
   """
 
   drop_fraction = None
-  # Whether it takes masks of ones, to prune them, or such as have their zeros,
-  # whose number it keeps; None: either, and `sparsify` draws them at random.
+  # True: masks start as ones and are pruned. False: masks have their zeros,
+  # whose number is kept. None: both are valid; `sparsify` draws random masks.
   starts_dense = None
-  # Whether values that the mask hides are trained on: see `straight_through`.
+  # Whether masked weights are trained too; see `straight_through`.
   trains_hidden = False
-  # The train step at which targets are met; None: from the start.
+  # Train step at which the target is met; None: from the start.
   target_train_step = None
-  # Train steps, that of the update the last, whose gradients are averaged.
+  # Number of train steps, up to that of the update, to average gradients over.
   grow_batches = 1
 
   def is_due(self, train_step):
-    """Whether masks change before the update of `train_step`, or never.
+    """Returns whether masks are updated at `train_step`.
 
     Args:
       train_step: int or int64 tensor, train steps done so far.
@@ -49,7 +49,7 @@ class MaskUpdater:
     return None
 
   def needs_gradient(self, train_step):
-    """Whether the dense gradient of a train step counts in a mask update.
+    """Returns whether a mask update uses the dense gradient of `train_step`.
 
     Args:
       train_step: see `is_due`.
@@ -70,42 +70,43 @@ class MaskUpdater:
 
   @classmethod
   def from_config(cls, config):
-    """Makes an updater from what `get_config` returned."""
+    """Creates an updater from the result of `get_config`."""
     return cls(**config)
 
   def check_structure(self, structure):
-    """Refuses masks of a structure that it cannot keep.
+    """Rejects structures of masks that this updater cannot keep.
 
     Args:
-      structure: of a layer, out of `structures`.
+      structure: structure of a layer, one of `structures`.
 
     Raises:
-      ValueError: if so.
+      ValueError: if it cannot.
     """
     del structure
 
   def shares(self, kernels, targets, train_step):
-    """Facts about all layers together, one for each, before `new_mask`.
+    """Computes values that depend on all layers, before `new_mask`.
 
     Args:
-      kernels: list of `KernelState`, of all sparse layers.
+      kernels: list of `KernelState` of all sparse layers.
       targets: list of floats, their target sparsities.
       train_step: int64 scalar.
 
     Returns:
-      List of scalar tensors, or None: layers are updated each by itself.
+      List of scalar tensors, one for each layer, or None if layers are
+      independent.
     """
     del kernels, targets, train_step
     return None
 
   def new_mask(self, kernel, target_sparsity, train_step, seed):
-    """The mask of one layer after an update.
+    """Returns the mask of one layer after an update.
 
     Args:
       kernel: a `KernelState`.
       target_sparsity: the layer's target, a float.
       train_step: int64 scalar.
-      seed: int, another one for each layer.
+      seed: int, different for each layer.
 
     Returns:
       float32 tensor of 0 and 1.
@@ -115,6 +116,6 @@ class MaskUpdater:
 
 @tf.keras.utils.register_keras_serializable('tf_sparse_rl')
 class Static(MaskUpdater):
-  """The mask drawn at the start stays."""
+  """Keeps the mask drawn at the start."""
 
   starts_dense = False

@@ -1,7 +1,7 @@
-"""The mask updaters, and how that of a method is made.
+"""All mask updaters, and `make`, which creates that of a method.
 
-An algorithm is a score: what to drop by and what to grow by. The base class
-owns the rest: when, how many, and what becomes of weights and slots.
+An algorithm overrides the scores by which connections are dropped and grown.
+The base class and SparseOptimizer do the rest.
 """
 
 import inspect
@@ -39,23 +39,23 @@ __all__ = [
 
 
 def make(method, settings):
-  """Makes the updater of a method.
+  """Creates the updater of a method.
 
   Args:
     method: a name of `methods.METHODS` with an updater, or 'module:Class' of a
       subclass of MaskUpdater.
     settings: an object with the fields of its schedule as attributes, such as
-      a Config. The constructor of a class of the user's gets those of
-      `methods.OWN_SCHEDULE` that it takes, and over these
+      a Config. The constructor of a user's class gets those of
+      `methods.OWN_SCHEDULE` that it accepts, overridden by
       `settings.method_arguments`.
 
   Returns:
     A MaskUpdater.
 
   Raises:
-    ValueError: for a class that is not there or no MaskUpdater, or arguments
-      that it does not take or lacks.
-    UserCodeError: if code of the user's raises anything but ValueError.
+    ValueError: for a class that is not found or no MaskUpdater, and for
+      unknown or missing arguments.
+    UserCodeError: if the user's code raises another error than ValueError.
   """
   row = methods.get(method)
   if row.is_own:
@@ -71,7 +71,7 @@ def starts_dense(method):
 
 
 def own_class(method):
-  """Imports a class of the user's; see `make`."""
+  """Imports the user's class; see `make`."""
   kind = modules.load(method, '--method')
   if not (isinstance(kind, type) and issubclass(kind, MaskUpdater)):
     raise ValueError(
@@ -103,16 +103,16 @@ def _make_own(method, settings):
     )
   try:
     return kind(**arguments)
-  except ValueError:  # Of numbers out of range, as of our own classes.
+  except ValueError:  # For numbers out of range, as in our own classes.
     raise
-  except BaseException as error:  # It is not our code.
+  except BaseException as error:  # The user's code may raise anything.
     raise modules.user_code_error(f'Making {method} failed', error) from error
 
 
 def _parameters(kind):
-  """Names of the arguments of a class: (all of them, those without default).
+  """Returns names of constructor arguments: (all, those without default).
 
-  With `**kwargs` in a constructor those of its base class are among them.
+  If the constructor has `**kwargs`, those of its base class are included.
   """
   taken, needed = [], []
   for base in kind.__mro__:

@@ -300,7 +300,7 @@ class LocalEngine:
   def _lost(self):
     """Outcomes of the runs of a server that was killed."""
     code = self._server.returncode
-    how = f'killed by {signal.Signals(-code).name}' if code < 0 else 'gone'
+    how = f'killed by {outcome_lib.signal_name(-code)}' if code < 0 else 'gone'
     self.close()
     self._pending = b''
     lost, self._running = self._running, {}

@@ -44,11 +44,19 @@ def of_status(status, is_finished, log_path, log_begin=0):
   if is_finished:
     return Outcome(exit_code, '')
   if code < 0:
-    return Outcome(None, f'killed by {signal.Signals(-code).name}')
+    return Outcome(None, f'killed by {signal_name(-code)}')
   words = last_words(log_path, log_begin)
   if code == 0:
     return Outcome(0, f'it ended without a summary.json: {words}')
   return Outcome(code, f'exit code {code}: {words}')
+
+
+def signal_name(number):
+  """Name of a signal; its number if it has none, as most real-time ones."""
+  try:
+    return signal.Signals(number).name
+  except ValueError:
+    return f'signal {number}'
 
 
 def last_words(log_path, log_begin=0):
@@ -67,6 +75,9 @@ def last_words(log_path, log_begin=0):
       text = file.read().decode(errors='replace')
   except OSError:
     return 'it left no log'
-  lines = [line.strip() for line in text.splitlines() if line.strip()]
+  lines = [
+    ''.join(filter(str.isprintable, line)).strip() for line in text.splitlines()
+  ]
+  lines = [line for line in lines if line]
   errors = [line for line in lines if re.match(r'[\w.]*[Ee]rror: ', line)]
   return (errors or lines or ['it printed nothing'])[-1]

@@ -223,6 +223,12 @@ def _text(value):
   if value is None:
     return ''
   words = f'{value:g}' if isinstance(value, float) else f'{value!s:.40}'
+  return _printable(words)
+
+
+def _printable(words):
+  """Text in one line that moves no cursor."""
+  words = words.replace('\n', ' ')
   return words if words.isprintable() else ascii(words)
 
 
@@ -248,7 +254,9 @@ def _varying(listed):
 
 
 def _listed(state, statuses):
-  rows = [(s.run.id, s.reason) for s in statuses if s.state == state]
+  rows = [
+    (s.run.id, _printable(s.reason)) for s in statuses if s.state == state
+  ]
   width = max((len(run_id) for run_id, _ in rows), default=0)
   lines = [f'  {run_id.ljust(width)}  {reason}' for run_id, reason in rows]
   return ['', state, *lines] if lines else []

@@ -11,7 +11,6 @@ import contextlib
 import dataclasses
 import json
 import os
-import pathlib
 import time
 
 from tf_sparse_rl import files, locks
@@ -39,7 +38,7 @@ class SweepDir:
     Args:
       path: the sweep's `sweep_dir`.
     """
-    self.path = pathlib.Path(path).absolute()
+    self.path = files.local(path)
 
   @property
   def list_path(self):
@@ -88,9 +87,11 @@ class SweepDir:
     Raises:
       RunsError: if a run is there with other flags, or nothing can be
         written.
+      ValueError: for a path that TensorFlow cannot read.
     """
     if not self.missing(runs):
       return []
+    files.check_for_tensorflow(self.path)
     try:
       files.make_directory(self.path)
       with locks.held(self.path / '.list.lock'):

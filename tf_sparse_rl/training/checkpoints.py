@@ -93,6 +93,8 @@ class Checkpoints:
     temporary.mkdir()
     with disk_errors():
       self._variables.write(str(temporary / 'agent'))
+    # TensorFlow goes on where it cannot remove it.
+    files.remove_directory(temporary / 'agent_temp')
     files.write_json(temporary / 'state.json', state)
     hashes = {
       p.name: manifest_lib.sha256(p) for p in sorted(temporary.iterdir())
@@ -294,8 +296,10 @@ def load_networks(path, checkpoint, evaluations, objects):
 
   Raises:
     CheckpointError: if there is no such checkpoint, or it is damaged.
+    ValueError: for a path that TensorFlow cannot read.
   """
   path = pathlib.Path(path)
+  files.check_for_tensorflow(path)
   for is_last_try in (False, False, True):
     env_step = _find(path, checkpoint, evaluations)
     try:

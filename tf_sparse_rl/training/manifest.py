@@ -143,21 +143,22 @@ def check_files(path, manifest, segments=True):
   if segments:
     hashes |= {path.parent / s['name']: s['sha256'] for s in manifest.segments}
   for file, expected in hashes.items():
-    if sha256(file) != expected:
+    try:
+      found = sha256(file)
+    except FileNotFoundError as error:
+      raise DamagedError(f'{file.name} is missing') from error
+    except OSError as error:
+      raise DamagedError(f'{file.name} cannot be read: {error}') from error
+    if found != expected:
       raise DamagedError(f'{file.name} is not as it was written')
 
 
 def sha256(path):
-  """The SHA-256 of a file, hexadecimal; DamagedError if it is unreadable."""
+  """The SHA-256 of a file, hexadecimal; OSError if it cannot be read."""
   digest = hashlib.sha256()
-  try:
-    with files.open_to_read(path) as file:
-      while block := file.read(2**20):
-        digest.update(block)
-  except FileNotFoundError as error:
-    raise DamagedError(f'{path.name} is missing') from error
-  except OSError as error:
-    raise DamagedError(f'{path.name} cannot be read: {error}') from error
+  with files.open_to_read(path) as file:
+    while block := file.read(2**20):
+      digest.update(block)
   return digest.hexdigest()
 
 

@@ -9,6 +9,7 @@ from tf_sparse_rl.diagnostics import diagnoser
 from tf_sparse_rl.training import (
   checkpoints,
   collector,
+  divergence,
   dynamic_replay,
   evaluation,
   learner,
@@ -150,7 +151,14 @@ class Parts:
       self.machine['measurements'] = measured
       self.run_dir.note_measurements(measured)
     self.now.masks_written = self.summaries.masks_written()
-    self.checkpoints.save(self.now.env_step, self.now.to_json(self.envs))
+    state = self.now.to_json(self.envs)
+    try:
+      self.checkpoints.save(self.now.env_step, state)
+    except FloatingPointError as error:
+      why = divergence.explain(self.buffer, self.learner.first_huge_loss)
+      raise FloatingPointError(
+        f'{error} at env step {self.now.env_step}. {why[:-1]}'
+      ) from error
 
   def after_saving(self, error):
     """Saves a checkpoint; adds the env step to an EnvError and returns it."""

@@ -138,7 +138,7 @@ def is_due(period, train_step, done):
 
 
 def inputs_of(units, shape, following):
-  """Which inputs of the following layer come from units.
+  """Selects the inputs of the following layer that come from some units.
 
   Args:
     units: bool `[units]`.

@@ -37,12 +37,12 @@ TAGS = {
   'Agent/entropy': 'SAC, PPO: entropy of the policy on the batch, in nats',
   'Agent/q_value_1': 'SAC, TD3: mean Q-value of critic 1 over the batch',
   'Agent/q_value_2': 'SAC, TD3: mean Q-value of critic 2 over the batch',
-  'Adaptive/{network}/selected': 'adaptive: the place from which the network '
-  'selected last came; 0: the sparsity stayed',
-  'Adaptive/{network}/loss_{place}': 'adaptive: cumulated losses by which was '
-  'selected last',
-  'Adaptive/{network}/sparsity_{place}': 'adaptive: sparsities since then; the '
-  'selected one has place 0',
+  'Adaptive/{network}/selected': 'adaptive: index of the network selected '
+  'last; 0: the sparsity stayed',
+  'Adaptive/{network}/loss_{place}': 'adaptive: cumulated loss of each network '
+  'at the last selection',
+  'Adaptive/{network}/sparsity_{place}': 'adaptive: sparsity of each network '
+  'since then; the selected one has index 0',
   'Agent/clip_fraction': 'PPO: share of the batch whose ratio of '
   'probabilities was clipped',
   'Agent/learning_rate': 'PPO: learning rate at this train step',
@@ -66,7 +66,7 @@ class Summaries:
       tell: function of a message, called if files cannot be written.
     """
     self._config = config
-    self._agent = agent
+    self._agent, self._tell = agent, tell
     self._has_layout = False
     root = pathlib.Path(root_dir)
     self._masks = self._read_masks()
@@ -135,15 +135,24 @@ class Summaries:
     """Closes the files."""
     self._train.close()
     self._eval.close()
-    for tracker in self._trackers:
-      tracker.close()
+    self._call_trackers('close')
 
   def _track(self, where, env_step, values):
     """Logs the scalars of `train/` or `eval/` to the trackers."""
-    for tracker in self._trackers:
-      tracker.log(
-        env_step, {f'{where}/{t}': float(v) for t, v in values.items()}
-      )
+    scalars = {f'{where}/{t}': float(v) for t, v in values.items()}
+    self._call_trackers('log', env_step, scalars)
+
+  def _call_trackers(self, method, *arguments):
+    """Calls a method of each tracker; one that fails is left out from now."""
+    for tracker in [*self._trackers]:
+      try:
+        getattr(tracker, method)(*arguments)
+      except Exception as error:  # It is not our code.
+        self._trackers.remove(tracker)
+        name = type(tracker).__name__.lstrip('_')
+        self._tell(
+          f'warning: {name} failed: {error}. The run goes on without it.'
+        )
 
   def masks_written(self):
     """Returns the masks of the last summary that have changed since then.
