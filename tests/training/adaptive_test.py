@@ -69,7 +69,7 @@ def test_it_is_evaluated_exported_and_reported_as_others_are(tmp_path):
   path = tmp_path / 'run'
   outcome = _train(path, _DQN)
   run = tf_sparse_rl.open_run(path)
-  last = run.results()[-1]
+  last = runs.RunDir(path).read_results()[-1]
   wanted = outcome.agent.candidates['q_network'].sparsities.numpy()[0]
   assert last.sparsity == pytest.approx(float(wanted), abs=0.02)
   assert 0 < last.sparsity == run.summary.sparsity
