@@ -216,6 +216,43 @@ def test_one_step_and_twelve_are_those_of_the_agent(case):
         assert not layer.kernel.numpy()[layer.mask.numpy() == 0].any()
 
 
+def test_masks_move_in_fused_train_steps():
+  run = _Run('fused', 'td3', mask_update_period=4)
+  by_tensorflow = run.learn._train_step._compiled
+  assert not by_tensorflow
+  layers = [
+    layer
+    for network in run.agent.networks.values()
+    for layer in sparsity.sparse_layers(network)
+    if layer.target_sparsity
+  ]
+  for train_step in range(1, 10):
+    before = [layer.mask.numpy() for layer in layers]
+    run.train()
+    moved = [
+      not np.array_equal(layer.mask, mask)
+      for layer, mask in zip(layers, before)
+    ]
+    # The actor's second step is the fourth of the critics.
+    assert any(moved) == (train_step in (1, 2, 5, 6, 9)), train_step
+    assert run.learn.masks_changed() == any(moved)
+
+
+def test_an_error_of_an_updater_is_told():
+  run = _Run('fused', 'dqn')
+  updater = run.agent.optimizers['q_network'].updater
+  updater.drop_scores = lambda kernel: {}['weight']
+  with pytest.raises(KeyError, match='weight'):
+    run.train()
+
+
+def test_updates_by_all_layers_together_are_those_of_tensorflow():
+  changes = {'method': 'global_prune', 'weight_decay': 0.0}
+  ours, theirs = (_Run(b, 'dqn', **changes) for b in ('fused', 'masked'))
+  assert True in ours.learn._train_step._compiled
+  _assert_close(ours.train(12), theirs.train(12))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize('agent', _SPECS)
 def test_a_thousand_steps_are_those_of_the_agent(agent):
@@ -345,7 +382,8 @@ def test_foreign_writes_count_at_the_next_step():
       * sparsity.sparse_layers(critic)[0].mask
     )
     target = run.agent.tf_agent._target_critic_network_1
-    target.set_weights([0.9 * w for w in target.get_weights()])
+    for variable in target.trainable_variables:
+      variable.assign(0.9 * variable)
     critic.trainable_variables[2].assign_sub(critic.trainable_variables[2])
     optimizer = run.agent.optimizers['actor'].inner_optimizer
     optimizer.get_slot(kernel, 'm').assign(tf.zeros(kernel.shape))

@@ -7,6 +7,7 @@ import tensorflow as tf
 from tests.sparsity import networks
 from tf_sparse_rl import sparsity
 from tf_sparse_rl.native import backend, library, updates
+from tf_sparse_rl.sparsity import mask_ops
 
 _GENERATIONS = {
   'legacy': tf.keras.optimizers.legacy.Adam,
@@ -244,3 +245,22 @@ def test_a_gradient_that_does_not_fit_is_refused():
   )
   with pytest.raises(tf.errors.InvalidArgumentError, match='does not fit'):
     updates.adam(tf.keras.optimizers.legacy.Adam(0.1), [update])
+
+
+@pytest.mark.parametrize('size', [1, 7, 1000])
+@pytest.mark.parametrize('kind', ['all different', 'many equal', 'special'])
+def test_the_same_entries_are_best(size, kind):
+  rng = np.random.default_rng(size)
+  scores = np.float32(rng.normal(size=size))
+  if kind == 'many equal':
+    scores = np.round(scores)
+  elif kind == 'special':
+    special = [np.nan, -np.nan, np.inf, -np.inf, 0.0, -0.0, 1e-45, -1e-45]
+    scores = np.float32(rng.choice(special, size=size))
+  eligible = tf.constant(rng.random(size) < 0.6)
+  for k in sorted({0, 1, size // 3, size - 1, size}):
+    found = []
+    for name in ('masked', 'native'):
+      backend.set_backend(name)
+      found.append(mask_ops.top_k_mask(scores, k, eligible).numpy())
+    np.testing.assert_array_equal(*found)

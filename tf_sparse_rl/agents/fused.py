@@ -6,7 +6,7 @@ Each does what its agent's `_train` defines.
 import tensorflow as tf
 
 from tf_sparse_rl import seeds, sparsity
-from tf_sparse_rl.agents import losses
+from tf_sparse_rl.agents import fused_masks, losses
 from tf_sparse_rl.native import backend, fused, library, stacks
 from tf_sparse_rl.networks import heads
 from tf_sparse_rl.sparsity import layers as layers_lib
@@ -61,8 +61,9 @@ def sac(agent, head, batch_size):
   if None in adams:
     return None
   scalars = [log_alpha, *_slots(alpha_optimizer)(log_alpha)]
+  networks, masks = _networks_of(agent, inner)
   step = library.load().tf_sparse_rl_make_sac(
-    _networks_of(agent, inner),
+    networks,
     [handle for adam in adams for handle in adam.handles],
     [v.handle for v in (agent.train_step_counter, *scalars)],
     epsilons=[adam.epsilon for adam in adams],
@@ -76,11 +77,11 @@ def sac(agent, head, batch_size):
     loss_of_log_alpha=agent._use_log_alpha_in_alpha_loss,
     **_numbers(agent),
   )
-  return fused.TrainStep(step, _SAC_TAGS, tf.float32)
+  return fused.TrainStep(step, _SAC_TAGS, tf.float32, masks)
 
 
 def td3(agent, head, batch_size):
-  """The fused train step of TD3; see `sac`. `head` is a Deterministic."""
+  """The fused train step of TD3; see `sac`. Its head is a Deterministic."""
   inner = _actor_and_critics(agent, batch_size)
   if inner is None:
     return None
@@ -90,12 +91,10 @@ def td3(agent, head, batch_size):
   adams = _adams_of(agent)
   if None in adams:
     return None
+  networks, masks = _networks_of(agent, inner, end='tanh')
   target_actor = _inner(agent._target_actor_network, 0, 1)
   step = library.load().tf_sparse_rl_make_td3(
-    [
-      *_networks_of(agent, inner, end='tanh'),
-      fused.network(target_actor, end='tanh'),
-    ],
+    [*networks, _network(target_actor, end='tanh')],
     [handle for adam in adams for handle in adam.handles],
     [agent.train_step_counter.handle],
     epsilons=[adam.epsilon for adam in adams],
@@ -110,7 +109,7 @@ def td3(agent, head, batch_size):
     actor_update_period=agent._actor_update_period,
     **_numbers(agent),
   )
-  return fused.TrainStep(step, _TD3_TAGS, tf.float32)
+  return fused.TrainStep(step, _TD3_TAGS, tf.float32, masks)
 
 
 def _actor_and_critics(agent, batch_size):
@@ -131,19 +130,22 @@ def _adams_of(agent):
 
 
 def _networks_of(agent, inner, end=None):
-  """Handles of an actor, of critics and of their targets.
+  """Handles of an actor, of critics and of their targets, and the MaskUpdates.
 
   Args:
     agent: a SacAgent or Td3Agent.
     inner: what `_actor_and_critics` returned.
     end: name of an activation that the head puts on the actor's outputs.
   """
-  actor, critics = agent._actor_network, agent._critics
-  return [
-    _network(inner[actor], agent._actor_optimizer, None, end),
-    *(_network(inner[c], agent._critic_optimizer) for c in critics),
-    *(_network(_inner(target, 1, 1)) for target in agent._targets),
-  ]
+  of_actor, of_critic = agent._actor_optimizer, agent._critic_optimizer
+  actor, *critics = inner.values()  # In the order of their layers' numbers.
+  handles, first = [_network(actor, of_actor, end=end)], len(actor)
+  for critic in critics:
+    handles.append(_network(critic, of_critic, first=first))
+    first += len(critic)
+  handles += [_network(_inner(target, 1, 1)) for target in agent._targets]
+  trained = [(of_actor, actor), *((of_critic, critic) for critic in critics)]
+  return handles, fused_masks.MaskUpdates(trained)
 
 
 def _noise_seed(agent, draw):
@@ -198,7 +200,8 @@ def dqn(agent, is_huber, epsilon, epsilon_decay_train_steps, batch_size):
     is_huber=is_huber,
     is_double=agent._double_dqn,
   )
-  return fused.TrainStep(step, _DQN_TAGS, tf.int32)
+  masks = fused_masks.MaskUpdates([(optimizer, layers)])
+  return fused.TrainStep(step, _DQN_TAGS, tf.int32, masks)
 
 
 def ppo(agent, batch_size):
@@ -228,8 +231,8 @@ def ppo(agent, batch_size):
   others = [v for x in own for v in (x, *_slots(optimizer)(x))]
   step = library.load().tf_sparse_rl_make_ppo(
     [
-      _network(inner[actor], optimizer, agent._policy_l2_reg, end),
-      _network(inner[value], optimizer, agent._value_function_l2_reg),
+      _network(inner[actor], optimizer, l2=agent._policy_l2_reg, end=end),
+      _network(inner[value], optimizer, l2=agent._value_function_l2_reg),
     ],
     adam.handles,
     [v.handle for v in (agent.train_step_counter, *others)],
@@ -335,9 +338,9 @@ def _adam(optimizer, networks, may_clip=False):
   return fused.adam(optimizer, variables, may_clip)
 
 
-def _network(layers, optimizer=None, *options):
+def _network(layers, optimizer=None, **options):
   slots = None if optimizer is None else _slots(optimizer)
-  return fused.network(layers, slots, *options)
+  return fused.network(layers, slots, **options)
 
 
 def _slots(optimizer):

@@ -123,8 +123,9 @@ class ActorCriticStep : public ReplayStep, public ActorCriticSettings {
                    (states_[i].last()[e] - td_targets_[e]);
       }
       q[i].online.Backward(ctx, batch.size, &states_[i], &deltas_);
-      q[i].online.Descend(ctx, step, 2 * weight, batch.size, &states_[i],
-                          &deltas_, &gradient_);
+      TF_RETURN_IF_ERROR(q[i].online.Descend(ctx, step, 2 * weight, batch.size,
+                                             &states_[i], &deltas_,
+                                             &gradient_));
     }
     return OkStatus();
   }
@@ -141,11 +142,11 @@ class ActorCriticStep : public ReplayStep, public ActorCriticSettings {
   }
 
   // By the gradient of its outputs, in actor_deltas_.
-  void DescendActor(OpKernelContext* ctx, const Batch& batch, float weight,
-                    AtWork* pi) {
+  Status DescendActor(OpKernelContext* ctx, const Batch& batch, float weight,
+                      AtWork* pi) {
     pi->Backward(ctx, batch.size, &actor_states_, &actor_deltas_);
-    pi->Descend(ctx, actor_adam.Next(), 2 * weight, batch.size, &actor_states_,
-                &actor_deltas_, &gradient_);
+    return pi->Descend(ctx, actor_adam.Next(), 2 * weight, batch.size,
+                       &actor_states_, &actor_deltas_, &gradient_);
   }
 
   // Counts a train step; `is_due`: whether targets move after it.
@@ -155,11 +156,8 @@ class ActorCriticStep : public ReplayStep, public ActorCriticSettings {
     *is_due = step % target_update_period == 0;
   }
 
-  Status MoveTargets(OpKernelContext* ctx, Critic q[2]) {
-    for (int i : {0, 1}) {
-      TF_RETURN_IF_ERROR(q[i].target.MoveTo(ctx, q[i].online, tau));
-    }
-    return OkStatus();
+  void MoveTargets(Critic q[2]) {
+    for (int i : {0, 1}) q[i].target.MoveTo(q[i].online, tau);
   }
 
   // Actions of a head, for observations and noise, as a result.

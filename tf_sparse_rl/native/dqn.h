@@ -48,9 +48,7 @@ class DqnStep : public ReplayStep, public DqnSettings {
     TF_RETURN_IF_ERROR(Train(ctx, batch, &q, &loss, &td_loss));
     const int64_t step = Value<int64_t>(train_step) + 1;
     Assign<int64_t>(train_step, step);
-    if (step % target_update_period == 0) {
-      TF_RETURN_IF_ERROR(behind.MoveTo(ctx, q, tau));
-    }
+    if (step % target_update_period == 0) behind.MoveTo(q, tau);
     result->scalars = {loss, td_loss};
     return Act(ctx, q, observations, noise, result);
   }
@@ -124,9 +122,8 @@ class DqnStep : public ReplayStep, public DqnSettings {
     *loss = *td_loss + q->Regularization();
     TF_RETURN_IF_ERROR(CheckFinite(*loss, "Loss"));
     q->Backward(ctx, batch.size, &states_, &deltas_);
-    q->Descend(ctx, adam.Next(), 2.0f, batch.size, &states_, &deltas_,
-               &gradient_);
-    return OkStatus();
+    return q->Descend(ctx, adam.Next(), 2.0f, batch.size, &states_, &deltas_,
+                      &gradient_);
   }
 
   // Epsilon-greedy.

@@ -9,12 +9,19 @@
 #include <vector>
 
 #include "making.h"
+#include "mask_choice.h"
 #include "step.h"
 #include "tensorflow/core/framework/common_shape_fns.h"
 #include "tensorflow/core/framework/op.h"
 #include "tensorflow/core/framework/op_kernel.h"
 
 namespace tf_sparse_rl {
+
+const MaskChoice*& CurrentMaskChoice() {
+  static thread_local const MaskChoice* current = nullptr;
+  return current;
+}
+
 namespace {
 
 // The step of an operation, of the kind that it runs.
@@ -101,7 +108,8 @@ class TrainStepsOp : public OpKernel {
   }
 };
 
-class WakeOp : public OpKernel {
+template <Status (Step::*kMethod)(OpKernelContext*) const>
+class WholeStepOp : public OpKernel {
  public:
   using OpKernel::OpKernel;
 
@@ -110,7 +118,7 @@ class WakeOp : public OpKernel {
     Step* step;
     OP_REQUIRES_OK(ctx, Find(ctx, &held, &step));
     const auto locks = step->Lock();
-    OP_REQUIRES_OK(ctx, step->Wake(ctx));
+    OP_REQUIRES_OK(ctx, (step->*kMethod)(ctx));
   }
 };
 
@@ -124,6 +132,7 @@ REGISTER_OP("TfSparseRlNetwork")
     .Attr("activations: list(string)")
     .Attr("l2: list(float)")
     .Attr("has_mask: list(bool)")
+    .Attr("first_layer: int = 0")  // number of the first layer in the train step
     .Attr("is_trained: bool")
     .SetIsStateful()
     .SetShapeFn(tensorflow::shape_inference::ScalarShape);
@@ -249,6 +258,12 @@ REGISTER_OP("TfSparseRlWake")
     .SetIsStateful()
     .SetShapeFn(tensorflow::shape_inference::NoOutputs);
 
+// Takes them away again from those that rest between train steps.
+REGISTER_OP("TfSparseRlRest")
+    .Input("step: resource")
+    .SetIsStateful()
+    .SetShapeFn(tensorflow::shape_inference::NoOutputs);
+
 #define REGISTER(name, kernel) \
   REGISTER_KERNEL_BUILDER(Name(name).Device(tensorflow::DEVICE_CPU), kernel)
 REGISTER("TfSparseRlNetwork", NetworkOp);
@@ -258,7 +273,14 @@ REGISTER("TfSparseRlMakeDqn", MakeDqnOp);
 REGISTER("TfSparseRlMakePpo", MakePpoOp);
 REGISTER("TfSparseRlTrainStep", TrainStepOp);
 REGISTER("TfSparseRlTrainSteps", TrainStepsOp);
-REGISTER("TfSparseRlWake", WakeOp);
+REGISTER("TfSparseRlWake", WholeStepOp<&Step::Wake>);
+REGISTER("TfSparseRlRest", WholeStepOp<&Step::Rest>);
 
 }  // namespace
 }  // namespace tf_sparse_rl
+
+// For Python: who chooses masks in the train steps of this thread, or null.
+extern "C" void tf_sparse_rl_set_mask_choice(
+    const tf_sparse_rl::MaskChoice* choice) {
+  tf_sparse_rl::CurrentMaskChoice() = choice;
+}

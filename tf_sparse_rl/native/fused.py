@@ -6,6 +6,9 @@ the active entries of kernels and moments stay packed: such a variable has no
 tensor until it is read (resting.cc).
 """
 
+import contextlib
+import ctypes
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -13,9 +16,89 @@ import tensorflow as tf
 
 from tf_sparse_rl.native import backend, library, stacks, updates
 
+_FLOATS = ctypes.POINTER(ctypes.c_float)
+
+
+class _MaskBuffers(ctypes.Structure):
+  """See mask_choice.h."""
+
+  _fields_ = [
+    (name, _FLOATS) for name in ('weight', 'mask', 'gradient', 'new_mask')
+  ]
+
+
+_BEGIN = ctypes.CFUNCTYPE(
+  ctypes.c_bool, ctypes.c_int64, ctypes.POINTER(_MaskBuffers)
+)
+_CHOOSE = ctypes.CFUNCTYPE(ctypes.c_bool, ctypes.c_int64)
+
+
+class _MaskChoice(ctypes.Structure):
+  """See mask_choice.h."""
+
+  _fields_ = [('begin', _BEGIN), ('choose', _CHOOSE)]
+
+
+@contextlib.contextmanager
+def choosing_masks(shapes, choose):
+  """Masks are chosen in the train step in the block, if its layers are trained.
+
+  Args:
+    shapes: `{number of a layer: shape of its mask}`, of those to be chosen.
+    choose: function of a number and a list of the weight, its mask and the
+      gradient of all of it, float32 arrays, that returns the new mask. They are
+      large: it may clear the list.
+  """
+  arrays, errors = [], []
+
+  def begin(number, buffers):
+    if number not in shapes:
+      return False
+    arrays.clear()  # Of the layer before.
+    try:
+      arrays.extend(_aligned(shapes[number]) for _ in range(4))
+    except MemoryError as error:
+      errors.append(error)
+      return False
+    for (name, _), array in zip(_MaskBuffers._fields_, arrays):
+      setattr(buffers.contents, name, array.ctypes.data_as(_FLOATS))
+    return True
+
+  def choose_into(number):
+    try:
+      made_by, arrays[:2] = arrays[:3], [None, None]
+      arrays[3][...] = choose(number, made_by)
+    except BaseException as error:  # Nothing may pass through C++.
+      errors.append(error)
+      return False
+    return True
+
+  choice = _MaskChoice(_BEGIN(begin), _CHOOSE(choose_into))
+  library.set_mask_choice(ctypes.byref(choice))
+  try:
+    yield
+  except tf.errors.AbortedError:
+    if not errors:
+      raise
+  finally:
+    library.set_mask_choice(None)
+  if errors:
+    raise errors[0]
+
+
+def _aligned(shape):
+  """An empty array, that TensorFlow need not copy."""
+  alignment, size = 64, 4 * math.prod(shape)
+  memory = np.empty(size + alignment, np.uint8)
+  first = -memory.ctypes.data % alignment
+  return memory[first : first + size].view(np.float32).reshape(shape)
+
 
 class _Step:
   """Base class of fused train steps."""
+
+  # Whether it updates masks too.
+  moves_masks = False
 
   def __init__(self, step, tags):
     """Wraps a step.
@@ -33,22 +116,36 @@ class _Step:
     """
     library.load().tf_sparse_rl_wake(self._step)
 
+  def rest(self):
+    """Takes the tensors of kernels and moments away, as a train step does."""
+    library.load().tf_sparse_rl_rest(self._step)
+
 
 class TrainStep(_Step):
   """A fused train step of an agent with a replay, and its next actions."""
 
-  def __init__(self, step, tags, dtype):
-    """Wraps a step whose actions are of a dtype."""
-    super().__init__(step, tags)
-    self._dtype = dtype
+  def __init__(self, step, tags, dtype, masks):
+    """Wraps a step.
 
-  def __call__(self, rows, observations, noise):
+    Args:
+      step: see `_Step`.
+      tags: see `_Step`.
+      dtype: of the actions.
+      masks: an object with `are_possible`, and `due()`, in whose context the
+        step updates the masks that are due.
+    """
+    super().__init__(step, tags)
+    self._dtype, self._masks = dtype, masks
+    self.moves_masks = masks.are_possible
+
+  def __call__(self, rows, observations, noise, masks_may_change=False):
     """One train step.
 
     Args:
       rows: float32 `[batch, row size]`.
       observations: float32 `[num_envs, observation_size]`.
       noise: float32 `[num_envs, noise_size]`, of the actions.
+      masks_may_change: whether masks are updated if that is due.
 
     Returns:
       (actions, `{tag: float32 scalar}`).
@@ -56,9 +153,11 @@ class TrainStep(_Step):
     Raises:
       tf.errors.InvalidArgumentError: if a loss is NaN or infinite.
     """
-    actions, scalars = library.load().tf_sparse_rl_train_step(
-      self._step, rows, observations, noise, dtype=self._dtype
-    )
+    due = self._masks.due() if masks_may_change else contextlib.nullcontext()
+    with due:
+      actions, scalars = library.load().tf_sparse_rl_train_step(
+        self._step, rows, observations, noise, dtype=self._dtype
+      )
     return actions, dict(zip(self._tags, scalars.numpy()))
 
 
@@ -162,7 +261,7 @@ def _l2(dense):
   return None
 
 
-def network(layers, slots_of=None, l2=None, end=None):
+def network(layers, slots_of=None, l2=None, end=None, first=0):
   """A network of a step.
 
   Args:
@@ -170,6 +269,7 @@ def network(layers, slots_of=None, l2=None, end=None):
     slots_of: function of a variable to Adam's m and v; None for a target.
     l2: factor of the L2 loss of all kernels; None for those of the layers.
     end: name of an activation of the last layer, which has none itself.
+    first: number of the first layer in the step, see `choosing_masks`.
 
   Returns:
     Handle, a scalar tensor.
@@ -187,6 +287,7 @@ def network(layers, slots_of=None, l2=None, end=None):
     activations=[*activations[:-1], end or activations[-1]],
     l2=[_l2(layer.plain) if l2 is None else l2 for layer in layers],
     has_mask=[layer.mask is not None for layer in layers],
+    first_layer=first,
     is_trained=slots_of is not None,
   )
 

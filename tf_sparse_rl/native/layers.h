@@ -16,6 +16,7 @@ namespace tf_sparse_rl {
 
 // The variables of a Dense layer.
 struct Layer {
+  int64_t number;  // in the train step
   int64_t inputs, outputs;
   Activation activation;
   float l2;  // factor of the kernel's regularizer

@@ -118,6 +118,16 @@ def instruction_set():
   return name().decode()
 
 
+def set_mask_choice(choice):
+  """Sets who chooses masks in the train steps of this thread; see fused.cc.
+
+  Args:
+    choice: reference to a structure of ctypes, or None.
+  """
+  load()
+  ctypes.CDLL(str(_cached())).tf_sparse_rl_set_mask_choice(choice)
+
+
 @functools.cache
 def _version(cxx):
   return _output_of([cxx, '-dumpfullversion', '-dumpversion'])

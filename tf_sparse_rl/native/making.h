@@ -60,6 +60,7 @@ class NetworkOp : public OpKernel {
     OP_REQUIRES_OK(ctx, ctx->GetAttr("activations", &activations_));
     OP_REQUIRES_OK(ctx, ctx->GetAttr("l2", &l2_));
     OP_REQUIRES_OK(ctx, ctx->GetAttr("has_mask", &has_mask_));
+    OP_REQUIRES_OK(ctx, ctx->GetAttr("first_layer", &first_layer_));
     OP_REQUIRES_OK(ctx, ctx->GetAttr("is_trained", &is_trained_));
   }
 
@@ -78,6 +79,7 @@ class NetworkOp : public OpKernel {
     for (size_t l = 0; l < count; ++l) {
       Layer& layer = layers[l];
       bool known = true;
+      layer.number = first_layer_ + l;
       layer.inputs = sizes_[l];
       layer.outputs = sizes_[l + 1];
       layer.activation = ActivationNamed(activations_[l], &known);
@@ -101,6 +103,7 @@ class NetworkOp : public OpKernel {
   std::vector<std::string> activations_;
   std::vector<float> l2_;
   std::vector<bool> has_mask_;
+  int64_t first_layer_;
   bool is_trained_;
 };
 

@@ -10,6 +10,7 @@
 
 #include "kernels.h"
 #include "layers.h"
+#include "mask_choice.h"
 #include "packed.h"
 #include "passes.h"
 #include "structure.h"
@@ -83,21 +84,32 @@ class AtWork {
                   layers()[0].inputs, gradient);
   }
 
-  // After Backward: one Adam step by the gradients of all weights. `decay` is
-  // what the gradients have of each l2 times the weight.
-  void Descend(OpKernelContext* ctx, const AdamStep& step, float decay,
-               int64_t batch, States* states, States* deltas,
-               Tensor* gradient) {
+  // After Backward: one Adam step by the gradients of all weights, after a
+  // change of masks if one is due. `decay` is what the gradients have of each l2
+  // times the weight.
+  Status Descend(OpKernelContext* ctx, const AdamStep& step, float decay,
+                 int64_t batch, States* states, States* deltas,
+                 Tensor* gradient) {
     for (size_t l = 0; l < taken_.size(); ++l) {
+      const float l2 = decay * layers()[l].l2;
+      MaskBuffers chosen;
+      bool moves = false;
+      TF_RETURN_IF_ERROR(
+          MoveMask(ctx, l, l2, batch, states, deltas, &chosen, &moves));
       const int64_t size =
           std::max(taken_[l].s->nonzero(), layers()[l].outputs);
       if (gradient->NumElements() < size) Sized(gradient, size);
       float* g = Data(gradient);
-      OfKernel(ctx, l, batch, states, deltas, g);
-      UpdateKernel(ctx, l, step, decay * layers()[l].l2, g);
+      if (moves) {
+        PackFrom(chosen.gradient, *taken_[l].s, g);
+      } else {
+        OfKernel(ctx, l, batch, states, deltas, g);
+      }
+      UpdateKernel(ctx, l, step, moves ? 0.0f : l2, g);
       OfBias(l, batch, deltas, g);
       UpdateBias(l, step, g);
     }
+    return OkStatus();
   }
 
   // How many gradients there are: of each layer its kernel's, then its bias'.
@@ -156,11 +168,26 @@ class AtWork {
     return static_cast<float>(total);
   }
 
-  // Moves the weights by a share of the way to another network's, whose masks
-  // they take over first.
-  Status MoveTo(OpKernelContext* ctx, const AtWork& source, float tau) {
+  // Takes over the masks of another network: entries outside them go, those that
+  // are new start from 0.
+  void TakeOverMasks(const AtWork& source) {
+    bool are_others = false;
     for (size_t l = 0; l < taken_.size(); ++l) {
-      TF_RETURN_IF_ERROR(TakeOverMask(ctx, l, source));
+      Taken& t = taken_[l];
+      if (t.s == source.taken_[l].s) continue;
+      t.s = source.taken_[l].s;
+      *layers()[l].mask->tensor() = *source.layers()[l].mask->tensor();
+      Remask(t.s, &t.weight);
+      are_others = true;
+    }
+    if (are_others) Structures::ForgetTheGone();
+  }
+
+  // Moves the weights by a share of the way to another network's, after taking
+  // over its masks.
+  void MoveTo(const AtWork& source, float tau) {
+    TakeOverMasks(source);
+    for (size_t l = 0; l < taken_.size(); ++l) {
       Taken& t = taken_[l];
       const Taken& from = source.taken_[l];
       Mix(tau, t.s->nonzero(), Data(from.weight.by_input),
@@ -169,7 +196,6 @@ class AtWork {
           Data(&t.weight.by_output));
       Mix(tau, layers()[l].outputs, from.bias, t.bias);
     }
-    return OkStatus();
   }
 
  private:
@@ -239,16 +265,36 @@ class AtWork {
     rest(layer.kernel_v, &taken_[l].v);
   }
 
-  // Gives layer l the mask of another network's: entries outside it go, those
-  // that are new start from 0.
-  Status TakeOverMask(OpKernelContext* ctx, size_t l, const AtWork& source) {
+  // Gives layer l the mask that is chosen by the gradient of all its weights,
+  // if one is. What goes inactive is 0, and so is what is new.
+  Status MoveMask(OpKernelContext* ctx, size_t l, float l2, int64_t batch,
+                  States* states, States* deltas, MaskBuffers* chosen,
+                  bool* moves) {
+    const MaskChoice* choice = CurrentMaskChoice();
     const Layer& layer = layers()[l];
+    *moves = choice && layer.mask && choice->begin(layer.number, chosen);
+    if (!*moves) return OkStatus();
     Taken& t = taken_[l];
-    if (t.s == source.taken_[l].s) return OkStatus();
-    PutBack(l);
-    t.s = source.taken_[l].s;
-    *layer.mask->tensor() = *source.layers()[l].mask->tensor();
-    return TakeOne(ctx, layer.kernel.get(), t.s, &t.weight);
+    const int64_t size = layer.inputs * layer.outputs;
+    BestKernels().dense_gradient(PaddedBatch(batch), layer.inputs,
+                                 layer.outputs, (*states)[l], (*deltas)[l + 1],
+                                 chosen->gradient);
+    Unpack(t.weight, chosen->weight);
+    for (int64_t k = 0; k < size; ++k) {
+      chosen->gradient[k] += l2 * chosen->weight[k];
+    }
+    std::copy_n(Data(*layer.mask->tensor()), size, chosen->mask);
+    if (!choice->choose(layer.number)) {
+      return tensorflow::errors::Aborted("No mask was chosen.");
+    }
+    Tensor mask;
+    TF_RETURN_IF_ERROR(ctx->allocate_temp(
+        tensorflow::DT_FLOAT, layer.mask->tensor()->shape(), &mask));
+    std::copy_n(chosen->new_mask, size, Data(&mask));
+    *layer.mask->tensor() = mask;
+    t.s = Structures::Of(mask, layer.inputs, layer.outputs);
+    for (Packed* packed : {&t.weight, &t.m, &t.v}) Remask(t.s, packed);
+    return OkStatus();
   }
 
   static void Mix(float tau, int64_t size, const float* source,

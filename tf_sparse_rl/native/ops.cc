@@ -6,6 +6,8 @@
 // explained in kernels.h; a "packed" tensor has one entry per connection, in
 // the order of the mask's ones.
 
+#include <algorithm>
+#include <cstring>
 #include <memory>
 #include <string>
 #include <utility>
@@ -432,6 +434,60 @@ class SoftUpdateOp : public OpKernel {
   float keep_, take_;
 };
 
+// mask_ops.top_k_mask, without tensors of its size in between.
+class TopKMaskOp : public OpKernel {
+ public:
+  using OpKernel::OpKernel;
+
+  void Compute(OpKernelContext* ctx) override {
+    const Tensor &scores = ctx->input(0), &eligible = ctx->input(2);
+    const int64_t size = scores.NumElements();
+    OP_REQUIRES(ctx, eligible.NumElements() == size,
+                InvalidArgument("Expected as many scores as eligible."));
+    const float* score = Data(scores);
+    const bool* may = eligible.flat<bool>().data();
+    Tensor* result;
+    OP_REQUIRES_OK(ctx, ctx->allocate_output(0, scores.shape(), &result));
+    bool* marked = result->flat<bool>().data();
+    std::fill_n(marked, size, false);
+    int64_t left = ctx->input(1).scalar<int32_t>()();
+    if (left <= 0) return;
+    // The key of the last one marked, from its highest bits on. `left`: how many
+    // of those with these bits are marked.
+    uint32_t threshold = 0;
+    for (int shift = 24; shift >= 0; shift -= 8) {
+      int64_t counts[256] = {};
+      // Bits that are known already.
+      const uint32_t above = ~((uint64_t{1} << (shift + 8)) - 1);
+      for (int64_t i = 0; i < size; ++i) {
+        const uint32_t key = Key(score[i]);
+        if (may[i] && (key & above) == (threshold & above)) {
+          ++counts[key >> shift & 0xff];
+        }
+      }
+      int digit = 255;
+      while (digit > 0 && counts[digit] < left) left -= counts[digit--];
+      threshold |= static_cast<uint32_t>(digit) << shift;
+    }
+    for (int64_t i = 0; i < size; ++i) {
+      if (!may[i]) continue;
+      const uint32_t key = Key(score[i]);
+      marked[i] = key > threshold || (key == threshold && left-- > 0);
+    }
+  }
+
+ private:
+  // In the order of the scores; of NaN as of minus infinity.
+  static uint32_t Key(float score) {
+    uint32_t bits;
+    std::memcpy(&bits, &score, sizeof(bits));
+    const uint32_t magnitude = bits & 0x7fffffff;
+    constexpr uint32_t kZero = 0x80000000, kInfinity = 0x7f800000;
+    if (magnitude > kInfinity) return kZero - kInfinity;
+    return bits == magnitude ? kZero + magnitude : kZero - magnitude;
+  }
+};
+
 Status StackShape(InferenceContext* c) {
   std::vector<int64_t> sizes;
   TF_RETURN_IF_ERROR(c->GetAttr("sizes", &sizes));
@@ -572,6 +628,13 @@ REGISTER_OP("TfSparseRlSoftUpdate")
     .SetIsStateful()
     .SetShapeFn(tensorflow::shape_inference::NoOutputs);
 
+REGISTER_OP("TfSparseRlTopKMask")
+    .Input("scores: float")
+    .Input("k: int32")
+    .Input("eligible: bool")
+    .Output("marked: bool")
+    .SetShapeFn(tensorflow::shape_inference::UnchangedShape);
+
 #define REGISTER(name, kernel) \
   REGISTER_KERNEL_BUILDER(Name(name).Device(tensorflow::DEVICE_CPU), kernel)
 REGISTER("TfSparseRlStack", StackOp);
@@ -584,6 +647,7 @@ REGISTER("TfSparseRlSumOfSquares", SumOfSquaresOp);
 REGISTER("TfSparseRlAdam", AdamOp);
 REGISTER("TfSparseRlKeepPacked", KeepPackedOp);
 REGISTER("TfSparseRlSoftUpdate", SoftUpdateOp);
+REGISTER("TfSparseRlTopKMask", TopKMaskOp);
 
 }  // namespace
 }  // namespace tf_sparse_rl

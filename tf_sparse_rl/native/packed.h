@@ -44,9 +44,14 @@ class Structures {
  public:
   static std::shared_ptr<const Structure> Of(const Tensor& mask,
                                              int64_t inputs, int64_t outputs) {
-    static Structures* all = new Structures;
-    return mask.NumElements() ? all->OfMask(mask, inputs, outputs)
-                              : all->OfOnes(inputs, outputs);
+    return mask.NumElements() ? All().OfMask(mask, inputs, outputs)
+                              : All().OfOnes(inputs, outputs);
+  }
+
+  // Forgets the masks that are no more: nobody but an entry has their buffer.
+  static void ForgetTheGone() {
+    std::lock_guard<std::mutex> lock(All().mutex_);
+    All().Forget();
   }
 
  private:
@@ -54,6 +59,17 @@ class Structures {
     Tensor mask;
     std::shared_ptr<const Structure> structure;
   };
+
+  static Structures& All() {
+    static Structures* all = new Structures;
+    return *all;
+  }
+
+  void Forget() {
+    for (auto it = of_masks_.begin(); it != of_masks_.end();) {
+      it = it->second.mask.RefCountIsOne() ? of_masks_.erase(it) : ++it;
+    }
+  }
 
   std::shared_ptr<const Structure> OfMask(const Tensor& mask, int64_t inputs,
                                           int64_t outputs) {
@@ -70,10 +86,7 @@ class Structures {
     auto made = std::make_shared<const Structure>(
         MakeStructure(key, inputs, outputs));
     std::lock_guard<std::mutex> lock(mutex_);
-    for (auto it = of_masks_.begin(); it != of_masks_.end();) {
-      // Nobody but this entry has the buffer: the mask is no more.
-      it = it->second.mask.RefCountIsOne() ? of_masks_.erase(it) : ++it;
-    }
+    Forget();
     of_masks_[key] = Entry{mask, made};
     return made;
   }
@@ -131,6 +144,40 @@ inline void FillByOutput(Packed* packed) {
   const float* from = Data(packed->by_input);
   float* to = Data(&packed->by_output);
   for (size_t k = 0; k < place.size(); ++k) to[place[k]] = from[k];
+}
+
+// Gives entries another structure: those outside it go, those that are new are 0.
+inline void Remask(const std::shared_ptr<const Structure>& structure,
+                   Packed* packed) {
+  const Structure &from = *packed->structure, &to = *structure;
+  Tensor by_input(tensorflow::DT_FLOAT, TensorShape({to.nonzero()}));
+  const float* entry = Data(packed->by_input);
+  for (int64_t i = 0; i < to.inputs; ++i) {
+    int64_t old = from.input_begin[i];
+    for (int64_t k = to.input_begin[i]; k < to.input_begin[i + 1]; ++k) {
+      while (old < from.input_begin[i + 1] &&
+             from.output[old] < to.output[k]) {
+        ++old;
+      }
+      const bool stays = old < from.input_begin[i + 1] &&
+                         from.output[old] == to.output[k];
+      Data(&by_input)[k] = stays ? entry[old] : 0.0f;
+    }
+  }
+  const bool has_both = packed->by_output.NumElements() > 0;
+  packed->structure = structure;
+  packed->by_input = by_input;
+  if (!has_both) return;
+  packed->by_output = Tensor(tensorflow::DT_FLOAT, by_input.shape());
+  FillByOutput(packed);
+}
+
+inline void Unpack(const Packed& packed, float* dense) {
+  const Structure& s = *packed.structure;
+  std::fill_n(dense, static_cast<int64_t>(s.inputs) * s.outputs, 0.0f);
+  BestKernels().unpack(s.inputs, s.outputs, s.input_begin.data(),
+                       s.output.data(), s.active.data(), Data(packed.by_input),
+                       false, dense);
 }
 
 inline void PackFrom(const float* dense, const Structure& s, float* by_input) {
@@ -242,6 +289,7 @@ class Resting {
 
   // The active entries of a kernel [inputs, outputs] that is to rest again when
   // they have changed: from where they rest, from PackedKernels, or packed now.
+  // Its tensor is gone then.
   Status Take(OpKernelContext* ctx, Var* variable,
                           const std::shared_ptr<const Structure>& structure,
                           Packed* packed) {
@@ -265,6 +313,9 @@ class Resting {
     TF_RETURN_IF_ERROR(
         TakePacked(ctx, *variable->tensor(), structure, packed));
     if (packed->by_output.NumElements()) FillByOutput(packed);
+    // At once: all of them together are large.
+    *variable->tensor() = Tensor();
+    variable->is_initialized = false;
     return OkStatus();
   }
 
@@ -286,14 +337,11 @@ class Resting {
       packed = std::exchange(found->second.packed, {});
     }
     if (!packed.structure) return OkStatus();
-    const Structure& s = *packed.structure;
     Tensor dense;
     TF_RETURN_IF_ERROR(ctx->allocate_temp(
-        tensorflow::DT_FLOAT, {s.inputs, s.outputs}, &dense));
-    std::memset(Data(&dense), 0, dense.TotalBytes());
-    BestKernels().unpack(s.inputs, s.outputs, s.input_begin.data(),
-                         s.output.data(), s.active.data(),
-                         Data(packed.by_input), false, Data(&dense));
+        tensorflow::DT_FLOAT,
+        {packed.structure->inputs, packed.structure->outputs}, &dense));
+    Unpack(packed, Data(&dense));
     *variable->tensor() = dense;
     variable->is_initialized = true;
     // Not after single entries have been assigned: from then on TensorFlow

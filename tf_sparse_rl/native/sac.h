@@ -52,7 +52,7 @@ class SacStep : public ActorCriticStep, public SacSettings {
     TF_RETURN_IF_ERROR(TrainAlpha(batch, alpha, &losses[2], &mean_log_pi));
     bool is_due;
     Count(&is_due);
-    if (is_due) TF_RETURN_IF_ERROR(MoveTargets(ctx, q));
+    if (is_due) MoveTargets(q);
     result->scalars = {losses[0] + losses[1] + losses[2],
                        losses[0],
                        losses[1],
@@ -105,8 +105,7 @@ class SacStep : public ActorCriticStep, public SacSettings {
     }
     head.Gradient(batch.size, sum, alpha * weight,
                   ZeroTop(actor.get(), batch, &actor_deltas_));
-    DescendActor(ctx, batch, actor_weight, pi);
-    return OkStatus();
+    return DescendActor(ctx, batch, actor_weight, pi);
   }
 
   // Equation 18.

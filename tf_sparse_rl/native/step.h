@@ -99,6 +99,7 @@ class Step : public ResourceBase {
   void Remember(const std::vector<Network*>& networks,
                 const std::vector<Adam*>& adams,
                 const std::vector<VarPtr*>& others) {
+    networks_.assign(networks.begin(), networks.end());
     for (Network* network : networks) {
       for (const Layer& layer : network->layers) {
         for (const VarPtr* variable :
@@ -127,6 +128,17 @@ class Step : public ResourceBase {
     return OkStatus();
   }
 
+  // Takes the tensors of all that rests between train steps away. The caller
+  // has the locks.
+  Status Rest(OpKernelContext* ctx) const {
+    for (const Network* network : networks_) {
+      AtWork each;
+      const bool is_trained = network->layers[0].kernel_m.get() != nullptr;
+      TF_RETURN_IF_ERROR(each.Take(ctx, network, is_trained));
+    }
+    return OkStatus();
+  }
+
   std::vector<tensorflow::mutex_lock> Lock() const {
     std::vector<tensorflow::mutex_lock> locks;
     locks.reserve(all_.size());
@@ -145,6 +157,7 @@ class Step : public ResourceBase {
   }
 
  private:
+  std::vector<const Network*> networks_;
   std::vector<Var*> all_;
 };
 

@@ -71,9 +71,12 @@ class Td3Step : public ActorCriticStep, public Td3Settings {
     bool is_due;
     Count(&is_due);
     TF_RETURN_IF_ERROR(TrainActor(ctx, batch, q[0].online, &pi, &actor_loss));
+    // Masks at once, weights when they are due.
+    target.TakeOverMasks(pi);
+    for (Critic& each : q) each.target.TakeOverMasks(each.online);
     if (is_due) {
-      TF_RETURN_IF_ERROR(target.MoveTo(ctx, pi, tau));
-      TF_RETURN_IF_ERROR(MoveTargets(ctx, q));
+      target.MoveTo(pi, tau);
+      MoveTargets(q);
     }
     result->scalars = {critic_loss + actor_loss, critic_loss, actor_loss,
                        q_means[0], q_means[1]};
@@ -137,8 +140,7 @@ class Td3Step : public ActorCriticStep, public Td3Settings {
         of_tanh[place] = head.scale[j] * Data(of_actions_[0])[place];
       }
     }
-    DescendActor(ctx, batch, 1, pi);
-    return OkStatus();
+    return DescendActor(ctx, batch, 1, pi);
   }
 
   std::vector<float> noise_;

@@ -104,6 +104,22 @@ def keep_packed(kernel, mask):
   )
 
 
+def top_k_mask(scores, k, eligible):
+  """As `mask_ops.top_k_mask`, in one operation.
+
+  Args:
+    scores: float32 tensor of any shape.
+    k: int scalar.
+    eligible: bool tensor of the same shape.
+
+  Returns:
+    bool tensor of the same shape.
+  """
+  return library.load().tf_sparse_rl_top_k_mask(
+    scores, tf.cast(k, tf.int32), eligible
+  )
+
+
 def pack(dense, mask):
   """The active entries of a kernel or of its gradient.
 

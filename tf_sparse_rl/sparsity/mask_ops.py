@@ -10,6 +10,9 @@ import math
 import numpy as np
 import tensorflow as tf
 
+from tf_sparse_rl.native import backend
+from tf_sparse_rl.native import updates as native_updates
+
 _INT32_MIN = np.int32(np.iinfo(np.int32).min)
 # Largest group whose entries are ranked by comparing all pairs.
 _MOST_COMPARED = 32
@@ -45,6 +48,8 @@ def top_k_mask(scores, k, eligible=None):
   Returns:
     bool tensor of the shape of `scores`.
   """
+  if eligible is not None and backend.is_native_eagerly():
+    return native_updates.top_k_mask(scores, k, eligible)
   keys = _ordered_int32(scores)
   if eligible is not None:
     # No float maps to the lowest int32, so these rank below every score.

@@ -158,15 +158,30 @@ def update_one(
   """
   axes, shape = constraint.axes, kernel.shape
   state = state_of(constraint, kernel, mask, gradient)._replace(share=share)
-  new_mask = updater.new_mask(
-    state, constraint.target_sparsity, train_step, constraint.seed
-  )
-  stays = axes.from_matrix(state.mask * new_mask, shape)
-  new_mask = axes.from_matrix(new_mask, shape)
+  new = new_mask(updater, constraint, state, train_step)
+  stays = axes.from_matrix(state.mask * new, shape)
+  new = axes.from_matrix(new, shape)
   with constraint.trusted():
     for variable in (kernel, *slots):
       variable.assign(variable * tf.cast(stays, kernel.dtype))
-    mask.assign(tf.cast(new_mask, mask.dtype))
+    mask.assign(tf.cast(new, mask.dtype))
+
+
+def new_mask(updater, constraint, state, train_step):
+  """The mask of one kernel after an update, `[..., inputs, units]`."""
+  return updater.new_mask(
+    state, constraint.target_sparsity, train_step, constraint.seed
+  )
+
+
+def is_layer_by_layer(updater):
+  """Whether an updater chooses masks by one train step of each layer alone."""
+  shares = type(updater).shares
+  return (
+    shares is updater_base.MaskUpdater.shares
+    and updater.grow_batches == 1
+    and not updater.trains_hidden
+  )
 
 
 def state_of(constraint, kernel, mask, gradient):

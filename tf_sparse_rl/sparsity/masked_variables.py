@@ -65,8 +65,9 @@ class _Weight(_Constrained):
     return self._constraint_of_mask
 
   def _write(self, write, value, *options):
-    self._written = _reference(value)
-    return write(_masked(value, self._mask.read_value()), *options)
+    masked = _masked(value, self._mask.read_value())
+    self._written = None if _is_known(masked, value) else _reference(value)
+    return write(masked, *options)
 
   def follow(self, before, now):
     """Applies a new mask.
@@ -136,6 +137,11 @@ def _masked(value, mask):
   product = value * mask
   is_hidden = (mask == 0) & tf.math.is_nan(product)
   return tf.where(is_hidden, tf.zeros_like(product), product)
+
+
+def _is_known(masked, value):
+  """Whether the mask hides nothing of a value, as far as can be told now."""
+  return tf.executing_eagerly() and bool(tf.reduce_all(masked == value))
 
 
 def _reference(tensor):

@@ -8,6 +8,7 @@ from tf_sparse_rl import sparsity
 from tf_sparse_rl.agents import fused
 from tf_sparse_rl.native import backend, library, stacks
 from tf_sparse_rl.sparsity import layers as layers_lib
+from tf_sparse_rl.training import memory
 
 
 def configure(config):
@@ -25,6 +26,9 @@ def configure(config):
       of the TPU do not divide the batch size.
   """
   gpus = _gpus(config.num_gpus)
+  may_be_fused = config.is_mlp and config.backend in ('auto', 'fused')
+  if may_be_fused and config.method != 'dense':
+    memory.give_back()
   # If TensorFlow is in use already, its configuration stays.
   with contextlib.suppress(RuntimeError):
     threading = tf.config.threading

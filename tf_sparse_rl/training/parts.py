@@ -14,6 +14,7 @@ from tf_sparse_rl.training import (
   evaluation,
   learner,
   machine,
+  memory,
   plasticity,
   state,
   summaries,
@@ -79,6 +80,8 @@ class Parts:
       self.message(changed)
     self.buffer = replay.make(config, spec)
     self.learner = learner.make(config, self.agent, self.buffer)
+    if not self.learner.is_fused:
+      memory.keep()
     self.machine = machine.describe(self.agent, self.learner.is_fused)
     self.message(machine.sentence(self.machine))
 

@@ -14,7 +14,8 @@ from tf_sparse_rl.training import divergence
 class TrainStep:
   """A compiled train step, traced with and without mask updates.
 
-  If there is a fused train step, it replaces the one without mask updates.
+  If there is a fused train step, it replaces the one without mask updates, and
+  where it can the one with them.
   """
 
   def __init__(self, agent, function, specs, jit, fused=None):
@@ -23,6 +24,7 @@ class TrainStep:
     if not tf.distribute.has_strategy():  # Replicas make their own.
       steps.build_slots(agent.descents)
     updates_masks = agent.updates_masks
+    self._fuses_masks = fused is not None and fused.moves_masks
     self._changing, self._preparing = (
       _TrainSteps(condition if updates_masks else None)
       for condition in (agent.updates_masks_at, agent.prepares_masks_at)
@@ -30,8 +32,10 @@ class TrainStep:
     self._compiled = {
       may: compiled(function(may), *specs, jit=jit)
       for may in (True, False)
-      if (updates_masks if may else fused is None)
+      if (updates_masks and not self._fuses_masks if may else fused is None)
     }
+    if fused is not None:
+      fused.rest()
     self._count = None  # Known at the first train step; may change until then.
     self.first_huge_loss = None  # (train step, loss), see `divergence`
     self.masks_changed = 0  # Train steps that may have changed masks.
@@ -56,11 +60,11 @@ class TrainStep:
   def __call__(self, *inputs):
     """Takes a train step; FloatingPointError if the loss is not finite."""
     may_change = self.count in self._preparing
-    if self._fused is None or may_change:
+    if self._fused is None or (may_change and not self._fuses_masks):
       return self._by_tensorflow(inputs, may_change)
     with _finite_losses():
-      result = self._fused(*inputs)
-    self._note(result[-1]['Losses/total_loss'])
+      result = self._fused(*inputs, masks_may_change=may_change)
+    self._note(result[-1]['Losses/total_loss'], may_change)
     return result
 
   def _by_tensorflow(self, inputs, may_change):
@@ -69,12 +73,12 @@ class TrainStep:
     with _finite_losses():
       result = self._compiled[may_change](*map(_tensors, inputs))
     scalars = result[-1] if isinstance(result, (tuple, list)) else result
-    self.masks_changed += may_change and self.count in self._changing
-    self._note(scalars['Losses/total_loss'])
+    self._note(scalars['Losses/total_loss'], may_change)
     return result
 
-  def _note(self, total_loss):
-    """Counts a train step."""
+  def _note(self, total_loss, may_change=False):
+    """Counts a train step, in which masks may have changed."""
+    self.masks_changed += may_change and self.count in self._changing
     total_loss = float(total_loss)
     if not math.isfinite(total_loss):
       raise FloatingPointError(f'Loss is {total_loss}')
