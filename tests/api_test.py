@@ -339,7 +339,7 @@ def test_in_a_thread_signals_are_left_alone(tmp_path):
 
 
 class _Hostile(gymnasium.Wrapper):
-  """CartPole that raises what it is told to."""
+  """CartPole that raises a given exception."""
 
   raises = None
 

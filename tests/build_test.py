@@ -1,4 +1,4 @@
-"""BUILD is the architecture at a glance: it is held against the imports.
+"""BUILD, which shows the architecture, agrees with the imports.
 
 A target is a folder, or some modules of one role. Its deps are what it may
 import, and no more than what it does import. Nobody edits BUILD for a new file.

@@ -1,4 +1,4 @@
-"""The commands as a user runs them; what they print is all they print."""
+"""The commands as a user runs them, and all of their output."""
 
 import fcntl
 import json

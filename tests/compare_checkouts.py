@@ -1,4 +1,4 @@
-"""Trains by two checkouts and compares what comes out, to the last bit.
+"""Trains with two checkouts and compares the results, bit for bit.
 
   python tests/compare_checkouts.py OTHER_CHECKOUT --agents=dqn --methods=rigl
 

@@ -1,4 +1,4 @@
-"""Flags: one a field, what goes before what, and the nearest valid name."""
+"""Flags: one per field, their precedence, and the nearest valid name."""
 
 import json
 

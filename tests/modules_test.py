@@ -1,4 +1,4 @@
-"""Code of the user's own: found, not found, and failing."""
+"""Custom code: found, not found, and failing."""
 
 import os
 import sys

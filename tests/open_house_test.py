@@ -1,4 +1,4 @@
-"""An environment, a method and a network of one's own, all in one run.
+"""A custom environment, method and network in one run.
 
 By commands only, and by a script; the package lies outside of the project.
 """

@@ -1,4 +1,4 @@
-"""Code of the user's own, by commands only: a mask updater and a network.
+"""Custom code by commands only: a mask updater and a network.
 
 One run is killed, continued, made longer, played, exported and started from;
 two seeds of it are swept and reported.

@@ -1,4 +1,4 @@
-"""An environment of one's own by commands only: train, continue, use.
+"""A custom environment by commands only: train, resume, use.
 
 Its package lies outside of the project, where the commands are started.
 """

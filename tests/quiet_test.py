@@ -1,4 +1,4 @@
-"""Silence: chatter of libraries is held back, what went wrong is not."""
+"""Output of libraries is silenced, errors are not."""
 
 import os
 import subprocess

@@ -82,11 +82,12 @@ def test_values_stay_as_they_are():
     'SPARSITY_STEP',
     'REDO_BATCH',
     'RENEWAL',
+    'PRIORITY',
   ]
-  assert [*seeds.Stream] == list(range(19))
+  assert [*seeds.Stream] == list(range(20))
 
 
-@pytest.mark.parametrize('stream', [-1, 19, 'EPISODE'])
+@pytest.mark.parametrize('stream', [-1, 20, 'EPISODE'])
 def test_an_unnamed_stream_is_refused(stream):
   with pytest.raises(ValueError, match='not a valid Stream'):
     seeds.generator(0, stream)

@@ -56,7 +56,7 @@ class StopAt(callbacks.Callback):
 
 
 class Recorder(callbacks.Callback):
-  """Notes what it is told."""
+  """Records the calls of a callback."""
 
   def __init__(self):
     self.messages, self.env_steps, self.progress = [], [], []

@@ -44,7 +44,7 @@ class Stream(enum.IntEnum):
   # Of the seed of a run.
   REDO_BATCH = 17  # (train step): what dormant units are found by
   RENEWAL = 18  # (train step, network, layer): weights that are drawn anew
-  PRIORITY = 19  # (train step): transitions of a prioritised replay
+  PRIORITY = 19  # (train step): transitions of a prioritized replay
 
 
 def sequence(seed, stream, *indices):

@@ -22,8 +22,9 @@ _FETCHED = re.compile(
   r'<(?:script|img|iframe|source)[^>]*src="(https?:[^"]*)"'
   r'|<link[^>]*rel="stylesheet"[^>]*href="(https?:[^"]*)"'
 )
-# Code that may break after a hyphen: flags, short enough for a phone.
-_FLAG = re.compile(r'<code>(--[^\s<]{1,36})</code>')
+_CODE = re.compile(r'<code>([^<\n]+)</code>')
+# Words in code that fit on a line of a phone; they would break after hyphens.
+_WORD = re.compile(r'(?<!\S)\S{1,26}(?!\S)|(?<!\S)--\S{1,34}(?!\S)')
 _API_PAGES = ('python.md', 'sparsity.md')
 # Public modules; their public names are `__all__`, or their classes.
 _MODULES = (
@@ -32,9 +33,14 @@ _MODULES = (
 
 
 def on_page_content(content, **_):
-  """Writes equations as MathML and marks flags, which stay whole."""
-  content = _FLAG.sub(r'<code class="whole">\1</code>', content)
+  """Writes equations as MathML and keeps short words of code whole."""
+  content = _CODE.sub(_whole, content)
   return _EQUATION.sub(_mathml, content)
+
+
+def _whole(match):
+  words = _WORD.sub(r'<span class="whole">\g<0></span>', match[1])
+  return f'<code>{words}</code>'
 
 
 def _mathml(match):

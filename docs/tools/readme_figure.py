@@ -47,28 +47,38 @@ def _train_step_times():
 
 def _lines(axis, found):
   """A train step's time against sparsity, and those of dense networks."""
-  times = found['train_step_ms']
+  times = {k: statistics.median(v) for k, v in found['train_step_ms'].items()}
   sparsities = sorted({k.split()[1] for k in times if ' ' in k}, key=float)
-  for way, name, color in (
-    ('native', 'RigL', _OURS),
-    ('masked', 'zeros multiplied', _OTHERS),
+  rounds = [found['train_step_ms'][f'native {s}'] for s in sparsities]
+  percents = [100 * float(sparsity) for sparsity in sparsities]
+  axis.fill_between(
+    percents, [*map(min, rounds)], [*map(max, rounds)], color=_OURS, alpha=0.2
+  )
+  axis.plot(percents, [*map(statistics.median, rounds)], 'o-', color=_OURS)
+  _name(axis, percents[0], max(rounds[0]), 'RigL', _OURS)
+  ours = times[f'native {_SPARSITY}']
+  for name, label in (
+    ('dense', 'our dense'),
+    ('sb3', 'Stable-Baselines3, dense'),
   ):
-    rounds = [times[f'{way} {sparsity}'] for sparsity in sparsities]
-    xs = [100 * float(sparsity) for sparsity in sparsities]
-    axis.plot(xs, [*map(statistics.median, rounds)], 'o-', color=color)
-    axis.fill_between(
-      xs, [*map(min, rounds)], [*map(max, rounds)], color=color, alpha=0.2
-    )
-    axis.annotate(name, (xs[0], statistics.median(rounds[0])), color=color)
-  for name, label in (('dense', 'our dense'), ('sb3', 'Stable-Baselines3')):
     if name in times:
-      value = statistics.median(times[name])
-      axis.axhline(value, color=theme.SOFT, linestyle=(0, (4, 2)))
-      axis.annotate(label, (60, value), color=theme.SOFT)
-  axis.set_ylim(bottom=0)
+      axis.axhline(times[name], color=theme.SOFT, linestyle=(0, (4, 2)))
+      words = f'{label}: {times[name] / ours:.1f} x RigL at 90 %'
+      _name(axis, percents[0], times[name], words, theme.SOFT)
+  axis.set_ylim(0, 1.15 * max(times[n] for n in times if ' ' not in n))
   axis.set_xlabel('sparsity in %')
   axis.set_ylabel('ms per train step')
-  axis.set_title('SAC, one core', loc='left')
+  axis.set_title(f'SAC, {found["env_name"]}: a train step', loc='left')
+
+
+def _name(axis, x, y, words, color):
+  """Writes a name above the left end of a line."""
+  axis.annotate(
+    *(words, (x, y)),
+    xytext=(0, 4),
+    textcoords='offset points',
+    color=color,
+  )
 
 
 def _one_core():
@@ -130,10 +140,11 @@ def _intervals(axis):
 
 
 def main(directory):
-  """Writes the picture."""
-  with drawing.settings():
-    content = drawing.to_bytes(draw(), 'png')
-  (directory / 'readme.png').write_bytes(content)
+  """Writes the picture, for README and for the site."""
+  for form in ('png', 'svg'):
+    with drawing.settings():
+      content = drawing.to_bytes(draw(), form)
+    (directory / f'readme.{form}').write_bytes(content)
 
 
 if __name__ == '__main__':

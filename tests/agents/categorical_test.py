@@ -134,7 +134,8 @@ def test_the_loss_of_a_batch_in_numpy(double_dqn):
     )
     expected.append(-(shares * np.log(now[i, action[i]])).sum())
   probe = agent.probes(tf.constant(rows))['q_network']
-  outputs = agent.tf_agent.outputs(online, rows[:, :4])
+  time_step = agent.experience(tf.constant(rows)).time_step
+  outputs = agent.tf_agent.outputs(online, time_step)
   np.testing.assert_allclose(probe.losses(outputs), expected, rtol=1e-4)
   np.testing.assert_allclose(
     probe.values(outputs), (now @ atoms)[np.arange(_BATCH), action], rtol=1e-4

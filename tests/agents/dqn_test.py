@@ -5,7 +5,8 @@ import pytest
 import tensorflow as tf
 from tf_agents.agents.dqn import dqn_agent
 
-from tf_sparse_rl import envs, flags, sparsity
+import tf_sparse_rl
+from tf_sparse_rl import callbacks, envs, flags, sparsity
 from tf_sparse_rl.agents import registry
 from tf_sparse_rl.training import learner
 
@@ -397,3 +398,36 @@ def test_the_updater_is_the_configs():
   assert updater.mask_update_period == _PERIOD
   fractions = [float(updater.drop_fraction(tf.constant(t))) for t in (0, 10)]
   assert fractions == pytest.approx([0.4, 0.2])  # Cosine: half at half time.
+
+
+@pytest.mark.slow
+def test_set_finds_the_real_inputs_among_noise(tmp_path):
+  """Grooten et al. 2023: only the input layer is sparse."""
+
+  class Share(callbacks.Callback):
+    """Notes the share of connections with the 4 real inputs of 40."""
+
+    found = []
+
+    def on_evaluation(self, training, evaluation):
+      network = training.agent.networks['q_network']
+      mask = sparsity.sparse_layers(network)[0].mask.numpy()
+      self.found.append(mask[:4].sum() / mask.sum())
+
+  run = tf_sparse_rl.train(
+    tmp_path,
+    callbacks=[Share()],
+    env='CartPole-v1',
+    env_wrappers='tf_sparse_rl.envs.noise_features:NoiseFeatures',
+    method='set',
+    custom_sparsity='hidden_0=0.8,hidden_1=0,output=0',
+    hidden_units=(64, 64),
+    num_env_steps=6000,
+    eval_period=6000,
+    num_eval_episodes=5,
+    mask_update_period=100,
+    backend='masked',
+  )
+  begin, end = Share.found
+  assert begin < 0.11 and end > 0.13
+  assert run.summary.best_return > 60  # Of random actions some 20.

@@ -1,4 +1,4 @@
-"""The file of measurements, and what is drawn from it."""
+"""The file of measurements, and its figures."""
 
 import json
 
@@ -57,7 +57,7 @@ _STEPS = {
 
 @pytest.fixture(name='results')
 def results_fixture(tmp_path):
-  """The path of a file of two measurements, one of them made anew."""
+  """The path of a file of two measurements, one of them repeated."""
   path = tmp_path / 'speed.json'
   config = flags.make_config({'agent': 'sac', 'env_name': 'HalfCheetah-v5'})
   measured.add(path, config, 'training', {**_RUNS, 'rounds': 1})

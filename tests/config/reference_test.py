@@ -1,4 +1,4 @@
-"""The pages of fields: a row each, with preset and source."""
+"""The pages of fields: one row each, with preset and source."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Environments of the user's own: modules, arguments, wrappers, callables."""
+"""Custom environments: modules, arguments, wrappers, functions."""
 
 import sys
 

@@ -1,11 +1,10 @@
-"""Features that are noise: how many, where, and the same again by a seed."""
+"""Noise features: their number, places and seeds."""
 
 import gymnasium as gym
 import numpy as np
 import pytest
 
-import tf_sparse_rl
-from tf_sparse_rl import callbacks, config, envs, modules, sparsity
+from tf_sparse_rl import config, envs, modules
 from tf_sparse_rl.envs import noise_features
 
 _NAME = 'tf_sparse_rl.envs.noise_features:NoiseFeatures'
@@ -74,39 +73,6 @@ def test_from_flags_and_back_to_a_position():
   steps = [env.step(i % 2).observation for i in range(5)]
   other = envs.make(made)
   np.testing.assert_array_equal(other.restore(env.position), steps[-1])
-
-
-@pytest.mark.slow
-def test_set_finds_the_real_inputs(tmp_path):
-  """Grooten et al. 2023: only the input layer is sparse."""
-
-  class Share(callbacks.Callback):
-    """Notes the share of connections with the 4 real inputs of 40."""
-
-    found = []
-
-    def on_evaluation(self, training, evaluation):
-      network = training.agent.networks['q_network']
-      mask = sparsity.sparse_layers(network)[0].mask.numpy()
-      self.found.append(mask[:4].sum() / mask.sum())
-
-  run = tf_sparse_rl.train(
-    tmp_path,
-    callbacks=[Share()],
-    env='CartPole-v1',
-    env_wrappers=_NAME,
-    method='set',
-    custom_sparsity='hidden_0=0.8,hidden_1=0,output=0',
-    hidden_units=(64, 64),
-    num_env_steps=6000,
-    eval_period=6000,
-    num_eval_episodes=5,
-    mask_update_period=100,
-    backend='masked',
-  )
-  begin, end = Share.found
-  assert begin < 0.11 and end > 0.13
-  assert run.summary.best_return > 60  # Of random actions some 20.
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Every format says what Keras says, and needs little to be read."""
+"""Every format agrees with Keras and is read with few packages."""
 
 import os
 import pathlib

@@ -239,7 +239,7 @@ def test_auto_goes_on_where_nothing_can_be_written(
   (tmp_path / 'lock').mkdir()
   assert _is_native(_traced(_built('relu', 4, 6), 32, 6))
   [line] = capsys.readouterr().err.splitlines()
-  assert 'cannot be kept' in line and str(tmp_path / 'lock') in line
+  assert 'cannot be saved' in line and str(tmp_path / 'lock') in line
 
 
 def test_what_is_measured_is_true_of_layers_far_from_the_break_even():

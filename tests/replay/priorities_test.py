@@ -1,4 +1,4 @@
-"""Prioritised replay: sums by brute force, chances, weights, bytes."""
+"""Prioritized replay: sums by brute force, chances, weights, bytes."""
 
 import numpy as np
 import pytest

@@ -21,6 +21,14 @@ def test_returns_and_aggregates(dqn_study):
   assert 'Acrobot-v1, CartPole-v1' in table.note
 
 
+def test_a_sparsity_that_runs_find_is_no_0(tmp_path, read_study):
+  studies.make_run(tmp_path / 'a', [9.0], method='adaptive')
+  studies.make_run(tmp_path / 'b', [9.0], method='dense')
+  table = result_tables.returns(read_study(tmp_path))
+  assert studies.column(table, 'sparsity') == [0, None]
+  assert '| Adaptive pruning | found | erk |' in tables.to_markdown(table)
+
+
 def test_unfinished_conditions_say_so(tmp_path, read_study):
   studies.make_seeds(tmp_path, 'CartPole-v1', 400.0, method='rigl')
   studies.make_run(tmp_path / 'set', [9.0], method='set', finished=False)

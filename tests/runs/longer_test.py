@@ -1,4 +1,4 @@
-"""Going on: which fields stay, which may change, which are refused."""
+"""Extending runs: fields that stay, may change, or are refused."""
 
 import pytest
 

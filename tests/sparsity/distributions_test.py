@@ -161,7 +161,8 @@ def test_er_of_the_actor_of_rlx2_by_hand():
   shapes = dict(enumerate(_mlp(17, 256, 256, 6)))
   found = distributions.layer_sparsities(shapes, 0.9, 'er')
   active = [1 - sparsity for sparsity in found.values()]
-  np.testing.assert_allclose(active, [0.44801, 0.0558, 1], atol=1e-5)
+  # Zeros are whole numbers, as in the released code.
+  np.testing.assert_allclose(active, [0.44801, 0.0558, 1], rtol=5e-4)
 
 
 # Observation and action sizes of the -v3 environments; sparsities of actor and

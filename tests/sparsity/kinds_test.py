@@ -69,7 +69,8 @@ def _embedding():
   return tf.keras.Sequential([_L.InputLayer((3,), dtype='int32'), *layers])
 
 
-# A model of each kind, and how many weight matrices it has.
+# A model of each kind, and how many weight matrices it has. Loops over time
+# steps take long to trace: only LSTM and ConvLSTM1D have them.
 MODELS = {
   'Dense': (_model(lambda: _L.Dense(8), 6), 1),
   'MyDense': (_model(lambda: MyDense(8), 6), 1),
@@ -91,14 +92,17 @@ MODELS = {
     1,
   ),
   'LSTM': (_model(lambda: _L.LSTM(6), 3, 4), 2),
-  'GRU': (_model(lambda: _L.GRU(6), 3, 4), 2),
-  'SimpleRNN': (_model(lambda: _L.SimpleRNN(6), 3, 4), 2),
+  'GRU': (_model(lambda: _L.GRU(6, unroll=True), 3, 4), 2),
+  'SimpleRNN': (_model(lambda: _L.SimpleRNN(6, unroll=True), 3, 4), 2),
   'ConvLSTM1D': (_model(lambda: _L.ConvLSTM1D(4, 2), 3, 5, 2), 2),
   'RNN': (
-    _model(lambda: _L.RNN([_L.GRUCell(6), _L.LSTMCell(4)]), 3, 4),
+    _model(lambda: _L.RNN([_L.GRUCell(6), _L.LSTMCell(4)], unroll=True), 3, 4),
     4,
   ),
-  'Bidirectional': (_model(lambda: _L.Bidirectional(_L.LSTM(4)), 3, 4), 4),
+  'Bidirectional': (
+    _model(lambda: _L.Bidirectional(_L.LSTM(4, unroll=True)), 3, 4),
+    4,
+  ),
   'TimeDistributed': (_model(lambda: _L.TimeDistributed(_L.Dense(6)), 5, 4), 1),
   'Embedding': (_embedding, 3),
   'MultiHeadAttention': (_attention, 4),

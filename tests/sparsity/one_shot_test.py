@@ -138,3 +138,18 @@ def test_masks_drawn_at_random_leave_no_choice():
   model = sparsity.sparsify(networks.dense_network())
   with pytest.raises(ValueError, match=r"sparsify\(method='prune'\)"):
     sparsity.snip(model, lambda: 0.0)
+
+
+@pytest.mark.parametrize('kind', ['Dense', 'Bidirectional', 'Block'])
+def test_checkpoints_of_dense_models_are_loaded(kind, tmp_path):
+  """Masks stay; TensorFlow would leave unmatched objects as they are."""
+  plain = kinds_test.MODELS[kind][0]()
+  plain.save_weights(str(tmp_path / 'weights'))
+  model = sparsity.sparsify(plain, target_sparsity=0.6)
+  for variable in model.trainable_variables:
+    variable.assign(tf.zeros_like(variable))
+  model.load_weights(str(tmp_path / 'weights'))
+  for ours, theirs in zip(model.trainable_variables, plain.trainable_variables):
+    mask = sparsity.mask_of(ours)
+    mask = np.ones(ours.shape) if mask is None else mask.numpy()
+    np.testing.assert_array_equal(ours.numpy(), theirs.numpy() * mask)

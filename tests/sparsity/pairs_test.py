@@ -104,6 +104,27 @@ def test_masks_made_for_another_method_are_told(method, updater, told):
   assert not told or told in found[0]
 
 
+@pytest.mark.parametrize(
+  ('method', 'optimizer', 'times'),
+  [
+    ('rigl', 'adam', 1),
+    ('set', tf.keras.optimizers.legacy.Adam(), 1),
+    ('static', 'adam', 0),
+    ('rigl', 'sparse', 0),
+  ],
+)
+def test_masks_that_no_optimizer_updates_are_told(method, optimizer, times):
+  model = _model(method)
+  if optimizer == 'sparse':
+    optimizer = sparsity.SparseOptimizer('adam', _UPDATERS[method](), model)
+  with warnings.catch_warnings(record=True) as found:
+    warnings.simplefilter('default')
+    _fit(model, optimizer, epochs=2)
+  found = [str(w.message) for w in found if 'only a Sparse' in str(w.message)]
+  assert len(found) == times
+  assert not times or f"made for '{method}'" in found[0]
+
+
 def test_masks_between_dense_and_target_are_told():
   model = _model('prune')
   pruning = sparsity.SparseOptimizer('adam', _UPDATERS['prune'](), model)

@@ -1,4 +1,4 @@
-"""Runs that hang, lie or are left alone, in real processes without training."""
+"""Runs that hang, misreport or lose their sweep, in real processes."""
 
 import os
 import pathlib

@@ -28,7 +28,7 @@ _SAC = {
 
 
 def _train(path, values, stops=()):
-  """The Outcome of a run that is stopped at some env steps, and goes on."""
+  """The Outcome of a run that is stopped at some env steps and resumed."""
   config, run_dir = config_lib.make_config(values), runs.RunDir(path)
   for at in (*stops, None):
     with run_dir.locked():
@@ -69,7 +69,7 @@ def test_it_is_evaluated_exported_and_reported_as_others_are(tmp_path):
   path = tmp_path / 'run'
   outcome = _train(path, _DQN)
   run = tf_sparse_rl.open_run(path)
-  last = run.results()[-1]
+  last = runs.RunDir(path).read_results()[-1]
   wanted = outcome.agent.candidates['q_network'].sparsities.numpy()[0]
   assert last.sparsity == pytest.approx(float(wanted), abs=0.02)
   assert 0 < last.sparsity == run.summary.sparsity

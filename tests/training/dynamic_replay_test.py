@@ -1,4 +1,4 @@
-"""The replay that forgets: its measure by hand, its content by a list."""
+"""Dynamic replay: policy distance by hand, content against a list."""
 
 import pathlib
 import types

@@ -1,4 +1,4 @@
-"""Runs that are made longer: what goes on, what turns, what equals what."""
+"""Extended runs: schedules, learning rates, and equality with longer runs."""
 
 import json
 

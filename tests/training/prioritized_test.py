@@ -1,4 +1,4 @@
-"""The learner of a prioritised replay: batches, weights, new priorities."""
+"""The learner of a prioritized replay: batches, weights, new priorities."""
 
 import numpy as np
 import pytest

@@ -52,7 +52,7 @@ _CLOCK = ('wall_seconds', 'env_steps_per_sec', 'peak_memory_mib')
 
 
 class _Training:
-  """The command `train`, and what is seen of it from outside."""
+  """The command `train`, and what it shows."""
 
   def __init__(self, commands, path, *flags):
     self._checkpoints = path / 'checkpoints'

@@ -15,8 +15,8 @@ class CategoricalDqnAgent(dqn.DqnAgent):
   Reference: Bellemare et al. 2017 (arXiv 1707.06887), algorithm 1.
   """
 
-  def outputs(self, network, observations):
-    return stack.call(network.layers[:-1], observations)
+  def outputs(self, network, time_step):
+    return stack.call(network.layers[:-1], time_step.observation)
 
   def values_of(self, outputs, actions):
     q_values = self._expected_values(outputs)
@@ -30,10 +30,10 @@ class CategoricalDqnAgent(dqn.DqnAgent):
 
   def td_targets(self, transition):
     following = transition.next_time_step
-    outputs = self.outputs(self._target_q_network, following.observation)
+    outputs = self.outputs(self._target_q_network, following)
     picking = outputs
     if self._double_dqn:
-      picking = self.outputs(self._q_network, following.observation)
+      picking = self.outputs(self._q_network, following)
     best = heads.argmax(self._expected_values(picking))
     logits = self._expected_values.logits(outputs)
     atoms = self._expected_values.atoms

@@ -83,14 +83,15 @@ class DqnAgent(dqn_agent.DqnAgent):
   def _td_losses(self, network, transition, targets):
     """The losses of a Q-network, `[batch]`."""
     now = transition.time_step
-    outputs = self.outputs(network, now.observation)
+    outputs = self.outputs(network, now)
     td_losses = self.losses_of(outputs, transition.action_step.action, targets)
     # No action follows an episode's last observation.
     return td_losses * tf.cast(~now.is_last(), tf.float32)
 
-  def outputs(self, network, observations):
+  def outputs(self, network, time_step):
     """The outputs of the last layer with a kernel of a Q-network."""
-    return stack.call(network.layers, observations)
+    inputs = {'step_type': time_step.step_type, 'training': True}
+    return network(time_step.observation, **inputs)[0]
 
   def values_of(self, outputs, actions):
     """The Q-values of actions, `[batch]`, by `outputs`."""

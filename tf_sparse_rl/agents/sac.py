@@ -28,13 +28,13 @@ _CRITIC_LOSS_WEIGHT = 0.5  # Haarnoja et al. 2018b, equation 5.
 class SacAgent(sac_agent.SacAgent):
   """TF-Agents' SacAgent, its train step written out.
 
-  The same but for this:
+  It differs in three ways:
 
-  * actions are sampled from a seed and the train step; TF-Agents' random
-    operations have a state of their own, which no checkpoint holds;
-  * the temperature is updated on the actions of the actor's loss, as in
-    Haarnoja et al. 2018b; TF-Agents asks the just updated actor for others;
-  * targets are exactly sparse (`sparse.update_target`).
+  * actions are sampled from a seed and the train step; checkpoints do not hold
+    the state of TF-Agents' random operations;
+  * the temperature is updated with the actions of the actor's loss, as in
+    Haarnoja et al. 2018b; TF-Agents samples others from the updated actor;
+  * target networks are exactly sparse (`sparse.update_target`).
 
   The actor's last layer must be a `heads.TanhGaussian`.
 
@@ -57,8 +57,8 @@ class SacAgent(sac_agent.SacAgent):
       critic_optimizer: see TF-Agents.
       actor_optimizer: see TF-Agents.
       seed: that of the actions in losses.
-      candidates: an `adaptive.Candidates` of either critic, if sparser copies
-        of it are trained on the same targets.
+      candidates: an `adaptive.Candidates` for each critic, for adaptive
+        pruning.
       **kwargs: see TF-Agents.
     """
     super().__init__(
@@ -67,7 +67,7 @@ class SacAgent(sac_agent.SacAgent):
       actor_optimizer=actor_optimizer,
       **kwargs,
     )
-    # As given: TF-Agents would train by copies of Keras' legacy generation.
+    # TF-Agents would replace them by copies of Keras' legacy generation.
     self._critic_optimizer = critic_optimizer
     self._actor_optimizer = actor_optimizer
     self._seed, self._candidates = seed, list(candidates)
@@ -95,7 +95,7 @@ class SacAgent(sac_agent.SacAgent):
       critic_loss = self._critic_loss_weight * td_loss
     descend(self._critic_optimizer, tape, critic_loss, trained, 'Critic loss')
 
-    with tf.GradientTape() as tape:  # By the critics just updated.
+    with tf.GradientTape() as tape:  # With the updated critics.
       actions, log_pi = self.sample(self.actor_outputs(observations), 1)
       new_q_values = values_of(critics, observations, actions)
       actor_losses = losses.actor_losses(log_pi, new_q_values, alpha)
@@ -186,7 +186,7 @@ class SacAgent(sac_agent.SacAgent):
   def move_targets(self, masks_may_change):
     """Soft update of both targets, if one is due."""
     period = self._target_update_period
-    # A target that is behind may have masks to catch up with.
+    # A target that is updated later may have older masks.
     may_differ = period > 1 or masks_may_change
 
     def move():
@@ -280,9 +280,9 @@ class Sac(actor_critic.ActorCritic):
   def fused_step(self, batch_size):
     is_own = type(self.tf_agent) is SacAgent and not self.candidates
     if not is_own or self._num_between:
-      return None  # Its train step is another.
+      return None  # Another train step.
     if self.scales:
-      return None  # It takes observations as they are.
+      return None  # It does not normalize observations.
     return fused.sac(self.tf_agent, self.head, batch_size)
 
   def probes(self, rows):

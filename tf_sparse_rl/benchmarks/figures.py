@@ -149,7 +149,7 @@ def _train_step(found):
   axis.set_ylim(bottom=0)
   _name_lines(axis, names)
   axis.set_xlabel('sparsity of every network in %')
-  axis.set_ylabel('ms a train step')
+  axis.set_ylabel('ms per train step')
   method = methods.get(found['method']).label
   hidden = '-'.join(map(str, found['hidden_units']))
   head = f'{found["agent"].upper()}, {method}, {hidden}'

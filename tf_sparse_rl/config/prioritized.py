@@ -1,4 +1,4 @@
-"""Fields of the prioritised replay of DQN."""
+"""Fields of the prioritized replay of DQN."""
 
 from tf_sparse_rl.config.rows import PROBABILITY, Range, Record, record, row
 
@@ -11,7 +11,7 @@ class Prioritized(Record):
   """
 
   priority_exponent: float = row(
-    'prioritised replay: a transition is drawn with a probability proportional '
+    'prioritized replay: a transition is drawn with a probability proportional '
     "to its loss to this power; 0.5 is Rainbow's. 0 for uniform replay",
     Range(0, 10, 'an exponent in [0, 10]'),
     default=0.0,

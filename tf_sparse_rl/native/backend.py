@@ -1,7 +1,7 @@
-"""Decides between native kernels and masked dense matrices.
+"""Chooses between native kernels and masked dense matrices.
 
-Native kernels are for graphs on the CPU. Everything else takes the masked
-path: eager execution, other devices, XLA, what is being saved.
+Native kernels work in graphs on the CPU. Eager execution, other devices, XLA
+and SavedModels use masked matrices.
 """
 
 import functools
@@ -44,17 +44,16 @@ def set_backend(name, measurements=()):
   """Chooses how sparse layers are computed in graphs traced from now on.
 
   Args:
-    name: 'masked': dense matrices with zeros in them. 'native': C++ kernels
-      that skip the zeros, wherever there are some. 'fused': the same, and
-      whole train steps of our agents as one operation, see `fused`. 'auto':
-      'fused' or 'masked', whichever was faster on this machine for layers of
-      these sizes and sparsities.
-    measurements: what `measurements` returned where the same choices were made:
-      of these layers nothing is measured.
+    name: 'masked': dense matrices with zeros. 'native': C++ kernels that skip
+      zeros, for sparse layers. 'fused': the same, and whole train steps of our
+      agents as one operation, see `fused`. 'auto': 'fused' or 'masked',
+      whichever is faster on this machine for layers of these sizes and
+      sparsities.
+    measurements: result of `measurements` of an earlier run, whose choices are
+      repeated without measuring.
 
   Raises:
-    ValueError: for another name, or 'native' or 'fused' where that cannot be
-      had.
+    ValueError: for another name, or if 'native' or 'fused' is not available.
   """
   if name not in BACKENDS:
     raise ValueError(
@@ -94,10 +93,10 @@ def may_be_native():
 
 
 def prepare():
-  """Loads the kernels if they may be used; before variables are created.
+  """Loads the kernels if they may be used; call it before creating variables.
 
-  TensorFlow's functions read variables by the kernels that there are when they
-  run first.
+  A TensorFlow function reads variables with the kernels that are registered
+  when it runs for the first time.
   """
   if _backend != 'masked':
     library.load()
@@ -115,7 +114,7 @@ def may_be_fused():
 
 @functools.cache
 def _accelerators():
-  """Devices to which a CPU kernel would make tensors travel."""
+  """Devices that would copy tensors to the CPU and back for a CPU kernel."""
   return [d for d in tf.config.list_logical_devices() if d.device_type != 'CPU']
 
 
@@ -171,7 +170,7 @@ def choice(sizes, sparsities):
 
 
 def measurements():
-  """The timings 'auto' chose by since `set_backend`: dicts of JSON types."""
+  """The timings behind the choices of 'auto' since `set_backend`, as dicts."""
   found = []
   for key, milliseconds in _measurements.items():
     batch, sizes, sparsities = json.loads(key)
@@ -203,8 +202,7 @@ def _key(batch, sizes, sparsities):
 def _of_machine(batch, sizes, sparsities):
   """[masked, native, fused] milliseconds, from a file if they are known.
 
-  The file is only a hint: where it cannot be read, or nothing can be written,
-  every process measures anew.
+  If the file cannot be read or written, every process measures again.
   """
   key = _key(batch, sizes, sparsities)
   path = library.cache_dir() / 'milliseconds.json'
@@ -218,7 +216,7 @@ def _of_machine(batch, sizes, sparsities):
         known[key] = _measure(batch, sizes, sparsities)
         files.write_json(path, known)
   except OSError as error:
-    print(f'Which backend is faster cannot be kept: {error}', file=sys.stderr)
+    print(f'Timings of backends cannot be saved: {error}', file=sys.stderr)
     if key not in known:
       known[key] = _measure(batch, sizes, sparsities)
   return known[key]

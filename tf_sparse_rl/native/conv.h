@@ -1,4 +1,4 @@
-// The arithmetic of sparse convolutions, one set of functions an instruction
+// The arithmetic of sparse convolutions, one set of functions per instruction
 // set. Images lie in planes, see conv_shapes.h. Nothing here knows of
 // TensorFlow.
 

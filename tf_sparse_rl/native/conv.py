@@ -1,6 +1,6 @@
-"""Sparse Conv2D layers in a row as one operation, with its gradient.
+"""Consecutive sparse Conv2D layers as one operation, with its gradient.
 
-Images that a Rescaling layer scales first are taken as they are, bytes too.
+The operation includes a Rescaling layer before them and reads uint8 images.
 """
 
 import tensorflow as tf
@@ -14,7 +14,7 @@ _LINEAR = (tf.keras.activations.linear,)
 def fits(layer):
   """Whether there are native kernels for a `stacks.Layer`.
 
-  They are those of a sparse one: TensorFlow's are faster for all connections.
+  They are for sparse layers only: TensorFlow's are faster for dense ones.
   """
   conv = layer.plain
   return (

@@ -4,8 +4,8 @@
 // convolution kernel height and width, outputs and both strides. A mask of no
 // entries stands for one of ones. States are what goes into each convolution,
 // deltas the gradients of what goes into each activation: planes, see
-// conv_shapes.h. A "packed" tensor has one entry a connection, in the order of
-// the mask's ones.
+// conv_shapes.h. A "packed" tensor has one entry per connection, in the order
+// of the mask's ones.
 
 #include <memory>
 #include <string>

@@ -3,7 +3,7 @@
 A step updates weights, moments, targets and counters as the agent's `_train`
 does, which remains the definition, and returns the next actions. Between steps
 the active entries of kernels and moments stay packed: such a variable has no
-tensor until somebody reads it (resting.cc).
+tensor until it is read (resting.cc).
 """
 
 from typing import NamedTuple

@@ -1,4 +1,4 @@
-// The arithmetic of sparse dense layers, one set of functions an instruction
+// The arithmetic of sparse dense layers, one set of functions per instruction
 // set.
 //
 // Activations are held in blocks: [blocks, units, width], `width` examples of

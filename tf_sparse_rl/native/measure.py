@@ -1,4 +1,4 @@
-"""Measures for given layers which is faster: native kernels or masked ones."""
+"""Times native and masked kernels for given layers."""
 
 import functools
 import math

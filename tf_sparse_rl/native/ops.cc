@@ -3,8 +3,8 @@
 //
 // A stack is what consecutive layers do: units of the input and of each layer
 // are its `sizes`. A mask of no entries stands for one of ones. "Blocks" are
-// explained in kernels.h; a "packed" tensor has one entry a connection, in the
-// order of the mask's ones.
+// explained in kernels.h; a "packed" tensor has one entry per connection, in
+// the order of the mask's ones.
 
 #include <memory>
 #include <string>

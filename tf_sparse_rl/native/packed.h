@@ -1,7 +1,7 @@
 // Where active entries lie packed, and who may read a variable.
 //
-// A "packed" tensor has one entry a connection, in the order of the mask's
-// ones. A mask of no entries stands for one of ones.
+// A "packed" tensor has one entry per connection, in the order of the
+// mask's ones. A mask of no entries stands for one of ones.
 
 #ifndef TF_SPARSE_RL_NATIVE_PACKED_H_
 #define TF_SPARSE_RL_NATIVE_PACKED_H_

@@ -1,15 +1,14 @@
 """Stacks of sparse Dense layers as one operation, with its gradient.
 
-Conv2D layers make stacks of their own, see `conv`.
+Conv2D layers form their own stacks, see `conv`.
 
-Who calls layers in turn gives them to `call` together: one operation computes
-the output of the last from the input of the first. A layer alone is a stack of
-one.
+`call` takes consecutive layers: one operation computes the output of the last
+from the input of the first. A single layer is a stack of one.
 
-A kernel's gradient is the dense one, in the graph; who knows of `parts_of` gets
-at what it is made of, packed, and the dense one is not computed.
+In the graph the gradient of a kernel is dense. `parts_of` returns its packed
+parts; if only these are used, the dense gradient is never computed.
 
-"Packed" are tensors `[connections]`, one entry for each 1 of a mask, in order.
+A "packed" tensor is `[connections]`: one entry per 1 of a mask, in order.
 """
 
 from collections.abc import Callable
@@ -60,7 +59,7 @@ class _Operands(NamedTuple):
 
 
 def call(layers, inputs):
-  """The output of layers called in turn, by native kernels where they are used.
+  """The output of consecutive layers, by native kernels where they are used.
 
   Args:
     layers: list of Layer, built.
@@ -85,10 +84,10 @@ def call(layers, inputs):
 
 
 def divide(layers):
-  """Divides layers called in turn into stacks, an operation each.
+  """Divides consecutive layers into stacks, one operation each.
 
   A stack ends with a layer whose activation the kernels do not have. A layer
-  that does not fit is alone.
+  without native kernels is a stack of its own.
 
   Args:
     layers: list of Layer.

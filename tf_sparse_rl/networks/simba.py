@@ -17,7 +17,7 @@ def simba_layers(units, num_outputs, weight_decay=0.0):
     num_outputs: number of outputs.
     weight_decay: L2 of all kernels, `weight_decay * sum(w ** 2)`.
 
-  Reference: Lee et al. 2024 (arXiv 2410.09754); initialisers and
+  Reference: Lee et al. 2024 (arXiv 2410.09754); initializers and
   epsilons of its code.
   """
   linear = tf.keras.initializers.Orthogonal

@@ -1,4 +1,4 @@
-"""Prioritised replay: transitions are drawn by their last loss."""
+"""Prioritized replay: transitions are drawn by their last loss."""
 
 from typing import Any, NamedTuple
 

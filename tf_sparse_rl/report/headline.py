@@ -35,9 +35,9 @@ def build(every, studies, unreadable=(), made=None):
   shortest_and_longest = dict.fromkeys((lengths[0], lengths[-1]))
   tiles = [
     (f'{finished:,}{of_all}', 'runs finished'),
-    (len({c.env_name for c in every}), 'environments'),
-    (len({c.cell.method for c in every}), 'methods'),
-    (len({s for x in studies for s in x.seeds}), 'seeds'),
+    _tile(len({c.env_name for c in every}), 'environment'),
+    _tile(len({c.cell.method for c in every}), 'method'),
+    _tile(len({s for x in studies for s in x.seeds}), 'seed'),
     (' to '.join(f'{n:,}' for n in shortest_and_longest), 'env steps per run'),
   ]
   agents = ' and '.join(s.agent.upper() for s in studies)
@@ -50,6 +50,10 @@ def build(every, studies, unreadable=(), made=None):
     made,
     findings.RULE if said else '',
   )
+
+
+def _tile(count, noun):
+  return count, noun if count == 1 else f'{noun}s'
 
 
 def _warnings(every, studies, unreadable):

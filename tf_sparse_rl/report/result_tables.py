@@ -11,9 +11,17 @@ from tf_sparse_rl.report import aggregates, conditions, scores, tables
 from tf_sparse_rl.report.tables import Column
 
 _ENVIRONMENT = {Column('environment'): lambda r: r.env_name}
+
+
+def _sparsity(result):
+  """That of a cell; None if its runs find it."""
+  cell = result.cell
+  return None if methods.get(cell.method).finds_sparsity else cell.sparsity
+
+
 _METHOD = {
   Column('method'): lambda r: methods.get(r.cell.method).label,
-  Column('sparsity', 'g'): lambda r: r.cell.sparsity,
+  Column('sparsity', 'g', missing='found'): _sparsity,
 }
 _CELL = {
   **_METHOD,

@@ -6,6 +6,7 @@ outside the mask skips the product with the mask by `trusted`.
 
 import contextlib
 import math
+import warnings
 
 import numpy as np
 import tensorflow as tf
@@ -65,6 +66,7 @@ class MaskConstraint(tf.keras.constraints.Constraint):
     self.starts_dense = starts_dense(method)
     self.inner = variable.constraint
     self._num_trusting = self._num_opening = 0
+    self._is_told = False
     for kernel, its_mask in masked_variables.pairs(variable, mask):
       masked_variables.tie(kernel, its_mask, self)
       with tf.init_scope():
@@ -84,7 +86,20 @@ class MaskConstraint(tf.keras.constraints.Constraint):
         'update masks. Received: another optimizer, for '
         f'{self.variable.name!r}, which has no zeros.'
       )
+    if self.method not in (None, 'static') and not self._num_trusting:
+      self._tell_that_masks_stay()
     return kernel if self.inner is None else self.inner(kernel)
+
+  def _tell_that_masks_stay(self):
+    """Warns once of masks that another optimizer does not update."""
+    if self._is_told or self.starts_dense:  # Pruned masks have their zeros.
+      return
+    self._is_told = True
+    warnings.warn(
+      f'The masks were made for {self.method!r}; only a SparseOptimizer '
+      "updates them. Use sparsify(method='static') for constant masks.",
+      stacklevel=2,
+    )
 
   @property
   def num_zeros_of_target(self):

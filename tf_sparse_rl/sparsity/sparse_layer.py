@@ -208,6 +208,13 @@ class SparseLayer(pruning_wrapper.PruneLowMagnitude):
     """Resets the states of a stateful wrapped layer."""
     self.layer.reset_states(*args)
 
+  def _lookup_dependency(self, name, *args):
+    """Finds what a checkpoint restores, also one of the plain layer."""
+    found = super()._lookup_dependency(name, *args)
+    if found is None and getattr(self, 'pruning_vars', None):
+      return self.layer._lookup_dependency(name)
+    return found
+
   @property
   def operand(self):
     """The operand of native kernels for this layer."""

@@ -60,7 +60,7 @@ class Checkpoints:
     Args:
       path: directory of the checkpoints.
       objects: `{name: tf.Module}`, or dicts of them, whose variables are saved:
-        'agent' and the others of `Agent.saved` and `Diagnoser.saved`.
+        'agent' and the others of `saved` of agent, diagnoser and learner.
       buffer: see `replay.make`.
     """
     self._path = pathlib.Path(path)

@@ -1,4 +1,4 @@
-"""The prioritised replay of a run, as the learner and checkpoints take it."""
+"""The prioritized replay of a run, as the learner and checkpoints take it."""
 
 import tensorflow as tf
 
