@@ -269,14 +269,18 @@ def _assert_met_or_told(model, method, target, distribution, seed):
       assert re.search('ignore|with weight matrices', str(error))
       return
   inputs = tf.random.stateless_normal((2, 2, 4), [seed, 0])
-  if not methods.METHODS[method].starts_dense:
-    total = sparsity.counting.total(sparsity.counting.count(sparse))
-    told = [str(w.message) for w in told if w.category is UserWarning]
-    missed = target - total.sparsity > 0.01
-    assert not missed or any('instead of' in x for x in told), told
-    for weight in sparsity.sparse_weights(sparse):
-      assert weight.missing_zeros == 0
-      assert not weight.variable.numpy()[weight.mask.numpy() == 0].any()
+  weights = sparsity.sparse_weights(sparse)
+  total = sparsity.counting.total(sparsity.counting.count(sparse))
+  zeros = sum(weight.num_zeros_of_target for weight in weights)
+  told = [str(w.message) for w in told if w.category is UserWarning]
+  missed = target - zeros / total.size > 0.01
+  assert not missed or any('instead of' in x for x in told), told
+  for weight in weights:
+    starts_dense = methods.METHODS[method].starts_dense
+    assert weight.num_zeros == (
+      0 if starts_dense else weight.num_zeros_of_target
+    )
+    assert not weight.variable.numpy()[weight.mask.numpy() == 0].any()
   assert len(sparse.trainable_variables) == len(model.trainable_variables)
   np.testing.assert_allclose(
     sparsity.strip(sparse)(inputs), sparse(inputs), atol=1e-4
