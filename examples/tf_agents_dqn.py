@@ -14,6 +14,8 @@ from tf_agents.specs import tensor_spec
 from tf_agents.trajectories import time_step as ts
 from tf_agents.trajectories import trajectory
 
+tf.get_logger().setLevel('ERROR')  # Without TF-Agents' deprecations.
+
 layers = [
   tf.keras.layers.Dense(100, 'relu', name='first'),
   tf.keras.layers.Dense(50, 'relu', name='second'),

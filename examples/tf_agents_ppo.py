@@ -15,6 +15,8 @@ from tf_agents.specs import tensor_spec
 from tf_agents.trajectories import time_step as ts
 from tf_agents.trajectories import trajectory
 
+tf.get_logger().setLevel('ERROR')  # Without TF-Agents' deprecations.
+
 spec = tf.TensorSpec([4], tf.float32)
 
 

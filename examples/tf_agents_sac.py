@@ -13,6 +13,8 @@ from tf_agents.specs import tensor_spec
 from tf_agents.trajectories import policy_step, trajectory
 from tf_agents.trajectories import time_step as ts
 
+tf.get_logger().setLevel('ERROR')  # Without TF-Agents' deprecations.
+
 specs = (
   tf.TensorSpec([3], tf.float32),
   tensor_spec.BoundedTensorSpec([1], tf.float32, -1, 1),
