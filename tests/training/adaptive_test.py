@@ -74,15 +74,16 @@ def test_it_is_evaluated_exported_and_reported_as_others_are(tmp_path):
   assert last.sparsity == pytest.approx(float(wanted), abs=0.02)
   assert 0 < last.sparsity == run.summary.sparsity
   assert run.config.label == 'dqn CartPole-v1 adaptive'
-  run.export(formats=['npz', 'tflite'], out=tmp_path / 'out')
-  policy = run.policy()
+  at = {'checkpoint': last.env_step}
+  run.export(tmp_path / 'out', ['npz', 'tflite'], **at)
+  policy = run.policy(**at)
   observations = np.random.default_rng(0).normal(size=(20, 4))
   actions = [policy(each.astype(np.float32)) for each in observations]
   expected = outcome.agent.act_greedily(observations.astype(np.float32))
   np.testing.assert_array_equal(actions, expected)
-  assert len(run.evaluate(num_episodes=2).returns) == 2
+  assert len(run.evaluate(num_episodes=2, **at)['returns']) == 2
   _train(tmp_path / 'other', {**_DQN, 'seed': 1, 'sparsity': 0.5})
-  found = study.build(conditions.group(runs.read(tmp_path)), num_resamples=10)
+  [found] = study.build(conditions.group(runs.read(tmp_path)), num_resamples=10)
   [result] = found.results
   assert result.cell.label == 'Adaptive pruning'
   assert len(result.condition.finished) == 2
