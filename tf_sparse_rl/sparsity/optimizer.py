@@ -195,10 +195,16 @@ class SparseOptimizer(tf.keras.optimizers.Optimizer):
 
   def _train_hidden(self, grads_and_vars, kernels, name):
     """Makes a train step of all weights, including masked ones."""
+    dense = self._dense_gradients(grads_and_vars, kernels)
+    # Legacy optimizers take no IndexedSlices for variables with constraints.
+    of_kernels = {self._var_key(k.kernel): g for k, g in zip(kernels, dense)}
+    grads_and_vars = [
+      (of_kernels.get(self._var_key(v), g), v) for g, v in grads_and_vars
+    ]
     return straight_through.apply(
       self.updater,
       kernels,
-      self._dense_gradients(grads_and_vars, kernels),
+      dense,
       # A copy: the inner optimizer increments the variable.
       tf.convert_to_tensor(self.iterations),
       lambda: self._apply_inner(grads_and_vars, name),
