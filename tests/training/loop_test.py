@@ -301,14 +301,17 @@ def test_ppo_stopped_in_a_rollout_ends_like_one_left_alone(
       'checkpoint_period': 30,
       'diagnostics': 'snr,churn',
       'diagnostics_period': 50,
+      'summary_period': 64,
+      'weight_decay': 1e-3,
     }
   )
-  results, variables = [], []
+  results, variables, l2_losses = [], [], []
   for name, stops in (('alone', ()), ('stopped', stopped)):
     directory = _stopped_run(tmp_path / name, config, stops)
     agent = loop.train(config, directory).agent
     assert agent.train_step == config.num_train_steps == 24
     results.append(_without_clock(directory.read_results()))
+    l2_losses.append(_points(directory.path / 'train', 'Losses/l2_loss'))
     # Scales of rewards and observations are among them.
     values = tf.train.Checkpoint(**agent.saved)
     path = values.write(str(tmp_path / f'{name}_agent'))
@@ -320,10 +323,23 @@ def test_ppo_stopped_in_a_rollout_ends_like_one_left_alone(
       }
     )
   assert results[0] == results[1]
+  # To the last bit: a sum of squares in an order of its own.
+  assert len(l2_losses[0]) == 3 and l2_losses[0] == l2_losses[1]
   assert any('normalizer/mean' in key for key in variables[0])
   assert any('reward_normalizer/variance' in key for key in variables[0])
   for key, value in variables[0].items():
     np.testing.assert_array_equal(value, variables[1][key], err_msg=key)
+
+
+def _points(directory, tag):
+  """{env step: value} of a scalar in event files."""
+  return {
+    event.step: float(tf.make_ndarray(value.tensor))
+    for path in sorted(directory.iterdir())
+    for event in tf.compat.v1.train.summary_iterator(str(path))
+    for value in event.summary.value
+    if value.tag == tag
+  }
 
 
 @pytest.mark.slow
