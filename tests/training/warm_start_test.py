@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import types
 
 import numpy as np
 import pytest
@@ -206,7 +205,21 @@ def _train(config, path, stop=lambda: False):
   return outcome, logged
 
 
-def test_observations_that_are_scaled_otherwise_are_refused():
-  agents = [types.SimpleNamespace(scales=scales) for scales in ([1], [])]
-  with pytest.raises(ValueError, match='of True, where this run has False'):
-    warm_start._check_scales(*agents, 'runs/other')
+@pytest.mark.parametrize(
+  'fields, changes, expected',
+  [
+    (
+      {'agent': 'sac'},
+      {'normalize_observations': True},
+      'False, where .* True',
+    ),
+    ({'num_atoms': 51}, {'min_q_value': 0}, 'min_q_value as .* has 0'),
+    ({'num_atoms': 51}, {'max_q_value': 100}, 'max_q_value as .* has 100'),
+  ],
+)
+def test_networks_mean_the_same(fields, changes, expected):
+  other = config_lib.make_config(fields)
+  warm_start._check_meaning(other, other, 'runs/other')
+  config = config_lib.make_config({**fields, **changes})
+  with pytest.raises(ValueError, match=expected):
+    warm_start._check_meaning(other, config, 'runs/other')

@@ -8,6 +8,9 @@ from tf_sparse_rl.sparsity import layers as layers_lib
 from tf_sparse_rl.sparsity import optimizer_slots
 from tf_sparse_rl.training import checkpoints
 
+# Fields that say what inputs and outputs of networks mean.
+_MEANINGS = 'normalize_observations', 'num_atoms', 'min_q_value', 'max_q_value'
+
 
 def start(config, agent, env_spec):
   """Copies networks, and optionally optimizer slots, into an agent.
@@ -43,7 +46,7 @@ def start(config, agent, env_spec):
     run_dir.checkpoints, which, run_dir.read_results(), source.saved
   )
   _check_shapes(source, agent, path)
-  _check_scales(source, agent, path)
+  _check_meaning(other, config, path)
   masks = [
     name
     for name, network in agent.networks.items()
@@ -86,14 +89,15 @@ def _check_shapes(source, agent, path):
       )
 
 
-def _check_scales(source, agent, path):
-  """Refuses networks that are used to observations scaled otherwise."""
-  if len(source.scales) != len(agent.scales):
-    raise ValueError(
-      'Expected a run with the same normalize_observations as --init_from. '
-      f'Received: {path}, of {bool(source.scales)}, where this run has '
-      f'{bool(agent.scales)}.'
-    )
+def _check_meaning(other, config, path):
+  """Checks that networks have inputs and outputs of the same meaning."""
+  for name in _MEANINGS:
+    there, here = getattr(other, name), getattr(config, name)
+    if there != here:
+      raise ValueError(
+        f'Expected a run with the same {name} as --init_from. Received: '
+        f'{path}, with {there}, where this run has {here}.'
+      )
 
 
 def _plain_layers(network):
