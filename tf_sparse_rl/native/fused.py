@@ -20,7 +20,7 @@ _FLOATS = ctypes.POINTER(ctypes.c_float)
 
 
 class _MaskBuffers(ctypes.Structure):
-  """See mask_choice.h."""
+  """The structure of this name in mask_choice.h."""
 
   _fields_ = [
     (name, _FLOATS) for name in ('weight', 'mask', 'gradient', 'new_mask')
@@ -34,7 +34,7 @@ _CHOOSE = ctypes.CFUNCTYPE(ctypes.c_bool, ctypes.c_int64)
 
 
 class _MaskChoice(ctypes.Structure):
-  """See mask_choice.h."""
+  """The structure MaskChoice in mask_choice.h."""
 
   _fields_ = [('begin', _BEGIN), ('choose', _CHOOSE)]
 
