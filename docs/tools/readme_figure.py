@@ -1,8 +1,7 @@
 """Draws README's picture: `python docs/tools/readme_figure.py`.
 
 Left, the time of a SAC train step against sparsity, as `benchmark
---what=sparsity --agent=sac --results=docs/results/speed.json` has measured it;
-without that, env steps per second of one core, docs/results/one_core.csv.
+--what=sparsity --agent=sac --results=docs/results/speed.json` has measured it.
 Right, the IQM by method of a study.
 """
 
@@ -20,29 +19,22 @@ _RESULTS = _ROOT / 'docs' / 'results'
 _STUDY = _RESULTS / 'ppo' / 'tables' / 'ppo_aggregates.csv'
 _STUDY_NAME = 'PPO, HalfCheetah-v5, 5 seeds'
 _SPARSITY = '0.9'
-_OURS, _OTHERS = '#d55e00', '#8a929b'
+_OURS = '#d55e00'
 
 
 def draw():
   """The picture: two panels."""
   figure, [[left, right]] = drawing.panels(1, 2, width=1.35, height=0.95)
-  found = _train_step_times()
-  if found:
-    _lines(left, found)
-  else:
-    _bars(left, _one_core())
+  _lines(left, _train_step_times())
   _intervals(right)
   return figure
 
 
 def _train_step_times():
-  """SAC's measurement of train steps against sparsity, or None."""
-  path = _RESULTS / 'speed.json'
-  if not path.exists():
-    return None
-  kinds = measured.read(path).values()
-  found = [m for m in kinds if (m['what'], m['agent']) == ('sparsity', 'sac')]
-  return found[0] if found else None
+  """SAC's measurement of train steps against sparsity."""
+  kinds = measured.read(_RESULTS / 'speed.json').values()
+  [found] = [m for m in kinds if (m['what'], m['agent']) == ('sparsity', 'sac')]
+  return found
 
 
 def _lines(axis, found):
@@ -55,7 +47,7 @@ def _lines(axis, found):
     percents, [*map(min, rounds)], [*map(max, rounds)], color=_OURS, alpha=0.2
   )
   axis.plot(percents, [*map(statistics.median, rounds)], 'o-', color=_OURS)
-  _name(axis, percents[0], max(rounds[0]), 'RigL', _OURS)
+  _name(axis, percents[1], max(rounds[1]), 'RigL', _OURS)
   ours = times[f'native {_SPARSITY}']
   for name, label in (
     ('dense', 'our dense'),
@@ -79,38 +71,6 @@ def _name(axis, x, y, words, color):
     textcoords='offset points',
     color=color,
   )
-
-
-def _one_core():
-  """{candidate: env steps per second of each round} of SAC."""
-  with open(_RESULTS / 'one_core.csv', encoding='utf-8') as file:
-    rows = [row for row in csv.DictReader(file) if row['agent'] == 'sac']
-  found = {}
-  for row in rows:
-    speed = float(row['env_steps_per_sec'])
-    found.setdefault(row['candidate'], []).append(speed)
-  return found
-
-
-def _bars(axis, speeds):
-  """Env steps per second, one bar per candidate, its rounds as marks."""
-  for place, rounds in enumerate(speeds.values()):
-    color = _OURS if place == 0 else _OTHERS
-    axis.barh(place, statistics.median(rounds), height=0.6, color=color)
-    axis.plot(rounds, [place] * len(rounds), '|', color=theme.INK)
-    axis.annotate(
-      f'{statistics.median(rounds):,.0f}',
-      (max(rounds), place),
-      xytext=(6, 0),
-      textcoords='offset points',
-      va='center',
-    )
-  axis.set_yticks(range(len(speeds)), speeds)
-  axis.invert_yaxis()
-  axis.margins(x=0.15)
-  axis.grid(visible=False, axis='y')
-  axis.set_xlabel('env steps per second of one core')
-  axis.set_title('SAC, HalfCheetah-v5: speed', loc='left')
 
 
 def _intervals(axis):
