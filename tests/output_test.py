@@ -30,10 +30,12 @@ def test_no_standard_output_is_no_error(monkeypatch):
 
 
 def test_one_that_user_code_has_taken_away_is_no_error(monkeypatch):
-  monkeypatch.setattr(sys, 'stdout', io.StringIO())
+  stream = io.StringIO()
+  monkeypatch.setattr(sys, 'stdout', stream)
   with output.checked():
     sys.stdout = None
     callbacks._print('nowhere')
+  assert sys.stdout is stream and stream.getvalue() == ''
 
 
 def test_one_that_user_code_has_closed_is_told(monkeypatch):

@@ -131,13 +131,12 @@ def write(every, directory, commands=(), base=None):
   study = Study()
   if base is not None:
     base = pathlib.Path(base)
-    read(base)  # Checks its files.
+    _, study = read(base)  # Checks its files.
     older = map(json.loads, _unpacked(base / RUNS).splitlines())
     lines = {line['id']: line for line in older} | lines
     older = csv.DictReader(io.StringIO(_unpacked(base / EVALUATIONS)))
     names = {run.name for run in members}
     rows += [row for row in older if row['run'] not in names]
-    study = _read_study(base)
   new = [command for command in commands if command not in study.commands]
   study = dataclasses.replace(study, commands=[*study.commands, *new])
   directory = pathlib.Path(directory)
