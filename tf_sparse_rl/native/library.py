@@ -7,6 +7,7 @@ import itertools
 import os
 import pathlib
 import platform
+import shlex
 import shutil
 import subprocess
 import sys
@@ -90,7 +91,7 @@ def cache_dir():
     digest.update(path.read_bytes())
   cxx = compiler()
   for part in (
-    *(cxx, _version(cxx), cpu(), platform.machine()),
+    *(cxx, _version(cxx), _user_flags(), cpu(), platform.machine()),
     *(tf.version.VERSION, tf.version.GIT_VERSION, platform.python_version()),
     *(_KERNEL_FLAGS, SETS, tf.sysconfig.get_compile_flags()),
   ):
@@ -107,6 +108,11 @@ def compiler():
     'there is no C++ compiler. Install one (Debian, Ubuntu: apt-get install '
     'g++) or name it in CXX.'
   )
+
+
+def _user_flags():
+  """Further flags of the compiler and of the linker, from CXXFLAGS."""
+  return shlex.split(os.environ.get('CXXFLAGS', ''))
 
 
 def instruction_set():
@@ -181,7 +187,8 @@ def _build(path):
   cxx = compiler()
   line = 'Building the native kernels, once for this machine: about 15 s.'
   print(line, file=sys.stderr)
-  common = [cxx, '-std=c++17', '-fPIC', '-c']
+  cxx = [cxx, *_user_flags()]
+  common = [*cxx, '-std=c++17', '-fPIC', '-c']
   sets = SETS if platform.machine() == 'x86_64' else SETS[:1]
   tensorflow_flags = [*tf.sysconfig.get_compile_flags(), '-O2', '-w']
   commands = {
@@ -200,7 +207,7 @@ def _build(path):
     objects = {name: os.path.join(temporary, f'{name}.o') for name in commands}
     _run_all([[*c, '-o', objects[n]] for n, c in commands.items()])
     made = os.path.join(temporary, path.name)
-    link = [cxx, '-shared', *objects.values(), '-o', made]
+    link = [*cxx, '-shared', *objects.values(), '-o', made]
     _run_all([[*link, *tf.sysconfig.get_link_flags()]])
     digest = pathlib.Path(temporary, 'digest')
     digest.write_bytes(_digest(made))
@@ -223,7 +230,7 @@ def _run_all(commands):
   outputs = [process.communicate()[0] for process in running]
   for process, command, output in zip(running, commands, outputs):
     if process.returncode:
-      lines = [x for x in output.splitlines() if 'error' in x] or [output]
+      lines = [x for x in output.splitlines() if 'error: ' in x] or [output]
       raise BuildError(
         f'{command[0]} failed ({process.returncode}): {lines[0].strip()}'
       )
