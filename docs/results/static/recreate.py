@@ -1,0 +1,140 @@
+"""Trains SAC with static masks and what the paper's code does to its critics.
+
+In the released code of the paper, TF-Agents copies the first critic before it
+is built, and the pruning wrappers of the copy keep masking the kernels of the
+original. Each half of this is a deviation:
+
+* intersection: the first critic's kernels are masked by the masks of both
+  critics. Of two independent masks of density d, d squared is left.
+* dense_critic_2: the second critic's own kernels are never masked.
+
+    python docs/results/static/recreate.py --root_dir=runs/static/both_0.9_0 \
+      --deviations=intersection,dense_critic_2 --sparsity=0.9 --seed=0
+"""
+
+import csv
+import dataclasses
+import json
+import pathlib
+import sys
+from unittest import mock
+
+from absl import app, flags
+
+import tf_sparse_rl
+from tf_sparse_rl import callbacks
+
+DEVIATIONS = ('intersection', 'dense_critic_2')
+_COLUMNS = ('run', 'env_step', 'return_mean')
+_NOTE = '.deviations.json'  # Beside the directory of a run.
+
+_ROOT_DIR = flags.DEFINE_string('root_dir', None, 'Directory of the run.')
+_DEVIATIONS = flags.DEFINE_list(
+  'deviations', [], f'Deviations, some of: {", ".join(DEVIATIONS)}.'
+)
+_SPARSITY = flags.DEFINE_float('sparsity', 0.9, 'Sparsity of each network.')
+_SEED = flags.DEFINE_integer('seed', 0, 'Seed.')
+_NUM_ENV_STEPS = flags.DEFINE_integer('num_env_steps', 300_000, 'Env steps.')
+_FIELDS = flags.DEFINE_string(
+  'fields', '{}', 'Other fields of the config, a JSON object.'
+)
+_COLLECT = flags.DEFINE_string(
+  'collect', None, 'Directory of runs, whose returns are printed as CSV.'
+)
+
+
+def critic_sparsities(plan, distribution, index, deviations):
+  """Computes the sparsity of each layer of a critic, as the code leaves it.
+
+  Args:
+    plan: a `sizing.Plan` of the critic.
+    distribution: layer-wise distribution of sparsity.
+    index: of the critic, 1 or 2.
+    deviations: some of DEVIATIONS.
+
+  Returns:
+    `{layer name: sparsity}`.
+  """
+  from tf_sparse_rl.sparsity import distributions
+
+  sizes = [plan.inputs, *plan.units, plan.outputs]
+  names = [*(f'hidden_{i}' for i in range(len(plan.units))), 'output']
+  shapes = dict(zip(names, zip(sizes, sizes[1:])))
+  meant = distributions.layer_sparsities(shapes, plan.sparsity, distribution)
+  if index == 1 and 'intersection' in deviations:
+    return {name: 1 - (1 - value) ** 2 for name, value in meant.items()}
+  if index == 2 and 'dense_critic_2' in deviations:
+    return dict.fromkeys(meant, 0.0)
+  return meant
+
+
+def deviating(deviations):
+  """Returns a context in which agents are built with deviations.
+
+  Args:
+    deviations: some of DEVIATIONS.
+  """
+  from tf_sparse_rl.agents import network_layers
+
+  build = network_layers.of_actor_critic
+
+  def build_deviating(config, env_spec, plan, index, network):
+    if network == 'critic':
+      if index == 2 and 'dense_critic_2' in deviations:
+        plan = plan._replace(sparsity=0.0)
+      found = critic_sparsities(plan, config.distribution, index, deviations)
+      text = ','.join(f'{name}={value!r}' for name, value in found.items())
+      config = dataclasses.replace(config, custom_sparsity=text)
+    return build(config, env_spec, plan, index, network)
+
+  return mock.patch.object(network_layers, 'of_actor_critic', build_deviating)
+
+
+def train(root_dir, deviations, **fields):
+  """Trains one agent, resuming from its last checkpoint; returns the Run."""
+  unknown = set(deviations) - set(DEVIATIONS)
+  if unknown:
+    raise ValueError(f'Expected some of {DEVIATIONS}. Received: {unknown}.')
+  # A run is resumed with the deviations that it was begun with.
+  noted = pathlib.Path(f'{root_dir}{_NOTE}')
+  noted.parent.mkdir(parents=True, exist_ok=True)
+  if noted.exists() and json.loads(noted.read_text('utf-8')) != deviations:
+    raise ValueError(f'Expected the deviations in {noted}: {deviations}.')
+  noted.write_text(json.dumps(deviations), 'utf-8')
+  fields = {'env': 'HalfCheetah-v5', 'method': 'static', **fields}
+  with deviating(deviations):
+    return tf_sparse_rl.train(
+      root_dir, agent='sac', callbacks=[callbacks.ProgressBar()], **fields
+    )
+
+
+def collect(directory, file):
+  """Writes every evaluation of the runs in a directory as CSV."""
+  writer = csv.writer(file, lineterminator='\n')
+  writer.writerow(_COLUMNS)
+  for noted in sorted(pathlib.Path(directory).glob(f'*{_NOTE}')):
+    name = noted.name.removesuffix(_NOTE)
+    results = pathlib.Path(directory, name, 'results.jsonl')
+    for line in results.read_text('utf-8').splitlines():
+      row = json.loads(line)
+      writer.writerow([name, *(row[column] for column in _COLUMNS[1:])])
+
+
+def main(argv):
+  """Trains, or prints the returns of finished runs."""
+  del argv
+  if _COLLECT.value:
+    collect(_COLLECT.value, sys.stdout)
+    return
+  train(
+    _ROOT_DIR.value,
+    _DEVIATIONS.value,
+    sparsity=_SPARSITY.value,
+    seed=_SEED.value,
+    num_env_steps=_NUM_ENV_STEPS.value,
+    **json.loads(_FIELDS.value),
+  )
+
+
+if __name__ == '__main__':
+  app.run(main)
