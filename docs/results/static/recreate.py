@@ -38,6 +38,9 @@ _NUM_ENV_STEPS = flags.DEFINE_integer('num_env_steps', 300_000, 'Env steps.')
 _FIELDS = flags.DEFINE_string(
   'fields', '{}', 'Other fields of the config, a JSON object.'
 )
+_INPUTS = flags.DEFINE_bool(
+  'inputs', False, 'Print the inputs per unit of the first critic instead.'
+)
 _COLLECT = flags.DEFINE_string(
   'collect', None, 'Directory of runs, whose returns are printed as CSV.'
 )
@@ -120,9 +123,28 @@ def collect(directory, file):
       writer.writerow([name, *(row[column] for column in _COLUMNS[1:])])
 
 
+def print_inputs():
+  """Prints the mean number of inputs per unit that the first critic keeps."""
+  from tf_sparse_rl.agents import sizing
+
+  print('distribution, sparsity, inputs per unit of each layer')
+  for distribution in ('erk', 'uniform'):
+    for sparsity in (0.5, 0.7, 0.8, 0.9, 0.95, 0.98):
+      plan = sizing.Plan(23, (256, 256), 1, sparsity)
+      found = critic_sparsities(plan, distribution, 1, DEVIATIONS)
+      inputs = [
+        f'{size * (1 - value):.2f}'
+        for size, value in zip(plan.sizes, found.values())
+      ]
+      print(', '.join([distribution, str(sparsity), *inputs]))
+
+
 def main(argv):
-  """Trains, or prints the returns of finished runs."""
+  """Trains, or prints what a flag asks for."""
   del argv
+  if _INPUTS.value:
+    print_inputs()
+    return
   if _COLLECT.value:
     collect(_COLLECT.value, sys.stdout)
     return
