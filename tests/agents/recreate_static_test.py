@@ -101,23 +101,36 @@ def test_only_the_critics_deviate_and_stay_so_in_training(recreate):
   assert min(meant) < 0.3
 
 
-def test_a_copied_wrapper_masks_the_kernel_of_the_original():
-  schedule = tfmot.sparsity.keras.ConstantSparsity(0, begin_step=10**9)
-  layer = tfmot.sparsity.keras.prune_low_magnitude(
-    tf.keras.layers.Dense(3), pruning_schedule=schedule
-  )
+def _layer_and_copy(layer):
+  """A layer and a copy, made by TF-Agents before both are built."""
   spec = tf.TensorSpec([2], tf.float32)
   first = sequential.Sequential([layer], input_spec=spec)
   second = first.copy(name='second')
   first.create_variables()
   second.create_variables()
-  [first], [second] = first.layers, second.layers
+  return first.layers[0], second.layers[0]
+
+
+def test_a_copied_wrapper_masks_the_kernel_of_the_original():
+  schedule = tfmot.sparsity.keras.ConstantSparsity(0, begin_step=10**9)
+  layer = tfmot.sparsity.keras.prune_low_magnitude(
+    tf.keras.layers.Dense(3), pruning_schedule=schedule
+  )
+  first, second = _layer_and_copy(layer)
   kernel, mask, _ = second.pruning_vars[0]
   assert kernel is first.layer.kernel
   mask.assign(tf.zeros_like(mask))
   second(tf.ones([1, 2]))
   assert not np.any(first.layer.kernel)
   assert np.all(second.layer.kernel)
+
+
+def test_a_copied_sparse_layer_masks_its_own_kernel():
+  layer = sparsity.SparseLayer(tf.keras.layers.Dense(6), 0.5, 0)
+  for copy in _layer_and_copy(layer):
+    kernel, mask, _ = copy.pruning_vars[0]
+    assert kernel is copy.layer.kernel
+    assert np.sum(mask.numpy() == 0) == np.sum(kernel.numpy() == 0) == 6
 
 
 def test_runs_are_collected(recreate, tmp_path):
