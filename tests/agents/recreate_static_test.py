@@ -32,7 +32,7 @@ def _recreate():
   return module
 
 
-def _agent(recreate, deviations):
+def _agent(recreate, deviations, sparsity_of_each=0.8):
   config = flags.make_config(
     {
       'agent': 'sac',
@@ -41,11 +41,17 @@ def _agent(recreate, deviations):
       'initial_collect_env_steps': 100,
       'hidden_units': (24, 16),
       'batch_size': 16,
-      'sparsity': 0.8,
+      'sparsity': sparsity_of_each,
     }
   )
   with recreate.deviating(deviations):
     return registry.build(config, _SPEC)
+
+
+def _rows():
+  rows = np.random.default_rng(0).normal(size=(16, 14)).astype(np.float32)
+  rows[:, 8] = 1.0
+  return rows
 
 
 def _densities(network):
@@ -85,8 +91,6 @@ def test_two_masks_of_the_package_share_what_the_deviation_leaves():
 
 def test_only_the_critics_deviate_and_stay_so_in_training(recreate):
   plain, both = _agent(recreate, []), _agent(recreate, _BOTH)
-  rows = np.random.default_rng(0).normal(size=(16, 14)).astype(np.float32)
-  rows[:, 8] = 1.0
   actor, meant = (
     _densities(plain.networks[name]) for name in ('actor', 'critic_1')
   )
@@ -97,8 +101,25 @@ def test_only_the_critics_deviate_and_stay_so_in_training(recreate):
       assert _densities(network) == pytest.approx(np.square(meant), abs=0.01)
     for network in (both.networks['critic_2'], both.targets['critic_2']):
       assert _densities(network) == [1.0] * 3
-    train(tf.constant(rows))
+    train(tf.constant(_rows()))
   assert min(meant) < 0.3
+
+
+def test_what_only_the_first_mask_has_leaks_into_the_actors_loss(recreate):
+  # At 0.8 nearly all gradients of a network this small are 0.
+  agent = _agent(recreate, ['leak', 'dense_critic_2'], 0.5)
+  assert agent.fused_step(16) is None
+  first, tf_agent = agent.networks['critic_1'], agent.tf_agent
+  masks = [layer.mask.numpy() for layer in sparsity.sparse_layers(first)]
+  meant, before = [mask.mean() for mask in masks], _densities(first)
+  assert before == pytest.approx(np.square(meant), abs=0.1)
+  seen, mask_again = [], tf_agent.mask_again
+  tf_agent.mask_again = lambda: (seen.append(_densities(first)), mask_again())
+  tf_agent._train(agent.experience(tf.constant(_rows())))  # Eagerly.
+  assert before[1] + 0.1 < seen[0][1] <= meant[1]
+  for network in (first, agent.targets['critic_1']):
+    assert _densities(network) == pytest.approx(before, abs=0.01)
+  assert _densities(agent.networks['critic_2']) == [1.0] * 3
 
 
 def _layer_and_copy(layer):
@@ -153,5 +174,7 @@ def test_other_deviations_than_those_of_the_run_are_refused(recreate, tmp_path):
   with pytest.raises(ValueError, match='Expected the deviations'):
     recreate.train(tmp_path / 'run', [])
   with pytest.raises(ValueError, match='Expected some of'):
-    recreate.train(tmp_path / 'run', ['leak'])
+    recreate.train(tmp_path / 'run', ['other'])
+  with pytest.raises(ValueError, match='intersection or leak'):
+    recreate.train(tmp_path / 'run', ['leak', 'intersection'])
   assert noted.read_text('utf-8') == '["intersection"]'

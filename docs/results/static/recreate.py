@@ -7,11 +7,15 @@ original. Each half of this is a deviation:
 * intersection: the first critic's kernels are masked by the masks of both
   critics. Of two independent masks of density d, d squared is left.
 * dense_critic_2: the second critic's own kernels are never masked.
+* leak: as intersection, but the second critic's masks are applied only when it
+  is called, after the first. What only the first's masks contain keeps one
+  optimizer step while the actor's loss is computed. Train steps are not fused.
 
     python docs/results/static/recreate.py --root_dir=runs/static/both_0.9_0 \
       --deviations=intersection,dense_critic_2 --sparsity=0.9 --seed=0
 """
 
+import contextlib
 import csv
 import dataclasses
 import json
@@ -24,7 +28,7 @@ from absl import app, flags
 import tf_sparse_rl
 from tf_sparse_rl import callbacks
 
-DEVIATIONS = ('intersection', 'dense_critic_2')
+DEVIATIONS = ('intersection', 'dense_critic_2', 'leak')
 _COLUMNS = ('run', 'env_step', 'return_mean')
 _NOTE = '.deviations.json'  # Beside the directory of a run.
 
@@ -71,15 +75,52 @@ def critic_sparsities(plan, distribution, index, deviations):
   return meant
 
 
+def leaking(second_masks):
+  """Makes the class of an agent with the deviation `leak`.
+
+  Args:
+    second_masks: list of (SparseLayer of the first critic, mask of the second);
+      may be filled until the agent is made.
+
+  Returns:
+    A subclass of `sac.Sac`.
+  """
+  from tf_sparse_rl.agents import sac
+
+  class LeakingAgent(sac.SacAgent):
+    """SacAgent whose first critic is masked again after the actor's loss."""
+
+    def move_targets(self, masks_may_change):
+      self.mask_again()
+      super().move_targets(masks_may_change)
+
+    def mask_again(self):
+      """Applies the masks of the second critic to the first."""
+      for layer, mask in second_masks:
+        layer.kernel.assign(layer.kernel * mask)
+
+  class LeakingSac(sac.Sac):
+    """SAC with this agent, whose train steps are not fused."""
+
+    def _make_agent(self, *args):
+      with mock.patch.object(sac, 'SacAgent', LeakingAgent):
+        agent = super()._make_agent(*args)
+      agent.mask_again()
+      return agent
+
+  return LeakingSac
+
+
 def deviating(deviations):
   """Returns a context in which agents are built with deviations.
 
   Args:
     deviations: some of DEVIATIONS.
   """
-  from tf_sparse_rl.agents import network_layers
+  from tf_sparse_rl import sparsity
+  from tf_sparse_rl.agents import network_layers, registry
 
-  build = network_layers.of_actor_critic
+  build, second_masks = network_layers.of_actor_critic, []
 
   def build_deviating(config, env_spec, plan, index, network):
     if network == 'critic':
@@ -88,13 +129,27 @@ def deviating(deviations):
       found = critic_sparsities(plan, config.distribution, index, deviations)
       text = ','.join(f'{name}={value!r}' for name, value in found.items())
       config = dataclasses.replace(config, custom_sparsity=text)
-    return build(config, env_spec, plan, index, network)
+    layers = build(config, env_spec, plan, index, network)
+    if (network, index) == ('critic', 1) and 'leak' in deviations:
+      others = sparsity.sparse_layers(build(config, env_spec, plan, 2, network))
+      masks = [other.mask.numpy() for other in others]
+      second_masks[:] = zip(sparsity.sparse_layers(layers), masks)
+    return layers
 
-  return mock.patch.object(network_layers, 'of_actor_critic', build_deviating)
+  patches = contextlib.ExitStack()
+  patches.enter_context(
+    mock.patch.object(network_layers, 'of_actor_critic', build_deviating)
+  )
+  if 'leak' in deviations:
+    agents = {'sac': leaking(second_masks)}
+    patches.enter_context(mock.patch.dict(registry._AGENTS, agents))
+  return patches
 
 
 def train(root_dir, deviations, **fields):
   """Trains one agent, resuming from its last checkpoint; returns the Run."""
+  if {'leak', 'intersection'} <= {*deviations}:
+    raise ValueError('Expected intersection or leak, which contains it.')
   unknown = set(deviations) - set(DEVIATIONS)
   if unknown:
     raise ValueError(f'Expected some of {DEVIATIONS}. Received: {unknown}.')
@@ -131,7 +186,7 @@ def print_inputs():
   for distribution in ('erk', 'uniform'):
     for sparsity in (0.5, 0.7, 0.8, 0.9, 0.95, 0.98):
       plan = sizing.Plan(23, (256, 256), 1, sparsity)
-      found = critic_sparsities(plan, distribution, 1, DEVIATIONS)
+      found = critic_sparsities(plan, distribution, 1, ['intersection'])
       inputs = [
         f'{size * (1 - value):.2f}'
         for size, value in zip(plan.sizes, found.values())
