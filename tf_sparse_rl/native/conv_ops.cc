@@ -14,6 +14,7 @@
 
 #include "conv.h"
 #include "conv_passes.h"
+#include "convolutions.h"
 #include "packed.h"
 #include "tensorflow/core/framework/op.h"
 #include "tensorflow/core/framework/op_kernel.h"
@@ -24,37 +25,6 @@ namespace {
 
 using tensorflow::shape_inference::InferenceContext;
 using tensorflow::shape_inference::ShapeHandle;
-
-// Reads the sizes of convolutions in a row from the attributes of a node.
-template <typename Context>
-Status ReadConvolutions(Context* ctx, std::vector<Convolution>* found) {
-  std::vector<int32_t> image, layers;
-  std::vector<bool> same;
-  TF_RETURN_IF_ERROR(ctx->GetAttr("image", &image));
-  TF_RETURN_IF_ERROR(ctx->GetAttr("layers", &layers));
-  TF_RETURN_IF_ERROR(ctx->GetAttr("same", &same));
-  if (image.size() != 3 || same.empty() || layers.size() != 5 * same.size()) {
-    return InvalidArgument(
-        "Expected three numbers of the image and five of each layer.");
-  }
-  for (size_t l = 0; l < same.size(); ++l) {
-    const int32_t* sizes = layers.data() + 5 * l;
-    found->push_back(MakeConvolution(image[0], image[1], image[2], sizes[0],
-                                     sizes[1], sizes[2], sizes[3], sizes[4],
-                                     same[l]));
-    const Convolution& c = found->back();
-    if (c.out_height < 1 || c.out_width < 1) {
-      return InvalidArgument("Layer ", l, " has a kernel larger than its ",
-                             "image.");
-    }
-    image = {c.out_height, c.out_width, c.outputs};
-  }
-  return OkStatus();
-}
-
-int64_t KernelSize(const Convolution& c) {
-  return int64_t{c.kernel_height} * c.kernel_width * c.channels * c.outputs;
-}
 
 bool IsFinite(const Tensor& values) {
   bool finite = true;
