@@ -49,15 +49,14 @@ inline bool ForwardConvToBlocks(OpKernelContext* ctx, const ConvPlan& plan,
       places);
 }
 
-// Gradients of what comes out of a convolution, from blocks to planes; returns
-// whether all are finite.
-inline bool BlocksToDeltas(OpKernelContext* ctx, const ConvPlan& plan,
-                           int64_t batch, const float* blocks, float* planes) {
+// Gradients of what comes out of a convolution, from blocks to planes whose other
+// places are 0; returns whether all are finite.
+inline bool BlocksToDeltas(const ConvPlan& plan, int64_t batch,
+                           const float* blocks, float* planes) {
   const Convolution& c = plan.shape;
   const Planes& to = plan.delta;
   const GroupsInBlocks places(c, batch);
   const int64_t groups = CeilDiv(batch, places.lanes);
-  ZeroBorders(ctx, to, c.out_height, c.out_width, groups, groups, planes);
   const std::vector<int32_t> at =
       PixelPlaces(c.out_height, c.out_width, to);
   float bad[16] = {};

@@ -316,21 +316,24 @@ void BytesToPlanes(const Images& images, const uint8_t* from, float scale,
   const int64_t size = images.pixels * images.channels;
   Places places(images);
   int64_t i = 0;
-  // Four bytes of an example at a time, as one number.
-  for (; images.lanes == kGroup && i + 4 <= size; i += 4) {
-    int64_t at[4];
-    for (int j = 0; j < 4; ++j) at[j] = places.Next();
+  // A register of each example at a time, whose numbers are four bytes each.
+  for (; images.lanes == kGroup && i + 4 * kLanes <= size; i += 4 * kLanes) {
+    int64_t at[4 * kLanes];
+    for (int64_t& each : at) each = places.Next();
     for (int64_t e = 0; e < images.examples; e += kLanes) {
-      IntVec words{};
+      Vec rows[kLanes] = {};
       for (int64_t l = 0; l < kLanes && e + l < images.examples; ++l) {
-        int32_t word;
-        __builtin_memcpy(&word, from + (e + l) * size + i, 4);
-        words[l] = word;
+        __builtin_memcpy(&rows[l], from + (e + l) * size + i, sizeof(Vec));
       }
-      for (int j = 0; j < 4; ++j) {
-        const IntVec byte = words >> (8 * j) & 255;
-        if (at[j] < 0) continue;
-        Store(planes + at[j] + e, __builtin_convertvector(byte, Vec) * scale);
+      Transpose(rows);
+      for (int w = 0; w < kLanes; ++w) {
+        const IntVec words = reinterpret_cast<IntVec&>(rows[w]);
+        for (int j = 0; j < 4; ++j) {
+          const IntVec byte = words >> (8 * j) & 255;
+          const int64_t to = at[4 * w + j];
+          if (to < 0) continue;
+          Store(planes + to + e, __builtin_convertvector(byte, Vec) * scale);
+        }
       }
     }
   }

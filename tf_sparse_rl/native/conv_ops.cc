@@ -114,7 +114,8 @@ class ConvStackOp : public ConvKernel {
     Tensor plain, *state;
     OP_REQUIRES_OK(ctx, states.allocate(0, {groups * planes.group}, &state));
     bool finite =
-        ImagesToPlanes(ctx, input, nullptr, scale_, planes, Data(state));
+        ImagesToPlanes(ctx, input, nullptr, scale_, planes, true,
+                       Data(state));
     for (size_t l = 0; l < layers().size(); ++l) {
       const auto steps = plan(masks[l], l, batch);
       Tensor active;
@@ -134,7 +135,8 @@ class ConvStackOp : public ConvKernel {
                                                &plain));
       }
       finite = ForwardConv(ctx, *steps, Data(active), Data(biases[l]), relu(l),
-                           finite, groups, Data(*state), planes, Data(next));
+                           finite, groups, Data(*state), planes, true,
+                           Data(next));
       state = next;
     }
     Tensor* output;
@@ -186,14 +188,14 @@ class ConvDeltasOp : public ConvKernel {
     OP_REQUIRES_OK(ctx,
                    deltas.allocate(top, {groups * planes.group}, &delta));
     bool finite = ImagesToPlanes(ctx, gradient, relu(top) ? &output : nullptr,
-                                 1.0f, planes, Data(delta));
+                                 1.0f, planes, true, Data(delta));
     for (size_t l = top; l > 0; --l) {
       planes = DeltaPlanes(layers()[l - 1], lanes);
       OP_REQUIRES_OK(ctx,
                      deltas.allocate(l - 1, {groups * planes.group}, &below));
       finite = BackwardConv(ctx, *plan(masks[l], l, batch), Data(packed[l]),
                             relu(l - 1) ? Data(states[l]) : nullptr, finite,
-                            groups, Data(*delta), planes, Data(below));
+                            groups, Data(*delta), planes, true, Data(below));
       delta = below;
     }
   }
@@ -218,7 +220,7 @@ class ConvInputGradientOp : public ConvKernel {
                    ctx->allocate_output(
                        0, {batch, c.height, c.width, c.channels}, &gradient));
     BackwardConv(ctx, *plan(ctx->input(2), 0, batch), Data(ctx->input(1)),
-                 nullptr, IsFinite(delta), groups, Data(delta), planes,
+                 nullptr, IsFinite(delta), groups, Data(delta), planes, true,
                  Data(&plain));
     PlanesToImages(ctx, Data(&plain), planes, gradient);
   }

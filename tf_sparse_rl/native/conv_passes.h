@@ -225,13 +225,16 @@ bool ForwardConvTo(OpKernelContext* ctx, const ConvPlan& plan,
                  target, offset);
 }
 
-// The same in planes `to`.
+// The same in planes `to`. `is_new`: whether the zeros in them have yet to be
+// written, here and below.
 inline bool ForwardConv(OpKernelContext* ctx, const ConvPlan& plan,
                         const float* packed, const float* bias, bool relu,
                         bool finite, int64_t groups, const float* input,
-                        const Planes& to, float* output) {
-  ZeroBorders(ctx, to, plan.shape.out_height, plan.shape.out_width, groups,
-              groups, output);
+                        const Planes& to, bool is_new, float* output) {
+  if (is_new) {
+    ZeroBorders(ctx, to, plan.shape.out_height, plan.shape.out_width, groups,
+                groups, output);
+  }
   const std::vector<int32_t> at = OutputPlaces(
       plan, [&](int32_t y, int32_t x) { return to.At(y, x); });
   return ForwardConvTo(ctx, plan, packed, bias, relu, finite, groups, input,
@@ -244,14 +247,16 @@ inline bool ForwardConv(OpKernelContext* ctx, const ConvPlan& plan,
 inline bool BackwardConv(OpKernelContext* ctx, const ConvPlan& plan,
                          const float* packed, const float* state, bool finite,
                          int64_t groups, const float* delta, const Planes& to,
-                         float* gradient) {
+                         bool is_new, float* gradient) {
   const Planes& in = plan.input;
   const Groups<const float> source{delta + plan.delta.front, plan.delta.group};
   const Convolution& c = plan.shape;
-  const std::vector<int32_t> places = PixelPlaces(c.height, c.width, in);
-  const bool has_all = !std::count(places.begin(), places.end(), -1);
-  ZeroBorders(ctx, to, c.height, c.width, groups, has_all ? groups : 0,
-              gradient);
+  if (is_new) {
+    const std::vector<int32_t> places = PixelPlaces(c.height, c.width, in);
+    const bool has_all = !std::count(places.begin(), places.end(), -1);
+    ZeroBorders(ctx, to, c.height, c.width, groups, has_all ? groups : 0,
+                gradient);
+  }
   bool result = true;
   for (size_t phase = 0; phase < plan.backward.size(); ++phase) {
     std::vector<float> poison;
@@ -331,13 +336,15 @@ inline void OverImages(
 // see ConvKernels::to_planes, or null.
 inline bool ImagesToPlanes(OpKernelContext* ctx, const Tensor& images,
                            const Tensor* slope, float scale,
-                           const Planes& planes, float* to) {
+                           const Planes& planes, bool is_new, float* to) {
   const ConvKernels& kernels = BestConvKernels();
   const int64_t batch = images.dim_size(0);
   const int64_t group_size =
       planes.lanes * images.NumElements() / std::max<int64_t>(1, batch);
-  ZeroBorders(ctx, planes, images.dim_size(1), images.dim_size(2),
-              CeilDiv(batch, planes.lanes), batch / planes.lanes, to);
+  if (is_new) {
+    ZeroBorders(ctx, planes, images.dim_size(1), images.dim_size(2),
+                CeilDiv(batch, planes.lanes), batch / planes.lanes, to);
+  }
   std::atomic<bool> finite{true};
   OverImages(ctx, batch, images.dim_size(1), images.dim_size(2), planes,
              [&](const Images& group, int64_t index) {

@@ -75,12 +75,15 @@ class States {
   float* operator[](size_t l) { return Data(&blocks_[l]); }
   const float* last() const { return Data(blocks_.back()); }
 
-  // What goes into convolution l, or the gradient of what comes out.
+  // What goes into convolution l, or the gradient of what comes out. Where no
+  // pixel lies they are 0 and stay so.
   float* planes(size_t l) { return Data(&planes_[l]); }
 
   void Allocate(const Network& network, int64_t batch) {
     const std::vector<Convolution>& convolutions = network.convolutions;
     const int64_t padded = PaddedBatch(batch), groups = NumGroups(batch);
+    if (batch_ != batch) planes_.clear();  // Pixels lie elsewhere.
+    batch_ = batch;
     planes_.resize(convolutions.size());
     for (size_t l = 0; l < planes_.size(); ++l) {
       const Convolution& c = convolutions[l];
@@ -97,6 +100,7 @@ class States {
 
  private:
   std::vector<Tensor> blocks_, planes_;
+  int64_t batch_ = 0;
 };
 
 }  // namespace tf_sparse_rl

@@ -58,7 +58,8 @@ class AtWork {
   void Load(OpKernelContext* ctx, const Tensor& images, States* states) const {
     const int32_t lanes = ConvLanes(images.dim_size(0));
     ImagesToPlanes(ctx, images, nullptr, network_->scale,
-                   InputPlanes(convolutions()[0], lanes), states->planes(0));
+                   InputPlanes(convolutions()[0], lanes), false,
+                   states->planes(0));
   }
 
   // From the first of the states to the others.
@@ -246,7 +247,7 @@ class AtWork {
       finite = ForwardConv(ctx, *plan, weight, taken_[l].bias, IsRelu(l),
                            finite, NumGroups(batch), states->planes(l),
                            InputPlanes(convolutions()[l + 1], ConvLanes(batch)),
-                           states->planes(l + 1));
+                           false, states->planes(l + 1));
     }
   }
 
@@ -254,14 +255,14 @@ class AtWork {
                             States* deltas) const {
     if (convolutions().empty()) return;
     size_t l = num_convolutions() - 1;
-    bool finite = BlocksToDeltas(ctx, *Plan(l, batch), batch, (*deltas)[l + 1],
+    bool finite = BlocksToDeltas(*Plan(l, batch), batch, (*deltas)[l + 1],
                                  deltas->planes(l));
     for (; l > 0; --l) {
       finite = BackwardConv(
           ctx, *Plan(l, batch), Data(taken_[l].weight.by_input),
           IsRelu(l - 1) ? states->planes(l) : nullptr, finite, NumGroups(batch),
           deltas->planes(l),
-          DeltaPlanes(convolutions()[l - 1], ConvLanes(batch)),
+          DeltaPlanes(convolutions()[l - 1], ConvLanes(batch)), false,
           deltas->planes(l - 1));
     }
   }
