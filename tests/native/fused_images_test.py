@@ -13,7 +13,6 @@ from tf_sparse_rl.training import learner
 
 _SHAPE = (18, 16, 4)
 _SPEC = envs.EnvSpec('ALE/Pong-v5', 1152, 3, None, observation_shape=_SHAPE)
-_ENVS = 2
 
 
 @pytest.fixture(autouse=True)
@@ -25,9 +24,10 @@ def native_kernels():
 class _Run:
   """An agent that is trained on random batches, the same for each backend."""
 
-  def __init__(self, backend_name, batch_size=24, **changes):
+  def __init__(self, backend_name, batch_size=24, num_envs=2, **changes):
     tf.keras.utils.set_random_seed(0)
     self.backend_name, self.batch_size = backend_name, batch_size
+    self.num_envs = num_envs
     backend.set_backend(backend_name)
     values = {
       'agent': 'dqn',
@@ -80,8 +80,8 @@ class _Run:
   def train(self, num_train_steps=1):
     assert self.learn.is_fused == (self.backend_name == 'fused')
     for _ in range(num_train_steps):
-      observations = self.images(_ENVS)
-      noise = self.agent.noise(self.rng, _ENVS)
+      observations = self.images(self.num_envs)
+      noise = self.agent.noise(self.rng, self.num_envs)
       actions, scalars = self.learn.train_on(self.rows(), observations, noise)
       alone = self.learn.act(observations, noise)
       scalars = {tag: float(value) for tag, value in scalars.items()}
@@ -119,7 +119,7 @@ def _assert_close(ours, theirs):
 _CASES = {
   'rigl': {'double_dqn': True, 'td_loss': 'huber'},
   # Examples side by side only from 10 on; blocks of 32 and of 64.
-  'few_examples': {'batch_size': 7, 'target_update_tau': 0.2},
+  'few_examples': {'batch_size': 7, 'num_envs': 1, 'target_update_tau': 0.2},
   'many_examples': {'method': 'set', 'batch_size': 70, 'weight_decay': 0.0},
   'prune': {'method': 'prune', 'reward_scale': 5.0},
 }

@@ -260,7 +260,7 @@ def choices_of(layers):
 
 
 def _parts(layers):
-  """(sizes, sparsities) of the convolutions, if any, and of the Dense layers."""
+  """(sizes, sparsities) of the Dense layers, and of convolutions, if any."""
   convolutions, dense = divide(layers)
   parts = [(stacks.sizes_of(dense), tuple(layer.sparsity for layer in dense))]
   if convolutions:
