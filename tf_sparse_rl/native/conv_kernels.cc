@@ -7,13 +7,15 @@ namespace tf_sparse_rl {
 namespace TF_SPARSE_RL_CPU {
 namespace {
 
-// Registers that hold sums.
-constexpr int kMaxVecs = 11;
+// Registers that hold something for one place each: sums, or gradients of outputs.
+// Of few sums the cache holds more of what they are made of.
+constexpr int kMaxSums = kLanes == 16 ? 7 : 11;
+constexpr int kMaxDeltas = 11;
 constexpr int kGroup = 16;                    // examples side by side
 constexpr int kVecsOfGroup = kGroup / kLanes;  // of one pixel
 
-// Calls a function with a number of vectors, 1 to kMaxVecs, as a Constant.
-template <int kVecs = kMaxVecs, typename Function>
+// Calls a function with a number of vectors, 1 to kVecs, as a Constant.
+template <int kVecs, typename Function>
 INLINE void ByCount(int64_t vecs, Function function) {
   if constexpr (kVecs == 1) {
     function(Constant<1>());
@@ -23,9 +25,9 @@ INLINE void ByCount(int64_t vecs, Function function) {
   }
 }
 
-// Calls `function(place, vectors)` on tiles of about the same size, as large as
-// the registers hold, that make up a span.
-template <typename Function>
+// Calls `function(place, vectors)` on tiles of about the same size, of at most
+// kMaxVecs, that make up a span.
+template <int kMaxVecs, typename Function>
 INLINE void ByTile(const Span& span, Function function) {
   const int64_t vecs = (span.size + kLanes - 1) / kLanes;
   const int64_t tiles = (vecs + kMaxVecs - 1) / kMaxVecs;
@@ -130,7 +132,7 @@ bool Sum(const Taps& taps, const float* weight, const Span* spans,
       for (int64_t unit = 0; unit < taps.units; ++unit) {
         const int64_t i = chunk * taps.units + unit;
         Sums<kVecs> sums;
-        float* kept = scratch + unit * kMaxVecs * kLanes;
+        float* kept = scratch + unit * kMaxSums * kLanes;
         if (chunk) {
           sums.Load(kept);
         } else {
@@ -147,8 +149,9 @@ bool Sum(const Taps& taps, const float* weight, const Span* spans,
     }
   };
   for (int64_t s = first; s < last; ++s) {
-    ByTile(spans[s], [&](int64_t place, int64_t vecs) ALWAYS_INLINE {
-      ByCount(vecs, [&](auto count) ALWAYS_INLINE { tile(place, count); });
+    ByTile<kMaxSums>(spans[s], [&](int64_t place, int64_t vecs) ALWAYS_INLINE {
+      ByCount<kMaxSums>(
+          vecs, [&](auto count) ALWAYS_INLINE { tile(place, count); });
     });
   }
   return IsZero(bad);
@@ -185,9 +188,11 @@ void WeightGradient(const Taps& taps, const Span* spans, int64_t num_spans,
     }
   };
   for (int64_t s = 0; s < num_spans; ++s) {
-    ByTile(spans[s], [&](int64_t place, int64_t vecs) ALWAYS_INLINE {
-      ByCount(vecs, [&](auto count) ALWAYS_INLINE { tile(place, count); });
-    });
+    ByTile<kMaxDeltas>(
+        spans[s], [&](int64_t place, int64_t vecs) ALWAYS_INLINE {
+          ByCount<kMaxDeltas>(
+              vecs, [&](auto count) ALWAYS_INLINE { tile(place, count); });
+        });
   }
 }
 
@@ -383,7 +388,7 @@ void FromPlanes(const Images& images, const float* planes, float* to) {
 
 extern const ConvKernels kConvKernels;
 const ConvKernels kConvKernels = {
-    kMaxVecs * kLanes, Sum,           WeightGradient, Reduce,
+    kMaxSums * kLanes, Sum,           WeightGradient, Reduce,
     ToPlanes,          BytesToPlanes, FromPlanes,
 };
 

@@ -46,7 +46,7 @@ constexpr int64_t kChunkBytes = 24 << 10;
 // Fewer taps of a unit in a chunk are not worth loading its sum.
 constexpr int64_t kChunkTaps = 16;
 // Places that sums are made for at once, about.
-constexpr int64_t kTile = 12;
+constexpr int64_t kTile = 8;
 
 // Sorts taps into a pass from `sources` channels, of which each has so many
 // rows that are read at once.
