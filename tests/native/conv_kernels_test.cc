@@ -161,7 +161,8 @@ void TestForward(const Case& t, const Floats& x) {
   }
   const Planes to =
       PlainPlanes(c.out_height, c.out_width, c.outputs, t.lanes);
-  const auto at = OutputPlaces(t.plan, to);
+  const auto at = OutputPlaces(
+      t.plan, [&](int32_t y, int32_t x) { return to.At(y, x); });
   Floats y(to.group);
   const Finish finish{t.bias.data(), t.relu, nullptr, 0, nullptr};
   if (!Run(t.plan.forward, t.packed, x.data(), finish,
@@ -257,7 +258,8 @@ void TestPoison(const Case& t, Floats x) {
   const int64_t size = t.plan.input.plane + kConvSlack;
   const Planes to =
       PlainPlanes(t.c.out_height, t.c.out_width, t.c.outputs, t.lanes);
-  const auto at = OutputPlaces(t.plan, to);
+  const auto at = OutputPlaces(
+      t.plan, [&](int32_t y, int32_t x) { return to.At(y, x); });
   Floats y(to.group), poison(size);
   for (int32_t e = 0; e < t.lanes; ++e) poison[e] = NAN;  // The first place.
   const Finish finish{nullptr, true, nullptr, 0, poison.data()};

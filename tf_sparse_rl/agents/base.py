@@ -159,7 +159,7 @@ class Agent(abc.ABC):
     return condition(train_steps)
 
   def fused_step(self, batch_size):
-    """Makes one native operation of `train` and `act`.
+    """Makes one native operation of `train` and `act`, which acts alone too.
 
     It is for train steps without mask updates. Its weights are those of `train`
     up to rounding.

@@ -211,9 +211,8 @@ class Dqn(base.Agent):
   def fused_step(self, batch_size):
     config = self._config
     is_own = type(self.tf_agent) is DqnAgent and not self.candidates
-    is_plain = is_own and not config.priority_exponent
-    if not is_plain or config.network != 'mlp':
-      return None  # Another train step, or convolutions.
+    if not is_own or config.priority_exponent:
+      return None  # Another train step.
     decay = config.epsilon_decay_env_steps / config.train_period
     is_huber = config.td_loss == 'huber'
     return fused.dqn(self.tf_agent, is_huber, config.epsilon, decay, batch_size)

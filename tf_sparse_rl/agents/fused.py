@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from tf_sparse_rl import seeds, sparsity
 from tf_sparse_rl.agents import fused_masks, losses
-from tf_sparse_rl.native import backend, fused, library, stacks
+from tf_sparse_rl.native import backend, conv, fused, library, stacks
 from tf_sparse_rl.networks import heads
 from tf_sparse_rl.sparsity import layers as layers_lib
 
@@ -177,7 +177,7 @@ def dqn(agent, is_huber, epsilon, epsilon_decay_train_steps, batch_size):
     A fused.TrainStep, or None if TensorFlow has to train.
   """
   network, optimizer = agent._q_network, agent._optimizer
-  layers = _inner(network, 0, 0)
+  layers, scale = _q_layers(network)
   if not _may_be_fused({network: layers}, batch_size):
     return None
   adam = _adam(optimizer, [network])
@@ -185,8 +185,8 @@ def dqn(agent, is_huber, epsilon, epsilon_decay_train_steps, batch_size):
     return None
   step = library.load().tf_sparse_rl_make_dqn(
     [
-      _network(layers, optimizer),
-      _network(_inner(agent._target_q_network, 0, 0)),
+      _network(layers, optimizer, scale=scale),
+      _network(_q_layers(agent._target_q_network)[0], scale=scale),
     ],
     adam.handles,
     [agent.train_step_counter.handle],
@@ -202,6 +202,34 @@ def dqn(agent, is_huber, epsilon, epsilon_decay_train_steps, batch_size):
   )
   masks = fused_masks.MaskUpdates([(optimizer, layers)])
   return fused.TrainStep(step, _DQN_TAGS, tf.int32, masks)
+
+
+def _q_layers(network):
+  """The layers of a Q-network as stacks.Layer, and the scale of its images.
+
+  It consists of Dense layers, or of a Rescaling layer, convolutions, Flatten
+  and Dense layers. The layers are None if there are others.
+  """
+  layers = [_operand(layer) for layer in network.layers]
+  flat = [
+    i
+    for i, layer in enumerate(layers)
+    if type(layer.plain) is tf.keras.layers.Flatten
+  ]
+  convolutions, dense, scale = [], layers, 1.0
+  if flat:
+    convolutions, dense = layers[: flat[0]], layers[flat[0] + 1 :]
+    if network.input_tensor_spec.dtype != tf.uint8:
+      return None, scale
+  if convolutions and conv.is_scale(convolutions[0]):
+    scale = float(convolutions.pop(0).plain.scale)
+  have_kernels = (
+    bool(convolutions) == bool(flat)
+    and all(map(conv.fits, convolutions))
+    and bool(dense)
+    and all(map(stacks.fits, dense))
+  )
+  return [*convolutions, *dense] if have_kernels else None, scale
 
 
 def ppo(agent, batch_size):
@@ -299,11 +327,12 @@ def _may_be_fused(inner, batch_size, num_own=0):
 
 
 def layers_of(network):
-  """The Dense layers of a network, sparse or not, as stacks.Layer."""
+  """The layers of a network with a kernel, sparse or not, as stacks.Layer."""
+  kinds = sparsity.SparseLayer, tf.keras.layers.Dense
   return [
     _operand(layer)
     for layer in layers_lib.leaf_layers(network)
-    if isinstance(layer, (sparsity.SparseLayer, tf.keras.layers.Dense))
+    if isinstance(layer, kinds)
   ]
 
 

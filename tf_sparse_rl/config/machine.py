@@ -53,8 +53,8 @@ class Machine(Record):
   backend: str = row(
     'implementation of sparse layers on a CPU: masked (dense kernels times '
     'masks), native (C++ kernels), fused (native, and whole train steps of '
-    'SAC, TD3, PPO and DQN with MLPs in C++), or auto (the faster of masked '
-    'and fused)',
+    'SAC, TD3, PPO and DQN with MLPs, and of DQN with the Nature CNN, in C++), '
+    'or auto (the faster of masked and fused)',
     OneOf(_BACKENDS),
     default='auto',
     learned=False,

@@ -26,7 +26,7 @@ class ActorCriticStep : public ReplayStep, public ActorCriticSettings {
   VarPtr train_step;
   Adam critic_adam, actor_adam;
 
-  int64_t num_observations() const override { return actor->layers[0].inputs; }
+  const Network& policy() const override { return *actor; }
   int64_t row_size() const override {
     return num_critic_inputs() + num_observations() + 2;
   }
@@ -52,15 +52,14 @@ class ActorCriticStep : public ReplayStep, public ActorCriticSettings {
   }
 
   void Allocate(const Batch& batch) {
-    const int64_t padded = PaddedBatch(batch.size);
-    actor_states_.Allocate(*actor, padded);
-    actor_deltas_.Allocate(*actor, padded);
+    actor_states_.Allocate(*actor, batch.size);
+    actor_deltas_.Allocate(*actor, batch.size);
     for (States* states : {&states_[0], &states_[1], &deltas_}) {
-      states->Allocate(*critics[0], padded);
+      states->Allocate(*critics[0], batch.size);
     }
     td_targets_.resize(batch.size);
     for (Tensor& gradient : of_actions_) {
-      Sized(&gradient, padded * num_actions());
+      Sized(&gradient, PaddedBatch(batch.size) * num_actions());
     }
   }
 
@@ -162,12 +161,13 @@ class ActorCriticStep : public ReplayStep, public ActorCriticSettings {
 
   // Actions of a head, for observations and noise, as a result.
   template <typename Head>
-  Status Act(OpKernelContext* ctx, const AtWork& pi, const Head& head,
-             const Tensor& observations, const Tensor& noise, Result* result) {
+  Status ActWith(OpKernelContext* ctx, const AtWork& pi, const Head& head,
+                 const Tensor& observations, const Tensor& noise,
+                 Result* result) {
     const int64_t count = observations.dim_size(0);
     TF_RETURN_IF_ERROR(ctx->allocate_output(0, {count, head.size()},
                                             &result->actions));
-    const float* outputs = Outputs(ctx, pi, *actor, observations);
+    const float* outputs = Outputs(ctx, pi, observations);
     for (int64_t i = 0; i < count; ++i) {
       head.Act(outputs, count, i, Data(noise) + i * head.size(),
                Data(result->actions) + i * head.size());

@@ -7,13 +7,15 @@ namespace tf_sparse_rl {
 namespace TF_SPARSE_RL_CPU {
 namespace {
 
-// Registers that hold sums.
-constexpr int kMaxVecs = 11;
+// Registers that hold something for one place each: sums, or gradients of outputs.
+// Of few sums the cache holds more of what they are made of.
+constexpr int kMaxSums = kLanes == 16 ? 7 : 11;
+constexpr int kMaxDeltas = 11;
 constexpr int kGroup = 16;                    // examples side by side
 constexpr int kVecsOfGroup = kGroup / kLanes;  // of one pixel
 
-// Calls a function with a number of vectors, 1 to kMaxVecs, as a Constant.
-template <int kVecs = kMaxVecs, typename Function>
+// Calls a function with a number of vectors, 1 to kVecs, as a Constant.
+template <int kVecs, typename Function>
 INLINE void ByCount(int64_t vecs, Function function) {
   if constexpr (kVecs == 1) {
     function(Constant<1>());
@@ -23,9 +25,9 @@ INLINE void ByCount(int64_t vecs, Function function) {
   }
 }
 
-// Calls `function(place, vectors)` on tiles of about the same size, as large as
-// the registers hold, that make up a span.
-template <typename Function>
+// Calls `function(place, vectors)` on tiles of about the same size, of at most
+// kMaxVecs, that make up a span.
+template <int kMaxVecs, typename Function>
 INLINE void ByTile(const Span& span, Function function) {
   const int64_t vecs = (span.size + kLanes - 1) / kLanes;
   const int64_t tiles = (vecs + kMaxVecs - 1) / kMaxVecs;
@@ -35,47 +37,82 @@ INLINE void ByTile(const Span& span, Function function) {
   }
 }
 
-// Adds some taps of the source to sums.
-template <int kVecs>
-INLINE void AddTaps(const Taps& taps, const float* weight, int64_t begin,
-                    int64_t end, const float* source, Vec* sums) {
-  Vec sum[kVecs];
-  for (int v = 0; v < kVecs; ++v) sum[v] = sums[v];
-  for (int64_t k = begin; k < end; ++k) {
-    const float* from = source + taps.offset[k];
-    const Vec w = Fill(weight[k]);
-    for (int v = 0; v < kVecs; ++v) sum[v] += w * Load(from + v * kLanes);
-  }
-  for (int v = 0; v < kVecs; ++v) sums[v] = sum[v];
+// A pointer that stays one: the compiler would keep a pointer for each load in a
+// loop, which are more than there are registers, and add to all of them.
+INLINE const float* Whole(const float* p) {
+  __asm__("" : "+r"(p));
+  return p;
 }
 
-// Stores the sums of a unit from a place on. Comparisons are so written that
-// NaN stays NaN. Returns 0, or NaN if a sum is not finite.
-INLINE Vec StoreSums(const Finish& finish, const Target& target, int64_t unit,
-                     int64_t place, int64_t vecs, const Vec* sums) {
-  Vec bad{};
-  float* to = target.to + unit * target.unit;
-  for (int64_t v = 0; v < vecs; ++v, place += kLanes) {
-    Vec x = sums[v];
-    if (finish.poison) x += Load(finish.poison + place);
-    if (finish.bias) x += finish.bias[unit];
-    if (finish.relu) x = x < 0.0f ? Vec{} : x;
-    if (finish.slope) {
-      const Vec y = Load(finish.slope + unit * finish.slope_plane + place);
-      x *= y > 0.0f ? Fill(1.0f) : Vec{};
+// Sums of one unit, at so many places one after the other.
+template <int kVecs>
+struct Sums {
+  Vec sum[kVecs];
+
+  INLINE void Clear() {
+    for (int v = 0; v < kVecs; ++v) sum[v] = Vec{};
+  }
+  INLINE void Load(const float* kept) {
+    for (int v = 0; v < kVecs; ++v) {
+      sum[v] = tf_sparse_rl::Load(kept + v * kLanes);
     }
-    bad += x * 0.0f;
-    if (target.lanes == kGroup) {
-      const int32_t at = target.at[place / kGroup];
-      if (at >= 0) Store(to + at + place % kGroup, x);
-    } else {
-      for (int e = 0; e < kLanes; ++e) {
-        if (target.at[place + e] >= 0) to[target.at[place + e]] = x[e];
+  }
+  INLINE void Store(float* kept) const {
+    for (int v = 0; v < kVecs; ++v) {
+      tf_sparse_rl::Store(kept + v * kLanes, sum[v]);
+    }
+  }
+
+  // Adds some taps of the source.
+  INLINE void Add(const Taps& taps, const float* weight, int64_t begin,
+                  int64_t end, const float* source) {
+    for (int64_t k = begin; k < end; ++k) {
+      const float* from = Whole(source + taps.offset[k]);
+      const Vec w = Fill(weight[k]);
+      for (int v = 0; v < kVecs; ++v) {
+        sum[v] += w * tf_sparse_rl::Load(from + v * kLanes);
       }
     }
   }
-  return bad;
-}
+
+  // Stores the sums of a unit from a place on. Comparisons are so written that
+  // NaN stays NaN. Returns 0, or NaN if a sum is not finite.
+  INLINE Vec Finished(const Finish& finish, const Target& target, int64_t unit,
+                      int64_t place) {
+    if (finish.poison) {
+      for (int v = 0; v < kVecs; ++v) {
+        sum[v] += tf_sparse_rl::Load(finish.poison + place + v * kLanes);
+      }
+    }
+    if (finish.bias) {
+      for (int v = 0; v < kVecs; ++v) sum[v] += finish.bias[unit];
+    }
+    if (finish.relu) {
+      for (int v = 0; v < kVecs; ++v) sum[v] = sum[v] < 0.0f ? Vec{} : sum[v];
+    }
+    if (finish.slope) {
+      const float* slope = finish.slope + unit * finish.slope_plane + place;
+      for (int v = 0; v < kVecs; ++v) {
+        const Vec y = tf_sparse_rl::Load(slope + v * kLanes);
+        sum[v] *= y > 0.0f ? Fill(1.0f) : Vec{};
+      }
+    }
+    Vec bad{};
+    for (int v = 0; v < kVecs; ++v) bad += sum[v] * 0.0f;
+    float* to = target.to + unit * target.unit;
+    for (int v = 0; v < kVecs; ++v, place += kLanes) {
+      if (target.lanes == kGroup) {
+        const int32_t at = target.at[place / kGroup];
+        if (at >= 0) tf_sparse_rl::Store(to + at + place % kGroup, sum[v]);
+      } else {
+        for (int e = 0; e < kLanes; ++e) {
+          if (target.at[place + e] >= 0) to[target.at[place + e]] = sum[v][e];
+        }
+      }
+    }
+    return bad;
+  }
+};
 
 INLINE bool IsZero(Vec x) {
   for (int e = 0; e < kLanes; ++e) {
@@ -89,28 +126,32 @@ bool Sum(const Taps& taps, const float* weight, const Span* spans,
          const Finish& finish, const Target& target, float* scratch) {
   Vec bad{};
   const int64_t last_chunk = taps.chunks - 1;
-  for (int64_t s = first; s < last; ++s) {
-    ByTile(spans[s], [&](int64_t place, int64_t vecs) ALWAYS_INLINE {
-      for (int64_t chunk = 0; chunk <= last_chunk; ++chunk) {
-        for (int64_t unit = 0; unit < taps.units; ++unit) {
-          const int64_t i = chunk * taps.units + unit;
-          Vec sums[kMaxVecs];
-          float* kept = scratch + unit * kMaxVecs * kLanes;
-          for (int v = 0; v < kMaxVecs; ++v) {
-            sums[v] = chunk ? Load(kept + v * kLanes) : Vec{};
-          }
-          ByCount(vecs, [&](auto count) ALWAYS_INLINE {
-            AddTaps<decltype(count)::value>(taps, weight, taps.begin[i],
-                                            taps.begin[i + 1], source + place,
-                                            sums);
-          });
-          if (chunk == last_chunk) {
-            bad += StoreSums(finish, target, unit, place, vecs, sums);
-          } else {
-            for (int v = 0; v < kMaxVecs; ++v) Store(kept + v * kLanes, sums[v]);
-          }
+  const auto tile = [&](int64_t place, auto count) ALWAYS_INLINE {
+    constexpr int kVecs = decltype(count)::value;
+    for (int64_t chunk = 0; chunk <= last_chunk; ++chunk) {
+      for (int64_t unit = 0; unit < taps.units; ++unit) {
+        const int64_t i = chunk * taps.units + unit;
+        Sums<kVecs> sums;
+        float* kept = scratch + unit * kMaxSums * kLanes;
+        if (chunk) {
+          sums.Load(kept);
+        } else {
+          sums.Clear();
+        }
+        sums.Add(taps, weight, taps.begin[i], taps.begin[i + 1],
+                 source + place);
+        if (chunk == last_chunk) {
+          bad += sums.Finished(finish, target, unit, place);
+        } else {
+          sums.Store(kept);
         }
       }
+    }
+  };
+  for (int64_t s = first; s < last; ++s) {
+    ByTile<kMaxSums>(spans[s], [&](int64_t place, int64_t vecs) ALWAYS_INLINE {
+      ByCount<kMaxSums>(
+          vecs, [&](auto count) ALWAYS_INLINE { tile(place, count); });
     });
   }
   return IsZero(bad);
@@ -135,7 +176,7 @@ void WeightGradient(const Taps& taps, const Span* spans, int64_t num_spans,
         }
         const int64_t i = chunk * taps.units + unit;
         for (int64_t k = taps.begin[i]; k < taps.begin[i + 1]; ++k) {
-          const float* from = source + taps.offset[k] + place;
+          const float* from = Whole(source + taps.offset[k] + place);
           // Two chains of additions, which do not wait for each other.
           Vec even = Load(sums + k * kGroup), odd{};
           for (int v = 0; v < kVecs; ++v) {
@@ -147,9 +188,11 @@ void WeightGradient(const Taps& taps, const Span* spans, int64_t num_spans,
     }
   };
   for (int64_t s = 0; s < num_spans; ++s) {
-    ByTile(spans[s], [&](int64_t place, int64_t vecs) ALWAYS_INLINE {
-      ByCount(vecs, [&](auto count) ALWAYS_INLINE { tile(place, count); });
-    });
+    ByTile<kMaxDeltas>(
+        spans[s], [&](int64_t place, int64_t vecs) ALWAYS_INLINE {
+          ByCount<kMaxDeltas>(
+              vecs, [&](auto count) ALWAYS_INLINE { tile(place, count); });
+        });
   }
 }
 
@@ -278,21 +321,24 @@ void BytesToPlanes(const Images& images, const uint8_t* from, float scale,
   const int64_t size = images.pixels * images.channels;
   Places places(images);
   int64_t i = 0;
-  // Four bytes of an example at a time, as one number.
-  for (; images.lanes == kGroup && i + 4 <= size; i += 4) {
-    int64_t at[4];
-    for (int j = 0; j < 4; ++j) at[j] = places.Next();
+  // A register of each example at a time, whose numbers are four bytes each.
+  for (; images.lanes == kGroup && i + 4 * kLanes <= size; i += 4 * kLanes) {
+    int64_t at[4 * kLanes];
+    for (int64_t& each : at) each = places.Next();
     for (int64_t e = 0; e < images.examples; e += kLanes) {
-      IntVec words{};
+      Vec rows[kLanes] = {};
       for (int64_t l = 0; l < kLanes && e + l < images.examples; ++l) {
-        int32_t word;
-        __builtin_memcpy(&word, from + (e + l) * size + i, 4);
-        words[l] = word;
+        __builtin_memcpy(&rows[l], from + (e + l) * size + i, sizeof(Vec));
       }
-      for (int j = 0; j < 4; ++j) {
-        const IntVec byte = words >> (8 * j) & 255;
-        if (at[j] < 0) continue;
-        Store(planes + at[j] + e, __builtin_convertvector(byte, Vec) * scale);
+      Transpose(rows);
+      for (int w = 0; w < kLanes; ++w) {
+        const IntVec words = reinterpret_cast<IntVec&>(rows[w]);
+        for (int j = 0; j < 4; ++j) {
+          const IntVec byte = words >> (8 * j) & 255;
+          const int64_t to = at[4 * w + j];
+          if (to < 0) continue;
+          Store(planes + to + e, __builtin_convertvector(byte, Vec) * scale);
+        }
       }
     }
   }
@@ -342,7 +388,7 @@ void FromPlanes(const Images& images, const float* planes, float* to) {
 
 extern const ConvKernels kConvKernels;
 const ConvKernels kConvKernels = {
-    kMaxVecs * kLanes, Sum,           WeightGradient, Reduce,
+    kMaxSums * kLanes, Sum,           WeightGradient, Reduce,
     ToPlanes,          BytesToPlanes, FromPlanes,
 };
 

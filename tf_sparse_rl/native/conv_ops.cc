@@ -14,6 +14,7 @@
 
 #include "conv.h"
 #include "conv_passes.h"
+#include "convolutions.h"
 #include "packed.h"
 #include "tensorflow/core/framework/op.h"
 #include "tensorflow/core/framework/op_kernel.h"
@@ -24,37 +25,6 @@ namespace {
 
 using tensorflow::shape_inference::InferenceContext;
 using tensorflow::shape_inference::ShapeHandle;
-
-// Reads the sizes of convolutions in a row from the attributes of a node.
-template <typename Context>
-Status ReadConvolutions(Context* ctx, std::vector<Convolution>* found) {
-  std::vector<int32_t> image, layers;
-  std::vector<bool> same;
-  TF_RETURN_IF_ERROR(ctx->GetAttr("image", &image));
-  TF_RETURN_IF_ERROR(ctx->GetAttr("layers", &layers));
-  TF_RETURN_IF_ERROR(ctx->GetAttr("same", &same));
-  if (image.size() != 3 || same.empty() || layers.size() != 5 * same.size()) {
-    return InvalidArgument(
-        "Expected three numbers of the image and five of each layer.");
-  }
-  for (size_t l = 0; l < same.size(); ++l) {
-    const int32_t* sizes = layers.data() + 5 * l;
-    found->push_back(MakeConvolution(image[0], image[1], image[2], sizes[0],
-                                     sizes[1], sizes[2], sizes[3], sizes[4],
-                                     same[l]));
-    const Convolution& c = found->back();
-    if (c.out_height < 1 || c.out_width < 1) {
-      return InvalidArgument("Layer ", l, " has a kernel larger than its ",
-                             "image.");
-    }
-    image = {c.out_height, c.out_width, c.outputs};
-  }
-  return OkStatus();
-}
-
-int64_t KernelSize(const Convolution& c) {
-  return int64_t{c.kernel_height} * c.kernel_width * c.channels * c.outputs;
-}
 
 bool IsFinite(const Tensor& values) {
   bool finite = true;
@@ -144,7 +114,8 @@ class ConvStackOp : public ConvKernel {
     Tensor plain, *state;
     OP_REQUIRES_OK(ctx, states.allocate(0, {groups * planes.group}, &state));
     bool finite =
-        ImagesToPlanes(ctx, input, nullptr, scale_, planes, Data(state));
+        ImagesToPlanes(ctx, input, nullptr, scale_, planes, true,
+                       Data(state));
     for (size_t l = 0; l < layers().size(); ++l) {
       const auto steps = plan(masks[l], l, batch);
       Tensor active;
@@ -164,7 +135,8 @@ class ConvStackOp : public ConvKernel {
                                                &plain));
       }
       finite = ForwardConv(ctx, *steps, Data(active), Data(biases[l]), relu(l),
-                           finite, groups, Data(*state), planes, Data(next));
+                           finite, groups, Data(*state), planes, true,
+                           Data(next));
       state = next;
     }
     Tensor* output;
@@ -216,14 +188,14 @@ class ConvDeltasOp : public ConvKernel {
     OP_REQUIRES_OK(ctx,
                    deltas.allocate(top, {groups * planes.group}, &delta));
     bool finite = ImagesToPlanes(ctx, gradient, relu(top) ? &output : nullptr,
-                                 1.0f, planes, Data(delta));
+                                 1.0f, planes, true, Data(delta));
     for (size_t l = top; l > 0; --l) {
       planes = DeltaPlanes(layers()[l - 1], lanes);
       OP_REQUIRES_OK(ctx,
                      deltas.allocate(l - 1, {groups * planes.group}, &below));
       finite = BackwardConv(ctx, *plan(masks[l], l, batch), Data(packed[l]),
                             relu(l - 1) ? Data(states[l]) : nullptr, finite,
-                            groups, Data(*delta), planes, Data(below));
+                            groups, Data(*delta), planes, true, Data(below));
       delta = below;
     }
   }
@@ -248,7 +220,7 @@ class ConvInputGradientOp : public ConvKernel {
                    ctx->allocate_output(
                        0, {batch, c.height, c.width, c.channels}, &gradient));
     BackwardConv(ctx, *plan(ctx->input(2), 0, batch), Data(ctx->input(1)),
-                 nullptr, IsFinite(delta), groups, Data(delta), planes,
+                 nullptr, IsFinite(delta), groups, Data(delta), planes, true,
                  Data(&plain));
     PlanesToImages(ctx, Data(&plain), planes, gradient);
   }

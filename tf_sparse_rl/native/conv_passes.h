@@ -147,12 +147,12 @@ struct Groups {
 };
 
 // One pass over all groups; returns whether all sums are finite. `target` is
-// that of the first group.
-inline bool RunPass(OpKernelContext* ctx, const Pass& pass, const float* packed,
-                    int64_t groups, Groups<const float> source,
-                    const Finish& finish, Groups<const float> slope,
-                    Groups<const float> poison, const Target& target,
-                    int64_t target_group) {
+// that of the first group, from which others are `offset(group)` floats away.
+template <typename Offset>
+bool RunPass(OpKernelContext* ctx, const Pass& pass, const float* packed,
+             int64_t groups, Groups<const float> source, const Finish& finish,
+             Groups<const float> slope, Groups<const float> poison,
+             const Target& target, const Offset& offset) {
   const ConvKernels& kernels = BestConvKernels();
   const std::vector<float> weight = InOrder(pass, packed);
   int64_t places = 0;
@@ -167,7 +167,7 @@ inline bool RunPass(OpKernelContext* ctx, const Pass& pass, const float* packed,
         if (slope.data) of_group.slope = slope.data + group * slope.group;
         if (poison.data) of_group.poison = poison.data + group * poison.group;
         Target to = target;
-        to.to += group * target_group;
+        to.to += offset(group);
         if (!kernels.sum(pass.taps(), weight.data(), pass.spans.data(), first,
                          last, source.data + group * source.group, of_group, to,
                          scratch.data())) {
@@ -189,7 +189,8 @@ inline std::vector<float> Poison(OpKernelContext* ctx, const Pass& pass,
   std::vector<float> poison(groups * size + kConvSlack);
   const std::vector<float> zeros(pass.entry.size());
   RunPass(ctx, pass, zeros.data(), groups, source, {}, {}, {},
-          {poison.data(), 0, at.data(), input.lanes}, size);
+          {poison.data(), 0, at.data(), input.lanes},
+          [size](int64_t group) { return group * size; });
   return poison;
 }
 
@@ -200,30 +201,45 @@ inline std::shared_ptr<const ConvPlan> PlanOfOnes(const Convolution& c,
   return ConvPlans::Of(Structures::Of(Tensor(), inputs, c.outputs), c, lanes);
 }
 
-// Outputs of a convolution, in planes `to`; returns whether all are finite.
-// `finite`: whether all inputs are.
-inline bool ForwardConv(OpKernelContext* ctx, const ConvPlan& plan,
-                        const float* packed, const float* bias, bool relu,
-                        bool finite, int64_t groups, const float* input,
-                        const Planes& to, float* output) {
+// Outputs of a convolution; returns whether all are finite. `finite`: whether
+// all inputs are. `target` and `offset`: see RunPass.
+template <typename Offset>
+bool ForwardConvTo(OpKernelContext* ctx, const ConvPlan& plan,
+                   const float* packed, const float* bias, bool relu,
+                   bool finite, int64_t groups, const float* input,
+                   const Target& target, const Offset& offset) {
   const Groups<const float> source{input, plan.input.group};
   std::vector<float> poison;
   if (!finite) {
     Convolution one = plan.shape;
     one.outputs = 1;
-    poison = Poison(ctx, PlanOfOnes(one, to.lanes)->forward, plan.input, groups,
-                    source);
+    poison = Poison(ctx, PlanOfOnes(one, plan.input.lanes)->forward, plan.input,
+                    groups, source);
   }
-  ZeroBorders(ctx, to, plan.shape.out_height, plan.shape.out_width, groups,
-              groups, output);
-  const std::vector<int32_t> at = OutputPlaces(plan, to);
   Finish finish{};
   finish.bias = bias;
   finish.relu = relu;
   return RunPass(ctx, plan.forward, packed, groups, source, finish, {},
                  {finite ? nullptr : poison.data(),
                   plan.input.plane + kConvSlack},
-                 {output, to.channel(), at.data(), to.lanes}, to.group);
+                 target, offset);
+}
+
+// The same in planes `to`. `is_new`: whether the zeros in them have yet to be
+// written, here and below.
+inline bool ForwardConv(OpKernelContext* ctx, const ConvPlan& plan,
+                        const float* packed, const float* bias, bool relu,
+                        bool finite, int64_t groups, const float* input,
+                        const Planes& to, bool is_new, float* output) {
+  if (is_new) {
+    ZeroBorders(ctx, to, plan.shape.out_height, plan.shape.out_width, groups,
+                groups, output);
+  }
+  const std::vector<int32_t> at = OutputPlaces(
+      plan, [&](int32_t y, int32_t x) { return to.At(y, x); });
+  return ForwardConvTo(ctx, plan, packed, bias, relu, finite, groups, input,
+                       {output, to.channel(), at.data(), to.lanes},
+                       [&](int64_t group) { return group * to.group; });
 }
 
 // Gradients of a convolution's inputs, in planes `to`, times ReLU's derivative
@@ -231,14 +247,16 @@ inline bool ForwardConv(OpKernelContext* ctx, const ConvPlan& plan,
 inline bool BackwardConv(OpKernelContext* ctx, const ConvPlan& plan,
                          const float* packed, const float* state, bool finite,
                          int64_t groups, const float* delta, const Planes& to,
-                         float* gradient) {
+                         bool is_new, float* gradient) {
   const Planes& in = plan.input;
   const Groups<const float> source{delta + plan.delta.front, plan.delta.group};
   const Convolution& c = plan.shape;
-  const std::vector<int32_t> places = PixelPlaces(c.height, c.width, in);
-  const bool has_all = !std::count(places.begin(), places.end(), -1);
-  ZeroBorders(ctx, to, c.height, c.width, groups, has_all ? groups : 0,
-              gradient);
+  if (is_new) {
+    const std::vector<int32_t> places = PixelPlaces(c.height, c.width, in);
+    const bool has_all = !std::count(places.begin(), places.end(), -1);
+    ZeroBorders(ctx, to, c.height, c.width, groups, has_all ? groups : 0,
+                gradient);
+  }
   bool result = true;
   for (size_t phase = 0; phase < plan.backward.size(); ++phase) {
     std::vector<float> poison;
@@ -255,7 +273,8 @@ inline bool BackwardConv(OpKernelContext* ctx, const ConvPlan& plan,
     result &= RunPass(ctx, plan.backward[phase], packed, groups, source, finish,
                       {state ? state + first : nullptr, in.group},
                       {finite ? nullptr : poison.data(), in.plane + kConvSlack},
-                      {gradient, to.channel(), at.data(), to.lanes}, to.group);
+                      {gradient, to.channel(), at.data(), to.lanes},
+                      [&](int64_t group) { return group * to.group; });
   }
   return result;
 }
@@ -317,13 +336,15 @@ inline void OverImages(
 // see ConvKernels::to_planes, or null.
 inline bool ImagesToPlanes(OpKernelContext* ctx, const Tensor& images,
                            const Tensor* slope, float scale,
-                           const Planes& planes, float* to) {
+                           const Planes& planes, bool is_new, float* to) {
   const ConvKernels& kernels = BestConvKernels();
   const int64_t batch = images.dim_size(0);
   const int64_t group_size =
       planes.lanes * images.NumElements() / std::max<int64_t>(1, batch);
-  ZeroBorders(ctx, planes, images.dim_size(1), images.dim_size(2),
-              CeilDiv(batch, planes.lanes), batch / planes.lanes, to);
+  if (is_new) {
+    ZeroBorders(ctx, planes, images.dim_size(1), images.dim_size(2),
+                CeilDiv(batch, planes.lanes), batch / planes.lanes, to);
+  }
   std::atomic<bool> finite{true};
   OverImages(ctx, batch, images.dim_size(1), images.dim_size(2), planes,
              [&](const Images& group, int64_t index) {

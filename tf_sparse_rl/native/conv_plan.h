@@ -46,7 +46,7 @@ constexpr int64_t kChunkBytes = 24 << 10;
 // Fewer taps of a unit in a chunk are not worth loading its sum.
 constexpr int64_t kChunkTaps = 16;
 // Places that sums are made for at once, about.
-constexpr int64_t kTile = 12;
+constexpr int64_t kTile = 8;
 
 // Sorts taps into a pass from `sources` channels, of which each has so many
 // rows that are read at once.
@@ -156,14 +156,14 @@ inline ConvPlan MakeConvPlan(const Structure& s, const Convolution& c,
   return plan;
 }
 
-// Where the outputs of a convolution are to be stored, by place.
-inline std::vector<int32_t> OutputPlaces(const ConvPlan& plan,
-                                         const Planes& to) {
+// Where the outputs of a convolution are to be stored, by place: `to(y, x)`.
+template <typename To>
+std::vector<int32_t> OutputPlaces(const ConvPlan& plan, const To& to) {
   const Planes& in = plan.input;
   std::vector<int32_t> at(in.plane / in.lanes + kConvSlack, -1);
   for (int32_t y = 0; y < plan.shape.out_height; ++y) {
     for (int32_t x = 0; x < plan.shape.out_width; ++x) {
-      at[y * in.columns + x] = to.At(y, x);
+      at[y * in.columns + x] = to(y, x);
     }
   }
   return at;

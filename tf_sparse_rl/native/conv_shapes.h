@@ -129,10 +129,18 @@ inline Planes PlainPlanes(int32_t height, int32_t width, int32_t channels,
 // Of each pixel of images, see `Planes::At`.
 inline std::vector<int32_t> PixelPlaces(int32_t height, int32_t width,
                                         const Planes& planes) {
-  std::vector<int32_t> at;
+  std::vector<int32_t> at, of_column;
   at.reserve(height * width);
+  // `At` divides; it is the sum of what row and column add.
+  const int64_t first = planes.At(-planes.top, -planes.left);
+  for (int32_t x = 0; x < width; ++x) {
+    of_column.push_back(planes.At(-planes.top, x));
+  }
   for (int32_t y = 0; y < height; ++y) {
-    for (int32_t x = 0; x < width; ++x) at.push_back(planes.At(y, x));
+    const int64_t of_row = planes.At(y, -planes.left);
+    for (const int32_t column : of_column) {
+      at.push_back(of_row < 0 || column < 0 ? -1 : of_row + column - first);
+    }
   }
   return at;
 }

@@ -1,5 +1,5 @@
 // The fused train step of DQN. Rows of a batch are observation, action, reward,
-// discount and next observation.
+// discount and next observation; without observations that are images.
 
 #ifndef TF_SPARSE_RL_NATIVE_DQN_H_
 #define TF_SPARSE_RL_NATIVE_DQN_H_
@@ -28,9 +28,7 @@ class DqnStep : public ReplayStep, public DqnSettings {
   VarPtr train_step;
   Adam adam;
 
-  int64_t num_observations() const override {
-    return online->layers[0].inputs;
-  }
+  const Network& policy() const override { return *online; }
   int64_t row_size() const override { return 2 * num_observations() + 3; }
   int64_t noise_size() const override { return 2; }
 
@@ -41,7 +39,7 @@ class DqnStep : public ReplayStep, public DqnSettings {
     TF_RETURN_IF_ERROR(q.Take(ctx, online.get(), true));
     TF_RETURN_IF_ERROR(behind.Take(ctx, target.get(), false));
     for (States* states : {&states_, &deltas_}) {
-      states->Allocate(*online, PaddedBatch(batch.size));
+      states->Allocate(*online, batch.size);
     }
     TdTargets(ctx, batch, q, behind);
     float loss, td_loss;
@@ -50,7 +48,31 @@ class DqnStep : public ReplayStep, public DqnSettings {
     Assign<int64_t>(train_step, step);
     if (step % target_update_period == 0) behind.MoveTo(q, tau);
     result->scalars = {loss, td_loss};
-    return Act(ctx, q, observations, noise, result);
+    return ActBy(ctx, q, observations, noise, result);
+  }
+
+ protected:
+  // Epsilon-greedy.
+  Status ActBy(OpKernelContext* ctx, const AtWork& q,
+               const Tensor& observations, const Tensor& noise,
+               Result* result) override {
+    const int64_t count = observations.dim_size(0);
+    TF_RETURN_IF_ERROR(ctx->allocate_output(0, {count}, &result->actions));
+    const float* outputs = Outputs(ctx, q, observations);
+    float now = epsilon;
+    if (epsilon_decay_train_steps > 0) {
+      const float steps = Value<int64_t>(train_step);
+      const float left =
+          std::max(0.0f, 1 - steps / epsilon_decay_train_steps);
+      now = epsilon + (1 - epsilon) * left;
+    }
+    for (int64_t i = 0; i < count; ++i) {
+      const float* random = Data(noise) + 2 * i;
+      result->actions->flat<int32_t>()(i) =
+          random[0] < now ? static_cast<int32_t>(random[1] * num_actions())
+                          : Best(outputs, count, i);
+    }
+    return OkStatus();
   }
 
  private:
@@ -68,12 +90,21 @@ class DqnStep : public ReplayStep, public DqnSettings {
     return best;
   }
 
+  // Observations, which are number `i` of the images or begin at a column of the
+  // rows, into the states.
+  void Observe(OpKernelContext* ctx, const Batch& batch, const AtWork& network,
+               int i, int64_t column) {
+    if (has_images()) return network.Load(ctx, *batch.images[i], &states_);
+    const int64_t n = num_observations();
+    batch.ToBlocks(column, n, n, 0, states_[0]);
+  }
+
   void TdTargets(OpKernelContext* ctx, const Batch& batch, const AtWork& q,
                  const AtWork& behind) {
     const int64_t n = num_observations(), reward = n + 1, discount = n + 2;
     td_targets_.resize(batch.size);
     best_.resize(batch.size);
-    batch.ToBlocks(discount + 1, n, n, 0, states_[0]);
+    Observe(ctx, batch, q, 1, discount + 1);
     const auto pick = [&] {
       for (int64_t e = 0; e < batch.size; ++e) {
         best_[e] = Best(states_.last(), batch.size, e);
@@ -96,7 +127,7 @@ class DqnStep : public ReplayStep, public DqnSettings {
   Status Train(OpKernelContext* ctx, const Batch& batch, AtWork* q, float* loss,
                float* td_loss) {
     const int64_t n = num_observations();
-    batch.ToBlocks(0, n, n, 0, states_[0]);
+    Observe(ctx, batch, *q, 0, 0);
     q->Forward(ctx, batch.size, &states_);
     float* deltas = ZeroTop(online.get(), batch, &deltas_);
     double total = 0;
@@ -124,28 +155,6 @@ class DqnStep : public ReplayStep, public DqnSettings {
     q->Backward(ctx, batch.size, &states_, &deltas_);
     return q->Descend(ctx, adam.Next(), 2.0f, batch.size, &states_, &deltas_,
                       &gradient_);
-  }
-
-  // Epsilon-greedy.
-  Status Act(OpKernelContext* ctx, const AtWork& q, const Tensor& observations,
-             const Tensor& noise, Result* result) {
-    const int64_t count = observations.dim_size(0);
-    TF_RETURN_IF_ERROR(ctx->allocate_output(0, {count}, &result->actions));
-    const float* outputs = Outputs(ctx, q, *online, observations);
-    float now = epsilon;
-    if (epsilon_decay_train_steps > 0) {
-      const float steps = Value<int64_t>(train_step);
-      const float left =
-          std::max(0.0f, 1 - steps / epsilon_decay_train_steps);
-      now = epsilon + (1 - epsilon) * left;
-    }
-    for (int64_t i = 0; i < count; ++i) {
-      const float* random = Data(noise) + 2 * i;
-      result->actions->flat<int32_t>()(i) =
-          random[0] < now ? static_cast<int32_t>(random[1] * num_actions())
-                          : Best(outputs, count, i);
-    }
-    return OkStatus();
   }
 
   States states_, deltas_;

@@ -6,6 +6,7 @@
 // knows them.
 
 #include <algorithm>
+#include <string>
 #include <vector>
 
 #include "making.h"
@@ -35,6 +36,34 @@ Status Find(OpKernelContext* ctx, tensorflow::core::RefCountPtr<Step>* step,
   return InvalidArgument("Expected a step of another agent.");
 }
 
+// Whether a tensor has some observations of a step.
+bool AreObservations(const ReplayStep& step, const Tensor& some) {
+  TensorShape all = step.policy().observation();
+  all.InsertDim(0, some.dims() ? some.dim_size(0) : 0);
+  const auto type =
+      step.has_images() ? tensorflow::DT_UINT8 : tensorflow::DT_FLOAT;
+  return some.dtype() == type && some.shape() == all && some.dim_size(0) > 0;
+}
+
+// Whether a step can act by these.
+bool CanAct(const ReplayStep& step, const Tensor& observations,
+            const Tensor& noise) {
+  return AreObservations(step, observations) && noise.dims() == 2 &&
+         noise.dim_size(0) == observations.dim_size(0) &&
+         noise.dim_size(1) == step.noise_size();
+}
+
+// What a step expects to act by, and what it got.
+std::string Described(const ReplayStep& step, const Tensor& observations,
+                      const Tensor& noise) {
+  return tensorflow::strings::StrCat(
+      "observations [num_envs, *", step.policy().observation().DebugString(),
+      "] and noise [num_envs, ", step.noise_size(),
+      "]. Received: ", observations.shape().DebugString(), " of ",
+      tensorflow::DataTypeString(observations.dtype()), ", ",
+      noise.shape().DebugString());
+}
+
 class TrainStepOp : public OpKernel {
  public:
   using OpKernel::OpKernel;
@@ -45,22 +74,28 @@ class TrainStepOp : public OpKernel {
     OP_REQUIRES_OK(ctx, Find(ctx, &held, &step));
     const Tensor &rows = ctx->input(1), &observations = ctx->input(2);
     const Tensor& noise = ctx->input(3);
+    OpInputList images;
+    OP_REQUIRES_OK(ctx, ctx->input_list("images", &images));
     OP_REQUIRES(ctx,
                 rows.dims() == 2 && rows.dim_size(0) > 0 &&
                     rows.dim_size(1) == step->row_size() &&
-                    observations.dims() == 2 &&
-                    observations.dim_size(1) == step->num_observations() &&
-                    noise.dims() == 2 &&
-                    noise.dim_size(0) == observations.dim_size(0) &&
-                    noise.dim_size(1) == step->noise_size(),
-                InvalidArgument(
-                    "Expected rows [batch, ", step->row_size(),
-                    "], observations [num_envs, ", step->num_observations(),
-                    "] and noise [num_envs, ", step->noise_size(),
-                    "]. Received: ", rows.shape().DebugString(), ", ",
-                    observations.shape().DebugString(), ", ",
-                    noise.shape().DebugString()));
-    const Batch batch = {Data(rows), rows.dim_size(0), rows.dim_size(1)};
+                    images.size() == (step->has_images() ? 2 : 0) &&
+                    CanAct(*step, observations, noise),
+                InvalidArgument("Expected rows [batch, ", step->row_size(),
+                                "], ", Described(*step, observations, noise),
+                                ", rows ", rows.shape().DebugString(), ", ",
+                                images.size(), " images of a row."));
+    Batch batch = {Data(rows), rows.dim_size(0), rows.dim_size(1), {}};
+    for (int i = 0; i < images.size(); ++i) {
+      OP_REQUIRES(ctx,
+                  AreObservations(*step, images[i]) &&
+                      images[i].dim_size(0) == batch.size,
+                  InvalidArgument("Expected images [batch, *",
+                                  step->policy().observation().DebugString(),
+                                  "]. Received: ",
+                                  images[i].shape().DebugString()));
+      batch.images[i] = &images[i];
+    }
     const auto locks = step->Lock();
     ReplayStep::Result result;
     OP_REQUIRES_OK(ctx,
@@ -69,6 +104,24 @@ class TrainStepOp : public OpKernel {
     const int64_t count = result.scalars.size();
     OP_REQUIRES_OK(ctx, ctx->allocate_output(1, {count}, &scalars));
     std::copy(result.scalars.begin(), result.scalars.end(), Data(scalars));
+  }
+};
+
+class ActOp : public OpKernel {
+ public:
+  using OpKernel::OpKernel;
+
+  void Compute(OpKernelContext* ctx) override {
+    tensorflow::core::RefCountPtr<Step> held;
+    ReplayStep* step;
+    OP_REQUIRES_OK(ctx, Find(ctx, &held, &step));
+    const Tensor &observations = ctx->input(1), &noise = ctx->input(2);
+    OP_REQUIRES(ctx, CanAct(*step, observations, noise),
+                InvalidArgument("Expected ",
+                                Described(*step, observations, noise)));
+    const auto locks = step->Lock();
+    ReplayStep::Result result;
+    OP_REQUIRES_OK(ctx, step->Act(ctx, observations, noise, &result));
   }
 };
 
@@ -134,6 +187,11 @@ REGISTER_OP("TfSparseRlNetwork")
     .Attr("has_mask: list(bool)")
     .Attr("first_layer: int = 0")  // number of the first layer in the train step
     .Attr("is_trained: bool")
+    // Of convolutions before the Dense layers; see conv_ops.cc.
+    .Attr("image: list(int) = []")
+    .Attr("layers: list(int) = []")
+    .Attr("same: list(bool) = []")
+    .Attr("scale: float = 1.0")  // of images
     .SetIsStateful()
     .SetShapeFn(tensorflow::shape_inference::ScalarShape);
 
@@ -234,12 +292,26 @@ REGISTER_OP("TfSparseRlMakePpo")
 
 REGISTER_OP("TfSparseRlTrainStep")
     .Input("step: resource")
-    .Input("rows: float")          // [batch, row]
-    .Input("observations: float")  // [num_envs, observation]
-    .Input("noise: float")         // [num_envs, noise]
-    .Output("actions: dtype")      // [num_envs, ...]
+    .Input("rows: float")        // [batch, row]
+    .Input("observations: T")    // [num_envs, ...]
+    .Input("noise: float")       // [num_envs, noise]
+    .Input("images: M * uint8")  // observations of the batch, and the next ones
+    .Output("actions: dtype")    // [num_envs, ...]
     .Output("scalars: float")
     .Attr("dtype: {float, int32}")
+    .Attr("T: {float, uint8}")
+    .Attr("M: int >= 0")
+    .SetIsStateful()
+    .SetShapeFn(tensorflow::shape_inference::UnknownShape);
+
+// As the last part of a train step.
+REGISTER_OP("TfSparseRlAct")
+    .Input("step: resource")
+    .Input("observations: T")
+    .Input("noise: float")
+    .Output("actions: dtype")
+    .Attr("dtype: {float, int32}")
+    .Attr("T: {float, uint8}")
     .SetIsStateful()
     .SetShapeFn(tensorflow::shape_inference::UnknownShape);
 
@@ -272,6 +344,7 @@ REGISTER("TfSparseRlMakeTd3", MakeTd3Op);
 REGISTER("TfSparseRlMakeDqn", MakeDqnOp);
 REGISTER("TfSparseRlMakePpo", MakePpoOp);
 REGISTER("TfSparseRlTrainStep", TrainStepOp);
+REGISTER("TfSparseRlAct", ActOp);
 REGISTER("TfSparseRlTrainSteps", TrainStepsOp);
 REGISTER("TfSparseRlWake", WholeStepOp<&Step::Wake>);
 REGISTER("TfSparseRlRest", WholeStepOp<&Step::Rest>);

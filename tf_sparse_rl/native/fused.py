@@ -14,7 +14,14 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from tf_sparse_rl.native import backend, library, stacks, updates
+from tf_sparse_rl.native import (
+  backend,
+  conv,
+  conv_sizes,
+  library,
+  stacks,
+  updates,
+)
 
 _FLOATS = ctypes.POINTER(ctypes.c_float)
 
@@ -142,8 +149,9 @@ class TrainStep(_Step):
     """One train step.
 
     Args:
-      rows: float32 `[batch, row size]`.
-      observations: float32 `[num_envs, observation_size]`.
+      rows: float32 `[batch, row size]`; or of uint8 images a tuple of
+        observations, actions, rewards, discounts and next observations.
+      observations: `[num_envs, ...]`, float32 or uint8 images.
       noise: float32 `[num_envs, noise_size]`, of the actions.
       masks_may_change: whether masks are updated if that is due.
 
@@ -154,11 +162,22 @@ class TrainStep(_Step):
       tf.errors.InvalidArgumentError: if a loss is NaN or infinite.
     """
     due = self._masks.due() if masks_may_change else contextlib.nullcontext()
+    images = []
+    if isinstance(rows, tuple):
+      now, *numbers, following = rows
+      images = [now, following]
+      rows = np.stack(numbers, axis=1).astype(np.float32)
     with due:
       actions, scalars = library.load().tf_sparse_rl_train_step(
-        self._step, rows, observations, noise, dtype=self._dtype
+        *(self._step, rows, observations, noise, images), dtype=self._dtype
       )
     return actions, dict(zip(self._tags, scalars.numpy()))
+
+  def act(self, observations, noise):
+    """Actions without a train step; see `__call__`."""
+    return library.load().tf_sparse_rl_act(
+      self._step, observations, noise, dtype=self._dtype
+    )
 
 
 class TrainSteps(_Step):
@@ -224,44 +243,73 @@ def may_be_fused(networks, batch):
   """Whether networks can take part in a fused step, and should.
 
   Args:
-    networks: lists of stacks.Layer, one each; None of one that cannot.
+    networks: lists of stacks.Layer, one each: convolutions, if any, then Dense
+      layers; None of one that cannot.
     batch: examples of a train step.
   """
   return all(
     layers and all(_fits(layer) for layer in layers) for layers in networks
   ) and backend.are_fused(
-    batch,
-    [
-      (stacks.sizes_of(layers), tuple(layer.sparsity for layer in layers))
-      for layers in networks
-    ],
+    batch, [part for layers in networks for part in _parts(layers)]
   )
+
+
+def choices_of(layers):
+  """The `backend.Choice`s by which it was decided that a network is fused."""
+  return [backend.choice(*part) for part in _parts(layers)]
+
+
+def _parts(layers):
+  """(sizes, sparsities) of the Dense layers, and of convolutions, if any."""
+  convolutions, dense = divide(layers)
+  parts = [(stacks.sizes_of(dense), tuple(layer.sparsity for layer in dense))]
+  if convolutions:
+    sizes = conv_sizes.sizes_of(convolutions, _image_of(convolutions))
+    parts.append((sizes, tuple(layer.sparsity for layer in convolutions)))
+  return parts
+
+
+def divide(layers):
+  """(convolutions, Dense layers) among the layers of a network."""
+  convolutions = [layer for layer in layers if conv.fits(layer)]
+  return convolutions, layers[len(convolutions) :]
+
+
+def _image_of(convolutions):
+  """(height, width, channels) of the input."""
+  # A layer keeps the shape that it was built for.
+  return convolutions[0].plain.get_build_config()['input_shape'][1:]
 
 
 def _fits(layer):
-  dense = layer.plain
-  return (
+  plain = layer.plain
+  has_kernels = (
     stacks.fits(layer)
     and stacks.activation_of(layer) is not None
-    and dense.use_bias
-    and dense.bias_regularizer is None
-    and dense.activity_regularizer is None
-    and dense.kernel_constraint is None
-    and dense.bias_constraint is None
-    and _l2(dense) is not None
+    or conv.fits(layer)
+    and conv.is_fused(layer)
+  )
+  return (
+    has_kernels
+    and plain.use_bias
+    and plain.bias_regularizer is None
+    and plain.activity_regularizer is None
+    and plain.kernel_constraint is None
+    and plain.bias_constraint is None
+    and _l2(plain) is not None
   )
 
 
-def _l2(dense):
+def _l2(plain):
   """The factor of a layer's L2, 0 without; None if it is anything else."""
-  if dense.kernel_regularizer is None:
+  if plain.kernel_regularizer is None:
     return 0.0
-  if type(dense.kernel_regularizer) is tf.keras.regularizers.L2:
-    return float(dense.kernel_regularizer.l2)
+  if type(plain.kernel_regularizer) is tf.keras.regularizers.L2:
+    return float(plain.kernel_regularizer.l2)
   return None
 
 
-def network(layers, slots_of=None, l2=None, end=None, first=0):
+def network(layers, slots_of=None, l2=None, end=None, first=0, scale=1.0):
   """A network of a step.
 
   Args:
@@ -270,10 +318,16 @@ def network(layers, slots_of=None, l2=None, end=None, first=0):
     l2: factor of the L2 loss of all kernels; None for those of the layers.
     end: name of an activation of the last layer, which has none itself.
     first: number of the first layer in the step, see `choosing_masks`.
+    scale: of images.
 
   Returns:
     Handle, a scalar tensor.
   """
+  convolutions, dense = divide(layers)
+  images = {}
+  if convolutions:
+    sizes = conv_sizes.sizes_of(convolutions, _image_of(convolutions))
+    images = {'scale': scale, **conv_sizes.options_of(sizes)}
   activations = [stacks.activation_of(layer) for layer in layers]
   variables = []
   for layer in layers:
@@ -283,12 +337,13 @@ def network(layers, slots_of=None, l2=None, end=None, first=0):
       variables += slots_of(layer.plain.kernel) + slots_of(layer.plain.bias)
   return library.load().tf_sparse_rl_network(
     [variable.handle for variable in variables],
-    sizes=stacks.sizes_of(layers),
+    sizes=stacks.sizes_of(dense),
     activations=[*activations[:-1], end or activations[-1]],
     l2=[_l2(layer.plain) if l2 is None else l2 for layer in layers],
     has_mask=[layer.mask is not None for layer in layers],
     first_layer=first,
     is_trained=slots_of is not None,
+    **images,
   )
 
 

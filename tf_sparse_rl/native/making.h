@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "convolutions.h"
 #include "dqn.h"
 #include "network.h"
 #include "policy.h"
@@ -62,28 +63,55 @@ class NetworkOp : public OpKernel {
     OP_REQUIRES_OK(ctx, ctx->GetAttr("has_mask", &has_mask_));
     OP_REQUIRES_OK(ctx, ctx->GetAttr("first_layer", &first_layer_));
     OP_REQUIRES_OK(ctx, ctx->GetAttr("is_trained", &is_trained_));
+    OP_REQUIRES_OK(ctx, ctx->GetAttr("scale", &scale_));
+    std::vector<bool> same;
+    OP_REQUIRES_OK(ctx, ctx->GetAttr("same", &same));
+    if (same.empty()) return;
+    OP_REQUIRES_OK(ctx, ReadConvolutions(ctx, &convolutions_));
+    for (const Convolution& c : convolutions_) {
+      OP_REQUIRES(ctx,
+                  InputPlanes(c, 16).group < INT32_MAX &&
+                      DeltaPlanes(c, 16).group < INT32_MAX,
+                  InvalidArgument("An image is too large."));
+    }
   }
 
   void Compute(OpKernelContext* ctx) override {
     Handles variables;
     OP_REQUIRES_OK(ctx, variables.Read(ctx, "variables"));
-    const size_t count = activations_.size();
+    const size_t count = activations_.size(), first = convolutions_.size();
     const size_t masks =
         std::count(has_mask_.begin(), has_mask_.end(), true);
     OP_REQUIRES(ctx,
-                count > 0 && sizes_.size() == count + 1 &&
+                count > first && sizes_.size() == count - first + 1 &&
                     l2_.size() == count && has_mask_.size() == count &&
                     variables.size() == count * (is_trained_ ? 6 : 2) + masks,
                 InvalidArgument("Expected as many of each as layers."));
+    if (first > 0) {
+      const Convolution& last = convolutions_.back();
+      OP_REQUIRES(ctx,
+                  sizes_[0] ==
+                      int64_t{last.out_height} * last.out_width * last.outputs,
+                  InvalidArgument("Expected a Dense layer of all that comes "
+                                  "out of the convolutions."));
+    }
     std::vector<Layer> layers(count);
     for (size_t l = 0; l < count; ++l) {
       Layer& layer = layers[l];
       bool known = true;
       layer.number = first_layer_ + l;
-      layer.inputs = sizes_[l];
-      layer.outputs = sizes_[l + 1];
+      if (l < first) {
+        layer.outputs = convolutions_[l].outputs;
+        layer.inputs = KernelSize(convolutions_[l]) / layer.outputs;
+      } else {
+        layer.inputs = sizes_[l - first];
+        layer.outputs = sizes_[l - first + 1];
+      }
       layer.activation = ActivationNamed(activations_[l], &known);
-      OP_REQUIRES(ctx, known,
+      OP_REQUIRES(ctx,
+                  known && (l >= first ||
+                            layer.activation == Activation::kLinear ||
+                            layer.activation == Activation::kRelu),
                   InvalidArgument("Unknown activation: ", activations_[l]));
       layer.l2 = l2_[l];
       layer.kernel = variables.Next();
@@ -95,7 +123,7 @@ class NetworkOp : public OpKernel {
       layer.bias_m = variables.Next();
       layer.bias_v = variables.Next();
     }
-    Return(ctx, new Network(std::move(layers)));
+    Return(ctx, new Network(std::move(layers), convolutions_, scale_));
   }
 
  private:
@@ -105,6 +133,8 @@ class NetworkOp : public OpKernel {
   std::vector<bool> has_mask_;
   int64_t first_layer_;
   bool is_trained_;
+  float scale_;
+  std::vector<Convolution> convolutions_;
 };
 
 // What makes a train step.

@@ -231,5 +231,5 @@ def _fused(batch, sizes, kernels):
     is_double=False,
   )
   return lambda: ops.tf_sparse_rl_train_step(
-    step, rows, observation, noise, dtype=tf.int32
+    *(step, rows, observation, noise, []), dtype=tf.int32
   )

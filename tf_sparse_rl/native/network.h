@@ -8,11 +8,14 @@
 #include <utility>
 #include <vector>
 
+#include "conv_blocks.h"
+#include "conv_passes.h"
 #include "kernels.h"
 #include "layers.h"
 #include "mask_choice.h"
 #include "packed.h"
 #include "passes.h"
+#include "single.h"
 #include "structure.h"
 
 namespace tf_sparse_rl {
@@ -51,9 +54,24 @@ class AtWork {
 
   const std::vector<Layer>& layers() const { return network_->layers; }
 
-  // From states[0] to the other states.
+  // Images [batch, height, width, channels] into the states.
+  void Load(OpKernelContext* ctx, const Tensor& images, States* states) const {
+    const int32_t lanes = ConvLanes(images.dim_size(0));
+    ImagesToPlanes(ctx, images, nullptr, network_->scale,
+                   InputPlanes(convolutions()[0], lanes), false,
+                   states->planes(0));
+  }
+
+  // From the first of the states to the others.
   void Forward(OpKernelContext* ctx, int64_t batch, States* states) const {
-    for (size_t l = 0; l < taken_.size(); ++l) {
+    ForwardConvolutions(ctx, batch, states);
+    for (size_t l = num_convolutions(); l < taken_.size(); ++l) {
+      if (batch == 1) {
+        ForwardSingle(*taken_[l].s, Data(taken_[l].weight.by_input),
+                      taken_[l].bias, layers()[l].activation, (*states)[l],
+                      (*states)[l + 1]);
+        continue;
+      }
       ForwardLayer(ctx, *taken_[l].s, Data(taken_[l].weight.by_output),
                    taken_[l].bias, layers()[l].activation, batch, (*states)[l],
                    (*states)[l + 1]);
@@ -69,11 +87,13 @@ class AtWork {
                             PaddedBatch(batch) * layers()[top - 1].outputs,
                             (*deltas)[top], (*states)[top], (*deltas)[top]);
     }
-    for (size_t l = top - 1; l > 0; --l) {
+    const size_t first = std::max<size_t>(num_convolutions(), 1);
+    for (size_t l = top - 1; l >= first; --l) {
       BackwardLayer(ctx, *taken_[l].s, Data(taken_[l].weight.by_input),
                     layers()[l - 1].activation, batch, (*deltas)[l + 1],
                     (*states)[l], 0, layers()[l].inputs, (*deltas)[l]);
     }
+    BackwardConvolutions(ctx, batch, states, deltas);
   }
 
   // After Backward: the gradient of the inputs from `first` on, in blocks.
@@ -96,18 +116,14 @@ class AtWork {
       bool moves = false;
       TF_RETURN_IF_ERROR(
           MoveMask(ctx, l, l2, batch, states, deltas, &chosen, &moves));
-      const int64_t size =
-          std::max(taken_[l].s->nonzero(), layers()[l].outputs);
+      const int64_t nonzero = taken_[l].s->nonzero();
+      const int64_t size = nonzero + layers()[l].outputs;
       if (gradient->NumElements() < size) Sized(gradient, size);
-      float* g = Data(gradient);
-      if (moves) {
-        PackFrom(chosen.gradient, *taken_[l].s, g);
-      } else {
-        OfKernel(ctx, l, batch, states, deltas, g);
-      }
-      UpdateKernel(ctx, l, step, moves ? 0.0f : l2, g);
-      OfBias(l, batch, deltas, g);
-      UpdateBias(l, step, g);
+      float *of_kernel = Data(gradient), *of_bias = of_kernel + nonzero;
+      OfLayer(ctx, l, batch, states, deltas, of_kernel, of_bias);
+      if (moves) PackFrom(chosen.gradient, *taken_[l].s, of_kernel);
+      UpdateKernel(ctx, l, step, moves ? 0.0f : l2, of_kernel);
+      UpdateBias(l, step, of_bias);
     }
     return OkStatus();
   }
@@ -127,12 +143,11 @@ class AtWork {
                  States* deltas, float* gradients) const {
     for (size_t l = 0; l < taken_.size(); ++l) {
       const int64_t size = taken_[l].s->nonzero();
-      OfKernel(ctx, l, batch, states, deltas, gradients);
+      OfLayer(ctx, l, batch, states, deltas, gradients, gradients + size);
       if (const float l2 = layers()[l].l2) {
         const float* weight = Data(taken_[l].weight.by_input);
         for (int64_t k = 0; k < size; ++k) gradients[k] += 2 * l2 * weight[k];
       }
-      OfBias(l, batch, deltas, gradients + size);
       gradients += size + layers()[l].outputs;
     }
   }
@@ -205,15 +220,79 @@ class AtWork {
     float *bias = nullptr, *bias_m = nullptr, *bias_v = nullptr;
   };
 
-  void OfKernel(OpKernelContext* ctx, size_t l, int64_t batch, States* states,
-                States* deltas, float* gradient) const {
-    WeightGradient(ctx, *taken_[l].s, PaddedBatch(batch), (*states)[l],
-                   (*deltas)[l + 1], gradient);
+  const std::vector<Convolution>& convolutions() const {
+    return network_->convolutions;
+  }
+  size_t num_convolutions() const { return convolutions().size(); }
+
+  std::shared_ptr<const ConvPlan> Plan(size_t l, int64_t batch) const {
+    return ConvPlans::Of(taken_[l].s, convolutions()[l], ConvLanes(batch));
   }
 
-  void OfBias(size_t l, int64_t batch, States* deltas, float* gradient) const {
+  bool IsRelu(size_t l) const {
+    return layers()[l].activation == Activation::kRelu;
+  }
+
+  void ForwardConvolutions(OpKernelContext* ctx, int64_t batch,
+                           States* states) const {
+    bool finite = true;  // Bytes are.
+    for (size_t l = 0; l < num_convolutions(); ++l) {
+      const auto plan = Plan(l, batch);
+      const float* weight = Data(taken_[l].weight.by_input);
+      if (l + 1 == num_convolutions()) {
+        ForwardConvToBlocks(ctx, *plan, weight, taken_[l].bias, IsRelu(l),
+                            finite, batch, states->planes(l), (*states)[l + 1]);
+        return;
+      }
+      finite = ForwardConv(ctx, *plan, weight, taken_[l].bias, IsRelu(l),
+                           finite, NumGroups(batch), states->planes(l),
+                           InputPlanes(convolutions()[l + 1], ConvLanes(batch)),
+                           false, states->planes(l + 1));
+    }
+  }
+
+  void BackwardConvolutions(OpKernelContext* ctx, int64_t batch, States* states,
+                            States* deltas) const {
+    if (convolutions().empty()) return;
+    size_t l = num_convolutions() - 1;
+    bool finite = BlocksToDeltas(*Plan(l, batch), batch, (*deltas)[l + 1],
+                                 deltas->planes(l));
+    for (; l > 0; --l) {
+      finite = BackwardConv(
+          ctx, *Plan(l, batch), Data(taken_[l].weight.by_input),
+          IsRelu(l - 1) ? states->planes(l) : nullptr, finite, NumGroups(batch),
+          deltas->planes(l),
+          DeltaPlanes(convolutions()[l - 1], ConvLanes(batch)), false,
+          deltas->planes(l - 1));
+    }
+  }
+
+  // The gradients of a layer's active weights and of its biases.
+  void OfLayer(OpKernelContext* ctx, size_t l, int64_t batch, States* states,
+               States* deltas, float* of_kernel, float* of_bias) const {
+    if (l < num_convolutions()) {
+      return ConvWeightGradient(ctx, *Plan(l, batch), NumGroups(batch),
+                                states->planes(l), deltas->planes(l), of_kernel,
+                                of_bias);
+    }
+    WeightGradient(ctx, *taken_[l].s, PaddedBatch(batch), (*states)[l],
+                   (*deltas)[l + 1], of_kernel);
     BestKernels().bias_gradient(PaddedBatch(batch), layers()[l].outputs,
-                                (*deltas)[l + 1], gradient);
+                                (*deltas)[l + 1], of_bias);
+  }
+
+  // The gradient of all weights of a layer, active or not.
+  void DenseGradient(OpKernelContext* ctx, size_t l, int64_t batch,
+                     States* states, States* deltas, float* gradient) const {
+    if (l < num_convolutions()) {
+      return ConvWeightGradient(
+          ctx, *PlanOfOnes(convolutions()[l], ConvLanes(batch)),
+          NumGroups(batch), states->planes(l), deltas->planes(l), gradient,
+          nullptr);
+    }
+    BestKernels().dense_gradient(PaddedBatch(batch), layers()[l].inputs,
+                                 layers()[l].outputs, (*states)[l],
+                                 (*deltas)[l + 1], gradient);
   }
 
   void UpdateKernel(OpKernelContext* ctx, size_t l, const AdamStep& step,
@@ -276,9 +355,7 @@ class AtWork {
     if (!*moves) return OkStatus();
     Taken& t = taken_[l];
     const int64_t size = layer.inputs * layer.outputs;
-    BestKernels().dense_gradient(PaddedBatch(batch), layer.inputs,
-                                 layer.outputs, (*states)[l], (*deltas)[l + 1],
-                                 chosen->gradient);
+    DenseGradient(ctx, l, batch, states, deltas, chosen->gradient);
     Unpack(t.weight, chosen->weight);
     for (int64_t k = 0; k < size; ++k) {
       chosen->gradient[k] += l2 * chosen->weight[k];

@@ -278,17 +278,11 @@ class Resting {
     *variable->tensor() = Tensor();
     variable->is_initialized = false;
     std::lock_guard<std::mutex> lock(mutex_);
-    auto found = entries_.find(variable);
-    if (found == entries_.end()) {
-      ForgetTheGone();
-      variable->Ref();
-      found = entries_.emplace(variable, Entry{VarPtr(variable), {}}).first;
-    }
-    found->second.packed = std::move(packed);
+    EntryOf(variable).packed = std::move(packed);
   }
 
-  // The active entries of a kernel [inputs, outputs] that is to rest again when
-  // they have changed: from where they rest, from PackedKernels, or packed now.
+  // The active entries of a kernel, a matrix as in StructureOf, that is to rest
+  // again when they have changed: from where they rest, from PackedKernels, or packed now.
   // Its tensor is gone then.
   Status Take(OpKernelContext* ctx, Var* variable,
                           const std::shared_ptr<const Structure>& structure,
@@ -313,6 +307,10 @@ class Resting {
     TF_RETURN_IF_ERROR(
         TakePacked(ctx, *variable->tensor(), structure, packed));
     if (packed->by_output.NumElements()) FillByOutput(packed);
+    {
+      std::lock_guard<std::mutex> lock(mutex_);
+      EntryOf(variable).shape = variable->tensor()->shape();
+    }
     // At once: all of them together are large.
     *variable->tensor() = Tensor();
     variable->is_initialized = false;
@@ -330,17 +328,18 @@ class Resting {
   Status Wake(OpKernelContext* ctx, Var* variable) {
     if (variable->is_initialized) return OkStatus();
     Packed packed;
+    TensorShape shape;
     {
       std::lock_guard<std::mutex> lock(mutex_);
       const auto found = entries_.find(variable);
       if (found == entries_.end()) return OkStatus();
       packed = std::exchange(found->second.packed, {});
+      shape = found->second.shape;
     }
     if (!packed.structure) return OkStatus();
     Tensor dense;
-    TF_RETURN_IF_ERROR(ctx->allocate_temp(
-        tensorflow::DT_FLOAT,
-        {packed.structure->inputs, packed.structure->outputs}, &dense));
+    TF_RETURN_IF_ERROR(
+        ctx->allocate_temp(tensorflow::DT_FLOAT, shape, &dense));
     Unpack(packed, Data(&dense));
     *variable->tensor() = dense;
     variable->is_initialized = true;
@@ -355,8 +354,19 @@ class Resting {
  private:
   struct Entry {
     VarPtr variable;
+    TensorShape shape;
     Packed packed;  // without a structure: the variable has its tensor
   };
+
+  Entry& EntryOf(Var* variable) {
+    auto found = entries_.find(variable);
+    if (found == entries_.end()) {
+      ForgetTheGone();
+      variable->Ref();
+      found = entries_.emplace(variable, Entry{VarPtr(variable), {}, {}}).first;
+    }
+    return found->second;
+  }
 
   void ForgetTheGone() {
     for (auto it = entries_.begin(); it != entries_.end();) {

@@ -108,12 +108,11 @@ class PpoStep : public Step, public PpoSettings {
   }
 
   void Allocate(int64_t batch_size, int64_t num_gradients) {
-    const int64_t padded = PaddedBatch(batch_size);
     for (States* states : {&actor_states_, &actor_deltas_}) {
-      states->Allocate(*actor, padded);
+      states->Allocate(*actor, batch_size);
     }
     for (States* states : {&value_states_, &value_deltas_}) {
-      states->Allocate(*value, padded);
+      states->Allocate(*value, batch_size);
     }
     for (std::vector<float>* each :
          {&old_log_probs_, &advantages_, &of_log_probs_}) {

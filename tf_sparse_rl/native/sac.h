@@ -61,7 +61,14 @@ class SacStep : public ActorCriticStep, public SacSettings {
                        -mean_log_pi,
                        q_means[0],
                        q_means[1]};
-    return Act(ctx, pi, head, observations, noise, result);
+    return ActBy(ctx, pi, observations, noise, result);
+  }
+
+ protected:
+  Status ActBy(OpKernelContext* ctx, const AtWork& pi,
+               const Tensor& observations, const Tensor& noise,
+               Result* result) override {
+    return ActWith(ctx, pi, head, observations, noise, result);
   }
 
  private:

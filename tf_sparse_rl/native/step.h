@@ -61,6 +61,7 @@ struct Adam {
 struct Batch {
   const float* rows;
   int64_t size, row;
+  const Tensor* images[2];  // uint8: observations, and the next ones; or null
 
   // Columns of the rows in blocks, `units` from `first` on, as units of blocks
   // that have `all` units, from the unit `at` on.
@@ -169,23 +170,47 @@ class ReplayStep : public Step {
     std::vector<float> scalars;
   };
 
-  // Numbers of an observation, of an action's noise.
-  virtual int64_t num_observations() const = 0;
+  // The network that acts.
+  virtual const Network& policy() const = 0;
+  // Numbers of an action's noise.
   virtual int64_t noise_size() const = 0;
 
-  // The caller has the lock of all variables.
+  bool has_images() const { return !policy().convolutions.empty(); }
+  // Numbers of an observation in a row; images are not in rows.
+  int64_t num_observations() const {
+    return has_images() ? 0 : policy().layers[0].inputs;
+  }
+
+  // The caller has the lock of all variables, here and below.
   virtual Status Run(OpKernelContext* ctx, const Batch& batch,
                      const Tensor& observations, const Tensor& noise,
                      Result* result) = 0;
 
+  // Actions alone, without a train step.
+  Status Act(OpKernelContext* ctx, const Tensor& observations,
+             const Tensor& noise, Result* result) {
+    AtWork network;
+    TF_RETURN_IF_ERROR(network.Take(ctx, &policy(), false));
+    return ActBy(ctx, network, observations, noise, result);
+  }
+
  protected:
-  // The outputs of a network for observations [count, inputs], in blocks.
+  // Actions of the policy, for observations and noise.
+  virtual Status ActBy(OpKernelContext* ctx, const AtWork& network,
+                       const Tensor& observations, const Tensor& noise,
+                       Result* result) = 0;
+
+  // The outputs of the policy for observations, in blocks.
   const float* Outputs(OpKernelContext* ctx, const AtWork& network,
-                       const Network& of, const Tensor& observations) {
+                       const Tensor& observations) {
     const int64_t count = observations.dim_size(0);
-    acting_.Allocate(of, PaddedBatch(count));
-    BestKernels().to_blocks(Data(observations), count,
-                            observations.dim_size(1), acting_[0]);
+    acting_.Allocate(policy(), count);
+    if (has_images()) {
+      network.Load(ctx, observations, &acting_);
+    } else {
+      BestKernels().to_blocks(Data(observations), count,
+                              observations.dim_size(1), acting_[0]);
+    }
     network.Forward(ctx, count, &acting_);
     return acting_.last();
   }

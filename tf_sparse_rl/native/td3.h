@@ -80,7 +80,14 @@ class Td3Step : public ActorCriticStep, public Td3Settings {
     }
     result->scalars = {critic_loss + actor_loss, critic_loss, actor_loss,
                        q_means[0], q_means[1]};
-    return Act(ctx, pi, head, observations, noise, result);
+    return ActBy(ctx, pi, observations, noise, result);
+  }
+
+ protected:
+  Status ActBy(OpKernelContext* ctx, const AtWork& pi,
+               const Tensor& observations, const Tensor& noise,
+               Result* result) override {
+    return ActWith(ctx, pi, head, observations, noise, result);
   }
 
  private:

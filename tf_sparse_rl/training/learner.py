@@ -120,6 +120,11 @@ class ReplayLearner(Learner):
       agent, train_and_act, specs, jit, fused
     )
 
+  def act(self, observations, noise):
+    if not self.is_fused:
+      return super().act(observations, noise)
+    return self._train_step.act(observations, noise).numpy()
+
   def draw(self, buffer, rng):
     """Draws a batch uniformly, with a NumPy generator."""
     return buffer.sample(self._batch_size, rng)

@@ -7,6 +7,7 @@ import tensorflow as tf
 from tf_sparse_rl import sparsity
 from tf_sparse_rl.agents import fused
 from tf_sparse_rl.native import backend, library, stacks
+from tf_sparse_rl.native import fused as native_fused
 from tf_sparse_rl.sparsity import layers as layers_lib
 from tf_sparse_rl.training import memory
 
@@ -184,13 +185,8 @@ def kernels():
 
 def _fused(network):
   """The entry of a network with fused train steps; see `describe`."""
-  layers = fused.layers_of(network)
-  sparsities = [layer.sparsity for layer in layers]
-  choice = backend.choice(stacks.sizes_of(layers), sparsities)
-  found = {'backend': 'fused'}
-  if choice.masked_ms is not None:
-    found |= {'masked_ms': choice.masked_ms, 'fused_ms': choice.fused_ms}
-  return found
+  choices = native_fused.choices_of(fused.layers_of(network))
+  return {'backend': 'fused', **_sums(choices, ('masked_ms', 'fused_ms'))}
 
 
 def _backend(network):
@@ -203,10 +199,17 @@ def _backend(network):
   choices = [choice for stack in divided if (choice := stacks.choice_of(stack))]
   names = {'native' if choice.is_native else 'masked' for choice in choices}
   found = {'backend': ' and '.join(sorted(names)) or 'masked'}
-  if choices and all(choice.masked_ms is not None for choice in choices):
-    found['masked_ms'] = round(sum(choice.masked_ms for choice in choices), 4)
-    found['native_ms'] = round(sum(choice.native_ms for choice in choices), 4)
-  return found
+  return {**found, **_sums(choices, ('masked_ms', 'native_ms'))}
+
+
+def _sums(choices, names):
+  """Sums of milliseconds over some Choices; {} if they were not measured."""
+  if not choices or any(choice.masked_ms is None for choice in choices):
+    return {}
+  return {
+    name: round(sum(getattr(choice, name) for choice in choices), 4)
+    for name in names
+  }
 
 
 def sentence(described):

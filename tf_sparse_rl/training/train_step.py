@@ -57,6 +57,10 @@ class TrainStep:
     if self._fused is not None:
       self._fused.wake()
 
+  def act(self, observations, noise):
+    """Actions by the fused train step; see `native.fused.TrainStep`."""
+    return self._fused.act(observations, noise)
+
   def __call__(self, *inputs):
     """Takes a train step; FloatingPointError if the loss is not finite."""
     may_change = self.count in self._preparing
