@@ -117,7 +117,7 @@ def test_raw_results_and_the_page_of_one_run(commands, tmp_path):
   assert (process.returncode, process.stderr) == (0, '')
   assert process.stdout.splitlines() == [
     'Not finished, left out: dqn CartPole-v1 SET 0.9',
-    f'Raw results of 1 conditions: {tmp_path}/raw',
+    f'Raw results of 1 condition: {tmp_path}/raw',
   ]
   # Continued, as on another machine.
   studies.make_run(tmp_path / 'more' / 'c0', [7.0], seed=0, method='static')

@@ -116,7 +116,8 @@ def _write_raw(sweep_dir, out, base):
   for condition in left_out:
     label = f'{condition.cell.agent} {condition.env_name}'
     print(f'Not finished, left out: {label} {condition.cell.label}')
-  print(f'Raw results of {len(every) - len(left_out)} conditions: {out}')
+  count = len(every) - len(left_out)
+  print(f'Raw results of {count} condition{"s" * (count != 1)}: {out}')
 
 
 def _report_run(root_dir, out):
