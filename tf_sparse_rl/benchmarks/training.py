@@ -26,6 +26,7 @@ def measure(config, warmup_env_steps):
     Dict of JSON types.
   """
   speeds = env_steps(config, warmup_env_steps)
+  peak_memory_mib = cost.peak_memory_mib()  # A second agent is made below.
   speed = speeds['env_steps_per_sec']
   stages, kinds, replay_bytes, described = _stages(config)
   collect_ms = stages['act'] + stages['environment']
@@ -44,7 +45,7 @@ def measure(config, warmup_env_steps):
     },
     'milliseconds': {name: round(ms, 4) for name, ms in stages.items()},
     'train_step_operations_ms': kinds,
-    'peak_memory_mib': cost.peak_memory_mib(),
+    'peak_memory_mib': peak_memory_mib,
     'full_replay_memory_mib': round(replay_bytes / 2**20, 1),
     'machine': described,
   }
