@@ -356,6 +356,27 @@ def test_what_rests_has_no_tensor_until_it_is_read():
   assert _resting(run) == at_rest
 
 
+def test_networks_rest_from_when_they_are_made_and_moments_too():
+  run = _Run('fused', 'sac')
+  networks = [*run.agent.networks.values(), *run.agent.targets.values()]
+  layers = [x for each in networks for x in sparsity.sparse_layers(each)]
+  layers = [x for x in layers if x.target_sparsity]
+  of_layers = {id(v) for x in layers for v in (x.kernel, x.mask)}
+  assert len(layers) >= len(networks)
+  assert _resting(run) == of_layers
+  assert run.learn.is_fused
+  at_rest = _resting(run)
+  optimizers = [optimizer for optimizer, _ in run.agent.descents[:2]]
+  adams = [getattr(x, 'inner_optimizer', x) for x in optimizers]
+  matrices = [
+    v for adam in adams for v in adam.variables() if v.shape.rank == 2
+  ]
+  assert {*of_layers, *map(id, matrices)} <= at_rest
+  run.train()
+  assert _resting(run) == at_rest
+  assert not _resting(_Run('native', 'sac'))
+
+
 def test_counts_values_and_summaries_leave_at_rest_what_rests(tmp_path):
   run, other = (_Run('fused', 'dqn').train(7) for _ in range(2))
   before = _resting(run)
