@@ -5,6 +5,7 @@
 // initialized. What else takes a variable's tensor as it is finds none.
 
 #include <algorithm>
+#include <map>
 #include <memory>
 #include <string>
 #include <utility>
@@ -149,7 +150,8 @@ class RestKernelsOp : public OpKernel {
   }
 };
 
-// Writes variables that rest to a file of a checkpoint, one after another.
+// Writes a checkpoint: all of another one, and variables that rest, one after
+// another in the order of their keys.
 class SaveRestingOp : public OpKernel {
  public:
   explicit SaveRestingOp(OpKernelConstruction* ctx) : OpKernel(ctx) {
@@ -161,15 +163,32 @@ class SaveRestingOp : public OpKernel {
     OP_REQUIRES_OK(ctx, ctx->input_list("variables", &handles));
     OP_REQUIRES(ctx, keys_.size() == static_cast<size_t>(handles.size()),
                 InvalidArgument("Expected a key for each variable."));
+    std::map<std::string, const Tensor*> all;
+    for (int i = 0; i < handles.size(); ++i) all[keys_[i]] = &handles[i];
+    tensorflow::BundleReader reader(
+        ctx->env(), ctx->input(1).scalar<tensorflow::tstring>()());
+    OP_REQUIRES_OK(ctx, reader.status());
+    reader.Seek("");  // The header.
+    for (reader.Next(); reader.Valid(); reader.Next()) {
+      all.emplace(reader.key(), nullptr);
+    }
     tensorflow::BundleWriter writer(
         ctx->env(), ctx->input(0).scalar<tensorflow::tstring>()());
     OP_REQUIRES_OK(ctx, writer.status());
-    for (int i = 0; i < handles.size(); ++i) {
-      VarPtr variable;
-      OP_REQUIRES_OK(ctx, Lookup(ctx, handles[i], &variable));
+    for (const auto& [key, handle] : all) {
       Tensor value;
-      OP_REQUIRES_OK(ctx, Peek(ctx, variable.get(), &value));
-      OP_REQUIRES_OK(ctx, writer.Add(keys_[i], value));
+      if (handle) {
+        VarPtr variable;
+        OP_REQUIRES_OK(ctx, Lookup(ctx, *handle, &variable));
+        OP_REQUIRES_OK(ctx, Peek(ctx, variable.get(), &value));
+      } else {
+        tensorflow::DataType type;
+        TensorShape shape;
+        OP_REQUIRES_OK(ctx, reader.LookupDtypeAndShape(key, &type, &shape));
+        value = Tensor(type, shape);
+        OP_REQUIRES_OK(ctx, reader.Lookup(key, &value));
+      }
+      OP_REQUIRES_OK(ctx, writer.Add(key, value));
     }
     OP_REQUIRES_OK(ctx, writer.Finish());
   }
@@ -219,8 +238,9 @@ REGISTER_OP("TfSparseRlRestKernels")
 
 REGISTER_OP("TfSparseRlSaveResting")
     .Input("prefix: string")
+    .Input("other: string")  // prefix of the other
     .Input("variables: N * resource")
-    .Attr("N: int >= 1")
+    .Attr("N: int >= 0")
     .Attr("keys: list(string)")  // of each in the checkpoint
     .SetIsStateful()
     .SetShapeFn(tensorflow::shape_inference::NoOutputs);

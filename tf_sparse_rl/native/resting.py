@@ -11,6 +11,7 @@ import tensorflow as tf
 from tensorflow.core.protobuf import trackable_object_graph_pb2
 from tensorflow.python.ops import resource_variable_ops
 
+from tf_sparse_rl import files
 from tf_sparse_rl.native import library
 
 
@@ -56,28 +57,27 @@ def wake(variables):
 def write(checkpoint, prefix):
   """Does what `checkpoint.write` does, with no more than one dense tensor.
 
+  If it fails, it may leave a directory `{prefix}_temp`, as TensorFlow does.
+
   Args:
     checkpoint: a `tf.train.Checkpoint`.
     prefix: path of the checkpoint, a str.
   """
   with _hidden():
     # TensorFlow knows all variables, and leaves out what has no value.
-    parts = [checkpoint.write(f'{prefix}_awake')]
+    awake = checkpoint.write(f'{prefix}_temp/awake')
     resting = {
       key: variable
-      for key, variable in _variables(checkpoint, parts[0])
+      for key, variable in _variables(checkpoint, awake)
       if not variable.is_initialized()
     }
-  if resting:
-    parts.append(f'{prefix}_resting')
-    library.load().tf_sparse_rl_save_resting(
-      parts[-1],
-      [variable.handle for variable in resting.values()],
-      keys=list(resting),
-    )
-  tf.raw_ops.MergeV2Checkpoints(
-    checkpoint_prefixes=parts, destination_prefix=prefix, delete_old_dirs=False
+  library.load().tf_sparse_rl_save_resting(
+    prefix,
+    awake,
+    [variable.handle for variable in resting.values()],
+    keys=list(resting),
   )
+  files.remove_directory(f'{prefix}_temp')
 
 
 @contextlib.contextmanager
