@@ -8,8 +8,8 @@ import tensorflow as tf
 
 from tf_sparse_rl import envs, flags, sparsity
 from tf_sparse_rl.agents import registry
-from tf_sparse_rl.native import backend, library
-from tf_sparse_rl.training import learner, plasticity
+from tf_sparse_rl.native import backend, library, resting
+from tf_sparse_rl.training import learner, plasticity, summaries
 
 _BOX = envs.EnvSpec('HalfCheetah-v5', 5, None, 1000, (-1.0, -2.0), (1.0, 0.5))
 _SPECS = {
@@ -345,13 +345,96 @@ def test_what_rests_has_no_tensor_until_it_is_read():
   kernels = run.agent.networks['q_network'].trainable_variables[::2]
   adam = run.agent.optimizers['q_network'].inner_optimizer
   moments = [adam.get_slot(kernel, name) for kernel in kernels for name in 'mv']
-  resting = _resting(run)
-  assert {id(v) for v in (*kernels, *moments)} <= resting
-  assert len(resting) == 4 * len(kernels)  # And the target's.
+  layers = sparsity.sparse_layers(run.agent.networks['q_network'])
+  masks = [layer.mask for layer in layers]
+  at_rest = _resting(run)
+  assert {id(v) for v in (*kernels, *moments, *masks)} <= at_rest
+  assert len(at_rest) == 6 * len(kernels)  # And the target's.
   assert kernels[0].numpy().any()
-  assert _resting(run) == resting - {id(kernels[0])}
+  assert _resting(run) == at_rest - {id(kernels[0])}
   run.train()
-  assert _resting(run) == resting
+  assert _resting(run) == at_rest
+
+
+def test_networks_rest_from_when_they_are_made_and_moments_too():
+  run = _Run('fused', 'sac')
+  networks = [*run.agent.networks.values(), *run.agent.targets.values()]
+  layers = [x for each in networks for x in sparsity.sparse_layers(each)]
+  layers = [x for x in layers if x.target_sparsity]
+  of_layers = {id(v) for x in layers for v in (x.kernel, x.mask)}
+  assert len(layers) >= len(networks)
+  assert _resting(run) == of_layers
+  assert run.learn.is_fused
+  at_rest = _resting(run)
+  optimizers = [optimizer for optimizer, _ in run.agent.descents[:2]]
+  adams = [getattr(x, 'inner_optimizer', x) for x in optimizers]
+  matrices = [
+    v for adam in adams for v in adam.variables() if v.shape.rank == 2
+  ]
+  assert {*of_layers, *map(id, matrices)} <= at_rest
+  run.train()
+  assert _resting(run) == at_rest
+  assert not _resting(_Run('native', 'sac'))
+
+
+def test_counts_values_and_summaries_leave_at_rest_what_rests(tmp_path):
+  run, other = (_Run('fused', 'dqn').train(7) for _ in range(2))
+  before = _resting(run)
+  for variable, expected in zip(run.variables, other.values(), strict=True):
+    value = resting.value(variable)
+    assert value.dtype == expected.dtype
+    np.testing.assert_array_equal(value, expected)
+  network = run.agent.networks['q_network']
+  counted = sparsity.counting.total(sparsity.counting.count(network))
+  config = flags.make_config({'agent': 'dqn'})
+  written = summaries.Summaries(tmp_path, config, run.agent)
+  run.train(5)  # The masks move.
+  assert _resting(run) == before
+  assert written.masks_written()
+  written.close()
+  assert _resting(run) == before
+  masks = [layer.mask.numpy() for layer in sparsity.sparse_layers(network)]
+  assert counted.nonzero == sum(mask.sum() for mask in masks)
+
+
+@pytest.mark.parametrize('agent', ['dqn', 'sac'])
+def test_a_checkpoint_wakes_nothing_and_is_that_of_tensorflow(agent, tmp_path):
+  run = _Run('fused', agent).train(7)
+  before = _resting(run)
+  checkpoint = tf.train.Checkpoint(agent=run.agent.tf_agent)
+  resting.write(checkpoint, str(tmp_path / 'ours'))
+  assert _resting(run) == before
+  checkpoint.write(str(tmp_path / 'theirs'))
+  assert not _resting(run)
+  resting.write(checkpoint, str(tmp_path / 'awake'))
+  ours, theirs, awake = (
+    tf.train.load_checkpoint(str(tmp_path / name))
+    for name in ('ours', 'theirs', 'awake')
+  )
+  shapes = theirs.get_variable_to_shape_map()
+  for reader in (ours, awake):
+    assert reader.get_variable_to_shape_map() == shapes
+    for key in shapes:
+      found, expected = reader.get_tensor(key), theirs.get_tensor(key)
+      if isinstance(expected, bytes):  # Its order of entries is not fixed.
+        assert len(found) == len(expected)
+      else:
+        np.testing.assert_array_equal(found, expected, err_msg=key)
+
+
+@pytest.mark.parametrize('fraction', [0.3, 1.0])
+def test_masks_of_rigl_are_those_that_its_updater_chooses(fraction):
+  runs = [_Run('fused', 'sac', drop_fraction=fraction) for _ in range(2)]
+  for optimizer in runs[1].agent.optimizers.values():
+    updater = optimizer.updater
+    updater.new_mask = updater.new_mask  # An own one, for what can be told.
+  for run in runs:
+    before = [v.numpy() for v in run.variables if 'mask' in v.name]
+    run.train(12)
+    after = [v.numpy() for v in run.variables if 'mask' in v.name]
+    assert any((a != b).any() for a, b in zip(before, after))
+  for a, b in zip(*(run.values() for run in runs), strict=True):
+    np.testing.assert_array_equal(a, b)
 
 
 def test_what_does_not_ask_for_the_tensor_is_told_so():

@@ -3,6 +3,7 @@
 import functools
 
 import tensorflow as tf
+from tf_agents.utils import common
 
 from tf_sparse_rl import seeds
 from tf_sparse_rl.agents import (
@@ -93,6 +94,7 @@ class ActorCritic(base.ActorAgent):
         for i, group in enumerate(groups, 1)
       }
     self.tf_agent = self._make_agent(config, actor_optimizer, critic_optimizer)
+    sparse.rest([x for each in self.networks.values() for x in each.layers])
     self.initialize()
 
   def _make_networks(self, config):
@@ -125,6 +127,27 @@ class ActorCritic(base.ActorAgent):
   def _make_agent(self, config, actor_optimizer, critic_optimizer):
     """The TF-Agents agent."""
     raise NotImplementedError
+
+  def _make_target(self, name, target_name):
+    """Makes a target network, as TF-Agents does that is given none.
+
+    Args:
+      name: of the network, in `networks`.
+      target_name: of its target.
+    """
+    online = self.networks[name]
+    target = online.copy(name=target_name)
+    target.create_variables()
+    sparse.rest([*online.layers, *target.layers])
+    return target
+
+  def initialize(self):
+    for name, target in self.targets.items():
+      online = self.networks[name]
+      common.soft_variables_update(online.variables, target.variables, tau=1.0)
+      sparse.rest([*online.layers, *target.layers])
+    for candidates in self.candidates.values():
+      candidates.begin()
 
   @property
   def saved(self):

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from tf_sparse_rl import seeds, sparsity
 from tf_sparse_rl.agents import fused_masks, losses
-from tf_sparse_rl.native import backend, conv, fused, library, stacks
+from tf_sparse_rl.native import backend, conv, fused, library, resting, stacks
 from tf_sparse_rl.networks import heads
 from tf_sparse_rl.sparsity import layers as layers_lib
 
@@ -364,7 +364,25 @@ def _adam(optimizer, networks, may_clip=False):
   if isinstance(optimizer, sparsity.SparseOptimizer):
     optimizer.build(variables)
     optimizer = optimizer.inner_optimizer
-  return fused.adam(optimizer, variables, may_clip)
+  adam = fused.adam(optimizer, variables, may_clip)
+  if adam is not None:
+    _rest_slots(optimizer, variables)
+  return adam
+
+
+def _rest_slots(adam, variables):
+  """Lets the moments of sparse kernels rest, as a train step does.
+
+  Networks get theirs one after another: they are large while they are dense.
+  """
+  masks = [sparsity.mask_of(variable) for variable in variables]
+  pairs = [
+    (slot, mask)
+    for variable, mask in zip(variables, masks)
+    if mask is not None
+    for slot in _slots(adam)(variable)
+  ]
+  resting.rest([slot for slot, _ in pairs], [mask for _, mask in pairs])
 
 
 def _network(layers, optimizer=None, **options):

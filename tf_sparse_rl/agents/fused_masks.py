@@ -37,8 +37,12 @@ class MaskUpdates:
   @contextlib.contextmanager
   def due(self):
     """The train step in the block updates the masks that are due."""
-    due = dict(self._due())
-    shapes = {number: kernel.shape for number, (kernel, *_) in due.items()}
+    due, drop_fractions, shapes = dict(self._due()), {}, {}
+    for number, (kernel, updater, train_step) in due.items():
+      if mask_updates.is_rigl(updater, kernel.constraint):
+        drop_fractions[number] = float(updater.drop_fraction(train_step))
+      else:
+        shapes[number] = kernel.shape
 
     def choose(number, made_by):
       kernel, updater, train_step = due[number]
@@ -48,7 +52,7 @@ class MaskUpdates:
         updater, kernel.constraint, state, train_step
       ).numpy()
 
-    with fused.choosing_masks(shapes, choose):
+    with fused.choosing_masks(drop_fractions, shapes, choose):
       yield
 
   def _due(self):

@@ -8,7 +8,7 @@ import tensorflow as tf
 from tf_sparse_rl import config as config_lib
 from tf_sparse_rl import methods, names, seeds, sparsity
 from tf_sparse_rl.agents import own_network
-from tf_sparse_rl.native import backend
+from tf_sparse_rl.native import backend, resting, stacks
 from tf_sparse_rl.native import updates as native_updates
 from tf_sparse_rl.sparsity import adaptive
 
@@ -54,7 +54,24 @@ def make_layers(
       own = own_network.hidden_layers(config, env_spec, numbered, input_shape)
       layers = [*own, layers[-1]]
   spec = _spec(config, target_sparsity, network, index)
-  return sparsity.sparsify_as(spec, layers, _batch_shape(input_shape))
+  layers = sparsity.sparsify_as(spec, layers, _batch_shape(input_shape))
+  if config.is_mlp:
+    rest(layers)
+  return layers
+
+
+def rest(layers):
+  """Lets sparse layers rest if train steps may be fused; see native.resting.
+
+  Networks are made one after another: without it all are dense at once.
+
+  Args:
+    layers: list of built layers.
+  """
+  if backend.may_be_fused():
+    operands = [layer.operand for layer in sparsity.sparse_layers(layers)]
+    found = [x for x in operands if stacks.fits(x) and x.mask is not None]
+    resting.rest([x.plain.kernel for x in found], [x.mask for x in found])
 
 
 def _spec(config, target_sparsity, network, index):

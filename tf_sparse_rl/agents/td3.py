@@ -185,6 +185,13 @@ class Td3(actor_critic.ActorCritic):
       actor_network=self.networks['actor'],
       critic_network=self.networks['critic_1'],
       critic_network_2=self.networks['critic_2'],
+      target_actor_network=self._make_target('actor', 'TargetActorNetwork'),
+      target_critic_network=self._make_target(
+        'critic_1', 'TargetCriticNetwork1'
+      ),
+      target_critic_network_2=self._make_target(
+        'critic_2', 'TargetCriticNetwork2'
+      ),
       actor_optimizer=actor_optimizer,
       critic_optimizer=critic_optimizer,
       exploration_noise_std=config.exploration_noise,

@@ -71,11 +71,13 @@ def _candidate(first, first_runs, runs):
     )
   )
   known = ('version', 'blas', 'machine')
+  peaks = [run['peak_memory_mib'] for run in runs if 'peak_memory_mib' in run]
   return {
     'env_steps_per_sec': speeds,
     'median': statistics.median(speeds),
     'env_steps_per_cpu_sec': per_cpu,
     'others_share': shares,
+    **({'peak_memory_mib': peaks} if peaks else {}),
     f'{first}_is_faster_by': spread(
       [a['env_steps_per_sec'] / b for a, b in zip(first_runs, speeds)]
     ),

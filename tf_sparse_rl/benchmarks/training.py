@@ -44,7 +44,6 @@ def measure(config, warmup_env_steps):
     },
     'milliseconds': {name: round(ms, 4) for name, ms in stages.items()},
     'train_step_operations_ms': kinds,
-    'peak_memory_mib': cost.peak_memory_mib(),
     'full_replay_memory_mib': round(replay_bytes / 2**20, 1),
     'machine': described,
   }
@@ -54,7 +53,8 @@ def env_steps(config, warmup_env_steps):
   """Speed of the real loop; see `measure`.
 
   Returns:
-    Dict: env steps per second and per second of CPU time; the machine.
+    Dict: env steps per second and per second of CPU time; the peak of memory up
+    to the end of the run; the machine.
   """
   marks = []  # (env step, time, CPU time): the first and the latest
   described = {}
@@ -74,6 +74,7 @@ def env_steps(config, warmup_env_steps):
   return {
     'env_steps_per_sec': round(steps / seconds, 1),
     'env_steps_per_cpu_sec': round(steps / cpu_seconds, 1),
+    'peak_memory_mib': cost.peak_memory_mib(),
     'machine': described,
   }
 

@@ -24,13 +24,15 @@ from tf_sparse_rl.native import (
 )
 
 _FLOATS = ctypes.POINTER(ctypes.c_float)
+_BUFFERS = ('weight', 'mask', 'gradient', 'new_mask')
 
 
 class _MaskBuffers(ctypes.Structure):
   """The structure of this name in mask_choice.h."""
 
   _fields_ = [
-    (name, _FLOATS) for name in ('weight', 'mask', 'gradient', 'new_mask')
+    *((name, _FLOATS) for name in _BUFFERS),
+    ('drop_fraction', ctypes.c_float),
   ]
 
 
@@ -47,11 +49,13 @@ class _MaskChoice(ctypes.Structure):
 
 
 @contextlib.contextmanager
-def choosing_masks(shapes, choose):
+def choosing_masks(drop_fractions, shapes, choose):
   """Masks are chosen in the train step in the block, if its layers are trained.
 
   Args:
-    shapes: `{number of a layer: shape of its mask}`, of those to be chosen.
+    drop_fractions: `{number of a layer: drop fraction}`, of those to be chosen
+      as RigL does.
+    shapes: `{number of a layer: shape of its mask}`, of the others.
     choose: function of a number and a list of the weight, its mask and the
       gradient of all of it, float32 arrays, that returns the new mask. They are
       large: it may clear the list.
@@ -59,15 +63,18 @@ def choosing_masks(shapes, choose):
   arrays, errors = [], []
 
   def begin(number, buffers):
+    arrays.clear()  # Of the layer before.
+    if number in drop_fractions:
+      buffers.contents.drop_fraction = drop_fractions[number]
+      return True
     if number not in shapes:
       return False
-    arrays.clear()  # Of the layer before.
     try:
       arrays.extend(_aligned(shapes[number]) for _ in range(4))
     except MemoryError as error:
       errors.append(error)
       return False
-    for (name, _), array in zip(_MaskBuffers._fields_, arrays):
+    for name, array in zip(_BUFFERS, arrays):
       setattr(buffers.contents, name, array.ctypes.data_as(_FLOATS))
     return True
 

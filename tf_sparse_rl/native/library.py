@@ -63,6 +63,11 @@ def problem():
   return _load()[1]
 
 
+def loaded():
+  """The operations if they have been loaded, else None."""
+  return load() if _load.cache_info().currsize else None
+
+
 @functools.cache
 def _load():
   try:
@@ -132,6 +137,11 @@ def set_mask_choice(choice):
   """
   load()
   ctypes.CDLL(str(_cached())).tf_sparse_rl_set_mask_choice(choice)
+
+
+def hide_resting(are_hidden):
+  """Sets whether variables that rest seem not initialized to this thread."""
+  ctypes.CDLL(str(_cached())).tf_sparse_rl_hide_resting(are_hidden)
 
 
 @functools.cache

@@ -17,6 +17,7 @@
 #include "passes.h"
 #include "single.h"
 #include "structure.h"
+#include "top_k.h"
 
 namespace tf_sparse_rl {
 
@@ -113,9 +114,10 @@ class AtWork {
     for (size_t l = 0; l < taken_.size(); ++l) {
       const float l2 = decay * layers()[l].l2;
       MaskBuffers chosen;
+      Tensor dense;
       bool moves = false;
       TF_RETURN_IF_ERROR(
-          MoveMask(ctx, l, l2, batch, states, deltas, &chosen, &moves));
+          MoveMask(ctx, l, l2, batch, states, deltas, &chosen, &dense, &moves));
       const int64_t nonzero = taken_[l].s->nonzero();
       const int64_t size = nonzero + layers()[l].outputs;
       if (gradient->NumElements() < size) Sized(gradient, size);
@@ -186,16 +188,12 @@ class AtWork {
   // Takes over the masks of another network: entries outside them go, those that
   // are new start from 0.
   void TakeOverMasks(const AtWork& source) {
-    bool are_others = false;
     for (size_t l = 0; l < taken_.size(); ++l) {
       Taken& t = taken_[l];
       if (t.s == source.taken_[l].s) continue;
       t.s = source.taken_[l].s;
-      *layers()[l].mask->tensor() = *source.layers()[l].mask->tensor();
       Remask(t.s, &t.weight);
-      are_others = true;
     }
-    if (are_others) Structures::ForgetTheGone();
   }
 
   // Moves the weights by a share of the way to another network's, after taking
@@ -311,6 +309,8 @@ class AtWork {
 
   static Status FindStructure(const Layer& layer,
                               std::shared_ptr<const Structure>* s) {
+    if (layer.mask) *s = Resting::All().OfMask(layer.mask.get());
+    if (*s) return OkStatus();
     const Tensor mask = layer.mask ? *layer.mask->tensor() : Tensor();
     if (layer.mask && mask.NumElements() != layer.inputs * layer.outputs) {
       return InvalidArgument("Expected a mask of ", layer.inputs, " x ",
@@ -339,39 +339,61 @@ class AtWork {
         Resting::All().Rest(variable.get(), std::move(*packed));
       }
     };
+    if (layer.mask && taken_[l].s) {
+      Resting::All().RestMask(layer.mask.get(), taken_[l].s);
+    }
     rest(layer.kernel, &taken_[l].weight);
     rest(layer.kernel_m, &taken_[l].m);
     rest(layer.kernel_v, &taken_[l].v);
   }
 
   // Gives layer l the mask that is chosen by the gradient of all its weights,
-  // if one is. What goes inactive is 0, and so is what is new.
+  // if one is. What goes inactive is 0, and so is what is new. `dense` may hold
+  // the gradient.
   Status MoveMask(OpKernelContext* ctx, size_t l, float l2, int64_t batch,
                   States* states, States* deltas, MaskBuffers* chosen,
-                  bool* moves) {
+                  Tensor* dense, bool* moves) {
     const MaskChoice* choice = CurrentMaskChoice();
     const Layer& layer = layers()[l];
+    *chosen = {nullptr, nullptr, nullptr, nullptr, -1.0f};
     *moves = choice && layer.mask && choice->begin(layer.number, chosen);
     if (!*moves) return OkStatus();
     Taken& t = taken_[l];
-    const int64_t size = layer.inputs * layer.outputs;
+    const bool is_rigl = chosen->drop_fraction >= 0;
+    if (is_rigl) {
+      TF_RETURN_IF_ERROR(ctx->allocate_temp(
+          tensorflow::DT_FLOAT, {layer.inputs, layer.outputs}, dense));
+      chosen->gradient = Data(dense);
+    }
     DenseGradient(ctx, l, batch, states, deltas, chosen->gradient);
-    Unpack(t.weight, chosen->weight);
-    for (int64_t k = 0; k < size; ++k) {
-      chosen->gradient[k] += l2 * chosen->weight[k];
+    AddDecay(l2, t, chosen->gradient);
+    Structure made;
+    if (is_rigl) {
+      made = DropAndGrow(*t.s, Data(t.weight.by_input), chosen->gradient,
+                         chosen->drop_fraction);
+    } else {
+      Unpack(t.weight, chosen->weight);
+      UnpackMask(*t.s, chosen->mask);
+      if (!choice->choose(layer.number)) {
+        return tensorflow::errors::Aborted("No mask was chosen.");
+      }
+      made = MakeStructure(chosen->new_mask, layer.inputs, layer.outputs);
     }
-    std::copy_n(Data(*layer.mask->tensor()), size, chosen->mask);
-    if (!choice->choose(layer.number)) {
-      return tensorflow::errors::Aborted("No mask was chosen.");
-    }
-    Tensor mask;
-    TF_RETURN_IF_ERROR(ctx->allocate_temp(
-        tensorflow::DT_FLOAT, layer.mask->tensor()->shape(), &mask));
-    std::copy_n(chosen->new_mask, size, Data(&mask));
-    *layer.mask->tensor() = mask;
-    t.s = Structures::Of(mask, layer.inputs, layer.outputs);
+    t.s = std::make_shared<const Structure>(std::move(made));
     for (Packed* packed : {&t.weight, &t.m, &t.v}) Remask(t.s, packed);
     return OkStatus();
+  }
+
+  // Adds the gradient of the regularizer, which is 0 where the weight is.
+  static void AddDecay(float l2, const Taken& t, float* gradient) {
+    const Structure& s = *t.s;
+    const float* weight = Data(t.weight.by_input);
+    for (int64_t i = 0; i < s.inputs; ++i) {
+      float* row = gradient + i * s.outputs;
+      for (int64_t k = s.input_begin[i]; k < s.input_begin[i + 1]; ++k) {
+        row[s.output[k]] += l2 * weight[k];
+      }
+    }
   }
 
   static void Mix(float tau, int64_t size, const float* source,

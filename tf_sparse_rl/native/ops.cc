@@ -18,6 +18,7 @@
 #include "passes.h"
 #include "single.h"
 #include "structure.h"
+#include "top_k.h"
 #include "tensorflow/core/framework/common_shape_fns.h"
 #include "tensorflow/core/framework/op.h"
 #include "tensorflow/core/framework/op_kernel.h"
@@ -450,41 +451,10 @@ class TopKMaskOp : public OpKernel {
     OP_REQUIRES_OK(ctx, ctx->allocate_output(0, scores.shape(), &result));
     bool* marked = result->flat<bool>().data();
     std::fill_n(marked, size, false);
-    int64_t left = ctx->input(1).scalar<int32_t>()();
-    if (left <= 0) return;
-    // The key of the last one marked, from its highest bits on. `left`: how many
-    // of those with these bits are marked.
-    uint32_t threshold = 0;
-    for (int shift = 24; shift >= 0; shift -= 8) {
-      int64_t counts[256] = {};
-      // Bits that are known already.
-      const uint32_t above = ~((uint64_t{1} << (shift + 8)) - 1);
-      for (int64_t i = 0; i < size; ++i) {
-        const uint32_t key = Key(score[i]);
-        if (may[i] && (key & above) == (threshold & above)) {
-          ++counts[key >> shift & 0xff];
-        }
-      }
-      int digit = 255;
-      while (digit > 0 && counts[digit] < left) left -= counts[digit--];
-      threshold |= static_cast<uint32_t>(digit) << shift;
-    }
-    for (int64_t i = 0; i < size; ++i) {
-      if (!may[i]) continue;
-      const uint32_t key = Key(score[i]);
-      marked[i] = key > threshold || (key == threshold && left-- > 0);
-    }
-  }
-
- private:
-  // In the order of the scores; of NaN as of minus infinity.
-  static uint32_t Key(float score) {
-    uint32_t bits;
-    std::memcpy(&bits, &score, sizeof(bits));
-    const uint32_t magnitude = bits & 0x7fffffff;
-    constexpr uint32_t kZero = 0x80000000, kInfinity = 0x7f800000;
-    if (magnitude > kInfinity) return kZero - kInfinity;
-    return bits == magnitude ? kZero + magnitude : kZero - magnitude;
+    MarkTopK(
+        size, ctx->input(1).scalar<int32_t>()(),
+        [&](int64_t i) { return score[i]; }, [&](int64_t i) { return may[i]; },
+        [&](int64_t i) { marked[i] = true; });
   }
 };
 

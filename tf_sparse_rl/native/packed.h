@@ -48,6 +48,14 @@ class Structures {
                               : All().OfOnes(inputs, outputs);
   }
 
+  // Remembers the structure that a mask was written by.
+  static void Keep(const Tensor& mask,
+                   std::shared_ptr<const Structure> structure) {
+    std::lock_guard<std::mutex> lock(All().mutex_);
+    All().Forget();
+    All().of_masks_[Data(mask)] = Entry{mask, std::move(structure)};
+  }
+
   // Forgets the masks that are no more: nobody but an entry has their buffer.
   static void ForgetTheGone() {
     std::lock_guard<std::mutex> lock(All().mutex_);
@@ -96,7 +104,7 @@ class Structures {
     auto& found = of_ones_[inputs << 32 | outputs];
     if (!found) {
       found = std::make_shared<const Structure>(
-          MakeStructure(nullptr, inputs, outputs));
+          MakeStructure<float>(nullptr, inputs, outputs));
     }
     return found;
   }
@@ -172,8 +180,19 @@ inline void Remask(const std::shared_ptr<const Structure>& structure,
   FillByOutput(packed);
 }
 
+// A mask, which has no entries of its own, or a kernel of no connections.
+inline void UnpackMask(const Structure& s, float* dense) {
+  std::fill_n(dense, static_cast<int64_t>(s.inputs) * s.outputs, 0.0f);
+  for (int32_t i = 0; i < s.inputs; ++i, dense += s.outputs) {
+    for (int32_t k = s.input_begin[i]; k < s.input_begin[i + 1]; ++k) {
+      dense[s.output[k]] = 1.0f;
+    }
+  }
+}
+
 inline void Unpack(const Packed& packed, float* dense) {
   const Structure& s = *packed.structure;
+  if (packed.by_input.NumElements() == 0) return UnpackMask(s, dense);
   std::fill_n(dense, static_cast<int64_t>(s.inputs) * s.outputs, 0.0f);
   BestKernels().unpack(s.inputs, s.outputs, s.input_begin.data(),
                        s.output.data(), s.active.data(), Data(packed.by_input),
@@ -261,7 +280,8 @@ inline Status TakePacked(OpKernelContext* ctx, const Tensor& dense,
 }
 
 // Variables whose active entries lie packed and whose tensor is gone: fused
-// train steps leave them so. `Wake` writes the tensor again. Whatever reads a
+// train steps leave them so. Of a mask only its structure is left: it is Packed
+// without entries. `Wake` writes the tensor again. Whatever reads a
 // variable calls it first: here `Variables::Open`, and for TensorFlow the
 // kernels of ReadVariableOp and its like in resting.cc. What does not is told
 // that the variable is not initialized; nobody is given an old value.
@@ -275,18 +295,35 @@ class Resting {
   // Takes the tensor of a variable away, and keeps its entries. The caller
   // holds the variable's lock, here and below.
   void Rest(Var* variable, Packed packed) {
+    std::lock_guard<std::mutex> lock(mutex_);
+    Entry& entry = EntryOf(variable);
+    if (variable->is_initialized) entry.shape = variable->tensor()->shape();
+    entry.packed = std::move(packed);
     *variable->tensor() = Tensor();
     variable->is_initialized = false;
+  }
+
+  // As Rest, of a mask.
+  void RestMask(Var* variable, std::shared_ptr<const Structure> structure) {
+    const bool had_tensor = variable->is_initialized;
+    Rest(variable, Packed{std::move(structure), Tensor(), Tensor()});
+    if (had_tensor) Structures::ForgetTheGone();
+  }
+
+  // The structure of a mask that rests, or null.
+  std::shared_ptr<const Structure> OfMask(Var* variable) {
+    if (variable->is_initialized) return nullptr;
     std::lock_guard<std::mutex> lock(mutex_);
-    EntryOf(variable).packed = std::move(packed);
+    const auto found = entries_.find(variable);
+    return found == entries_.end() ? nullptr : found->second.packed.structure;
   }
 
   // The active entries of a kernel, a matrix as in StructureOf, that is to rest
-  // again when they have changed: from where they rest, from PackedKernels, or packed now.
-  // Its tensor is gone then.
+  // again when they have changed: from where they rest, from PackedKernels, or
+  // packed now. Its tensor is gone then.
   Status Take(OpKernelContext* ctx, Var* variable,
-                          const std::shared_ptr<const Structure>& structure,
-                          Packed* packed) {
+              const std::shared_ptr<const Structure>& structure,
+              Packed* packed) {
     if (!variable->is_initialized) {
       std::unique_lock<std::mutex> lock(mutex_);
       const auto found = entries_.find(variable);
@@ -338,20 +375,44 @@ class Resting {
     }
     if (!packed.structure) return OkStatus();
     Tensor dense;
-    TF_RETURN_IF_ERROR(
-        ctx->allocate_temp(tensorflow::DT_FLOAT, shape, &dense));
-    Unpack(packed, Data(&dense));
+    TF_RETURN_IF_ERROR(Write(ctx, packed, shape, &dense));
     *variable->tensor() = dense;
     variable->is_initialized = true;
     // Not after single entries have been assigned: from then on TensorFlow
     // writes to the buffer as it is.
-    if (!variable->copy_on_read_mode.load()) {
+    if (variable->copy_on_read_mode.load()) return OkStatus();
+    if (packed.by_input.NumElements() == 0) {
+      Structures::Keep(dense, packed.structure);
+    } else {
       PackedKernels::All().Keep(dense, std::move(packed));
     }
     return OkStatus();
   }
 
+  // The tensor of a variable that rests, and rests on; of others nothing.
+  Status Peek(OpKernelContext* ctx, Var* variable, Tensor* dense) {
+    Packed packed;
+    TensorShape shape;
+    if (!variable->is_initialized) {
+      std::lock_guard<std::mutex> lock(mutex_);
+      const auto found = entries_.find(variable);
+      if (found != entries_.end()) {
+        packed = found->second.packed;
+        shape = found->second.shape;
+      }
+    }
+    return packed.structure ? Write(ctx, packed, shape, dense) : OkStatus();
+  }
+
  private:
+  static Status Write(OpKernelContext* ctx, const Packed& packed,
+                      const TensorShape& shape, Tensor* dense) {
+    TF_RETURN_IF_ERROR(
+        ctx->allocate_temp(tensorflow::DT_FLOAT, shape, dense));
+    Unpack(packed, Data(dense));
+    return OkStatus();
+  }
+
   struct Entry {
     VarPtr variable;
     TensorShape shape;

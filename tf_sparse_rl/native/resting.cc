@@ -4,11 +4,25 @@
 // They do the same; a variable that rests gets its tensor first, and counts as
 // initialized. What else takes a variable's tensor as it is finds none.
 
+#include <algorithm>
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
 #include "packed.h"
+#include "tensorflow/core/framework/common_shape_fns.h"
+#include "tensorflow/core/framework/op.h"
 #include "tensorflow/core/framework/op_kernel.h"
+#include "tensorflow/core/framework/tensor_util.h"
+#include "tensorflow/core/util/tensor_bundle/tensor_bundle.h"
 
 namespace tf_sparse_rl {
 namespace {
+
+// Whether variables that rest seem to have no value, in this thread.
+thread_local bool are_hidden = false;
 
 Status Find(OpKernelContext* ctx, VarPtr* variable) {
   const auto& handle = tensorflow::HandleFromInput(ctx, 0);
@@ -17,6 +31,11 @@ Status Find(OpKernelContext* ctx, VarPtr* variable) {
   return tensorflow::errors::FailedPrecondition(
       "Could not find variable ", handle.name(),
       ". It has been deleted, or was never initialized. ", status.ToString());
+}
+
+Status Lookup(OpKernelContext* ctx, const Tensor& handle, VarPtr* variable) {
+  return tensorflow::LookupResource(
+      ctx, handle.scalar<tensorflow::ResourceHandle>()(), variable);
 }
 
 class ReadOp : public OpKernel {
@@ -60,12 +79,122 @@ class IsInitializedOp : public OpKernel {
     if (Find(ctx, &variable).ok()) {
       tensorflow::tf_shared_lock lock(*variable->mu());
       has_value =
-          variable->is_initialized || Resting::All().Has(variable.get());
+          variable->is_initialized ||
+          (!are_hidden && Resting::All().Has(variable.get()));
     }
     Tensor* result;
     OP_REQUIRES_OK(ctx, ctx->allocate_output(0, {}, &result));
     result->scalar<bool>()() = has_value;
   }
+};
+
+// The value of a variable, of any type that `Data` knows; it rests on if it does.
+Status Peek(OpKernelContext* ctx, Var* variable, Tensor* value) {
+  tensorflow::tf_shared_lock lock(*variable->mu());
+  TF_RETURN_IF_ERROR(Resting::All().Peek(ctx, variable, value));
+  if (value->NumElements() > 0) return OkStatus();
+  if (!variable->is_initialized) {
+    return tensorflow::errors::FailedPrecondition(
+        "Expected a variable with a value. Received: ",
+        variable->DebugString(), ", not initialized.");
+  }
+  *value = tensorflow::tensor::DeepCopy(*variable->tensor());
+  return OkStatus();
+}
+
+class PeekOp : public OpKernel {
+ public:
+  using OpKernel::OpKernel;
+
+  void Compute(OpKernelContext* ctx) override {
+    VarPtr variable;
+    OP_REQUIRES_OK(ctx, Find(ctx, &variable));
+    Tensor value;
+    OP_REQUIRES_OK(ctx, Peek(ctx, variable.get(), &value));
+    ctx->set_output(0, value);
+  }
+};
+
+// Lets the kernels and masks of layers rest, before there is a train step.
+class RestKernelsOp : public OpKernel {
+ public:
+  using OpKernel::OpKernel;
+
+  void Compute(OpKernelContext* ctx) override {
+    OpInputList kernels, masks;
+    OP_REQUIRES_OK(ctx, ctx->input_list("kernels", &kernels));
+    OP_REQUIRES_OK(ctx, ctx->input_list("masks", &masks));
+    for (int i = 0; i < kernels.size(); ++i) {
+      VarPtr kernel, mask;
+      OP_REQUIRES_OK(ctx, Lookup(ctx, kernels[i], &kernel));
+      OP_REQUIRES_OK(ctx, Lookup(ctx, masks[i], &mask));
+      OP_REQUIRES_OK(ctx, Rest(ctx, kernel.get(), mask.get()));
+    }
+  }
+
+ private:
+  static Status Rest(OpKernelContext* ctx, Var* kernel, Var* mask) {
+    tensorflow::mutex_lock first(*std::min(kernel->mu(), mask->mu()));
+    tensorflow::mutex_lock second(*std::max(kernel->mu(), mask->mu()));
+    TF_RETURN_IF_ERROR(Resting::All().Wake(ctx, mask));
+    TF_RETURN_IF_ERROR(Resting::All().Wake(ctx, kernel));
+    std::shared_ptr<const Structure> structure;
+    TF_RETURN_IF_ERROR(
+        StructureOf(*mask->tensor(), *kernel->tensor(), &structure));
+    Packed packed;
+    TF_RETURN_IF_ERROR(
+        Resting::All().Take(ctx, kernel, structure, &packed));
+    Resting::All().Rest(kernel, std::move(packed));
+    Resting::All().RestMask(mask, std::move(structure));
+    return OkStatus();
+  }
+};
+
+// Writes a checkpoint: all of another one, and variables that rest, one after
+// another in the order of their keys.
+class SaveRestingOp : public OpKernel {
+ public:
+  explicit SaveRestingOp(OpKernelConstruction* ctx) : OpKernel(ctx) {
+    OP_REQUIRES_OK(ctx, ctx->GetAttr("keys", &keys_));
+  }
+
+  void Compute(OpKernelContext* ctx) override {
+    OpInputList handles;
+    OP_REQUIRES_OK(ctx, ctx->input_list("variables", &handles));
+    OP_REQUIRES(ctx, keys_.size() == static_cast<size_t>(handles.size()),
+                InvalidArgument("Expected a key for each variable."));
+    std::map<std::string, const Tensor*> all;
+    for (int i = 0; i < handles.size(); ++i) all[keys_[i]] = &handles[i];
+    tensorflow::BundleReader reader(
+        ctx->env(), ctx->input(1).scalar<tensorflow::tstring>()());
+    OP_REQUIRES_OK(ctx, reader.status());
+    reader.Seek("");  // The header.
+    for (reader.Next(); reader.Valid(); reader.Next()) {
+      all.emplace(reader.key(), nullptr);
+    }
+    tensorflow::BundleWriter writer(
+        ctx->env(), ctx->input(0).scalar<tensorflow::tstring>()());
+    OP_REQUIRES_OK(ctx, writer.status());
+    for (const auto& [key, handle] : all) {
+      Tensor value;
+      if (handle) {
+        VarPtr variable;
+        OP_REQUIRES_OK(ctx, Lookup(ctx, *handle, &variable));
+        OP_REQUIRES_OK(ctx, Peek(ctx, variable.get(), &value));
+      } else {
+        tensorflow::DataType type;
+        TensorShape shape;
+        OP_REQUIRES_OK(ctx, reader.LookupDtypeAndShape(key, &type, &shape));
+        value = Tensor(type, shape);
+        OP_REQUIRES_OK(ctx, reader.Lookup(key, &value));
+      }
+      OP_REQUIRES_OK(ctx, writer.Add(key, value));
+    }
+    OP_REQUIRES_OK(ctx, writer.Finish());
+  }
+
+ private:
+  std::vector<std::string> keys_;
 };
 
 // variable += sign * value.
@@ -94,6 +223,37 @@ class AssignUpdateOp : public OpKernel {
   }
 };
 
+REGISTER_OP("TfSparseRlPeek")
+    .Input("variable: resource")
+    .Output("value: float")
+    .SetIsStateful()
+    .SetShapeFn(tensorflow::shape_inference::UnknownShape);
+
+REGISTER_OP("TfSparseRlRestKernels")
+    .Input("kernels: N * resource")
+    .Input("masks: N * resource")
+    .Attr("N: int >= 1")
+    .SetIsStateful()
+    .SetShapeFn(tensorflow::shape_inference::NoOutputs);
+
+REGISTER_OP("TfSparseRlSaveResting")
+    .Input("prefix: string")
+    .Input("other: string")  // prefix of the other
+    .Input("variables: N * resource")
+    .Attr("N: int >= 0")
+    .Attr("keys: list(string)")  // of each in the checkpoint
+    .SetIsStateful()
+    .SetShapeFn(tensorflow::shape_inference::NoOutputs);
+
+REGISTER_KERNEL_BUILDER(
+    Name("TfSparseRlPeek").Device(tensorflow::DEVICE_CPU), PeekOp);
+REGISTER_KERNEL_BUILDER(
+    Name("TfSparseRlRestKernels").Device(tensorflow::DEVICE_CPU),
+    RestKernelsOp);
+REGISTER_KERNEL_BUILDER(
+    Name("TfSparseRlSaveResting").Device(tensorflow::DEVICE_CPU),
+    SaveRestingOp);
+
 #define REGISTER(name, kernel)                              \
   REGISTER_KERNEL_BUILDER(Name(name)                        \
                               .Device(tensorflow::DEVICE_CPU) \
@@ -110,3 +270,8 @@ REGISTER_KERNEL_BUILDER(Name("VarIsInitializedOp")
 
 }  // namespace
 }  // namespace tf_sparse_rl
+
+// For Python: whether variables that rest seem to have no value to this thread.
+extern "C" void tf_sparse_rl_hide_resting(bool are_hidden) {
+  tf_sparse_rl::are_hidden = are_hidden;
+}

@@ -23,10 +23,14 @@ struct Structure {
   int64_t nonzero() const { return static_cast<int64_t>(output.size()); }
 };
 
-// Reads a mask; null stands for one of ones.
-inline Structure MakeStructure(const float* mask, int32_t inputs,
-                               int32_t outputs) {
+// Reads a mask, of numbers of any type; null stands for one of ones.
+template <typename Number>
+Structure MakeStructure(const Number* mask, int32_t inputs, int32_t outputs) {
   Structure s;
+  const int64_t size = static_cast<int64_t>(inputs) * outputs;
+  int64_t nonzero = size;
+  for (int64_t i = 0; mask && i < size; ++i) nonzero -= mask[i] == 0;
+  s.output.reserve(nonzero);
   s.inputs = inputs;
   s.outputs = outputs;
   s.input_begin.assign(inputs + 1, 0);
@@ -34,9 +38,9 @@ inline Structure MakeStructure(const float* mask, int32_t inputs,
   const int64_t words = (outputs + 15) / 16;
   s.active.assign(inputs * words, 0);
   for (int32_t i = 0; i < inputs; ++i) {
-    const float* row = mask ? mask + static_cast<int64_t>(i) * outputs : nullptr;
+    const Number* row = mask ? mask + static_cast<int64_t>(i) * outputs : nullptr;
     for (int32_t j = 0; j < outputs; ++j) {
-      if (row && row[j] == 0.0f) continue;
+      if (row && row[j] == 0) continue;
       s.output.push_back(j);
       ++s.output_begin[j + 1];
       s.active[i * words + j / 16] |= 1 << j % 16;

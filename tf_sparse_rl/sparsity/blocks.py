@@ -55,6 +55,8 @@ class Blocks:
       self.num_zeros(shape, layer_sparsity) // self._size,
       seed,
     )
+    if self._size == 1:
+      return blocks
     return blocks.repeat(self._rows, -2).repeat(self._columns, -1)
 
   def drop_and_grow(

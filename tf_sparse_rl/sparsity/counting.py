@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_sparse_rl import text_table
+from tf_sparse_rl.native import resting
 from tf_sparse_rl.sparsity import kinds
 from tf_sparse_rl.sparsity import layers as layers_lib
 
@@ -149,7 +150,9 @@ def _count_layer(layer):
   counts = []
   for (name, variable), size in zip(found, sizes):
     mask = masks.get(id(variable))
-    nonzero = size if mask is None else int(np.count_nonzero(mask.numpy()))
+    nonzero = size
+    if mask is not None:
+      nonzero = int(np.count_nonzero(resting.value(mask)))
     counts.append(
       LayerCount(
         name=plain.name if len(found) == 1 else f'{plain.name}/{name}',

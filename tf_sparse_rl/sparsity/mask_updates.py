@@ -2,7 +2,12 @@
 
 import tensorflow as tf
 
-from tf_sparse_rl.sparsity import optimizer_slots, updater_base
+from tf_sparse_rl.sparsity import (
+  dropping_and_growing,
+  optimizer_slots,
+  structures,
+  updater_base,
+)
 
 
 class SparseKernel:
@@ -181,6 +186,18 @@ def is_layer_by_layer(updater):
     shares is updater_base.MaskUpdater.shares
     and updater.grow_batches == 1
     and not updater.trains_hidden
+  )
+
+
+def is_rigl(updater, constraint):
+  """Whether a kernel's masks are those of plain RigL without a structure."""
+  own = {'drop_scores', 'grow_scores', 'new_mask'}
+  return (
+    type(updater) is dropping_and_growing.RigL
+    and not own & vars(updater).keys()
+    and type(constraint.structure) is structures.Blocks
+    and not constraint.structure.has_pattern
+    and len(constraint.mask.shape) == 2
   )
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_sparse_rl import methods
+from tf_sparse_rl.native import resting
 from tf_sparse_rl.sparsity import initializers, masked_variables
 
 # Shortfall from a target sparsity up to which there is no warning.
@@ -111,7 +112,8 @@ class MaskConstraint(tf.keras.constraints.Constraint):
   def num_zeros(self):
     """Number of zeros of the mask; an int."""
     with tf.init_scope():
-      return int(np.sum(masked_variables.parts(self.mask)[0].numpy() == 0))
+      mask = resting.value(masked_variables.parts(self.mask)[0])
+      return int(np.sum(mask == 0))
 
   @property
   def missing_zeros(self):

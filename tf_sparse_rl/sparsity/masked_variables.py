@@ -81,7 +81,10 @@ class _Weight(_Constrained):
     if written is not None:
       # Weights that were trained since then keep their values.
       is_fresh = tf.reduce_all(value == _masked(written, before))
-      value = tf.where(is_fresh, written, value)
+      if tf.executing_eagerly():  # Without another tensor of its size.
+        value = written if is_fresh else value
+      else:
+        value = tf.where(is_fresh, written, value)
     self._written = None
     with self._constraint_of_mask.trusted():
       self.assign(_masked(value, now))
@@ -136,6 +139,8 @@ def _masked(value, mask):
   """
   product = value * mask
   is_hidden = (mask == 0) & tf.math.is_nan(product)
+  if tf.executing_eagerly() and not tf.reduce_any(is_hidden):
+    return product  # Tensors of the size of a weight are large.
   return tf.where(is_hidden, tf.zeros_like(product), product)
 
 

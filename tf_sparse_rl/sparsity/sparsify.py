@@ -104,6 +104,7 @@ def sparsify_as(spec, model_or_layers, input_shape=None):
     built = cloning.clone(built, cloning.plain_copy, input_shape)
   starts_dense = updaters.starts_dense(spec.method)
   clone = cloning.clone(built, _wrapper(spec, built, starts_dense))
+  del built  # Its weights are as large as those of the clone.
   if not starts_dense:
     _draw_masks(clone, spec.seed, spec.sparsity_aware_init)
   return clone

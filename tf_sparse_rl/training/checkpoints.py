@@ -19,6 +19,7 @@ import tensorflow as tf
 from google.protobuf import message
 
 from tf_sparse_rl import files, runs
+from tf_sparse_rl.native import resting
 from tf_sparse_rl.runs import run_dir
 from tf_sparse_rl.training import manifest as manifest_lib
 
@@ -54,7 +55,7 @@ def disk_errors():
 class Checkpoints:
   """Saves and restores the agent, the replay buffer and the state of a run."""
 
-  def __init__(self, path, objects, buffer):
+  def __init__(self, path, objects, buffer, write=tf.train.Checkpoint.write):
     """Takes the objects to save; nothing is written yet.
 
     Args:
@@ -62,8 +63,9 @@ class Checkpoints:
       objects: `{name: tf.Module}`, or dicts of them, whose variables are saved:
         'agent' and the others of `saved` of agent, diagnoser and learner.
       buffer: see `replay.make`.
+      write: function of a `tf.train.Checkpoint` and the path of its files.
     """
-    self._path = pathlib.Path(path)
+    self._path, self._write = pathlib.Path(path), write
     self._objects = objects
     self._variables = tf.train.Checkpoint(**objects)
     self._buffer = buffer
@@ -92,7 +94,7 @@ class Checkpoints:
     temporary = self._path / f'{target.name}.tmp'
     temporary.mkdir()
     with disk_errors():
-      self._variables.write(str(temporary / 'agent'))
+      self._write(self._variables, str(temporary / 'agent'))
     # TensorFlow goes on where it cannot remove it.
     files.remove_directory(temporary / 'agent_temp')
     files.write_json(temporary / 'state.json', state)
@@ -165,7 +167,9 @@ class Checkpoints:
   def _check_finite(self):
     modules = tf.nest.flatten(self._objects)
     for variable in (v for module in modules for v in module.variables):
-      if variable.dtype.is_floating and not np.isfinite(variable.numpy()).all():
+      if not variable.dtype.is_floating:
+        continue
+      if not np.isfinite(resting.value(variable)).all():
         raise FloatingPointError(f'{variable.name} is NaN or infinite')
 
   def _add_segment(self):

@@ -2,10 +2,13 @@
 
 import functools
 
+import tensorflow as tf
+
 from tf_sparse_rl import callbacks as callbacks_lib
 from tf_sparse_rl import envs, replay, runs
 from tf_sparse_rl.agents import registry
 from tf_sparse_rl.diagnostics import diagnoser
+from tf_sparse_rl.native import resting
 from tf_sparse_rl.training import (
   checkpoints,
   collector,
@@ -103,8 +106,10 @@ class Parts:
     config, run_dir = self.config, self.run_dir
     parts = self.agent, self.diagnoser, self.learner
     objects = {k: v for part in parts for k, v in part.saved.items()}
+    is_fused = self.learner.is_fused
     self.checkpoints = checkpoints.Checkpoints(
-      run_dir.checkpoints, objects, self.buffer
+      *(run_dir.checkpoints, objects, self.buffer),
+      write=resting.write if is_fused else tf.train.Checkpoint.write,
     )
     parse = functools.partial(state.State.from_json, num_envs=config.num_envs)
     saved = self.checkpoints.restore(self.message, parse)

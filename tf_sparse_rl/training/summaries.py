@@ -14,6 +14,7 @@ from tensorboard.util import tensor_util
 
 from tf_sparse_rl import config as config_lib
 from tf_sparse_rl import diagnoses, methods, sparsity
+from tf_sparse_rl.native import resting
 from tf_sparse_rl.training import event_files, layout, mask_bits, trackers
 
 # {tag: meaning}, in the order in which they are shown. The horizontal axis is
@@ -190,7 +191,7 @@ class Summaries:
     for name, network in self._agent.networks.items():
       for layer in sparsity.sparse_layers(network):
         tag = f'Masks/{name}/{layer.layer.name}'
-        yield _image(tag, layer.mask.numpy())
+        yield _image(tag, resting.value(layer.mask))
 
   def _rows(self, values):
     """The tags of TAGS that this run writes."""
@@ -222,7 +223,9 @@ class Summaries:
 
 
 def _masks_of(network):
-  return [layer.mask.numpy() for layer in sparsity.sparse_layers(network)]
+  """The masks of a network, bool arrays."""
+  masks = (layer.mask for layer in sparsity.sparse_layers(network))
+  return [resting.value(mask) != 0 for mask in masks]
 
 
 def _counts(name, network):

@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_sparse_rl.agents import steps
+from tf_sparse_rl.native import resting
 from tf_sparse_rl.training import divergence
 
 
@@ -34,7 +35,11 @@ class TrainStep:
       for may in (True, False)
       if (updates_masks and not self._fuses_masks if may else fused is None)
     }
-    if fused is not None:
+    if fused is None:
+      resting.wake(agent.tf_agent.variables)
+      for _, owners in agent.descents:
+        resting.wake(steps.variables_of(owners))
+    else:
       fused.rest()
     self._count = None  # Known at the first train step; may change until then.
     self.first_huge_loss = None  # (train step, loss), see `divergence`
