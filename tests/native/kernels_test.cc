@@ -279,7 +279,7 @@ void TestActivationsFarAndNear() {
     for (const float z :
          {-100.f, -20.f, -1.f, -0.625f, -1e-3f, -1e-39f, 0.f, 1e-39f, 1e-3f,
           0.624f, 0.626f, 3.f, 20.f, 100.f}) {
-      const Structure s = MakeStructure(nullptr, 1, 1);
+      const Structure s = MakeStructure<float>(nullptr, 1, 1);
       const float one = 1, zero = 0;
       std::vector<float> x(16, z), y(16);
       kernels.forward({1, 1, s.output_begin.data(), s.input.data(), &one},

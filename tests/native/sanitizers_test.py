@@ -15,7 +15,7 @@ import pytest
 from tf_sparse_rl.native import library
 
 _HERE = pathlib.Path(__file__).parent
-_TESTS = ('fused', 'fused_ppo', 'conv', 'stacks', 'updates')
+_TESTS = ('fused', 'fused_images', 'fused_ppo', 'conv', 'stacks', 'updates')
 _SANITIZE = '-fsanitize=address,undefined -fno-sanitize-recover=all -g1'
 # Flags, and the libraries that come first in the process, of each compiler.
 _COMPILERS = {
