@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.native import fused_runs
 from tf_sparse_rl import envs, flags, replay, sparsity
 from tf_sparse_rl.agents import registry
 from tf_sparse_rl.native import backend, library
@@ -21,7 +22,7 @@ def native_kernels():
     pytest.skip(library.problem())
 
 
-class _Run:
+class _Run(fused_runs.Run):
   """An agent that is trained on random batches, the same for each backend."""
 
   def __init__(self, backend_name, batch_size=24, num_envs=2, **changes):
@@ -88,18 +89,6 @@ class _Run:
       self.outcomes.append((actions, alone, scalars))
     return self
 
-  @property
-  def variables(self):
-    """All of the agent, slots and counters too."""
-    variables = list(self.agent.tf_agent.variables)
-    for optimizer, _ in self.agent.descents:
-      inner = getattr(optimizer, 'inner_optimizer', optimizer)
-      variables += inner.variables()
-    return list({id(v): v for v in variables}.values())
-
-  def values(self):
-    return [v.numpy() for v in self.variables]
-
 
 def _assert_close(ours, theirs):
   for (actions, alone, scalars), (others, _, other_scalars) in zip(
@@ -108,12 +97,7 @@ def _assert_close(ours, theirs):
     np.testing.assert_array_equal(actions, others)
     np.testing.assert_array_equal(alone, others)
     assert scalars == pytest.approx(other_scalars, rel=1e-3, abs=1e-5)
-  for variable, a, b in zip(
-    ours.variables, ours.values(), theirs.values(), strict=True
-  ):
-    np.testing.assert_allclose(
-      a, b, rtol=1e-3, atol=1e-5, err_msg=variable.name
-    )
+  fused_runs.assert_variables_close(ours, theirs, rtol=1e-3, atol=1e-5)
 
 
 _CASES = {
@@ -156,14 +140,7 @@ def test_kernels_keep_their_shapes_where_they_are_read():
 def test_what_a_checkpoint_holds_goes_on_bit_by_bit(tmp_path):
   whole, first, second = (_Run('fused') for _ in range(3))
   whole.train(12)
-  path = tf.train.Checkpoint(agent=first.train(7).agent.tf_agent).write(
-    str(tmp_path / 'agent')
-  )
-  assert second.learn.is_fused  # With slots, for what is read.
-  tf.train.Checkpoint(agent=second.agent.tf_agent).read(
-    path
-  ).assert_existing_objects_matched()
-  second.rng = first.rng
+  fused_runs.go_on_from(first.train(7), second, tmp_path)
   second.train(5)
   for a, b in zip(whole.values(), second.values(), strict=True):
     np.testing.assert_array_equal(a, b)

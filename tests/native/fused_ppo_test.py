@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.native import fused_runs
 from tf_sparse_rl import envs, flags, sparsity
 from tf_sparse_rl.agents import registry
 from tf_sparse_rl.native import backend, library
@@ -23,7 +24,7 @@ def native_kernels():
     pytest.skip(library.problem())
 
 
-class _Run:
+class _Run(fused_runs.Run):
   """An agent that is trained on made-up rollouts, the same for each backend."""
 
   def __init__(self, backend_name, spec, batch_size=24, **changes):
@@ -88,28 +89,12 @@ class _Run:
     self.scalars.append({tag: float(s) for tag, s in scalars.items()})
     return self
 
-  @property
-  def variables(self):
-    """All of the agent, slots and counters too."""
-    optimizer, _ = self.agent.descents[0]
-    inner = getattr(optimizer, 'inner_optimizer', optimizer)
-    variables = [*self.agent.tf_agent.variables, *inner.variables()]
-    return list({id(v): v for v in variables}.values())
-
-  def values(self):
-    return [v.numpy() for v in self.variables]
-
 
 def _assert_close(ours, theirs, rtol=1e-4, atol=1e-6):
   assert len(ours.scalars) == len(theirs.scalars)
   for scalars, others in zip(ours.scalars, theirs.scalars):
     assert scalars == pytest.approx(others, rel=10 * rtol, abs=10 * atol)
-  for variable, a, b in zip(
-    ours.variables, ours.values(), theirs.values(), strict=True
-  ):
-    np.testing.assert_allclose(
-      a, b, rtol=rtol, atol=atol, err_msg=variable.name
-    )
+  fused_runs.assert_variables_close(ours, theirs, rtol=rtol, atol=atol)
 
 
 _CASES = {
@@ -176,14 +161,7 @@ def test_many_steps_at_once_are_those_one_by_one_and_may_be_looked_at():
 def test_what_a_checkpoint_holds_goes_on_bit_by_bit(tmp_path):
   whole, first, second = (_Run('fused', _DISCRETE) for _ in range(3))
   whole.train(9).train(4)
-  path = tf.train.Checkpoint(agent=first.train(9).agent.tf_agent).write(
-    str(tmp_path / 'agent')
-  )
-  assert second.learn.is_fused  # With slots, for what is read.
-  tf.train.Checkpoint(agent=second.agent.tf_agent).read(
-    path
-  ).assert_existing_objects_matched()
-  second.rng = first.rng
+  fused_runs.go_on_from(first.train(9), second, tmp_path)
   _assert_equal(whole, second.train(4))
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.native import fused_runs
 from tf_sparse_rl import envs, flags, sparsity
 from tf_sparse_rl.agents import registry
 from tf_sparse_rl.native import backend, library, resting
@@ -26,7 +27,7 @@ def native_kernels():
     pytest.skip(library.problem())
 
 
-class _Run:
+class _Run(fused_runs.Run):
   """An agent that is trained on random batches, the same for each backend."""
 
   def __init__(self, backend_name, agent, batch_size=24, **changes):
@@ -85,18 +86,6 @@ class _Run:
       self.outcomes.append((actions, {t: float(s) for t, s in scalars.items()}))
     return self
 
-  @property
-  def variables(self):
-    """All of the agent, slots and counters too."""
-    variables = list(self.agent.tf_agent.variables)
-    for optimizer, _ in self.agent.descents:
-      inner = getattr(optimizer, 'inner_optimizer', optimizer)
-      variables += inner.variables()
-    return list({id(v): v for v in variables}.values())
-
-  def values(self):
-    return [v.numpy() for v in self.variables]
-
 
 def _assert_close(ours, theirs, rtol=1e-4, atol=1e-6):
   for (actions, scalars), (others, other_scalars) in zip(
@@ -104,12 +93,7 @@ def _assert_close(ours, theirs, rtol=1e-4, atol=1e-6):
   ):
     np.testing.assert_allclose(actions, others, rtol=1e-3, atol=10 * atol)
     assert scalars == pytest.approx(other_scalars, rel=1e-3, abs=10 * atol)
-  for variable, a, b in zip(
-    ours.variables, ours.values(), theirs.values(), strict=True
-  ):
-    np.testing.assert_allclose(
-      a, b, rtol=rtol, atol=atol, err_msg=variable.name
-    )
+  fused_runs.assert_variables_close(ours, theirs, rtol=rtol, atol=atol)
 
 
 # Trained on in the usual suite; all of them when asked for.
@@ -481,14 +465,7 @@ def test_what_a_checkpoint_holds_goes_on_bit_by_bit(agent, tmp_path):
     _Run('fused', agent, target_update_period=3) for _ in range(3)
   )
   whole.train(16)
-  path = tf.train.Checkpoint(agent=first.train(9).agent.tf_agent).write(
-    str(tmp_path / 'agent')
-  )
-  assert second.learn.is_fused  # With slots, for what is read.
-  tf.train.Checkpoint(agent=second.agent.tf_agent).read(
-    path
-  ).assert_existing_objects_matched()
-  second.rng = first.rng
+  fused_runs.go_on_from(first.train(9), second, tmp_path)
   second.train(7)
   for a, b in zip(whole.values(), second.values(), strict=True):
     np.testing.assert_array_equal(a, b)

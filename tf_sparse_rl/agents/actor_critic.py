@@ -141,13 +141,11 @@ class ActorCritic(base.ActorAgent):
     sparse.rest([*online.layers, *target.layers])
     return target
 
-  def initialize(self):
+  def _copy_to_targets(self):
     for name, target in self.targets.items():
       online = self.networks[name]
       common.soft_variables_update(online.variables, target.variables, tau=1.0)
       sparse.rest([*online.layers, *target.layers])
-    for candidates in self.candidates.values():
-      candidates.begin()
 
   @property
   def saved(self):

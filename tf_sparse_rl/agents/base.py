@@ -125,9 +125,12 @@ class Agent(abc.ABC):
 
   def initialize(self):
     """Copies `networks` to the target networks and sparser candidates."""
-    self.tf_agent.initialize()
+    self._copy_to_targets()
     for candidates in self.candidates.values():
       candidates.begin()
+
+  def _copy_to_targets(self):
+    self.tf_agent.initialize()
 
   @property
   def updates_masks(self):
