@@ -115,9 +115,9 @@ Case MakeCase(const Convolution& c, int32_t examples, int32_t lanes,
 }
 
 Images ImagesOf(int32_t examples, int32_t pixels, const Planes& planes,
-                const std::vector<int32_t>& at) {
-  return {examples,     pixels,          planes.channels, at.data(),
-          planes.lanes, planes.channel()};
+                const std::vector<int32_t>& at, bool by_channel = false) {
+  return {examples,     pixels,           planes.channels, at.data(),
+          planes.lanes, planes.channel(), by_channel};
 }
 
 // Images in planes, as bytes if they are.
@@ -244,14 +244,23 @@ void TestImages(const Case& t, const Floats& x) {
     bytes.push_back(random_bits());
     numbers.push_back(bytes[i] * 0.5f);
   }
-  Floats found(x.size());
+  const int64_t pixels = t.c.height * t.c.width;
+  std::vector<uint8_t> by_channel;
+  for (size_t i = 0; i < bytes.size(); ++i) {
+    const int64_t pixel = i % pixels, channel = i / pixels % t.c.channels;
+    const int64_t image = i / pixels / t.c.channels * t.Image();
+    by_channel.push_back(bytes[image + pixel * t.c.channels + channel]);
+  }
   const auto at = PixelPlaces(t.c.height, t.c.width, t.plan.input);
-  kernels.bytes_to_planes(
-      ImagesOf(t.examples, t.c.height * t.c.width, t.plan.input, at),
-      bytes.data(), 0.5f, found.data());
   const Floats same = ToPlanes(numbers, nullptr, t.examples, t.c.height,
                                t.c.width, t.plan.input);
-  Close(found, {same.begin(), same.end()}, "bytes");
+  for (const auto* each : {&bytes, &by_channel}) {
+    Floats found(x.size());
+    kernels.bytes_to_planes(
+        ImagesOf(t.examples, pixels, t.plan.input, at, each == &by_channel),
+        each->data(), 0.5f, found.data());
+    Close(found, {same.begin(), same.end()}, "bytes");
+  }
 }
 
 void TestPoison(const Case& t, Floats x) {

@@ -49,6 +49,7 @@ struct Images {
   const int32_t* at;  // [pixels], of channel 0; -1: nowhere
   int32_t lanes;
   int64_t channel;  // floats from channel to channel
+  bool by_channel;  // whether bytes are [channels, pixels]
 };
 
 struct ConvKernels {

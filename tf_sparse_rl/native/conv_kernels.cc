@@ -234,7 +234,8 @@ INLINE Vec LoadFew(const float* p, int64_t size) {
   return x;
 }
 
-// Where the floats of an image lie, one after the other.
+// Where the floats of an image lie, one after the other; kByChannel: see Images.
+template <bool kByChannel>
 class Places {
  public:
   explicit Places(const Images& images)
@@ -243,7 +244,13 @@ class Places {
   // Floats from the beginning of a group; -1: nowhere.
   INLINE int64_t Next() {
     const int64_t place = place_;
-    if (++channel_ < images_.channels) {
+    if (kByChannel) {
+      if (++pixel_ == images_.pixels) {
+        pixel_ = 0;
+        channel_ += images_.channel;
+      }
+      place_ = at_[pixel_] < 0 ? -1 : at_[pixel_] + channel_;
+    } else if (++channel_ < images_.channels) {
       place_ += place_ < 0 ? 0 : images_.channel;
     } else if (++pixel_ < images_.pixels) {
       channel_ = 0;
@@ -255,6 +262,7 @@ class Places {
  private:
   const Images& images_;
   const int32_t* at_;
+  // channel_: of planes `by_channel` the floats before it.
   int64_t pixel_ = 0, channel_ = 0, place_;
 };
 
@@ -277,7 +285,7 @@ INLINE void ByBlock(const Images& images, Next next, Function function) {
 bool ToPlanes(const Images& images, const float* from, const float* slope,
               float scale, float* planes) {
   const int64_t size = images.pixels * images.channels;
-  Places places(images);
+  Places<false> places(images);
   if (images.lanes == 1) {
     float bad = 0;
     for (int64_t i = 0; i < size; ++i) {
@@ -316,10 +324,11 @@ bool ToPlanes(const Images& images, const float* from, const float* slope,
   return IsZero(bad);
 }
 
-void BytesToPlanes(const Images& images, const uint8_t* from, float scale,
-                   float* planes) {
+template <bool kByChannel>
+void OrderedBytesToPlanes(const Images& images, const uint8_t* from,
+                          float scale, float* planes) {
   const int64_t size = images.pixels * images.channels;
-  Places places(images);
+  Places<kByChannel> places(images);
   int64_t i = 0;
   // A register of each example at a time, whose numbers are four bytes each.
   for (; images.lanes == kGroup && i + 4 * kLanes <= size; i += 4 * kLanes) {
@@ -350,9 +359,15 @@ void BytesToPlanes(const Images& images, const uint8_t* from, float scale,
   }
 }
 
+void BytesToPlanes(const Images& images, const uint8_t* from, float scale,
+                   float* planes) {
+  (images.by_channel ? OrderedBytesToPlanes<true>
+                     : OrderedBytesToPlanes<false>)(images, from, scale, planes);
+}
+
 void FromPlanes(const Images& images, const float* planes, float* to) {
   const int64_t size = images.pixels * images.channels;
-  Places places(images);
+  Places<false> places(images);
   if (images.lanes == 1) {
     for (int64_t i = 0; i < size; ++i) {
       const int64_t at = places.Next();

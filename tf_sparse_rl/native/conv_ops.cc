@@ -114,7 +114,7 @@ class ConvStackOp : public ConvKernel {
     Tensor plain, *state;
     OP_REQUIRES_OK(ctx, states.allocate(0, {groups * planes.group}, &state));
     bool finite =
-        ImagesToPlanes(ctx, input, nullptr, scale_, planes, true,
+        ImagesToPlanes(ctx, input, false, nullptr, scale_, planes, true,
                        Data(state));
     for (size_t l = 0; l < layers().size(); ++l) {
       const auto steps = plan(masks[l], l, batch);
@@ -187,8 +187,9 @@ class ConvDeltasOp : public ConvKernel {
     Tensor *delta, *below;
     OP_REQUIRES_OK(ctx,
                    deltas.allocate(top, {groups * planes.group}, &delta));
-    bool finite = ImagesToPlanes(ctx, gradient, relu(top) ? &output : nullptr,
-                                 1.0f, planes, true, Data(delta));
+    bool finite =
+        ImagesToPlanes(ctx, gradient, false, relu(top) ? &output : nullptr,
+                       1.0f, planes, true, Data(delta));
     for (size_t l = top; l > 0; --l) {
       planes = DeltaPlanes(layers()[l - 1], lanes);
       OP_REQUIRES_OK(ctx,

@@ -316,7 +316,7 @@ inline void ConvWeightGradient(OpKernelContext* ctx, const ConvPlan& plan,
 // Calls `work(images, group)` on all groups of a batch of images.
 inline void OverImages(
     OpKernelContext* ctx, int64_t batch, int32_t height, int32_t width,
-    const Planes& planes,
+    const Planes& planes, bool by_channel,
     const std::function<void(const Images&, int64_t)>& work) {
   const std::vector<int32_t> at = PixelPlaces(height, width, planes);
   const int64_t groups = CeilDiv(batch, planes.lanes);
@@ -327,26 +327,28 @@ inline void OverImages(
                const int64_t examples =
                    std::min<int64_t>(planes.lanes, batch - first);
                work({examples, pixels, planes.channels, at.data(),
-                     planes.lanes, planes.channel()},
+                     planes.lanes, planes.channel(), by_channel},
                     group);
              });
 }
 
 // Images, times `scale`, in planes; returns whether all are finite. `slope`:
-// see ConvKernels::to_planes, or null.
+// see ConvKernels::to_planes, or null. `by_channel`: see Images.
 inline bool ImagesToPlanes(OpKernelContext* ctx, const Tensor& images,
-                           const Tensor* slope, float scale,
+                           bool by_channel, const Tensor* slope, float scale,
                            const Planes& planes, bool is_new, float* to) {
   const ConvKernels& kernels = BestConvKernels();
   const int64_t batch = images.dim_size(0);
   const int64_t group_size =
       planes.lanes * images.NumElements() / std::max<int64_t>(1, batch);
+  const int32_t height = images.dim_size(by_channel ? 2 : 1);
+  const int32_t width = images.dim_size(by_channel ? 3 : 2);
   if (is_new) {
-    ZeroBorders(ctx, planes, images.dim_size(1), images.dim_size(2),
-                CeilDiv(batch, planes.lanes), batch / planes.lanes, to);
+    ZeroBorders(ctx, planes, height, width, CeilDiv(batch, planes.lanes),
+                batch / planes.lanes, to);
   }
   std::atomic<bool> finite{true};
-  OverImages(ctx, batch, images.dim_size(1), images.dim_size(2), planes,
+  OverImages(ctx, batch, height, width, planes, by_channel,
              [&](const Images& group, int64_t index) {
                float* plane = to + index * planes.group;
                const int64_t first = index * group_size;
@@ -369,7 +371,7 @@ inline void PlanesToImages(OpKernelContext* ctx, const float* from,
   const int64_t group_size =
       planes.lanes * images->NumElements() / std::max<int64_t>(1, batch);
   OverImages(ctx, batch, images->dim_size(1), images->dim_size(2), planes,
-             [&](const Images& group, int64_t index) {
+             false, [&](const Images& group, int64_t index) {
                BestConvKernels().from_planes(group, from + index * planes.group,
                                              Data(images) + index * group_size);
              });

@@ -94,7 +94,7 @@ class DqnStep : public ReplayStep, public DqnSettings {
   // rows, into the states.
   void Observe(OpKernelContext* ctx, const Batch& batch, const AtWork& network,
                int i, int64_t column) {
-    if (has_images()) return network.Load(ctx, *batch.images[i], &states_);
+    if (has_images()) return network.Load(ctx, *batch.images[i], true, &states_);
     const int64_t n = num_observations();
     batch.ToBlocks(column, n, n, 0, states_[0]);
   }

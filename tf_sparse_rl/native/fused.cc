@@ -36,19 +36,25 @@ Status Find(OpKernelContext* ctx, tensorflow::core::RefCountPtr<Step>* step,
   return InvalidArgument("Expected a step of another agent.");
 }
 
-// Whether a tensor has some observations of a step.
-bool AreObservations(const ReplayStep& step, const Tensor& some) {
-  TensorShape all = step.policy().observation();
-  all.InsertDim(0, some.dims() ? some.dim_size(0) : 0);
+// Whether a tensor has some observations of a step, of such a shape.
+bool AreObservations(const ReplayStep& step, const Tensor& some,
+                     TensorShape shape) {
+  shape.InsertDim(0, some.dims() ? some.dim_size(0) : 0);
   const auto type =
       step.has_images() ? tensorflow::DT_UINT8 : tensorflow::DT_FLOAT;
-  return some.dtype() == type && some.shape() == all && some.dim_size(0) > 0;
+  return some.dtype() == type && some.shape() == shape && some.dim_size(0) > 0;
+}
+
+// The shape of an image in a batch: channels, then the pixels of each.
+TensorShape ByChannel(const TensorShape& image) {
+  return {image.dim_size(2), image.dim_size(0), image.dim_size(1)};
 }
 
 // Whether a step can act by these.
 bool CanAct(const ReplayStep& step, const Tensor& observations,
             const Tensor& noise) {
-  return AreObservations(step, observations) && noise.dims() == 2 &&
+  return AreObservations(step, observations, step.policy().observation()) &&
+         noise.dims() == 2 &&
          noise.dim_size(0) == observations.dim_size(0) &&
          noise.dim_size(1) == step.noise_size();
 }
@@ -87,11 +93,12 @@ class TrainStepOp : public OpKernel {
                                 images.size(), " images of a row."));
     Batch batch = {Data(rows), rows.dim_size(0), rows.dim_size(1), {}};
     for (int i = 0; i < images.size(); ++i) {
+      const TensorShape shape = ByChannel(step->policy().observation());
       OP_REQUIRES(ctx,
-                  AreObservations(*step, images[i]) &&
+                  AreObservations(*step, images[i], shape) &&
                       images[i].dim_size(0) == batch.size,
                   InvalidArgument("Expected images [batch, *",
-                                  step->policy().observation().DebugString(),
+                                  shape.DebugString(),
                                   "]. Received: ",
                                   images[i].shape().DebugString()));
       batch.images[i] = &images[i];

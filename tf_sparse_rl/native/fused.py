@@ -172,7 +172,7 @@ class TrainStep(_Step):
     images = []
     if isinstance(rows, tuple):
       now, *numbers, following = rows
-      images = [now, following]
+      images = [_by_channel(now), _by_channel(following)]
       rows = np.stack(numbers, axis=1).astype(np.float32)
     with due:
       actions, scalars = library.load().tf_sparse_rl_train_step(
@@ -185,6 +185,11 @@ class TrainStep(_Step):
     return library.load().tf_sparse_rl_act(
       self._step, observations, noise, dtype=self._dtype
     )
+
+
+def _by_channel(images):
+  """Images of a batch as steps take them; so they lie in memory already."""
+  return np.ascontiguousarray(np.moveaxis(images, -1, 1))
 
 
 class TrainSteps(_Step):

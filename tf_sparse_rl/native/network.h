@@ -55,10 +55,11 @@ class AtWork {
 
   const std::vector<Layer>& layers() const { return network_->layers; }
 
-  // Images [batch, height, width, channels] into the states.
-  void Load(OpKernelContext* ctx, const Tensor& images, States* states) const {
+  // Images into the states: of [height, width, channels], or `by_channel`.
+  void Load(OpKernelContext* ctx, const Tensor& images, bool by_channel,
+            States* states) const {
     const int32_t lanes = ConvLanes(images.dim_size(0));
-    ImagesToPlanes(ctx, images, nullptr, network_->scale,
+    ImagesToPlanes(ctx, images, by_channel, nullptr, network_->scale,
                    InputPlanes(convolutions()[0], lanes), false,
                    states->planes(0));
   }

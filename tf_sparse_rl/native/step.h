@@ -61,7 +61,9 @@ struct Adam {
 struct Batch {
   const float* rows;
   int64_t size, row;
-  const Tensor* images[2];  // uint8: observations, and the next ones; or null
+  // uint8 [batch, channels, height, width]: observations, and the next ones; or
+  // null.
+  const Tensor* images[2];
 
   // Columns of the rows in blocks, `units` from `first` on, as units of blocks
   // that have `all` units, from the unit `at` on.
@@ -206,7 +208,7 @@ class ReplayStep : public Step {
     const int64_t count = observations.dim_size(0);
     acting_.Allocate(policy(), count);
     if (has_images()) {
-      network.Load(ctx, observations, &acting_);
+      network.Load(ctx, observations, false, &acting_);
     } else {
       BestKernels().to_blocks(Data(observations), count,
                               observations.dim_size(1), acting_[0]);

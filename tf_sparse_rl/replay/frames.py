@@ -14,7 +14,7 @@ _BLOCK = 1024
 class Transitions(NamedTuple):
   """A batch of transitions over n env steps, see `n_step.Returns`."""
 
-  observation: np.ndarray  # uint8 [batch, height, width, channels]
+  observation: np.ndarray  # uint8 [batch, height, width, channels], a view
   action: np.ndarray  # int32 [batch], or float32 [batch, action_size]
   reward: np.ndarray  # float32 [batch]
   discount: np.ndarray  # float32 [batch]
@@ -88,22 +88,20 @@ class FrameReplay(ring.Ring):
   def transitions(self, numbers):
     """Copies `Transitions` by number."""
     reward, discount, last = self._returns.of(self, numbers)
-    shape = len(numbers), *self._observations.shape[1:], self._num_frames
+    shape = len(numbers), self._num_frames, *self._observations.shape[1:]
     observation = np.empty(shape, np.uint8)
     self._stack(observation, numbers)
     next_observation = np.empty(shape, np.uint8)
-    self._stack(next_observation[..., :-1], last)
-    next_observation[..., -1] = self._led_to(
+    self._stack(next_observation[:, :-1], last)
+    next_observation[:, -1] = self._led_to(
       last % self.capacity, self.column('end', last)
     )
-    # All frames along the channel axis.
-    images = *shape[:3], int(np.prod(shape[3:]))
     return Transitions(
-      observation.reshape(images),
+      _images(observation),
       self._actions(numbers),
       reward,
       discount,
-      next_observation.reshape(images),
+      _images(next_observation),
     )
 
   def _actions(self, numbers):
@@ -118,19 +116,16 @@ class FrameReplay(ring.Ring):
     return observation.reshape(*frame_shape, self._num_frames)[..., -1]
 
   def _stack(self, stacks, numbers):
-    """Fills `[batch, *frame_shape, frames]` with the frames up to steps."""
-    num_frames = stacks.shape[-1]
+    """Fills `[batch, frames, *frame_shape]` with the frames up to steps."""
+    num_frames = stacks.shape[1]
     offsets = np.arange(1 - num_frames, 1) * self.num_envs
     window = numbers[:, np.newaxis] + offsets
     # A frame is of another episode if one ended from there on.
     over = (self.column('end', window) > 0) | (window < 0)
     over[:, -1:] = False
     over = np.logical_or.accumulate(over[:, ::-1], axis=1)[:, ::-1]
-    # One by one is faster than all of them and a transposition.
-    for i in range(num_frames):
-      frames = stacks[..., i]
-      frames[:] = self._observations[window[:, i] % self.capacity]
-      frames[over[:, i]] = 0
+    stacks[:] = self._observations[window % self.capacity]
+    stacks[over] = 0
 
   def rows(self, begin, end):
     """Rows of transitions, followed by the last frames of episodes.
@@ -182,3 +177,12 @@ class FrameReplay(ring.Ring):
     for place, row in zip(places[over].tolist(), last):
       self._beside[place] = row['frame'].copy()
     return numbers
+
+
+def _images(stacks):
+  """`[batch, height, width, channels]` of stacks, without a copy if it can be.
+
+  All frames lie along the channel axis, and in memory channel by channel.
+  """
+  stacks = np.moveaxis(stacks, 1, -1)
+  return stacks.reshape(*stacks.shape[:3], -1)
