@@ -6,7 +6,15 @@ from typing import Any
 
 from tf_sparse_rl import callbacks as callbacks_lib
 from tf_sparse_rl import config as config_lib
-from tf_sparse_rl import modules, names, packages, quiet, scopes, signals
+from tf_sparse_rl import (
+  imports,
+  modules,
+  names,
+  packages,
+  quiet,
+  scopes,
+  signals,
+)
 from tf_sparse_rl import runs as runs_lib
 from tf_sparse_rl.run_on_disk import MakeEnv, Path, Run
 
@@ -105,7 +113,8 @@ def run_training(root_dir, config, callbacks=()):
   with quiet.silenced(quiet.filter_warnings), signals.interruptible():
     envs.try_out(config)
   with scopes.tensorflow():
-    from tf_sparse_rl.training import machine
+    with imports.uncollected():
+      from tf_sparse_rl.training import loop, machine  # noqa: F401
 
     # Before anything is written: what it asks for may not be there.
     strategy = machine.configure(config)

@@ -1,5 +1,6 @@
 """The absl flags of a run, one for each field of Config."""
 
+import gc
 import os
 import pathlib
 import signal
@@ -194,6 +195,8 @@ def run_command(main, help_):
   try:
     _run_command(main, help_)
   except SystemExit as ended:
+    # Or the interpreter would look for garbage among all that was imported.
+    gc.freeze()
     signals.end_with_main_thread(ended.code or 0)
     raise
 

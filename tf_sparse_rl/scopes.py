@@ -4,7 +4,7 @@ import contextlib
 import importlib
 import sys
 
-from tf_sparse_rl import quiet
+from tf_sparse_rl import imports, quiet
 
 
 @contextlib.contextmanager
@@ -18,8 +18,9 @@ def tensorflow(backend=None):
     # Before anything fails for it: it may have brought another Keras.
     importlib.import_module('tf_sparse_rl.sparsity')
   with quiet.silenced():
-    from tf_sparse_rl import sparsity
-    from tf_sparse_rl.native import backend as backend_lib
+    with imports.uncollected():
+      from tf_sparse_rl import sparsity
+      from tf_sparse_rl.native import backend as backend_lib
 
     before = backend_lib.current_backend()
     try:

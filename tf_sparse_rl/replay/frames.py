@@ -1,5 +1,6 @@
 """Replay buffer of images: frames are stored once, stacked in sampling."""
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -185,4 +186,4 @@ def _images(stacks):
   All frames lie along the channel axis, and in memory channel by channel.
   """
   stacks = np.moveaxis(stacks, 1, -1)
-  return stacks.reshape(*stacks.shape[:3], -1)
+  return stacks.reshape(*stacks.shape[:3], math.prod(stacks.shape[3:]))
