@@ -494,7 +494,7 @@ def test_benchmark_in_turn_on_a_core_to_figures(tmp_path):
   process = _run('benchmark', '--what=figures', results, directory)
   assert process.returncode == 0, process.stderr
   names = [pathlib.Path(p).name for p in json.loads(process.stdout)['written']]
-  assert names == ['speed.png', 'speed.md', 'speed_dqn.png']
+  assert names == ['speed.png', 'speed.md', 'speed_dqn_32-32.png']
   assert all((tmp_path / name).stat().st_size > 100 for name in names)
 
 

@@ -127,7 +127,7 @@ def test_figures_say_what_they_show_beside_the_lines(results):
 
 def test_all_is_drawn_from_one_file(results, tmp_path):
   paths = figures.draw(measured.read(results), tmp_path)
-  names = ['speed.png', 'speed.md', 'speed_sac.png']
+  names = ['speed.png', 'speed.md', 'speed_sac_256-256.png']
   assert [path.name for path in paths] == names
   first = [path.read_bytes() for path in paths]
   figures.draw(json.loads(results.read_text()), tmp_path)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tf_sparse_rl import replay
 from tf_sparse_rl.envs import atari, gymnasium_env
-from tf_sparse_rl.training import checkpoints
+from tf_sparse_rl.training import checkpoints, train_step
 
 _ENDS = {
   'goes on': (False, False),
@@ -386,3 +386,15 @@ def test_it_gives_back_what_atari_showed(monkeypatch):
   # The first 20 are overwritten; three frames of each game come before.
   assert buffer.drawable == range(26, 48)
   _check(buffer, naive, buffer.drawable)
+
+
+def test_images_lie_in_memory_channel_by_channel():
+  # So fused train steps read them.
+  settings = {'capacity': 50, 'num_frames': 3, 'num_envs': 1}
+  buffer = _buffer(settings)
+  _Player(settings, ['goes on'] * 20).play(20, buffer)
+  found = buffer.transitions(np.array([3, 7]))
+  for images in (found.observation, found.next_observation):
+    assert np.moveaxis(images, -1, 1).flags.c_contiguous
+    [tensor] = train_step._tensors((images,))  # As TensorFlow gets them.
+    np.testing.assert_array_equal(tensor, images)

@@ -15,8 +15,8 @@ def draw(measurements, directory):
 
   Args:
     measurements: see `measured.read`.
-    directory: gets `speed.png`, `speed.md`, and `speed_AGENT.png` for each
-      agent whose train step was timed against sparsity.
+    directory: gets `speed.png`, `speed.md`, and `speed_AGENT_UNITS.png` for
+      each network whose train step was timed against sparsity.
 
   Returns:
     List of the paths.
@@ -31,7 +31,7 @@ def draw(measurements, directory):
     for found in measurements.values():
       if found['what'] == 'sparsity':
         figure = _train_step(found)
-        name = f'speed_{found["agent"]}.png'
+        name = f'speed_{found["agent"]}_{_units(found)}.png'
         content[name] = drawing.to_bytes(figure, 'png')
   for name, written in content.items():
     files.write(directory / name, written)
@@ -61,7 +61,7 @@ def table(found):
 
 def work(found):
   """Describes the task of a measurement in one line."""
-  hidden = '-'.join(map(str, found['hidden_units']))
+  hidden = _units(found)
   networks = {None: hidden, 'mlp': hidden, 'nature_cnn': 'Nature CNN'}
   network = networks.get(found['network'], found['network'])
   batch = f'batch {found["batch_size"]}'
@@ -93,12 +93,16 @@ def label(found, name):
   return f'{methods.get(name).label} {found["sparsity"]:g}'
 
 
+def _units(found):
+  return '-'.join(map(str, found['hidden_units']))
+
+
 def _speeds(runs):
   """Draws a panel of labelled bars for each measurement."""
-  most = max(len(found['candidates']) for found in runs)
-  figure, axes = drawing.panels(
-    len(runs), 1, width=2.5, height=0.16 * most + 0.2
-  )
+  heights = [len(found['candidates']) + 1 for found in runs]
+  mean = sum(heights) / len(runs)
+  figure, axes = drawing.panels(len(runs), 1, width=2.5, height=0.16 * mean)
+  axes[0, 0].get_gridspec().set_height_ratios(heights)
   for axis, found in zip(axes[:, 0], runs):
     first, *_ = found['candidates']
     names = list(found['candidates'])
@@ -151,8 +155,7 @@ def _train_step(found):
   axis.set_xlabel('sparsity of every network in %')
   axis.set_ylabel('ms per train step')
   method = methods.get(found['method']).label
-  hidden = '-'.join(map(str, found['hidden_units']))
-  head = f'{found["agent"].upper()}, {method}, {hidden}'
+  head = f'{found["agent"].upper()}, {method}, {_units(found)}'
   _head(axis, head, condition(found))
   return figure
 
