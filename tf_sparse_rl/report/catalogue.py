@@ -23,6 +23,7 @@ class Entry(NamedTuple):
   draw: Callable  # AgentStudy -> Figure or None
   # AgentStudy -> names, further arguments of `draw`.
   names: Callable | None = None
+  dense_caption: str = ''  # what follows if there are dense networks
 
 
 def draw_all(study):
@@ -44,7 +45,8 @@ def draw_all(study):
     for (name, title), arguments in calls.items():
       figure = entry.draw(*arguments)
       if figure is not None:
-        yield name, title, entry.caption, figure
+        more = entry.dense_caption if study.aggregate('dense') else ''
+        yield name, title, f'{entry.caption} {more}'.strip(), figure
 
 
 def _in_file(name):
@@ -60,18 +62,19 @@ FIGURES = (
     'iqm',
     'Scores by sparsity',
     'Interquartile mean (IQM) of normalised returns over all runs and '
-    "environments with 95 % intervals, as in the paper's figure 1. The dashed "
-    'line and its band are the dense network of full size.',
+    "environments with 95 % intervals, as in the paper's figure 1.",
     figures.iqm,
+    dense_caption='The dashed line and its band are the dense network of full '
+    'size.',
   ),
   Entry(
     'parameters',
     'Return against parameters',
     'Final return against the number of active parameters (weights and '
     "biases; with SAC, of the actor and both critics), as in the paper's "
-    'figures 2, 8 and 9. The dashed line is the dense network of full size. '
-    + _WHISKERS,
+    'figures 2, 8 and 9. ' + _WHISKERS,
     figures.return_against_parameters,
+    dense_caption='The dashed line is the dense network of full size.',
   ),
   Entry(
     'sample_efficiency',
