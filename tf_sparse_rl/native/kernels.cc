@@ -251,7 +251,8 @@ void Backward(const Connections& to_inputs, Activation activation,
       constexpr int kVecs = decltype(vecs)::value;
       for (int64_t b = 0; b < NumBlocks(batch); ++b) {
         for (int64_t e = 0; e < width; e += kVecs * kLanes) {
-          const float* returned = x + b * c.units * width + e;
+          // Null for a linear activation, which does not read it.
+          const float* returned = x ? x + b * c.units * width + e : nullptr;
           SumConnections<kVecs>(
               c, width, dy + b * c.sources * width + e,
               dx + b * c.units * width + e,
