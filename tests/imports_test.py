@@ -23,7 +23,7 @@ def test_the_collector_is_as_it_was(was_enabled):
 
 
 def test_nothing_is_looked_through_again_and_again():
-  # Full collections, while TensorFlow and the training loop are imported.
+  # Full collections, while TensorFlow and the sparse layers are imported.
   code = (
     'import gc, sys\n'
     'full = []\n'

@@ -244,12 +244,12 @@ class Places {
   // Floats from the beginning of a group; -1: nowhere.
   INLINE int64_t Next() {
     const int64_t place = place_;
-    if (kByChannel) {
+    if constexpr (kByChannel) {
       if (++pixel_ == images_.pixels) {
         pixel_ = 0;
-        channel_ += images_.channel;
+        before_ += images_.channel;
       }
-      place_ = at_[pixel_] < 0 ? -1 : at_[pixel_] + channel_;
+      place_ = at_[pixel_] < 0 ? -1 : at_[pixel_] + before_;
     } else if (++channel_ < images_.channels) {
       place_ += place_ < 0 ? 0 : images_.channel;
     } else if (++pixel_ < images_.pixels) {
@@ -262,8 +262,8 @@ class Places {
  private:
   const Images& images_;
   const int32_t* at_;
-  // channel_: of planes `by_channel` the floats before it.
-  int64_t pixel_ = 0, channel_ = 0, place_;
+  // before_: floats before the channel, if one comes after the other.
+  int64_t pixel_ = 0, channel_ = 0, before_ = 0, place_;
 };
 
 // Calls `function(first, floats, example, examples)` on blocks of kLanes floats

@@ -15,7 +15,9 @@ _BLOCK = 1024
 class Transitions(NamedTuple):
   """A batch of transitions over n env steps, see `n_step.Returns`."""
 
-  observation: np.ndarray  # uint8 [batch, height, width, channels], a view
+  # uint8 [batch, height, width, channels]; grey frames lie [batch, channels,
+  # height, width] in memory.
+  observation: np.ndarray
   action: np.ndarray  # int32 [batch], or float32 [batch, action_size]
   reward: np.ndarray  # float32 [batch]
   discount: np.ndarray  # float32 [batch]
@@ -181,9 +183,6 @@ class FrameReplay(ring.Ring):
 
 
 def _images(stacks):
-  """`[batch, height, width, channels]` of stacks, without a copy if it can be.
-
-  All frames lie along the channel axis, and in memory channel by channel.
-  """
+  """`[batch, height, width, channels]` of stacks; grey ones are not copied."""
   stacks = np.moveaxis(stacks, 1, -1)
   return stacks.reshape(*stacks.shape[:3], math.prod(stacks.shape[3:]))

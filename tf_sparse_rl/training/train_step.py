@@ -149,8 +149,9 @@ def _tensors(arrays):
 
 
 def _in_order(array):
-  """An array in C order; images of a replay lie channel by channel."""
-  if not isinstance(array, np.ndarray) or array.flags.c_contiguous:
+  """Images of a replay, which lie channel by channel, in C order."""
+  is_image = isinstance(array, np.ndarray) and array.ndim == 4
+  if not is_image or array.flags.c_contiguous:
     return array
   ordered = np.empty(array.shape, array.dtype)
   # One channel at a time, four times as fast as `np.ascontiguousarray`.
