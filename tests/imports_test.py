@@ -14,7 +14,7 @@ def test_the_collector_is_as_it_was(was_enabled):
   before = gc.isenabled()
   try:
     (gc.enable if was_enabled else gc.disable)()
-    with pytest.raises(ImportError), imports.uncollected():
+    with pytest.raises(ImportError), imports.lightened():
       assert not gc.isenabled()
       raise ImportError
     assert gc.isenabled() == was_enabled
@@ -37,3 +37,30 @@ def test_nothing_is_looked_through_again_and_again():
     [sys.executable, '-c', code], capture_output=True, text=True, check=True
   )
   assert done.stdout == '0 True\n', done.stdout + done.stderr
+
+
+def test_what_is_rarely_used_is_loaded_when_it_is():
+  # Pandas by Keras' fit, Gym by TF-Agents' environments; whoever asks gets it.
+  code = (
+    'import sys\n'
+    'from tf_sparse_rl import quiet\n'
+    'quiet.silence()\n'
+    'def loaded(name):\n'
+    '  return any(each.startswith(name + ".") for each in sys.modules)\n'
+    'names = "pandas", "gym", "tf_agents.environments", "tf_agents.bandits"\n'
+    'print([name for name in names if loaded(name)])\n'
+    'import pandas\n'
+    'import tensorflow as tf\n'
+    'from tf_agents.environments import suite_gym\n'
+    'model = tf.keras.Sequential([tf.keras.layers.Dense(1)])\n'
+    'model.compile("sgd", "mse")\n'
+    'frame = pandas.DataFrame({"x": [1.0, 2.0]})\n'
+    'model.fit(frame, frame, verbose=0)\n'
+    'print(model.count_params(), suite_gym.load("CartPole-v1").batch_size)\n'
+    'print(all(map(loaded, names[:3])))\n'
+  )
+  done = subprocess.run(
+    [sys.executable, '-c', code], capture_output=True, text=True, check=True
+  )
+  expected = '[]\n2 None\nTrue\n'
+  assert done.stdout == expected, done.stdout + done.stderr

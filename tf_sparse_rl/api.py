@@ -113,7 +113,7 @@ def run_training(root_dir, config, callbacks=()):
   with quiet.silenced(quiet.filter_warnings), signals.interruptible():
     envs.try_out(config)
   with scopes.tensorflow():
-    with imports.uncollected():
+    with imports.lightened():
       from tf_sparse_rl.training import loop, machine  # noqa: F401
 
     # Before anything is written: what it asks for may not be there.

@@ -25,7 +25,7 @@ def silence():
   """
   filter_warnings()
   _drop_gym_notice()
-  with native_stderr_held_back(), imports.uncollected():
+  with native_stderr_held_back(), imports.lightened():
     import tensorflow  # noqa: F401
 
     if packages.is_installed('tf_agents'):  # Exported policies do not need it.
@@ -50,7 +50,7 @@ def import_tensorflow():
   if 'tensorflow' in sys.modules:
     return
   _drop_gym_notice()
-  with native_stderr_held_back(), imports.uncollected():
+  with native_stderr_held_back(), imports.lightened():
     import tensorflow as tf
 
     hasattr(tf.keras, 'layers')  # Loads more libraries, with more messages.

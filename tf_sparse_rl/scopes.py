@@ -18,7 +18,7 @@ def tensorflow(backend=None):
     # Before anything fails for it: it may have brought another Keras.
     importlib.import_module('tf_sparse_rl.sparsity')
   with quiet.silenced():
-    with imports.uncollected():
+    with imports.lightened():
       from tf_sparse_rl import sparsity
       from tf_sparse_rl.native import backend as backend_lib
 

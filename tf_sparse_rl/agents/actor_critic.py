@@ -5,7 +5,7 @@ import functools
 import tensorflow as tf
 from tf_agents.utils import common
 
-from tf_sparse_rl import seeds
+from tf_sparse_rl import seeds, sparsity
 from tf_sparse_rl.agents import (
   adaptive,
   base,
@@ -15,6 +15,7 @@ from tf_sparse_rl.agents import (
   sparse,
 )
 from tf_sparse_rl.networks import residual, stack
+from tf_sparse_rl.sparsity import masked
 
 
 def values_of(critics, observations, actions):
@@ -144,7 +145,10 @@ class ActorCritic(base.ActorAgent):
   def _copy_to_targets(self):
     for name, target in self.targets.items():
       online = self.networks[name]
-      common.soft_variables_update(online.variables, target.variables, tau=1.0)
+      with masked.trusted(sparsity.sparse_weights(target)):
+        common.soft_variables_update(
+          online.variables, target.variables, tau=1.0
+        )
       sparse.rest([*online.layers, *target.layers])
 
   @property

@@ -81,6 +81,10 @@ class Agent(abc.ABC):
   def noise(self, rng, num_envs):
     """Draws noise for `act` from a NumPy generator."""
 
+  def no_noise(self, num_envs):
+    """The noise with which `act` chooses greedy actions."""
+    return np.zeros((num_envs, self.noise_size), np.float32)
+
   def experience(self, rows):
     """Converts rows to the experience of the TF-Agents agent."""
     return experience.transition(self.env_spec, rows)

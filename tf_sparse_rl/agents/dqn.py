@@ -1,5 +1,6 @@
 """Sparse DQN: the algorithm, and its networks."""
 
+import numpy as np
 import tensorflow as tf
 from tf_agents.agents import tf_agent
 from tf_agents.agents.dqn import dqn_agent
@@ -207,6 +208,10 @@ class Dqn(base.Agent):
   def noise(self, rng, num_envs):
     # Checkpoints do not hold the state of TF-Agents' random policy.
     return rng.random((num_envs, self.noise_size), 'float32')
+
+  def no_noise(self, num_envs):
+    # Not below any epsilon.
+    return np.ones((num_envs, self.noise_size), np.float32)
 
   def fused_step(self, batch_size):
     config = self._config

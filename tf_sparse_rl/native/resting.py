@@ -7,6 +7,7 @@ each is written out alone, and rests on.
 
 import contextlib
 
+import numpy as np
 import tensorflow as tf
 from tensorflow.core.protobuf import trackable_object_graph_pb2
 from tensorflow.python.ops import resource_variable_ops
@@ -16,7 +17,7 @@ from tf_sparse_rl.native import library
 
 
 def value(variable):
-  """The value of a variable, a NumPy array.
+  """The value of a variable, a NumPy array that may be read-only.
 
   Args:
     variable: a variable of any kind.
@@ -30,7 +31,8 @@ def value(variable):
   )
   if not may_rest:
     return variable.numpy()
-  return ops.tf_sparse_rl_peek(variable.handle).numpy()
+  # Without another copy, which `numpy()` makes.
+  return np.asarray(memoryview(ops.tf_sparse_rl_peek(variable.handle)))
 
 
 def rest(kernels, masks):

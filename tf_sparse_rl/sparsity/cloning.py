@@ -12,8 +12,7 @@ from tf_sparse_rl.sparsity import layers as layers_lib
 def plain_copy(layer, path):
   """Returns an unbuilt layer of the same config, without its SparseLayer."""
   del path
-  if isinstance(layer, layers_lib.SparseLayer):
-    layer = layer.layer
+  layer = _plain(layer)
   with tf.keras.utils.custom_object_scope(kinds.own_classes(layer)):
     return type(layer).from_config(layer.get_config())
 
@@ -149,10 +148,22 @@ class _Cloning:
   def copy_weights(self):
     """Copies the weights of the originals to their copies."""
     for layer, copy in self._leaves:
-      if layer.built and layer.weights:
-        # get_weights() of a SparseLayer does not include the masks.
-        copy.set_weights(layer.get_weights())
+      if layer.built:
+        _copy_weights(_plain(layer), _plain(copy))
     for holder, copy in self._holders:
       for names in ('_trainable_weights', '_non_trainable_weights'):
         for new, old in zip(getattr(copy, names), getattr(holder, names)):
           new.assign(old)
+
+
+def _plain(layer):
+  return layer.layer if isinstance(layer, layers_lib.SparseLayer) else layer
+
+
+def _copy_weights(layer, copy):
+  """Copies the weights of a plain layer to its copy."""
+  if all(isinstance(weight, tf.Variable) for weight in layer.weights):
+    for old, new in zip(layer.weights, copy.weights):
+      new.assign(old)
+  else:  # Tables, as layers of preprocessing have them.
+    copy.set_weights(layer.get_weights())

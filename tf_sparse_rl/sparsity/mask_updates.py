@@ -46,8 +46,9 @@ def sparse_kernel(optimizer, variable, slots):
     gathered = optimizer.add_variable_from_reference(variable, 'gathered')
   kernel = SparseKernel(variable, slots, gathered=gathered)
   for slot in slots:
-    # Adagrad's accumulator starts above 0, also for masked entries.
-    slot.assign(slot * kernel.mask)
+    # Most are 0 already; Adagrad's accumulator starts above.
+    if not tf.executing_eagerly() or tf.reduce_any(slot != 0):
+      slot.assign(slot * kernel.mask)
   return kernel
 
 

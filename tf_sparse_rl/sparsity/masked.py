@@ -165,6 +165,19 @@ class MaskConstraint(tf.keras.constraints.Constraint):
       self._num_opening -= 1
 
 
+@contextlib.contextmanager
+def trusted(weights):
+  """Skips the products with the masks of weights: the caller keeps the zeros.
+
+  Args:
+    weights: list of MaskConstraint.
+  """
+  with contextlib.ExitStack() as stack:
+    for weight in weights:
+      stack.enter_context(weight.trusted())
+    yield
+
+
 def missed(weights):
   """Describes weights that have fewer zeros than their target.
 

@@ -138,10 +138,10 @@ def _masked(value, mask):
     Tensor.
   """
   product = value * mask
-  is_hidden = (mask == 0) & tf.math.is_nan(product)
-  if tf.executing_eagerly() and not tf.reduce_any(is_hidden):
+  is_nan = tf.math.is_nan(product)
+  if tf.executing_eagerly() and not tf.reduce_any(is_nan):
     return product  # Tensors of the size of a weight are large.
-  return tf.where(is_hidden, tf.zeros_like(product), product)
+  return tf.where((mask == 0) & is_nan, tf.zeros_like(product), product)
 
 
 def _is_known(masked, value):

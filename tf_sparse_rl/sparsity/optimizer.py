@@ -1,6 +1,5 @@
 """`SparseOptimizer`: wraps a Keras optimizer and updates masks."""
 
-import contextlib
 
 import tensorflow as tf
 
@@ -222,9 +221,7 @@ class SparseOptimizer(tf.keras.optimizers.Optimizer):
       )
       for kernel, gradient in zip(kernels, dense)
     }
-    with contextlib.ExitStack() as stack:
-      for kernel in kernels:
-        stack.enter_context(kernel.constraint.trusted())
+    with masked.trusted([kernel.constraint for kernel in kernels]):
       return self._apply_inner(
         [
           (masked_gradients.get(self._var_key(v), gradient), v)

@@ -37,6 +37,9 @@ class SparseLayer(pruning_wrapper.PruneLowMagnitude):
   schedule, threshold and step counter exist but are not used.
   """
 
+  # Whether `build` draws masks; ones where they come from elsewhere after it.
+  draws_masks = True
+
   def __init__(
     self,
     layer,
@@ -146,7 +149,8 @@ class SparseLayer(pruning_wrapper.PruneLowMagnitude):
     prefix = '' if count == 1 else name.replace('/', '_') + '_'
 
     def draw(shape, dtype=None, **unused_kwargs):
-      if not target_sparsity or masked.starts_dense(self.method):
+      starts_dense = masked.starts_dense(self.method) or not self.draws_masks
+      if not target_sparsity or starts_dense:
         return tf.ones(shape, dtype)
       structure.check(self.layer.name, axes.matrix_shape(shape))
       return masked.random_mask(
@@ -273,17 +277,18 @@ class SparseLayer(pruning_wrapper.PruneLowMagnitude):
 
   def __deepcopy__(self, memo):
     """Returns an independent copy; Keras' would share the mask's constraint."""
-    make, (*arguments, _) = self.__reduce__()
-    memo[id(self)] = copy = make(*arguments, self.variables)
+    memo[id(self)] = copy = _restored(*self._recipe(), self.variables)
     return copy
 
   def __reduce__(self):
     """Pickles config and variables; user classes are pickled by reference."""
+    values = [variable.numpy() for variable in self.variables]
+    return _restored, (*self._recipe(), values)
+
+  def _recipe(self):
     build_config = self.get_build_config() if self.built else None
-    return _restored, (
-      *(type(self), self.get_config(), kinds.own_classes(self.layer)),
-      *(build_config, [variable.numpy() for variable in self.variables]),
-    )
+    classes = kinds.own_classes(self.layer)
+    return type(self), self.get_config(), classes, build_config
 
 
 def _restored(kind, config, classes, build_config, values):
@@ -291,9 +296,11 @@ def _restored(kind, config, classes, build_config, values):
   with tf.keras.utils.custom_object_scope(classes):
     layer = kind.from_config(config)
   if build_config:
+    layer.draws_masks = False
     layer.build_from_config(build_config)
-    for variable, value in zip(layer.variables, values):
-      variable.assign(value)
+    with masked.trusted(layer.sparse_weights):
+      for variable, value in zip(layer.variables, values):
+        variable.assign(value)
   return layer
 
 

@@ -144,7 +144,7 @@ def _wrapper(spec, network, starts_dense):
     targets = sparsities[keys[0]]
     if len(keys) > 1:
       targets = {key[len(path) + 1 :]: sparsities[key] for key in keys}
-    return layers_lib.SparseLayer(
+    sparse = layers_lib.SparseLayer(
       copy,
       targets,
       layer_seeds[keys[0]],
@@ -152,6 +152,8 @@ def _wrapper(spec, network, starts_dense):
       spec.n_of_m,
       method,
     )
+    sparse.draws_masks = False  # `_draw_masks` does.
+    return sparse
 
   return wrap
 

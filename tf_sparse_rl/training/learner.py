@@ -30,7 +30,10 @@ class Learner:
     self._priorities = None
     self._observations = _many(None, observation)
     self._noise = tf.TensorSpec([None, agent.noise_size], tf.float32)
-    self._greedy = train_step.compiled(agent.act_greedily, self._observations)
+
+  @functools.cached_property
+  def _greedy(self):
+    return train_step.compiled(self._agent.act_greedily, self._observations)
 
   @functools.cached_property
   def _act(self):
@@ -124,6 +127,12 @@ class ReplayLearner(Learner):
     if not self.is_fused:
       return super().act(observations, noise)
     return self._train_step.act(observations, noise).numpy()
+
+  def act_greedily(self, observations):
+    if not self.is_fused:
+      return super().act_greedily(observations)
+    # TensorFlow would need dense kernels and masks.
+    return self.act(observations, self._agent.no_noise(len(observations)))
 
   def draw(self, buffer, rng):
     """Draws a batch uniformly, with a NumPy generator."""
