@@ -165,6 +165,21 @@ _CASES = {
 }
 
 
+@pytest.mark.parametrize(
+  ('agent', 'changes'),
+  [('sac', {}), ('td3', {'exploration_noise': 9.0}), ('dqn', {'epsilon': 1.0})],
+)
+def test_greedy_actions_have_no_noise(agent, changes):
+  run = _Run('fused', agent, **changes).train(2)
+  # As the episodes of an evaluation end, and collection goes on.
+  for count in (7, 3, 1, 7):
+    observations = np.float32(run.rng.normal(size=(count, 5)))
+    found = run.learn.act_greedily(observations)
+    run.learn.act(observations[:1], run.agent.noise(run.rng, 1))
+    expected = run.agent.act_greedily(tf.constant(observations))
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+
+
 def _make_new(run):
   """Recycles some units of a run's networks, and resets their last layers."""
   config = flags.make_config(

@@ -8,12 +8,12 @@ tensor until it is read (resting.cc).
 
 import contextlib
 import ctypes
-import math
 from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
+from tf_sparse_rl import aligned
 from tf_sparse_rl.native import (
   backend,
   conv,
@@ -70,7 +70,7 @@ def choosing_masks(drop_fractions, shapes, choose):
     if number not in shapes:
       return False
     try:
-      arrays.extend(_aligned(shapes[number]) for _ in range(4))
+      arrays.extend(aligned.empty(shapes[number]) for _ in range(4))
     except MemoryError as error:
       errors.append(error)
       return False
@@ -100,12 +100,29 @@ def choosing_masks(drop_fractions, shapes, choose):
     raise errors[0]
 
 
-def _aligned(shape):
-  """An empty array, that TensorFlow need not copy."""
-  alignment, size = 64, 4 * math.prod(shape)
-  memory = np.empty(size + alignment, np.uint8)
-  first = -memory.ctypes.data % alignment
-  return memory[first : first + size].view(np.float32).reshape(shape)
+class _Input:
+  """An input of operations: a tensor in memory that is filled for each call.
+
+  TensorFlow's own conversion runs an operation, as long as a small kernel.
+  """
+
+  def __init__(self):
+    self._array = np.empty(0, bool)
+    self._tensor = None
+
+  def __call__(self, array):
+    """A tensor with the entries of an array, until the next call."""
+    known = self._array
+    if array.shape != known.shape or array.dtype != known.dtype:
+      self._array = known = aligned.empty(array.shape, array.dtype)
+      self._tensor = _tensor(known)
+    known[...] = array
+    return self._tensor
+
+
+def _tensor(array):
+  """An array as a tensor, in the same memory if it is aligned."""
+  return tf.experimental.dlpack.from_dlpack(aligned.of(array).__dlpack__())
 
 
 class _Step:
@@ -151,6 +168,7 @@ class TrainStep(_Step):
     super().__init__(step, tags)
     self._dtype, self._masks = dtype, masks
     self.moves_masks = masks.are_possible
+    self._rows, self._observations, self._noise = (_Input() for _ in range(3))
 
   def __call__(self, rows, observations, noise, masks_may_change=False):
     """One train step.
@@ -172,24 +190,28 @@ class TrainStep(_Step):
     images = []
     if isinstance(rows, tuple):
       now, *numbers, following = rows
-      images = [_by_channel(now), _by_channel(following)]
+      # They lie in memory so.
+      images = [np.moveaxis(each, -1, 1) for each in (now, following)]
       rows = np.stack(numbers, axis=1).astype(np.float32)
     with due:
       actions, scalars = library.load().tf_sparse_rl_train_step(
-        *(self._step, rows, observations, noise, images), dtype=self._dtype
+        self._step,
+        self._rows(rows),
+        self._observations(observations),
+        self._noise(noise),
+        [_tensor(each) for each in images],
+        dtype=self._dtype,
       )
     return actions, dict(zip(self._tags, scalars.numpy()))
 
   def act(self, observations, noise):
     """Actions without a train step; see `__call__`."""
     return library.load().tf_sparse_rl_act(
-      self._step, observations, noise, dtype=self._dtype
+      self._step,
+      self._observations(observations),
+      self._noise(noise),
+      dtype=self._dtype,
     )
-
-
-def _by_channel(images):
-  """Images of a batch as steps take them; so they lie in memory already."""
-  return np.ascontiguousarray(np.moveaxis(images, -1, 1))
 
 
 class TrainSteps(_Step):
@@ -210,7 +232,7 @@ class TrainSteps(_Step):
       last).
     """
     losses, scalars = library.load().tf_sparse_rl_train_steps(
-      self._step, rows, batches
+      self._step, _tensor(rows), _tensor(batches)
     )
     return losses.numpy(), dict(zip(self._tags, scalars.numpy()))
 

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tf_sparse_rl import aligned
 from tf_sparse_rl.replay import n_step, ring
 from tf_sparse_rl.replay import rows as rows_lib
 
@@ -92,9 +93,9 @@ class FrameReplay(ring.Ring):
     """Copies `Transitions` by number."""
     reward, discount, last = self._returns.of(self, numbers)
     shape = len(numbers), self._num_frames, *self._observations.shape[1:]
-    observation = np.empty(shape, np.uint8)
+    observation = aligned.empty(shape, np.uint8)
     self._stack(observation, numbers)
-    next_observation = np.empty(shape, np.uint8)
+    next_observation = aligned.empty(shape, np.uint8)
     self._stack(next_observation[:, :-1], last)
     next_observation[:, -1] = self._led_to(
       last % self.capacity, self.column('end', last)

@@ -1,6 +1,5 @@
 """`SparseOptimizer`: wraps a Keras optimizer and updates masks."""
 
-
 import tensorflow as tf
 
 from tf_sparse_rl.sparsity import layers as layers_lib
