@@ -4,8 +4,8 @@ import contextlib
 import gc
 import importlib.abc
 import importlib.machinery
-import importlib.util
 import sys
+import types
 
 # What TensorFlow and TF-Agents import that is rarely used, and large.
 _RARELY_USED = frozenset(
@@ -50,11 +50,41 @@ class _Lazily(importlib.abc.MetaPathFinder):
   """Finds modules that are loaded when they are used."""
 
   def find_spec(self, fullname, path, target=None):
-    """See `importlib.abc.MetaPathFinder`."""
+    """Finds what is rarely used; for the rest Python asks other finders."""
     if fullname not in _RARELY_USED:
       return None
     spec = importlib.machinery.PathFinder.find_spec(fullname, path, target)
-    if spec is None or spec.loader is None:
-      return spec
-    spec.loader = importlib.util.LazyLoader(spec.loader)
+    if spec is not None and spec.loader is not None:
+      spec.loader = _LazyLoader(spec.loader)
     return spec
+
+
+class _LazyLoader(importlib.abc.Loader):
+  """Leaves a module to be loaded when an attribute is missing.
+
+  Python's own loads it for any attribute: `inspect`, which TensorFlow calls for
+  functions, asks all modules for their file.
+  """
+
+  def __init__(self, loader):
+    self._loader = loader
+
+  def create_module(self, spec):
+    return self._loader.create_module(spec)
+
+  def exec_module(self, module):
+    module.__loader__ = module.__spec__.loader = self._loader
+    module.__dict__.pop('__path__', None)  # Before parts of it come all of it.
+    module.__class__ = _Lazy
+
+
+class _Lazy(types.ModuleType):
+  """A module that is not loaded yet."""
+
+  def __getattr__(self, name):
+    self.__class__ = types.ModuleType
+    path = self.__spec__.submodule_search_locations
+    if path is not None:
+      self.__path__ = path
+    self.__loader__.exec_module(self)
+    return getattr(self, name)
