@@ -142,8 +142,8 @@ def _history_of_dqn(root, commands):
   saved = path / 'checkpoints'
 
   process = _Training(commands, path, *_DQN)
-  process.until((path / 'config.json').exists)
-  time.sleep(rng.uniform(0, 0.5))  # It is built and compiled in more.
+  process.until(path.exists)
+  time.sleep(rng.uniform(0, 0.2))  # It is built in more.
   process.end(signal.SIGKILL)
   seen['before the first'] = _steps(saved)
 
