@@ -33,10 +33,7 @@ def test_nothing_is_looked_through_again_and_again():
     '  assert "tensorflow" in sys.modules\n'
     '  print(full.count(2), gc.isenabled())\n'
   )
-  done = subprocess.run(
-    [sys.executable, '-c', code], capture_output=True, text=True, check=True
-  )
-  assert done.stdout == '0 True\n', done.stdout + done.stderr
+  _assert_prints(code, '0 True\n')
 
 
 def test_what_is_rarely_used_is_loaded_when_it_is():
@@ -61,8 +58,11 @@ def test_what_is_rarely_used_is_loaded_when_it_is():
     'print(model.count_params(), suite_gym.load("CartPole-v1").batch_size)\n'
     'print(all(map(loaded, names[:3])))\n'
   )
+  _assert_prints(code, '[]\n2 None\nTrue\n')
+
+
+def _assert_prints(code, expected):
   done = subprocess.run(
     [sys.executable, '-c', code], capture_output=True, text=True, check=True
   )
-  expected = '[]\n2 None\nTrue\n'
   assert done.stdout == expected, done.stdout + done.stderr

@@ -149,8 +149,8 @@ class SparseLayer(pruning_wrapper.PruneLowMagnitude):
     prefix = '' if count == 1 else name.replace('/', '_') + '_'
 
     def draw(shape, dtype=None, **unused_kwargs):
-      starts_dense = masked.starts_dense(self.method) or not self.draws_masks
-      if not target_sparsity or starts_dense:
+      is_drawn = self.draws_masks and not masked.starts_dense(self.method)
+      if not (target_sparsity and is_drawn):
         return tf.ones(shape, dtype)
       structure.check(self.layer.name, axes.matrix_shape(shape))
       return masked.random_mask(
