@@ -8,9 +8,7 @@ namespace TF_SPARSE_RL_CPU {
 namespace {
 
 // Registers that hold something for one place each: sums, or gradients of outputs.
-// Of few sums the cache holds more of what they are made of.
-constexpr int kMaxSums = kLanes == 16 ? 7 : 11;
-constexpr int kMaxDeltas = 11;
+constexpr int kMaxVecs = 11;
 constexpr int kGroup = 16;                    // examples side by side
 constexpr int kVecsOfGroup = kGroup / kLanes;  // of one pixel
 
@@ -27,7 +25,7 @@ INLINE void ByCount(int64_t vecs, Function function) {
 
 // Calls `function(place, vectors)` on tiles of about the same size, of at most
 // kMaxVecs, that make up a span.
-template <int kMaxVecs, typename Function>
+template <typename Function>
 INLINE void ByTile(const Span& span, Function function) {
   const int64_t vecs = (span.size + kLanes - 1) / kLanes;
   const int64_t tiles = (vecs + kMaxVecs - 1) / kMaxVecs;
@@ -132,7 +130,7 @@ bool Sum(const Taps& taps, const float* weight, const Span* spans,
       for (int64_t unit = 0; unit < taps.units; ++unit) {
         const int64_t i = chunk * taps.units + unit;
         Sums<kVecs> sums;
-        float* kept = scratch + unit * kMaxSums * kLanes;
+        float* kept = scratch + unit * kMaxVecs * kLanes;
         if (chunk) {
           sums.Load(kept);
         } else {
@@ -149,8 +147,8 @@ bool Sum(const Taps& taps, const float* weight, const Span* spans,
     }
   };
   for (int64_t s = first; s < last; ++s) {
-    ByTile<kMaxSums>(spans[s], [&](int64_t place, int64_t vecs) ALWAYS_INLINE {
-      ByCount<kMaxSums>(
+    ByTile(spans[s], [&](int64_t place, int64_t vecs) ALWAYS_INLINE {
+      ByCount<kMaxVecs>(
           vecs, [&](auto count) ALWAYS_INLINE { tile(place, count); });
     });
   }
@@ -188,9 +186,9 @@ void WeightGradient(const Taps& taps, const Span* spans, int64_t num_spans,
     }
   };
   for (int64_t s = 0; s < num_spans; ++s) {
-    ByTile<kMaxDeltas>(
+    ByTile(
         spans[s], [&](int64_t place, int64_t vecs) ALWAYS_INLINE {
-          ByCount<kMaxDeltas>(
+          ByCount<kMaxVecs>(
               vecs, [&](auto count) ALWAYS_INLINE { tile(place, count); });
         });
   }
@@ -328,10 +326,21 @@ template <bool kByChannel>
 void OrderedBytesToPlanes(const Images& images, const uint8_t* from,
                           float scale, float* planes) {
   const int64_t size = images.pixels * images.channels;
+  if (images.lanes == 1) {
+    for (int64_t c = 0; c < images.channels; ++c) {
+      float* to = planes + c * images.channel;
+      for (int64_t p = 0; p < images.pixels; ++p) {
+        const int64_t i = kByChannel ? c * images.pixels + p
+                                     : p * images.channels + c;
+        if (images.at[p] >= 0) to[images.at[p]] = from[i] * scale;
+      }
+    }
+    return;
+  }
   Places<kByChannel> places(images);
   int64_t i = 0;
   // A register of each example at a time, whose numbers are four bytes each.
-  for (; images.lanes == kGroup && i + 4 * kLanes <= size; i += 4 * kLanes) {
+  for (; i + 4 * kLanes <= size; i += 4 * kLanes) {
     int64_t at[4 * kLanes];
     for (int64_t& each : at) each = places.Next();
     for (int64_t e = 0; e < images.examples; e += kLanes) {
@@ -403,7 +412,7 @@ void FromPlanes(const Images& images, const float* planes, float* to) {
 
 extern const ConvKernels kConvKernels;
 const ConvKernels kConvKernels = {
-    kMaxSums * kLanes, Sum,           WeightGradient, Reduce,
+    kMaxVecs * kLanes, Sum,           WeightGradient, Reduce,
     ToPlanes,          BytesToPlanes, FromPlanes,
 };
 

@@ -57,7 +57,8 @@ class ConvPlans {
       it = it->second.structure.expired() ? entries_.erase(it) : ++it;
     }
     auto made =
-        std::make_shared<const ConvPlan>(MakeConvPlan(*structure, c, lanes));
+        std::make_shared<const ConvPlan>(MakeConvPlan(
+            *structure, c, lanes, BestConvKernels().scratch));
     entries_[key] = Entry{structure, made};
     return made;
   }

@@ -45,14 +45,12 @@ struct Tap {
 constexpr int64_t kChunkBytes = 24 << 10;
 // Fewer taps of a unit in a chunk are not worth loading its sum.
 constexpr int64_t kChunkTaps = 16;
-// Places that sums are made for at once, about.
-constexpr int64_t kTile = 8;
 
 // Sorts taps into a pass from `sources` channels, of which each has so many
-// rows that are read at once.
+// rows, with `places` in each, that are read at once.
 inline Pass MakePass(std::vector<Tap> taps, int32_t units, int32_t sources,
-                     int64_t rows, int32_t lanes) {
-  const int64_t bytes = sources * rows * kTile * lanes * sizeof(float);
+                     int64_t rows, int64_t places, int32_t lanes) {
+  const int64_t bytes = sources * rows * places * lanes * sizeof(float);
   const int64_t enough = taps.size() / std::max<int64_t>(1, units) / kChunkTaps;
   Pass pass;
   pass.units = units;
@@ -112,9 +110,9 @@ inline std::vector<Span> PixelSpans(const Convolution& c, const Planes& input,
 }
 
 // Plans a convolution whose kernel, as a matrix [height * width * channels,
-// outputs], has this structure.
+// outputs], has this structure. `sums`: floats that kernels sum at once.
 inline ConvPlan MakeConvPlan(const Structure& s, const Convolution& c,
-                             int32_t lanes) {
+                             int32_t lanes, int64_t sums) {
   using internal::Tap;
   ConvPlan plan;
   plan.shape = c;
@@ -140,14 +138,15 @@ inline ConvPlan MakeConvPlan(const Structure& s, const Convolution& c,
   }
   // Rows of a channel that are read for one row of sums, in tiles.
   const int64_t rows = int64_t{c.kernel_height} * in.phases_x;
+  const int64_t places = sums / 16 + 1;  // Taps reach beyond them.
   plan.forward = internal::MakePass(std::move(forward), c.outputs, c.channels,
-                                    rows, lanes);
+                                    rows, places, lanes);
   plan.forward.spans =
       internal::Rectangle(in, 0, 0, c.out_height, c.out_width);
   for (size_t phase = 0; phase < backward.size(); ++phase) {
     Pass pass = internal::MakePass(std::move(backward[phase]), c.channels,
                                    c.outputs, CeilDiv(c.kernel_height, c.stride_y),
-                                   lanes);
+                                   places, lanes);
     pass.plane = phase * in.plane;
     pass.spans =
         PixelSpans(c, in, phase / in.phases_x, phase % in.phases_x);

@@ -119,13 +119,20 @@ class AtWork {
       bool moves = false;
       TF_RETURN_IF_ERROR(
           MoveMask(ctx, l, l2, batch, states, deltas, &chosen, &dense, &moves));
-      const int64_t nonzero = taken_[l].s->nonzero();
-      const int64_t size = nonzero + layers()[l].outputs;
+      // Of a Dense layer part by part, else all of its gradients at once.
+      const bool in_parts = l >= num_convolutions() && !moves;
+      const int64_t at_once = in_parts ? 0 : taken_[l].s->nonzero();
+      const int64_t size = at_once + layers()[l].outputs;
       if (gradient->NumElements() < size) Sized(gradient, size);
-      float *of_kernel = Data(gradient), *of_bias = of_kernel + nonzero;
-      OfLayer(ctx, l, batch, states, deltas, of_kernel, of_bias);
-      if (moves) PackFrom(chosen.gradient, *taken_[l].s, of_kernel);
-      UpdateKernel(ctx, l, step, moves ? 0.0f : l2, of_kernel);
+      float *of_kernel = Data(gradient), *of_bias = of_kernel + at_once;
+      if (in_parts) {
+        OfBiases(l, batch, deltas, of_bias);
+        DescendDense(ctx, l, step, l2, batch, states, deltas);
+      } else {
+        OfLayer(ctx, l, batch, states, deltas, of_kernel, of_bias);
+        if (moves) PackFrom(chosen.gradient, *taken_[l].s, of_kernel);
+        UpdateKernel(ctx, l, step, moves ? 0.0f : l2, of_kernel);
+      }
       UpdateBias(l, step, of_bias);
     }
     return OkStatus();
@@ -276,8 +283,14 @@ class AtWork {
     }
     WeightGradient(ctx, *taken_[l].s, PaddedBatch(batch), (*states)[l],
                    (*deltas)[l + 1], of_kernel);
+    OfBiases(l, batch, deltas, of_bias);
+  }
+
+  // Those of a Dense layer's biases.
+  void OfBiases(size_t l, int64_t batch, States* deltas,
+                float* of_biases) const {
     BestKernels().bias_gradient(PaddedBatch(batch), layers()[l].outputs,
-                                (*deltas)[l + 1], of_bias);
+                                (*deltas)[l + 1], of_biases);
   }
 
   // The gradient of all weights of a layer, active or not.
@@ -296,10 +309,36 @@ class AtWork {
 
   void UpdateKernel(OpKernelContext* ctx, size_t l, const AdamStep& step,
                     float decay, const float* gradient) {
+    AdamPacked(ctx, OfKernel(l, step, decay), gradient, [](int64_t, int64_t) {});
+  }
+
+  // UpdateKernel by the gradients of a Dense layer, each part of which a cache
+  // holds until it is used.
+  void DescendDense(OpKernelContext* ctx, size_t l, const AdamStep& step,
+                    float decay, int64_t batch, States* states,
+                    States* deltas) {
+    const PackedAdam adam = OfKernel(l, step, decay);
+    adam.InParts(ctx, [&](int64_t first, int64_t last) {
+      const int64_t begin = adam.s.input_begin[first];
+      AlignedFloats gradient(adam.s.input_begin[last] - begin);
+      BestKernels().weight_gradient(
+          adam.s.input_begin.data(), adam.s.output.data(), PaddedBatch(batch),
+          adam.s.inputs, adam.s.outputs, first, last, (*states)[l],
+          (*deltas)[l + 1], gradient.data() - begin);
+      adam.Update(first, last, gradient.data());
+      adam.WriteByOutput(first, last);
+    });
+  }
+
+  PackedAdam OfKernel(size_t l, const AdamStep& step, float decay) {
     Taken& t = taken_[l];
-    AdamPacked(ctx, step, decay, *t.s, gradient, Data(&t.weight.by_input),
-               Data(&t.weight.by_output), Data(&t.m.by_input),
-               Data(&t.v.by_input), [](int64_t, int64_t) {});
+    return {step,
+            decay,
+            *t.s,
+            Data(&t.weight.by_input),
+            Data(&t.weight.by_output),
+            Data(&t.m.by_input),
+            Data(&t.v.by_input)};
   }
 
   void UpdateBias(size_t l, const AdamStep& step, const float* gradient) {

@@ -348,8 +348,8 @@ class AdamOp : public OpKernel {
               kernel + first * s->outputs);
         }
       };
-      AdamPacked(ctx, step, decay, *s, gradient, entry, by_output, entry_m,
-                 entry_v, unpack);
+      AdamPacked(ctx, {step, decay, *s, entry, by_output, entry_m, entry_v},
+                 gradient, unpack);
       variables.KeepPacked(i, std::move(packed));
       variables.KeepPacked(of_m, std::move(m));
       variables.KeepPacked(of_v, std::move(v));

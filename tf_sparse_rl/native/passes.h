@@ -161,24 +161,44 @@ inline AdamStep AdamStepOf(float learning_rate, float beta_1, float beta_2,
   return {rate, beta_1, beta_2, epsilon};
 }
 
-// Calls `then(first, last)` on parts of the inputs of a kernel once Adam has
-// updated what goes out from them. The parts are so small that the cache has
-// them still.
-inline void AdamPacked(OpKernelContext* ctx, const AdamStep& step, float decay,
-                       const Structure& s, const float* gradient, float* weight,
-                       float* by_output, float* m, float* v,
+// Adam of the packed weights of a kernel, whose moments lie by input.
+struct PackedAdam {
+  const AdamStep& step;
+  const float decay;
+  const Structure& s;
+  float *weight, *by_output, *m, *v;
+
+  // Calls `work(first, last)` on parts of the inputs, so small that a cache
+  // holds what goes out from them.
+  void InParts(OpKernelContext* ctx,
+               const std::function<void(int64_t, int64_t)>& work) const {
+    tf_sparse_rl::InParts(ctx, s.inputs, s.nonzero() / (1 << 13), work);
+  }
+
+  // Updates what goes out from some inputs by its gradients.
+  void Update(int64_t first, int64_t last, const float* gradient) const {
+    const int64_t begin = s.input_begin[first];
+    BestKernels().adam(step, decay, s.input_begin[last] - begin, gradient,
+                       weight + begin, m + begin, v + begin);
+  }
+
+  void WriteByOutput(int64_t first, int64_t last) const {
+    for (int64_t k = s.input_begin[first]; k < s.input_begin[last]; ++k) {
+      by_output[s.place[k]] = weight[k];
+    }
+  }
+};
+
+// One step by all gradients. Calls `then(first, last)` on parts of the inputs
+// that have been updated, which the cache has still.
+inline void AdamPacked(OpKernelContext* ctx, const PackedAdam& adam,
+                       const float* gradient,
                        const std::function<void(int64_t, int64_t)>& then) {
-  InParts(ctx, s.inputs, s.nonzero() / (1 << 13),
-          [&](int64_t first, int64_t last) {
-            const int64_t begin = s.input_begin[first];
-            const int64_t end = s.input_begin[last];
-            BestKernels().adam(step, decay, end - begin, gradient + begin,
-                               weight + begin, m + begin, v + begin);
-            then(first, last);
-            for (int64_t k = begin; k < end; ++k) {
-              by_output[s.place[k]] = weight[k];
-            }
-          });
+  adam.InParts(ctx, [&](int64_t first, int64_t last) {
+    adam.Update(first, last, gradient + adam.s.input_begin[first]);
+    then(first, last);
+    adam.WriteByOutput(first, last);
+  });
 }
 
 }  // namespace tf_sparse_rl

@@ -4,6 +4,7 @@
 #define TF_SPARSE_RL_NATIVE_SINGLE_H_
 
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "kernels.h"
@@ -18,13 +19,31 @@ inline void ForwardSingle(const Structure& s, const float* by_input,
                           const float* x, float* y) {
   const int64_t width = BlockWidth(1);
   std::vector<float> sum(bias, bias + s.outputs);
+  // The inputs that are not 0 first: they are not foreseeable, so that a branch
+  // for each would cost as much as what goes out from it.
+  const std::unique_ptr<int32_t[]> active(new int32_t[s.inputs + 1]);
+  int64_t size = 0;
   float poison = 0;
   for (int64_t i = 0; i < s.inputs; ++i) {
     const float value = x[i * width];
     poison += value * 0.0f;
-    if (value == 0.0f) continue;
-    for (int32_t k = s.input_begin[i]; k < s.input_begin[i + 1]; ++k) {
-      sum[s.output[k]] += by_input[k] * value;
+    active[size] = i;
+    size += value == 0.0f ? 0 : 1;
+  }
+  const int32_t *begin_of = s.input_begin.data(), *output = s.output.data();
+  constexpr int64_t kAhead = 6, kLine = 16;
+  for (int64_t a = 0; a < size; ++a) {
+    if (a + kAhead < size) {
+      const int32_t next = active[a + kAhead];
+      for (int32_t k = begin_of[next]; k < begin_of[next + 1]; k += kLine) {
+        __builtin_prefetch(by_input + k);
+        __builtin_prefetch(output + k);
+      }
+    }
+    const int32_t i = active[a];
+    const float value = x[i * width];
+    for (int32_t k = begin_of[i]; k < begin_of[i + 1]; ++k) {
+      sum[output[k]] += by_input[k] * value;
     }
   }
   for (float& each : sum) each += poison;
