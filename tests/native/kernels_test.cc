@@ -188,8 +188,11 @@ void TestLayer(int64_t batch, int inputs, int outputs, double sparsity,
                             inputs, outputs, range.first, range.second,
                             x_blocks.data(), dz_blocks.data(), packed.data());
   }
-  kernels.dense_gradient(padded, inputs, outputs, x_blocks.data(),
-                         dz_blocks.data(), dense.data());
+  for (const auto& range : {std::pair(0, inputs / 2), {inputs / 2, inputs}}) {
+    kernels.dense_gradient(padded, inputs, outputs, range.first, range.second,
+                           x_blocks.data(), dz_blocks.data(),
+                           dense.data() + range.first * outputs);
+  }
   kernels.bias_gradient(padded, outputs, dz_blocks.data(), of_bias.data());
   int64_t k = 0;
   for (int i = 0; i < inputs; ++i) {

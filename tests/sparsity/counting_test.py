@@ -160,9 +160,9 @@ def test_nature_cnn_as_in_the_paper(target, expected):
 
 
 def test_changed_fraction_by_hand():
-  before = [np.array([1, 1, 0, 0]), np.array([1, 1])]
+  before = [np.packbits([1, 1, 0, 0]), np.packbits([1, 1])]
   assert counting.changed_fraction(before, before) == 0
-  replaced = [np.array([1, 0, 1, 0]), np.array([1, 1])]
+  replaced = [np.packbits([1, 0, 1, 0]), np.packbits([1, 1])]
   assert counting.changed_fraction(before, replaced) == 0.25
-  removed = [np.array([1, 0, 0, 0]), np.array([0, 1])]
+  removed = [np.packbits([1, 0, 0, 0]), np.packbits([0, 1])]
   assert counting.changed_fraction(before, removed) == 0.5

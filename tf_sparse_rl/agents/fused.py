@@ -56,7 +56,7 @@ def sac(agent, head, batch_size):
   alpha_optimizer, log_alpha = agent._alpha_optimizer, agent._log_alpha
   adams = [
     *_adams_of(agent),
-    fused.adam(alpha_optimizer, [log_alpha]),
+    fused.adam(alpha_optimizer, [log_alpha], sparsity.mask_of),
   ]
   if None in adams:
     return None
@@ -361,28 +361,13 @@ def _operand(layer):
 def _adam(optimizer, networks, may_clip=False):
   """The Adam of networks, whose slots are made if need be; or None."""
   variables = [v for network in networks for v in network.trainable_variables]
+  inner = optimizer
   if isinstance(optimizer, sparsity.SparseOptimizer):
+    inner = optimizer.inner_optimizer
+  adam = fused.adam(inner, variables, sparsity.mask_of, may_clip)
+  if adam is not None and inner is not optimizer:
     optimizer.build(variables)
-    optimizer = optimizer.inner_optimizer
-  adam = fused.adam(optimizer, variables, may_clip)
-  if adam is not None:
-    _rest_slots(optimizer, variables)
   return adam
-
-
-def _rest_slots(adam, variables):
-  """Lets the moments of sparse kernels rest, as a train step does.
-
-  Networks get theirs one after another: they are large while they are dense.
-  """
-  masks = [sparsity.mask_of(variable) for variable in variables]
-  pairs = [
-    (slot, mask)
-    for variable, mask in zip(variables, masks)
-    if mask is not None
-    for slot in _slots(adam)(variable)
-  ]
-  resting.rest([slot for slot, _ in pairs], [mask for _, mask in pairs])
 
 
 def _network(layers, optimizer=None, **options):

@@ -53,7 +53,7 @@ class ActorCriticStep : public ReplayStep, public ActorCriticSettings {
 
   void Allocate(const Batch& batch) {
     actor_states_.Allocate(*actor, batch.size);
-    actor_deltas_.Allocate(*actor, batch.size);
+    deltas_.Allocate(*actor, batch.size);
     for (States* states : {&states_[0], &states_[1], &deltas_}) {
       states->Allocate(*critics[0], batch.size);
     }
@@ -125,6 +125,8 @@ class ActorCriticStep : public ReplayStep, public ActorCriticSettings {
       TF_RETURN_IF_ERROR(q[i].online.Descend(ctx, step, 2 * weight, batch.size,
                                              &states_[i], &deltas_,
                                              &gradient_));
+      // Before others move: a structure that nobody has any more is freed.
+      if (IsDue()) q[i].target.TakeOverMasks(q[i].online);
     }
     return OkStatus();
   }
@@ -140,19 +142,23 @@ class ActorCriticStep : public ReplayStep, public ActorCriticSettings {
                     Data(&of_actions_[i]));
   }
 
-  // By the gradient of its outputs, in actor_deltas_.
+  // By the gradient of its outputs, in deltas_.
   Status DescendActor(OpKernelContext* ctx, const Batch& batch, float weight,
                       AtWork* pi) {
-    pi->Backward(ctx, batch.size, &actor_states_, &actor_deltas_);
+    pi->Backward(ctx, batch.size, &actor_states_, &deltas_);
     return pi->Descend(ctx, actor_adam.Next(), 2 * weight, batch.size,
-                       &actor_states_, &actor_deltas_, &gradient_);
+                       &actor_states_, &deltas_, &gradient_);
   }
 
-  // Counts a train step; `is_due`: whether targets move after it.
+  // Whether targets move after this train step.
+  bool IsDue() const {
+    return (Value<int64_t>(train_step) + 1) % target_update_period == 0;
+  }
+
+  // Counts a train step; `is_due`: see IsDue.
   void Count(bool* is_due) {
-    const int64_t step = Value<int64_t>(train_step) + 1;
-    Assign<int64_t>(train_step, step);
-    *is_due = step % target_update_period == 0;
+    *is_due = IsDue();
+    Assign<int64_t>(train_step, Value<int64_t>(train_step) + 1);
   }
 
   void MoveTargets(Critic q[2]) {
@@ -175,7 +181,8 @@ class ActorCriticStep : public ReplayStep, public ActorCriticSettings {
     return OkStatus();
   }
 
-  States actor_states_, actor_deltas_, states_[2], deltas_;
+  States actor_states_, states_[2];
+  States deltas_;  // of one network after the other
   std::vector<float> td_targets_;
   Tensor of_actions_[2], gradient_;
 };

@@ -19,6 +19,7 @@ from tf_sparse_rl.native import (
   conv,
   conv_sizes,
   library,
+  resting,
   stacks,
   updates,
 )
@@ -245,12 +246,14 @@ class Adam(NamedTuple):
   clip_norm: float  # of all gradients together; 0 if they are not clipped
 
 
-def adam(optimizer, variables, may_clip=False):
+def adam(optimizer, variables, mask_of, may_clip=False):
   """The Adam of a step, or None if an optimizer is more than plain Adam.
 
   Args:
     optimizer: a Keras optimizer, built here if it has not been.
     variables: all variables that it trains.
+    mask_of: function of a variable to its mask, or None. Slots of variables
+      that have one rest.
     may_clip: whether the step can clip the norm of all gradients together.
   """
   if type(
@@ -259,7 +262,7 @@ def adam(optimizer, variables, may_clip=False):
     optimizer, may_clip
   ):
     return None
-  optimizer._create_all_weights(variables)  # pylint: disable=protected-access
+  _make_slots(optimizer, variables, mask_of)
   hyper = [optimizer._hyper[n] for n in ('learning_rate', 'beta_1', 'beta_2')]  # pylint: disable=protected-access
   # A schedule is no variable.
   if optimizer._initial_decay or not all(
@@ -271,6 +274,20 @@ def adam(optimizer, variables, may_clip=False):
     optimizer.epsilon,
     optimizer.global_clipnorm or 0.0,
   )
+
+
+def _make_slots(optimizer, variables, mask_of):
+  """Makes what `_create_all_weights` makes, in its order.
+
+  Dense slots are large: no more than one of them is there at a time.
+  """
+  optimizer.iterations  # pylint: disable=pointless-statement
+  optimizer._create_hypers()  # pylint: disable=protected-access
+  for name in ('m', 'v'):
+    for variable in variables:
+      slot, mask = optimizer.add_slot(variable, name), mask_of(variable)
+      if mask is not None:
+        resting.rest([slot], [mask])
 
 
 def may_be_fused(networks, batch):

@@ -356,7 +356,8 @@ void BiasGradient(int64_t batch, int64_t outputs, const float* dz,
 }
 
 void DenseGradient(int64_t batch, int64_t inputs, int64_t outputs,
-                   const float* x, const float* dz, float* gradient) {
+                   int64_t first, int64_t last, const float* x,
+                   const float* dz, float* gradient) {
   ByWidth(batch, [&](auto width) {
     constexpr int64_t kWidth = decltype(width)::value;
     const auto rows = [&](int64_t i, auto count) ALWAYS_INLINE {
@@ -369,15 +370,15 @@ void DenseGradient(int64_t batch, int64_t inputs, int64_t outputs,
         DotFour<kRows>(kWidth, NumBlocks(batch), inputs, outputs,
                        x + i * kWidth, dz, column, product);
         for (int r = 0; r < kRows; ++r) {
-          StoreFew(gradient + (i + r) * outputs + j, product[r], n);
+          StoreFew(gradient + (i - first + r) * outputs + j, product[r], n);
         }
       }
     };
     // As many rows at a time as leave registers free.
     constexpr int kRows = kLanes == 16 ? 4 : 2;
-    int64_t i = 0;
-    for (; i + kRows <= inputs; i += kRows) rows(i, Constant<kRows>());
-    for (; i < inputs; ++i) rows(i, Constant<1>());
+    int64_t i = first;
+    for (; i + kRows <= last; i += kRows) rows(i, Constant<kRows>());
+    for (; i < last; ++i) rows(i, Constant<1>());
   });
 }
 

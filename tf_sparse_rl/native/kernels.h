@@ -68,9 +68,11 @@ struct Kernels {
                           const float* dz, float* gradient);
   void (*bias_gradient)(int64_t batch, int64_t outputs, const float* dz,
                         float* gradient);
-  // Gradient of all weights, active or not: [inputs, outputs].
+  // Gradient of all weights, active or not, of the inputs from `first` to before
+  // `last`: [last - first, outputs].
   void (*dense_gradient)(int64_t batch, int64_t inputs, int64_t outputs,
-                         const float* x, const float* dz, float* gradient);
+                         int64_t first, int64_t last, const float* x,
+                         const float* dz, float* gradient);
 
   // One Adam step of `size` entries, whose gradients are `gradient` plus
   // `decay` times the variable.

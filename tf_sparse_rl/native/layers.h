@@ -52,9 +52,9 @@ class Network : public tensorflow::ResourceBase {
   const float scale;                            // of images
 };
 
-// A buffer that lives from step to step.
+// A buffer that lives from step to step, of at least this size.
 inline float* Sized(Tensor* buffer, int64_t size) {
-  if (buffer->NumElements() != size) {
+  if (buffer->NumElements() < size) {
     *buffer = Tensor(tensorflow::DT_FLOAT, {size});
     std::memset(Data(buffer), 0, buffer->TotalBytes());
   }
@@ -79,6 +79,7 @@ class States {
   // pixel lies they are 0 and stay so.
   float* planes(size_t l) { return Data(&planes_[l]); }
 
+  // For a network; what has been for another stays as large as it was.
   void Allocate(const Network& network, int64_t batch) {
     const std::vector<Convolution>& convolutions = network.convolutions;
     const int64_t padded = PaddedBatch(batch), groups = NumGroups(batch);
@@ -91,11 +92,12 @@ class States {
       Sized(&planes_[l], groups * std::max(InputPlanes(c, lanes).group,
                                            DeltaPlanes(c, lanes).group));
     }
-    blocks_.resize(network.layers.size() + 1);
-    for (size_t l = planes_.size(); l < network.layers.size(); ++l) {
+    const size_t top = network.layers.size();
+    blocks_.resize(std::max(blocks_.size(), top + 1));
+    for (size_t l = planes_.size(); l < top; ++l) {
       Sized(&blocks_[l], padded * network.layers[l].inputs);
     }
-    Sized(&blocks_.back(), padded * network.layers.back().outputs);
+    Sized(&blocks_[top], padded * network.layers.back().outputs);
   }
 
  private:

@@ -39,12 +39,12 @@ class AtWork {
       Taken& t = taken_.back();
       TF_RETURN_IF_ERROR(FindStructure(layer, &t.s));
       TF_RETURN_IF_ERROR(TakeOne(ctx, layer.kernel.get(), t.s, &t.weight));
+      TF_RETURN_IF_ERROR(Complete(ctx, &t.weight));
       TF_RETURN_IF_ERROR(
           ForWriting(ctx, layer.bias->tensor(), &t.bias));
       if (!is_trained) continue;
       TF_RETURN_IF_ERROR(TakeOne(ctx, layer.kernel_m.get(), t.s, &t.m));
       TF_RETURN_IF_ERROR(TakeOne(ctx, layer.kernel_v.get(), t.s, &t.v));
-      t.m.by_output = t.v.by_output = Tensor();  // Nobody asks for these.
       TF_RETURN_IF_ERROR(
           ForWriting(ctx, layer.bias_m->tensor(), &t.bias_m));
       TF_RETURN_IF_ERROR(
@@ -114,24 +114,21 @@ class AtWork {
                  Tensor* gradient) {
     for (size_t l = 0; l < taken_.size(); ++l) {
       const float l2 = decay * layers()[l].l2;
-      MaskBuffers chosen;
-      Tensor dense;
-      bool moves = false;
+      const float* chosen_by = nullptr;
       TF_RETURN_IF_ERROR(
-          MoveMask(ctx, l, l2, batch, states, deltas, &chosen, &dense, &moves));
+          MoveMask(ctx, l, l2, batch, states, deltas, &chosen_by));
       // Of a Dense layer part by part, else all of its gradients at once.
-      const bool in_parts = l >= num_convolutions() && !moves;
+      const bool in_parts = l >= num_convolutions() && !chosen_by;
       const int64_t at_once = in_parts ? 0 : taken_[l].s->nonzero();
       const int64_t size = at_once + layers()[l].outputs;
-      if (gradient->NumElements() < size) Sized(gradient, size);
-      float *of_kernel = Data(gradient), *of_bias = of_kernel + at_once;
+      float *of_kernel = Sized(gradient, size), *of_bias = of_kernel + at_once;
       if (in_parts) {
         OfBiases(l, batch, deltas, of_bias);
         DescendDense(ctx, l, step, l2, batch, states, deltas);
       } else {
         OfLayer(ctx, l, batch, states, deltas, of_kernel, of_bias);
-        if (moves) PackFrom(chosen.gradient, *taken_[l].s, of_kernel);
-        UpdateKernel(ctx, l, step, moves ? 0.0f : l2, of_kernel);
+        if (chosen_by) PackFrom(chosen_by, *taken_[l].s, of_kernel);
+        UpdateKernel(ctx, l, step, chosen_by ? 0.0f : l2, of_kernel);
       }
       UpdateBias(l, step, of_bias);
     }
@@ -293,9 +290,11 @@ class AtWork {
                                 (*deltas)[l + 1], of_biases);
   }
 
-  // The gradient of all weights of a layer, active or not.
+  // The gradient of all weights of a layer, active or not, from the inputs from
+  // `first` to before `last`; of a convolution from all of them.
   void DenseGradient(OpKernelContext* ctx, size_t l, int64_t batch,
-                     States* states, States* deltas, float* gradient) const {
+                     States* states, States* deltas, int64_t first,
+                     int64_t last, float* gradient) const {
     if (l < num_convolutions()) {
       return ConvWeightGradient(
           ctx, *PlanOfOnes(convolutions()[l], ConvLanes(batch)),
@@ -303,7 +302,7 @@ class AtWork {
           nullptr);
     }
     BestKernels().dense_gradient(PaddedBatch(batch), layers()[l].inputs,
-                                 layers()[l].outputs, (*states)[l],
+                                 layers()[l].outputs, first, last, (*states)[l],
                                  (*deltas)[l + 1], gradient);
   }
 
@@ -388,48 +387,65 @@ class AtWork {
   }
 
   // Gives layer l the mask that is chosen by the gradient of all its weights,
-  // if one is. What goes inactive is 0, and so is what is new. `dense` may hold
-  // the gradient.
+  // if one is. What goes inactive is 0, and so is what is new. `chosen_by`: that
+  // gradient, where Python chose by it.
   Status MoveMask(OpKernelContext* ctx, size_t l, float l2, int64_t batch,
-                  States* states, States* deltas, MaskBuffers* chosen,
-                  Tensor* dense, bool* moves) {
+                  States* states, States* deltas, const float** chosen_by) {
     const MaskChoice* choice = CurrentMaskChoice();
     const Layer& layer = layers()[l];
-    *chosen = {nullptr, nullptr, nullptr, nullptr, -1.0f};
-    *moves = choice && layer.mask && choice->begin(layer.number, chosen);
-    if (!*moves) return OkStatus();
-    Taken& t = taken_[l];
-    const bool is_rigl = chosen->drop_fraction >= 0;
-    if (is_rigl) {
-      TF_RETURN_IF_ERROR(ctx->allocate_temp(
-          tensorflow::DT_FLOAT, {layer.inputs, layer.outputs}, dense));
-      chosen->gradient = Data(dense);
+    MaskBuffers chosen{nullptr, nullptr, nullptr, nullptr, -1.0f};
+    if (!choice || !layer.mask || !choice->begin(layer.number, &chosen)) {
+      return OkStatus();
     }
-    DenseGradient(ctx, l, batch, states, deltas, chosen->gradient);
-    AddDecay(l2, t, chosen->gradient);
+    Taken& t = taken_[l];
     Structure made;
-    if (is_rigl) {
-      made = DropAndGrow(*t.s, Data(t.weight.by_input), chosen->gradient,
-                         chosen->drop_fraction);
+    if (chosen.drop_fraction >= 0) {
+      made = DropAndGrow(ctx, l, l2, batch, states, deltas,
+                         chosen.drop_fraction);
     } else {
-      Unpack(t.weight, chosen->weight);
-      UnpackMask(*t.s, chosen->mask);
+      DenseGradient(ctx, l, batch, states, deltas, 0, layer.inputs,
+                    chosen.gradient);
+      AddDecay(l2, t, 0, layer.inputs, chosen.gradient);
+      *chosen_by = chosen.gradient;
+      Unpack(t.weight, 0, layer.inputs, chosen.weight);
+      UnpackMask(*t.s, 0, layer.inputs, chosen.mask);
       if (!choice->choose(layer.number)) {
         return tensorflow::errors::Aborted("No mask was chosen.");
       }
-      made = MakeStructure(chosen->new_mask, layer.inputs, layer.outputs);
+      made = MakeStructure(chosen.new_mask, layer.inputs, layer.outputs);
     }
     t.s = std::make_shared<const Structure>(std::move(made));
     for (Packed* packed : {&t.weight, &t.m, &t.v}) Remask(t.s, packed);
     return OkStatus();
   }
 
-  // Adds the gradient of the regularizer, which is 0 where the weight is.
-  static void AddDecay(float l2, const Taken& t, float* gradient) {
+  // RigL's choice, by some of the gradients at a time: all are as large as a
+  // dense kernel.
+  Structure DropAndGrow(OpKernelContext* ctx, size_t l, float l2, int64_t batch,
+                        States* states, States* deltas,
+                        float drop_fraction) const {
+    const Taken& t = taken_[l];
+    const int64_t inputs = layers()[l].inputs, outputs = layers()[l].outputs;
+    const int64_t at_a_time =
+        l < num_convolutions() ? inputs : CeilDiv(1 << 16, outputs);
+    std::vector<float> rows(std::min(inputs, at_a_time) * outputs);
+    const auto gradient = [&](int64_t first, int64_t last) {
+      DenseGradient(ctx, l, batch, states, deltas, first, last, rows.data());
+      AddDecay(l2, t, first, last, rows.data());
+      return rows.data();
+    };
+    return tf_sparse_rl::DropAndGrow(*t.s, Data(t.weight.by_input),
+                                     drop_fraction, at_a_time, gradient);
+  }
+
+  // Adds the gradient of the regularizer, which is 0 where the weight is, to
+  // that of all weights from these inputs.
+  static void AddDecay(float l2, const Taken& t, int64_t first, int64_t last,
+                       float* gradient) {
     const Structure& s = *t.s;
     const float* weight = Data(t.weight.by_input);
-    for (int64_t i = 0; i < s.inputs; ++i) {
-      float* row = gradient + i * s.outputs;
+    for (int64_t i = first; i < last; ++i) {
+      float* row = gradient + (i - first) * s.outputs;
       for (int64_t k = s.input_begin[i]; k < s.input_begin[i + 1]; ++k) {
         row[s.output[k]] += l2 * weight[k];
       }

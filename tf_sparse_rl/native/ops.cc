@@ -109,6 +109,9 @@ class StackOp : public StackKernel {
         OP_REQUIRES_OK(ctx, Allocate(ctx, s, &weight));
         PackFrom(Data(weights[l]), *s, Data(&weight.by_input));
         FillByOutput(&weight);
+      } else if (weight.by_output.NumElements() == 0) {  // It has rested.
+        OP_REQUIRES_OK(ctx, Complete(ctx, &weight));
+        PackedKernels::All().Keep(weights[l], weight);
       }
       packed.set(l, weight.by_input);
       Tensor* next;
@@ -232,7 +235,7 @@ class DenseGradientOp : public StackKernel {
     OP_REQUIRES_OK(
         ctx, ctx->allocate_output(0, {sizes()[0], sizes()[1]}, &gradient));
     const int64_t padded = ctx->input(0).NumElements() / sizes()[0];
-    BestKernels().dense_gradient(padded, sizes()[0], sizes()[1],
+    BestKernels().dense_gradient(padded, sizes()[0], sizes()[1], 0, sizes()[0],
                                  Data(ctx->input(0)), Data(ctx->input(1)),
                                  Data(gradient));
   }
@@ -313,9 +316,9 @@ class AdamOp : public OpKernel {
       if (is_masked) {
         OP_REQUIRES_OK(ctx, StructureOf(masks[i], value, &s));
         OP_REQUIRES_OK(ctx, TakePacked(ctx, value, s, &packed));
+        OP_REQUIRES_OK(ctx, Complete(ctx, &packed));
         OP_REQUIRES_OK(ctx, TakePacked(ctx, variables[of_m], s, &m));
         OP_REQUIRES_OK(ctx, TakePacked(ctx, variables[of_v], s, &v));
-        m.by_output = v.by_output = Tensor();  // Nobody asks for these.
       }
       OP_REQUIRES(ctx,
                   gradients[i].NumElements() ==

@@ -130,7 +130,8 @@ inline Status StructureOf(const Tensor& mask, const Tensor& variable,
   return OkStatus();
 }
 
-// The active weights of a kernel, by input and by output.
+// The active weights of a kernel, by input, and where they are asked for by
+// output.
 struct Packed {
   std::shared_ptr<const Structure> structure;
   Tensor by_input;
@@ -180,23 +181,30 @@ inline void Remask(const std::shared_ptr<const Structure>& structure,
   FillByOutput(packed);
 }
 
-// A mask, which has no entries of its own, or a kernel of no connections.
-inline void UnpackMask(const Structure& s, float* dense) {
-  std::fill_n(dense, static_cast<int64_t>(s.inputs) * s.outputs, 0.0f);
-  for (int32_t i = 0; i < s.inputs; ++i, dense += s.outputs) {
+// What goes out from the inputs from `first` to before `last`: of a mask, which
+// has no entries of its own, or a kernel of no connections.
+inline void UnpackMask(const Structure& s, int64_t first, int64_t last,
+                       float* dense) {
+  std::fill_n(dense, (last - first) * s.outputs, 0.0f);
+  for (int64_t i = first; i < last; ++i, dense += s.outputs) {
     for (int32_t k = s.input_begin[i]; k < s.input_begin[i + 1]; ++k) {
       dense[s.output[k]] = 1.0f;
     }
   }
 }
 
-inline void Unpack(const Packed& packed, float* dense) {
+// And of a kernel or a mask.
+inline void Unpack(const Packed& packed, int64_t first, int64_t last,
+                   float* dense) {
   const Structure& s = *packed.structure;
-  if (packed.by_input.NumElements() == 0) return UnpackMask(s, dense);
-  std::fill_n(dense, static_cast<int64_t>(s.inputs) * s.outputs, 0.0f);
-  BestKernels().unpack(s.inputs, s.outputs, s.input_begin.data(),
-                       s.output.data(), s.active.data(), Data(packed.by_input),
-                       false, dense);
+  if (packed.by_input.NumElements() == 0) {
+    return UnpackMask(s, first, last, dense);
+  }
+  std::fill_n(dense, (last - first) * s.outputs, 0.0f);
+  const int64_t words = (s.outputs + 15) / 16;
+  BestKernels().unpack(last - first, s.outputs, s.input_begin.data() + first,
+                       s.output.data(), s.active.data() + first * words,
+                       Data(packed.by_input), false, dense);
 }
 
 inline void PackFrom(const float* dense, const Structure& s, float* by_input) {
@@ -267,15 +275,27 @@ inline Status ForWriting(OpKernelContext* ctx, Tensor* tensor, float** data) {
 }
 
 // The active entries of a tensor that is about to be written to: those at hand,
-// at hand no more, or else packed now.
+// at hand no more, or else packed now, by input alone.
 inline Status TakePacked(OpKernelContext* ctx, const Tensor& dense,
                          const std::shared_ptr<const Structure>& structure,
                          Packed* packed) {
   const bool found = PackedKernels::All().Find(dense, structure.get(), packed);
   PackedKernels::All().Forget(dense);
   if (found) return OkStatus();
-  TF_RETURN_IF_ERROR(Allocate(ctx, structure, packed));
+  packed->structure = structure;
+  TF_RETURN_IF_ERROR(ctx->allocate_temp(tensorflow::DT_FLOAT,
+                                        {structure->nonzero()},
+                                        &packed->by_input));
   PackFrom(Data(dense), *structure, Data(&packed->by_input));
+  return OkStatus();
+}
+
+// By output too.
+inline Status Complete(OpKernelContext* ctx, Packed* packed) {
+  if (packed->by_output.shape() == packed->by_input.shape()) return OkStatus();
+  TF_RETURN_IF_ERROR(ctx->allocate_temp(
+      tensorflow::DT_FLOAT, packed->by_input.shape(), &packed->by_output));
+  FillByOutput(packed);
   return OkStatus();
 }
 
@@ -343,7 +363,6 @@ class Resting {
     }
     TF_RETURN_IF_ERROR(
         TakePacked(ctx, *variable->tensor(), structure, packed));
-    if (packed->by_output.NumElements()) FillByOutput(packed);
     {
       std::lock_guard<std::mutex> lock(mutex_);
       EntryOf(variable).shape = variable->tensor()->shape();
@@ -389,30 +408,26 @@ class Resting {
     return OkStatus();
   }
 
-  // The tensor of a variable that rests, and rests on; of others nothing.
-  Status Peek(OpKernelContext* ctx, Var* variable, Tensor* dense) {
-    Packed packed;
-    TensorShape shape;
-    if (!variable->is_initialized) {
-      std::lock_guard<std::mutex> lock(mutex_);
-      const auto found = entries_.find(variable);
-      if (found != entries_.end()) {
-        packed = found->second.packed;
-        shape = found->second.shape;
-      }
-    }
-    return packed.structure ? Write(ctx, packed, shape, dense) : OkStatus();
+  // What a variable that rests has, while it rests on; of others nothing. Who
+  // writes to its entries meanwhile writes to copies.
+  Packed Peek(Var* variable, TensorShape* shape) {
+    if (variable->is_initialized) return {};
+    std::lock_guard<std::mutex> lock(mutex_);
+    const auto found = entries_.find(variable);
+    if (found == entries_.end()) return {};
+    *shape = found->second.shape;
+    return found->second.packed;
   }
 
- private:
   static Status Write(OpKernelContext* ctx, const Packed& packed,
                       const TensorShape& shape, Tensor* dense) {
     TF_RETURN_IF_ERROR(
         ctx->allocate_temp(tensorflow::DT_FLOAT, shape, dense));
-    Unpack(packed, Data(dense));
+    Unpack(packed, 0, packed.structure->inputs, Data(dense));
     return OkStatus();
   }
 
+ private:
   struct Entry {
     VarPtr variable;
     TensorShape shape;

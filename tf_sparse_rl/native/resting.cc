@@ -88,20 +88,21 @@ class IsInitializedOp : public OpKernel {
   }
 };
 
-// The value of a variable, of any type that `Data` knows; it rests on if it does.
-Status Peek(OpKernelContext* ctx, Var* variable, Tensor* value) {
-  tensorflow::tf_shared_lock lock(*variable->mu());
-  TF_RETURN_IF_ERROR(Resting::All().Peek(ctx, variable, value));
-  if (value->NumElements() > 0) return OkStatus();
-  if (!variable->is_initialized) {
-    return tensorflow::errors::FailedPrecondition(
-        "Expected a variable with a value. Received: ",
-        variable->DebugString(), ", not initialized.");
-  }
+Status CheckValue(Var* variable) {
+  if (variable->is_initialized) return OkStatus();
+  return tensorflow::errors::FailedPrecondition(
+      "Expected a variable with a value. Received: ", variable->DebugString(),
+      ", not initialized.");
+}
+
+// A copy of the tensor of a variable that does not rest.
+Status Copy(Var* variable, Tensor* value) {
+  TF_RETURN_IF_ERROR(CheckValue(variable));
   *value = tensorflow::tensor::DeepCopy(*variable->tensor());
   return OkStatus();
 }
 
+// The value of a variable, which rests on if it does.
 class PeekOp : public OpKernel {
  public:
   using OpKernel::OpKernel;
@@ -109,9 +110,76 @@ class PeekOp : public OpKernel {
   void Compute(OpKernelContext* ctx) override {
     VarPtr variable;
     OP_REQUIRES_OK(ctx, Find(ctx, &variable));
+    tensorflow::tf_shared_lock lock(*variable->mu());
+    TensorShape shape;
+    const Packed packed = Resting::All().Peek(variable.get(), &shape);
     Tensor value;
-    OP_REQUIRES_OK(ctx, Peek(ctx, variable.get(), &value));
+    if (packed.structure) {
+      OP_REQUIRES_OK(ctx, Resting::Write(ctx, packed, shape, &value));
+    } else {
+      OP_REQUIRES_OK(ctx, Copy(variable.get(), &value));
+    }
     ctx->set_output(0, value);
+  }
+};
+
+// Of a variable that rests the active entries, of a mask ones.
+class PeekActiveOp : public OpKernel {
+ public:
+  using OpKernel::OpKernel;
+
+  void Compute(OpKernelContext* ctx) override {
+    VarPtr variable;
+    OP_REQUIRES_OK(ctx, Find(ctx, &variable));
+    tensorflow::tf_shared_lock lock(*variable->mu());
+    TensorShape shape;
+    const Packed packed = Resting::All().Peek(variable.get(), &shape);
+    Tensor value = packed.by_input;
+    if (!packed.structure) {
+      OP_REQUIRES_OK(ctx, Copy(variable.get(), &value));
+    } else if (value.NumElements() == 0) {
+      const int64_t size = packed.structure->nonzero();
+      value = Tensor(tensorflow::DT_FLOAT, {size});
+      std::fill_n(Data(&value), size, 1.0f);
+    }
+    ctx->set_output(0, value);
+  }
+};
+
+// Which entries of a mask are ones, as the bits of bytes, the first one highest.
+class PeekBitsOp : public OpKernel {
+ public:
+  using OpKernel::OpKernel;
+
+  void Compute(OpKernelContext* ctx) override {
+    VarPtr variable;
+    OP_REQUIRES_OK(ctx, Find(ctx, &variable));
+    tensorflow::tf_shared_lock lock(*variable->mu());
+    TensorShape shape;
+    const Packed packed = Resting::All().Peek(variable.get(), &shape);
+    if (!packed.structure) {
+      OP_REQUIRES_OK(ctx, CheckValue(variable.get()));
+      shape = variable->tensor()->shape();
+    }
+    Tensor* result;
+    const int64_t size = (shape.num_elements() + 7) / 8;
+    OP_REQUIRES_OK(ctx, ctx->allocate_output(0, {size}, &result));
+    uint8_t* bits = result->flat<uint8_t>().data();
+    std::fill_n(bits, size, 0);
+    const auto set = [bits](int64_t at) { bits[at / 8] |= 128 >> at % 8; };
+    if (!packed.structure) {
+      const float* mask = Data(*variable->tensor());
+      for (int64_t i = 0; i < shape.num_elements(); ++i) {
+        if (mask[i] != 0) set(i);
+      }
+      return;
+    }
+    const Structure& s = *packed.structure;
+    for (int64_t i = 0; i < s.inputs; ++i) {
+      for (int64_t k = s.input_begin[i]; k < s.input_begin[i + 1]; ++k) {
+        set(i * s.outputs + s.output[k]);
+      }
+    }
   }
 };
 
@@ -176,24 +244,59 @@ class SaveRestingOp : public OpKernel {
         ctx->env(), ctx->input(0).scalar<tensorflow::tstring>()());
     OP_REQUIRES_OK(ctx, writer.status());
     for (const auto& [key, handle] : all) {
-      Tensor value;
       if (handle) {
         VarPtr variable;
         OP_REQUIRES_OK(ctx, Lookup(ctx, *handle, &variable));
-        OP_REQUIRES_OK(ctx, Peek(ctx, variable.get(), &value));
-      } else {
-        tensorflow::DataType type;
-        TensorShape shape;
-        OP_REQUIRES_OK(ctx, reader.LookupDtypeAndShape(key, &type, &shape));
-        value = Tensor(type, shape);
-        OP_REQUIRES_OK(ctx, reader.Lookup(key, &value));
+        OP_REQUIRES_OK(ctx, Add(ctx, key, variable.get(), &writer));
+        continue;
       }
+      tensorflow::DataType type;
+      TensorShape shape;
+      OP_REQUIRES_OK(ctx, reader.LookupDtypeAndShape(key, &type, &shape));
+      Tensor value(type, shape);
+      OP_REQUIRES_OK(ctx, reader.Lookup(key, &value));
       OP_REQUIRES_OK(ctx, writer.Add(key, value));
     }
     OP_REQUIRES_OK(ctx, writer.Finish());
   }
 
  private:
+  static constexpr int64_t kSlice = 1 << 19;  // entries at a time
+
+  // Adds a variable; what rests and is large as slices, which whoever reads a
+  // checkpoint puts together.
+  static Status Add(OpKernelContext* ctx, const std::string& key, Var* variable,
+                    tensorflow::BundleWriter* writer) {
+    tensorflow::tf_shared_lock lock(*variable->mu());
+    TensorShape shape;
+    const Packed packed = Resting::All().Peek(variable, &shape);
+    Tensor value;
+    if (!packed.structure) {
+      TF_RETURN_IF_ERROR(Copy(variable, &value));
+      return writer->Add(key, value);
+    }
+    const int64_t size = shape.dim_size(0);
+    const int64_t most =
+        std::max<int64_t>(1, kSlice * size / shape.num_elements());
+    if (most >= size) {
+      TF_RETURN_IF_ERROR(Resting::Write(ctx, packed, shape, &value));
+      return writer->Add(key, value);
+    }
+    const int64_t inputs = packed.structure->inputs / size;
+    for (int64_t first = 0; first < size; first += most) {
+      const int64_t last = std::min(first + most, size);
+      TensorShape part = shape;
+      part.set_dim(0, last - first);
+      if (value.shape() != part) value = Tensor(tensorflow::DT_FLOAT, part);
+      Unpack(packed, first * inputs, last * inputs, Data(&value));
+      tensorflow::TensorSlice slice(shape.dims());
+      slice.set_start(0, first);
+      slice.set_length(0, last - first);
+      TF_RETURN_IF_ERROR(writer->AddSlice(key, shape, slice, value));
+    }
+    return OkStatus();
+  }
+
   std::vector<std::string> keys_;
 };
 
@@ -229,6 +332,18 @@ REGISTER_OP("TfSparseRlPeek")
     .SetIsStateful()
     .SetShapeFn(tensorflow::shape_inference::UnknownShape);
 
+REGISTER_OP("TfSparseRlPeekActive")
+    .Input("variable: resource")
+    .Output("entries: float")
+    .SetIsStateful()
+    .SetShapeFn(tensorflow::shape_inference::UnknownShape);
+
+REGISTER_OP("TfSparseRlPeekBits")
+    .Input("mask: resource")
+    .Output("bits: uint8")
+    .SetIsStateful()
+    .SetShapeFn(tensorflow::shape_inference::UnknownShape);
+
 REGISTER_OP("TfSparseRlRestKernels")
     .Input("kernels: N * resource")
     .Input("masks: N * resource")
@@ -247,6 +362,10 @@ REGISTER_OP("TfSparseRlSaveResting")
 
 REGISTER_KERNEL_BUILDER(
     Name("TfSparseRlPeek").Device(tensorflow::DEVICE_CPU), PeekOp);
+REGISTER_KERNEL_BUILDER(
+    Name("TfSparseRlPeekActive").Device(tensorflow::DEVICE_CPU), PeekActiveOp);
+REGISTER_KERNEL_BUILDER(
+    Name("TfSparseRlPeekBits").Device(tensorflow::DEVICE_CPU), PeekBitsOp);
 REGISTER_KERNEL_BUILDER(
     Name("TfSparseRlRestKernels").Device(tensorflow::DEVICE_CPU),
     RestKernelsOp);

@@ -22,17 +22,44 @@ def value(variable):
   Args:
     variable: a variable of any kind.
   """
-  ops = library.loaded()
-  may_rest = (
-    ops is not None
+  if not _may_rest(variable):
+    return variable.numpy()
+  # Without another copy, which `numpy()` makes.
+  value = library.loaded().tf_sparse_rl_peek(variable.handle)
+  return np.asarray(memoryview(value))
+
+
+def active(variable):
+  """The entries of a variable that may be other than 0, a NumPy array.
+
+  Args:
+    variable: a variable of any kind. If it rests, the array is flat and has its
+      active entries alone; else it is all of them.
+  """
+  if not _may_rest(variable):
+    return variable.numpy()
+  entries = library.loaded().tf_sparse_rl_peek_active(variable.handle)
+  return np.asarray(memoryview(entries))
+
+
+def bits(mask):
+  """The ones of a mask as `np.packbits` of it has them, a uint8 array.
+
+  Args:
+    mask: a variable of any kind.
+  """
+  if not _may_rest(mask):
+    return np.packbits(mask.numpy() != 0)
+  return library.loaded().tf_sparse_rl_peek_bits(mask.handle).numpy()
+
+
+def _may_rest(variable):
+  return (
+    library.loaded() is not None
     and isinstance(variable, resource_variable_ops.BaseResourceVariable)
     and variable.dtype == tf.float32
     and 'CPU' in variable.device
   )
-  if not may_rest:
-    return variable.numpy()
-  # Without another copy, which `numpy()` makes.
-  return np.asarray(memoryview(ops.tf_sparse_rl_peek(variable.handle)))
 
 
 def rest(kernels, masks):

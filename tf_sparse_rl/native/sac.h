@@ -111,7 +111,7 @@ class SacStep : public ActorCriticStep, public SacSettings {
       sum[k] += other[k];
     }
     head.Gradient(batch.size, sum, alpha * weight,
-                  ZeroTop(actor.get(), batch, &actor_deltas_));
+                  ZeroTop(actor.get(), batch, &deltas_));
     return DescendActor(ctx, batch, actor_weight, pi);
   }
 

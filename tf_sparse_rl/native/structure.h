@@ -4,6 +4,7 @@
 #define TF_SPARSE_RL_NATIVE_STRUCTURE_H_
 
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 namespace tf_sparse_rl {
@@ -23,27 +24,27 @@ struct Structure {
   int64_t nonzero() const { return static_cast<int64_t>(output.size()); }
 };
 
-// Reads a mask, of numbers of any type; null stands for one of ones.
-template <typename Number>
-Structure MakeStructure(const Number* mask, int32_t inputs, int32_t outputs) {
+// The structure of these bits, see `active`.
+inline Structure StructureOfBits(std::vector<uint16_t> active, int32_t inputs,
+                                 int32_t outputs) {
   Structure s;
-  const int64_t size = static_cast<int64_t>(inputs) * outputs;
-  int64_t nonzero = size;
-  for (int64_t i = 0; mask && i < size; ++i) nonzero -= mask[i] == 0;
-  s.output.reserve(nonzero);
   s.inputs = inputs;
   s.outputs = outputs;
+  s.active = std::move(active);
+  int64_t nonzero = 0;
+  for (const uint16_t bits : s.active) nonzero += __builtin_popcount(bits);
+  s.output.reserve(nonzero);
   s.input_begin.assign(inputs + 1, 0);
   s.output_begin.assign(outputs + 1, 0);
-  const int64_t words = (outputs + 15) / 16;
-  s.active.assign(inputs * words, 0);
+  const int32_t words = (outputs + 15) / 16;
+  const uint16_t* word = s.active.data();
   for (int32_t i = 0; i < inputs; ++i) {
-    const Number* row = mask ? mask + static_cast<int64_t>(i) * outputs : nullptr;
-    for (int32_t j = 0; j < outputs; ++j) {
-      if (row && row[j] == 0) continue;
-      s.output.push_back(j);
-      ++s.output_begin[j + 1];
-      s.active[i * words + j / 16] |= 1 << j % 16;
+    for (int32_t w = 0; w < words; ++w, ++word) {
+      for (uint32_t bits = *word; bits; bits &= bits - 1) {
+        const int32_t j = 16 * w + __builtin_ctz(bits);
+        s.output.push_back(j);
+        ++s.output_begin[j + 1];
+      }
     }
     s.input_begin[i + 1] = static_cast<int32_t>(s.output.size());
   }
@@ -61,6 +62,20 @@ Structure MakeStructure(const Number* mask, int32_t inputs, int32_t outputs) {
     }
   }
   return s;
+}
+
+// Reads a mask, of numbers of any type; null stands for one of ones.
+template <typename Number>
+Structure MakeStructure(const Number* mask, int32_t inputs, int32_t outputs) {
+  const int64_t words = (outputs + 15) / 16;
+  std::vector<uint16_t> active(inputs * words);
+  for (int64_t i = 0; i < inputs; ++i) {
+    for (int64_t j = 0; j < outputs; ++j) {
+      const bool is_active = !mask || mask[i * outputs + j] != 0;
+      active[i * words + j / 16] |= is_active << j % 16;
+    }
+  }
+  return StructureOfBits(std::move(active), inputs, outputs);
 }
 
 }  // namespace tf_sparse_rl

@@ -140,7 +140,7 @@ class Td3Step : public ActorCriticStep, public Td3Settings {
     OfActions(ctx, batch, 0, q,
               [&](int64_t) { return -1.0f / batch.size; });
     const int64_t n = head.size();
-    float* of_tanh = ZeroTop(actor.get(), batch, &actor_deltas_);
+    float* of_tanh = ZeroTop(actor.get(), batch, &deltas_);
     for (int64_t e = 0; e < batch.size; ++e) {
       for (int64_t j = 0; j < n; ++j) {
         const int64_t place = Place(batch.size, e, j, n);

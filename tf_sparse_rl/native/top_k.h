@@ -3,9 +3,11 @@
 #ifndef TF_SPARSE_RL_NATIVE_TOP_K_H_
 #define TF_SPARSE_RL_NATIVE_TOP_K_H_
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <utility>
 #include <vector>
 
 #include "structure.h"
@@ -52,29 +54,87 @@ void MarkTopK(int64_t size, int64_t left, const Score& score, const May& may,
   }
 }
 
+// The `count` highest of scores that come one after another; the earlier one wins
+// a tie. It holds twice as many.
+class Highest {
+ public:
+  explicit Highest(int64_t count) : count_(count) { found_.reserve(2 * count); }
+
+  void Offer(float score, uint32_t at) {
+    const uint32_t key = ScoreKey(score);
+    if (count_ == 0 || (is_full_ && key <= least_)) return;
+    found_.push_back({key, at});
+    if (static_cast<int64_t>(found_.size()) == 2 * count_) Prune();
+  }
+
+  // Calls `mark(at)` for each, in any order.
+  template <typename Mark>
+  void ForEach(const Mark& mark) {
+    Prune();
+    for (const Scored& each : found_) mark(each.at);
+  }
+
+ private:
+  struct Scored {
+    uint32_t key, at;
+  };
+
+  void Prune() {
+    if (static_cast<int64_t>(found_.size()) <= count_) return;
+    const auto last = found_.begin() + (count_ - 1);
+    std::nth_element(found_.begin(), last, found_.end(),
+                     [](const Scored& a, const Scored& b) {
+                       return a.key != b.key ? a.key > b.key : a.at < b.at;
+                     });
+    is_full_ = true;
+    least_ = last->key;
+    found_.resize(count_);
+  }
+
+  const int64_t count_;
+  std::vector<Scored> found_;
+  bool is_full_ = false;
+  uint32_t least_ = 0;
+};
+
 // What `mask_ops.drop_and_grow` makes of a mask, with the scores of RigL.
 //
-// `weight` has the active entries by input, `gradient` all [inputs, outputs].
-inline Structure DropAndGrow(const Structure& s, const float* weight,
-                             const float* gradient, float drop_fraction) {
-  const int64_t active = s.nonzero();
+// `weight` has the active entries by input. `gradient(first, last)` returns
+// gradients of all weights [last - first, outputs] from these inputs, of which
+// there are `at_a_time`, or what is left.
+template <typename Gradient>
+Structure DropAndGrow(const Structure& s, const float* weight,
+                      float drop_fraction, int64_t at_a_time,
+                      const Gradient& gradient) {
+  const int64_t active = s.nonzero(), words = (s.outputs + 15) / 16;
   const int64_t dropped =
       static_cast<int32_t>(static_cast<float>(active) * drop_fraction);
   std::vector<uint8_t> kept(active, 0);
   MarkTopK(
       active, active - dropped, [&](int64_t k) { return std::abs(weight[k]); },
       [](int64_t) { return true; }, [&](int64_t k) { kept[k] = 1; });
-  const int64_t size = static_cast<int64_t>(s.inputs) * s.outputs;
-  std::vector<uint8_t> mask(size, 0);
+  std::vector<uint16_t> bits(s.inputs * words, 0);
   for (int64_t i = 0; i < s.inputs; ++i) {
     for (int64_t k = s.input_begin[i]; k < s.input_begin[i + 1]; ++k) {
-      mask[i * s.outputs + s.output[k]] = kept[k];
+      bits[i * words + s.output[k] / 16] |= kept[k] << s.output[k] % 16;
     }
   }
-  MarkTopK(
-      size, dropped, [&](int64_t i) { return std::abs(gradient[i]); },
-      [&](int64_t i) { return !mask[i]; }, [&](int64_t i) { mask[i] = 1; });
-  return MakeStructure(mask.data(), s.inputs, s.outputs);
+  Highest grown(dropped);
+  for (int64_t first = 0; first < s.inputs; first += at_a_time) {
+    const int64_t last = std::min<int64_t>(first + at_a_time, s.inputs);
+    const float* score = gradient(first, last);
+    for (int64_t i = first; i < last; ++i) {
+      for (int64_t j = 0; j < s.outputs; ++j, ++score) {
+        if (bits[i * words + j / 16] >> j % 16 & 1) continue;
+        grown.Offer(std::abs(*score), i * s.outputs + j);
+      }
+    }
+  }
+  grown.ForEach([&](uint32_t at) {
+    const int64_t j = at % s.outputs;
+    bits[at / s.outputs * words + j / 16] |= 1 << j % 16;
+  });
+  return StructureOfBits(std::move(bits), s.inputs, s.outputs);
 }
 
 }  // namespace tf_sparse_rl

@@ -4,6 +4,7 @@ import warnings
 
 import tensorflow as tf
 
+from tf_sparse_rl.native import resting
 from tf_sparse_rl.sparsity import counting, masked
 from tf_sparse_rl.sparsity import layers as layers_lib
 from tf_sparse_rl.sparsity.optimizer import SparseOptimizer
@@ -84,7 +85,7 @@ class SparsityCallback(tf.keras.callbacks.Callback):
 
   def _read_masks(self):
     return [
-      mask.numpy()
+      resting.bits(mask)
       for layer in layers_lib.sparse_layers(self.model)
       for _, mask, _ in layer.pruning_vars
     ]

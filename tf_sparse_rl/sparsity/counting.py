@@ -90,7 +90,7 @@ def changed_fraction(before, now):
   """Returns the fraction of the active connections that changed.
 
   Args:
-    before: list of masks, NumPy arrays.
+    before: list of masks, as `np.packbits` of each.
     now: list of the same masks later.
 
   Returns:
@@ -99,9 +99,13 @@ def changed_fraction(before, now):
   """
   if not before:
     return 0.0
-  new = sum(np.sum(n > b) for n, b in zip(now, before))
-  gone = sum(np.sum(n < b) for n, b in zip(now, before))
-  return float(max(new, gone) / sum(np.sum(b) for b in before))
+  new = sum(_num_ones(n & ~b) for n, b in zip(now, before))
+  gone = sum(_num_ones(b & ~n) for n, b in zip(now, before))
+  return max(new, gone) / sum(_num_ones(b) for b in before)
+
+
+def _num_ones(bits):
+  return int(np.bitwise_count(bits).sum(dtype=np.int64))
 
 
 def summary(network):
@@ -152,7 +156,7 @@ def _count_layer(layer):
     mask = masks.get(id(variable))
     nonzero = size
     if mask is not None:
-      nonzero = int(np.count_nonzero(resting.value(mask)))
+      nonzero = int(np.count_nonzero(resting.active(mask)))
     counts.append(
       LayerCount(
         name=plain.name if len(found) == 1 else f'{plain.name}/{name}',

@@ -22,4 +22,6 @@ def rescale_for_fan_in(kernel, mask):
   """
   active = mask.sum(axis=tuple(range(kernel.ndim - 1)))
   dense = kernel.size / kernel.shape[-1]
-  return kernel * mask * np.sqrt(dense / np.maximum(active, 1))
+  rescaled = kernel * mask
+  factor = np.sqrt(dense / np.maximum(active, 1))
+  return np.multiply(rescaled, factor, out=rescaled, casting='same_kind')

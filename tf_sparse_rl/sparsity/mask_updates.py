@@ -2,6 +2,7 @@
 
 import tensorflow as tf
 
+from tf_sparse_rl.native import resting
 from tf_sparse_rl.sparsity import (
   dropping_and_growing,
   optimizer_slots,
@@ -47,7 +48,7 @@ def sparse_kernel(optimizer, variable, slots):
   kernel = SparseKernel(variable, slots, gathered=gathered)
   for slot in slots:
     # Most are 0 already; Adagrad's accumulator starts above.
-    if not tf.executing_eagerly() or tf.reduce_any(slot != 0):
+    if not tf.executing_eagerly() or resting.active(slot).any():
       slot.assign(slot * kernel.mask)
   return kernel
 

@@ -142,7 +142,9 @@ class MaskConstraint(tf.keras.constraints.Constraint):
     if rescales:
       matrices = (self.axes.to_matrix(x) for x in (self.variable.numpy(), mask))
       rescaled = initializers.rescale_for_fan_in(*matrices)
-      self.variable.assign(self.axes.from_matrix(rescaled, shape))
+      del mask, matrices  # They are as large as the weight.
+      with self.trusted():  # Zeros stay zeros.
+        self.variable.assign(self.axes.from_matrix(rescaled, shape))
 
   @contextlib.contextmanager
   def trusted(self):

@@ -69,11 +69,16 @@ class _Weight(_Constrained):
     self._written = None if _is_known(masked, value) else _reference(value)
     return write(masked, *options)
 
+  @property
+  def may_be_fresh(self):
+    """Whether the last value that was written is at hand."""
+    return self._written is not None
+
   def follow(self, before, now):
     """Applies a new mask.
 
     Args:
-      before: tensor, the mask until now.
+      before: tensor, the mask until now; None unless `may_be_fresh`.
       now: tensor, the new mask.
     """
     value = self.read_value()
@@ -118,11 +123,19 @@ class _Mask(_Constrained):
     self._kernel = kernel
 
   def _write(self, write, value, *options):
-    before = self.read_value()
-    value = tf.cast(value != 0, self.dtype)
+    before = self.read_value() if self._kernel.may_be_fresh else None
+    if not _is_mask(value):
+      value = tf.cast(value != 0, self.dtype)
     written = write(value, *options)
     self._kernel.follow(before, value)
     return written
+
+
+def _is_mask(value):
+  """Whether a tensor is known to have no other values than 0 and 1."""
+  return tf.executing_eagerly() and not tf.reduce_any(
+    (value != 0) & (value != 1)
+  )
 
 
 def _masked(value, mask):

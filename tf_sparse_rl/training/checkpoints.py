@@ -169,7 +169,7 @@ class Checkpoints:
     for variable in (v for module in modules for v in module.variables):
       if not variable.dtype.is_floating:
         continue
-      if not np.isfinite(resting.value(variable)).all():
+      if not np.isfinite(resting.active(variable)).all():
         raise FloatingPointError(f'{variable.name} is NaN or infinite')
 
   def _add_segment(self):

@@ -6,10 +6,13 @@ import zlib
 import numpy as np
 
 
-def packed(mask):
-  """Encodes a mask, an array of zeros and ones."""
-  bits = np.packbits(mask.ravel() != 0).tobytes()
-  return base64.b64encode(zlib.compress(bits)).decode()
+def packed(bits):
+  """Encodes a mask.
+
+  Args:
+    bits: `np.packbits` of the mask.
+  """
+  return base64.b64encode(zlib.compress(bits.tobytes())).decode()
 
 
 def unpacked(texts, masks):
@@ -17,10 +20,10 @@ def unpacked(texts, masks):
 
   Args:
     texts: `{name of a network: [text of each layer]}`.
-    masks: `{name of a network: [mask]}`, for shapes and types.
+    masks: `{name of a network: [bits of a mask]}`, for their sizes.
 
   Returns:
-    `{name of a network: [mask]}`.
+    `{name of a network: [bits of a mask]}`.
 
   Raises:
     ValueError: for invalid text, or masks of other networks.
@@ -38,9 +41,8 @@ def _unpacked(text, like):
     bits = zlib.decompress(base64.b64decode(text))
   except (zlib.error, TypeError) as error:
     raise ValueError(f'Expected a mask. Received: {text!r:.40}') from error
-  if len(bits) != (like.size + 7) // 8:
+  if len(bits) != len(like):
     raise ValueError(
-      f'Expected a mask of the shape {like.shape}. Received: {len(bits)} bytes.'
+      f'Expected {len(like)} bytes of a mask. Received: {len(bits)}.'
     )
-  flat = np.unpackbits(np.frombuffer(bits, np.uint8), count=like.size)
-  return flat.reshape(like.shape).astype(like.dtype)
+  return np.frombuffer(bits, np.uint8)

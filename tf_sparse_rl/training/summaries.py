@@ -223,9 +223,9 @@ class Summaries:
 
 
 def _masks_of(network):
-  """The masks of a network, bool arrays."""
+  """The masks of a network, as bits."""
   masks = (layer.mask for layer in sparsity.sparse_layers(network))
-  return [resting.value(mask) != 0 for mask in masks]
+  return [resting.bits(mask) for mask in masks]
 
 
 def _counts(name, network):
