@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from tf_sparse_rl import seeds, sparsity
 from tf_sparse_rl.agents import fused_masks, losses
-from tf_sparse_rl.native import backend, conv, fused, library, resting, stacks
+from tf_sparse_rl.native import backend, conv, fused, library, stacks
 from tf_sparse_rl.networks import heads
 from tf_sparse_rl.sparsity import layers as layers_lib
 

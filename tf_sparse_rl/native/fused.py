@@ -281,7 +281,7 @@ def _make_slots(optimizer, variables, mask_of):
 
   Dense slots are large: no more than one of them is there at a time.
   """
-  optimizer.iterations  # pylint: disable=pointless-statement
+  _ = optimizer.iterations
   optimizer._create_hypers()  # pylint: disable=protected-access
   for name in ('m', 'v'):
     for variable in variables:
