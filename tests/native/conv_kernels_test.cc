@@ -102,7 +102,7 @@ Case MakeCase(const Convolution& c, int32_t examples, int32_t lanes,
                      sparsity);
   }
   t.s = MakeStructure(t.mask.data(), inputs, c.outputs);
-  t.plan = MakeConvPlan(t.s, c, lanes, BestConvKernels().scratch);
+  t.plan = MakeConvPlan(t.s, c, lanes, kernels.scratch);
   t.weight = Normals(t.mask.size());
   for (size_t k = 0; k < t.mask.size(); ++k) {
     t.weight[k] *= t.mask[k];
