@@ -61,6 +61,67 @@ def test_what_is_rarely_used_is_loaded_when_it_is():
   _assert_prints(code, '[]\n2 None\nTrue\n')
 
 
+def test_models_are_saved_and_converted(tmp_path):
+  code = (
+    _TRAINING_IS_IMPORTED + 'import numpy as np\n'
+    'import tensorflow as tf\n'
+    f'root = {str(tmp_path)!r}\n'
+    'model = tf.keras.Sequential([tf.keras.layers.Dense(1, input_shape=[2])])\n'
+    'model.compile("sgd", "mse")\n'
+    'model.save(root + "/model.h5")\n'
+    'print(tf.keras.models.load_model(root + "/model.h5").count_params())\n'
+    'tf.saved_model.save(model, root + "/saved")\n'
+    'print(len(tf.saved_model.load(root + "/saved").variables))\n'
+    'converter = tf.lite.TFLiteConverter.from_saved_model(root + "/saved")\n'
+    'converter.optimizations = [tf.lite.Optimize.DEFAULT]\n'  # Used again.
+    'content = converter.convert()\n'
+    'interpreter = tf.lite.Interpreter(model_content=content)\n'
+    'print(list(interpreter.get_signature_list()))\n'
+    'names = "h5py", "tensorflow._api.v2.lite"\n'
+    'print(all(map(is_loaded, names)))\n'
+  )
+  _assert_prints(code, "3\n2\n['serving_default']\nTrue\n")
+
+
+def test_all_that_is_rarely_used_can_be():
+  # Some parts of packages first: they are loaded once, with their package.
+  code = (
+    _TRAINING_IS_IMPORTED + 'import tf_agents.environments.suite_gym\n'
+    'import tensorflow._api.v2.compat.v1.lite.experimental\n'
+    'from tensorflow_probability.python.experimental.mcmc import '
+    'particle_filter\n'
+    'from tensorflow_probability.python.experimental.mcmc.particle_filter '
+    'import infer_trajectories\n'
+    'import tensorflow_probability as tfp\n'
+    'print(callable(tfp.experimental.mcmc.particle_filter))\n'
+    'from scipy.linalg.lapack import dgesv\n'
+    'import requests, scipy.linalg, scipy.ndimage\n'
+    'print(scipy.linalg.lstsq([[2.0]], [6.0])[0])\n'
+    'print(scipy.ndimage.shift([1, 2], 1))\n'
+    'print(requests.Request("GET", "http://a.b").prepare().url)\n'
+    'for name in imports._RARELY_USED & sys.modules.keys():\n'
+    '  hasattr(sys.modules[name], "what")\n'
+    '  assert is_loaded(name), name\n'
+  )
+  _assert_prints(code, 'True\n[3.]\n[0 1]\nhttp://a.b/\n')
+
+
+def test_a_library_that_is_missing_is_missed():
+  code = (
+    'import importlib.machinery\n'
+    'finder = importlib.machinery.PathFinder\n'
+    'find = finder.find_spec\n'
+    'finder.find_spec = lambda name, *rest: (\n'
+    '  None if name == "h5py" else find(name, *rest)\n'
+    ')\n'
+    'from tf_sparse_rl import quiet\n'
+    'quiet.import_tensorflow()\n'
+    'from tf_keras.src.saving import saving_lib\n'
+    'print(saving_lib.h5py)\n'
+  )
+  _assert_prints(code, 'None\n')
+
+
 @pytest.fixture(name='lazy')
 def make_lazy(tmp_path, monkeypatch):
   """A function that writes files and imports a module of theirs lazily.

@@ -8,12 +8,30 @@ import sys
 import types
 from importlib import _bootstrap
 
+# Large parts of `tfp.experimental`.
+_TFP_EXPERIMENTAL = (
+  'auto_batching',
+  'bayesopt',
+  'distributions',
+  'mcmc',
+  'nn',
+  'sequential',
+  'stats',
+  'sts_gibbs',
+)
 # What TensorFlow and TF-Agents import that is rarely used, and large.
 _RARELY_USED = frozenset(
   (
     'cv2',
     'gym',
+    'h5py',
     'pandas',
+    'requests',
+    'scipy.linalg',
+    'scipy.ndimage',
+    'tensorflow._api.v2.compat.v1.lite',
+    'tensorflow._api.v2.compat.v2.lite',
+    'tensorflow._api.v2.lite',
     'tf_agents.bandits',
     'tf_agents.drivers',
     'tf_agents.environments',
@@ -22,8 +40,16 @@ _RARELY_USED = frozenset(
     'tf_agents.metrics',
     'tf_agents.replay_buffers',
     'tf_agents.train',
+    *(
+      f'tensorflow_probability.python.experimental.{part}'
+      for part in _TFP_EXPERIMENTAL
+    ),
   )
 )
+# Packages to import before a lazy module is bound to the same name. Otherwise
+# the module imports the package when it is loaded, and Python binds the package
+# in its parent: `tf.lite` would be an empty package.
+_IMPORTED_BEFORE = {'tensorflow._api.v2.lite': 'tensorflow.lite'}
 
 
 @contextlib.contextmanager
@@ -78,6 +104,8 @@ class _LazyLoader(importlib.abc.Loader):
   def exec_module(self, module):
     module.__loader__ = module.__spec__.loader = self._loader
     module.__dict__.pop('__path__', None)  # Before parts of it come all of it.
+    if module.__name__ in _IMPORTED_BEFORE:
+      importlib.import_module(_IMPORTED_BEFORE[module.__name__])
     module.__class__ = _Lazy
 
 
