@@ -186,11 +186,10 @@ void WeightGradient(const Taps& taps, const Span* spans, int64_t num_spans,
     }
   };
   for (int64_t s = 0; s < num_spans; ++s) {
-    ByTile(
-        spans[s], [&](int64_t place, int64_t vecs) ALWAYS_INLINE {
-          ByCount<kMaxVecs>(
-              vecs, [&](auto count) ALWAYS_INLINE { tile(place, count); });
-        });
+    ByTile(spans[s], [&](int64_t place, int64_t vecs) ALWAYS_INLINE {
+      ByCount<kMaxVecs>(
+          vecs, [&](auto count) ALWAYS_INLINE { tile(place, count); });
+    });
   }
 }
 

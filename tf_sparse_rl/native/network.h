@@ -317,16 +317,18 @@ class AtWork {
                     float decay, int64_t batch, States* states,
                     States* deltas) {
     const PackedAdam adam = OfKernel(l, step, decay);
-    adam.InParts(ctx, [&](int64_t first, int64_t last) {
+    const int64_t padded = PaddedBatch(batch);
+    const auto update = [&](int64_t first, int64_t last) {
       const int64_t begin = adam.s.input_begin[first];
       AlignedFloats gradient(adam.s.input_begin[last] - begin);
       BestKernels().weight_gradient(
-          adam.s.input_begin.data(), adam.s.output.data(), PaddedBatch(batch),
+          adam.s.input_begin.data(), adam.s.output.data(), padded,
           adam.s.inputs, adam.s.outputs, first, last, (*states)[l],
           (*deltas)[l + 1], gradient.data() - begin);
       adam.Update(first, last, gradient.data());
       adam.WriteByOutput(first, last);
-    });
+    };
+    adam.InParts(ctx, adam.s.nonzero() * padded, update);
   }
 
   PackedAdam OfKernel(size_t l, const AdamStep& step, float decay) {

@@ -170,9 +170,11 @@ struct PackedAdam {
 
   // Calls `work(first, last)` on parts of the inputs, so small that a cache
   // holds what goes out from them.
-  void InParts(OpKernelContext* ctx,
+  void InParts(OpKernelContext* ctx, int64_t multiplications,
                const std::function<void(int64_t, int64_t)>& work) const {
-    tf_sparse_rl::InParts(ctx, s.inputs, s.nonzero() / (1 << 13), work);
+    const int64_t parts =
+        std::max(s.nonzero() / (1 << 13), NumParts(multiplications));
+    tf_sparse_rl::InParts(ctx, s.inputs, parts, work);
   }
 
   // Updates what goes out from some inputs by its gradients.
@@ -194,7 +196,7 @@ struct PackedAdam {
 inline void AdamPacked(OpKernelContext* ctx, const PackedAdam& adam,
                        const float* gradient,
                        const std::function<void(int64_t, int64_t)>& then) {
-  adam.InParts(ctx, [&](int64_t first, int64_t last) {
+  adam.InParts(ctx, adam.s.nonzero(), [&](int64_t first, int64_t last) {
     adam.Update(first, last, gradient + adam.s.input_begin[first]);
     then(first, last);
     adam.WriteByOutput(first, last);

@@ -84,7 +84,7 @@ def wake(variables):
 
 
 def write(checkpoint, prefix):
-  """Does what `checkpoint.write` does, with few rows of a dense tensor at a time.
+  """Does what `checkpoint.write` does, with few dense rows at a time.
 
   If it fails, it may leave a directory `{prefix}_temp`, as TensorFlow does.
 
