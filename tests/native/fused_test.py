@@ -97,9 +97,11 @@ def _assert_close(ours, theirs, rtol=1e-4, atol=1e-6):
 
 
 # Trained on in the usual suite; all of them when asked for.
-_USUAL = ('sac_rigl', 'td3_rigl', 'dqn_double')
+_USUAL = ('sac_rigl', 'td3_rigl', 'dqn_double', 'dqn_wide')
 _CASES = {
   'sac_rigl': ('sac', {'reward_scale': 3.0, 'gamma': 0.9}),
+  # Gradients of its weights to some of the outputs after the others.
+  'dqn_wide': ('dqn', {'hidden_units': (40, 2200), 'batch_size': 64}),
   'sac_prune': (
     'sac',
     {'method': 'prune', 'batch_size': 70, 'weight_decay': 0.0},

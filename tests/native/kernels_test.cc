@@ -184,9 +184,10 @@ void TestLayer(int64_t batch, int inputs, int outputs, double sparsity,
       of_bias(outputs);
   const int middle = inputs / 2;
   for (const auto& range : {std::pair<int, int>(0, middle), {middle, inputs}}) {
-    kernels.weight_gradient(s.input_begin.data(), s.output.data(), padded,
-                            inputs, outputs, range.first, range.second,
-                            x_blocks.data(), dz_blocks.data(), packed.data());
+    kernels.weight_gradient(s.input_begin.data(), s.input_begin.data() + 1,
+                            s.output.data(), padded, inputs, outputs,
+                            range.first, range.second, x_blocks.data(),
+                            dz_blocks.data(), packed.data());
   }
   for (const auto& range : {std::pair(0, inputs / 2), {inputs / 2, inputs}}) {
     kernels.dense_gradient(padded, inputs, outputs, range.first, range.second,

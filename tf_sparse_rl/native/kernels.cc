@@ -320,16 +320,15 @@ INLINE void ByWidth(int64_t batch, Function function) {
   }
 }
 
-void WeightGradient(const int32_t* input_begin, const int32_t* output,
-                    int64_t batch, int64_t inputs, int64_t outputs,
-                    int64_t first, int64_t last, const float* x,
-                    const float* dz, float* gradient) {
+void WeightGradient(const int32_t* begin, const int32_t* end,
+                    const int32_t* output, int64_t batch, int64_t inputs,
+                    int64_t outputs, int64_t first, int64_t last,
+                    const float* x, const float* dz, float* gradient) {
   ByWidth(batch, [&](auto width) {
     constexpr int64_t kWidth = decltype(width)::value;
     for (int64_t i = first; i < last; ++i) {
-      const int64_t end = input_begin[i + 1];
-      for (int64_t k = input_begin[i]; k < end; k += 4) {
-        const int64_t n = end - k < 4 ? end - k : 4;
+      for (int64_t k = begin[i]; k < end[i]; k += 4) {
+        const int64_t n = end[i] - k < 4 ? end[i] - k : 4;
         int32_t column[4];
         for (int64_t c = 0; c < 4; ++c) column[c] = output[c < n ? k + c : k];
         Quad product[1];

@@ -61,11 +61,11 @@ struct Kernels {
                   const float* y, float* dz);
 
   // Gradients of the weights by input, of the inputs from `first` to before
-  // `last`; and of the biases.
-  void (*weight_gradient)(const int32_t* input_begin, const int32_t* output,
-                          int64_t batch, int64_t inputs, int64_t outputs,
-                          int64_t first, int64_t last, const float* x,
-                          const float* dz, float* gradient);
+  // `last`, each from `begin` to before `end`; and of the biases.
+  void (*weight_gradient)(const int32_t* begin, const int32_t* end,
+                          const int32_t* output, int64_t batch, int64_t inputs,
+                          int64_t outputs, int64_t first, int64_t last,
+                          const float* x, const float* dz, float* gradient);
   void (*bias_gradient)(int64_t batch, int64_t outputs, const float* dz,
                         float* gradient);
   // Gradient of all weights, active or not, of the inputs from `first` to before

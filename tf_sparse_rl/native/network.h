@@ -117,8 +117,10 @@ class AtWork {
       const float* chosen_by = nullptr;
       TF_RETURN_IF_ERROR(
           MoveMask(ctx, l, l2, batch, states, deltas, &chosen_by));
-      // Of a Dense layer part by part, else all of its gradients at once.
-      const bool in_parts = l >= num_convolutions() && !chosen_by;
+      // Part by part where each part needs no more than a cache holds.
+      const bool in_parts =
+          l >= num_convolutions() && !chosen_by &&
+          !AreOutputsLarge(*taken_[l].s, PaddedBatch(batch));
       const int64_t at_once = in_parts ? 0 : taken_[l].s->nonzero();
       const int64_t size = at_once + layers()[l].outputs;
       float *of_kernel = Sized(gradient, size), *of_bias = of_kernel + at_once;
@@ -321,10 +323,8 @@ class AtWork {
     const auto update = [&](int64_t first, int64_t last) {
       const int64_t begin = adam.s.input_begin[first];
       AlignedFloats gradient(adam.s.input_begin[last] - begin);
-      BestKernels().weight_gradient(
-          adam.s.input_begin.data(), adam.s.output.data(), padded,
-          adam.s.inputs, adam.s.outputs, first, last, (*states)[l],
-          (*deltas)[l + 1], gradient.data() - begin);
+      WeightGradientOf(adam.s, padded, first, last, (*states)[l],
+                       (*deltas)[l + 1], gradient.data() - begin);
       adam.Update(first, last, gradient.data());
       adam.WriteByOutput(first, last);
     };

@@ -11,7 +11,9 @@
 #include <string>
 #include <thread>
 #include <utility>
+#include <vector>
 
+#include "conv_shapes.h"
 #include "kernels.h"
 #include "packed.h"
 #include "structure.h"
@@ -140,15 +142,50 @@ inline void BackwardLayer(OpKernelContext* ctx, const Structure& s,
             });
 }
 
-// Packed gradients of the weights. `padded` is the batch in whole blocks.
+// Bytes of outputs' gradients that a cache should hold.
+constexpr int64_t kOutputBytes = 512 << 10;
+
+inline bool AreOutputsLarge(const Structure& s, int64_t padded) {
+  return s.outputs * padded * int64_t{sizeof(float)} > kOutputBytes;
+}
+
+// Packed gradients of the weights from the inputs from `first` to before `last`.
+// Where there are many outputs, to some of them after the others.
+inline void WeightGradientOf(const Structure& s, int64_t padded, int64_t first,
+                             int64_t last, const float* x, const float* dz,
+                             float* gradient) {
+  const auto weight_gradient = [&](const int32_t* begin, const int32_t* end) {
+    BestKernels().weight_gradient(begin, end, s.output.data(), padded, s.inputs,
+                                  s.outputs, first, last, x, dz, gradient);
+  };
+  const int64_t tiles =
+      CeilDiv(s.outputs * padded * int64_t{sizeof(float)}, kOutputBytes);
+  // Few at a time of an input are not worth it.
+  constexpr int64_t kFew = 16;
+  if (tiles < 2 || s.nonzero() / s.inputs / tiles < kFew) {
+    return weight_gradient(s.input_begin.data(), s.input_begin.data() + 1);
+  }
+  std::vector<int32_t> begin(s.input_begin.begin(), s.input_begin.end() - 1);
+  std::vector<int32_t> end(s.inputs);
+  for (int64_t tile = 1; tile <= tiles; ++tile) {
+    for (int64_t i = first; i < last; ++i) {
+      const auto row = s.output.begin();
+      end[i] = std::lower_bound(row + begin[i], row + s.input_begin[i + 1],
+                                tile * s.outputs / tiles) -
+               row;
+    }
+    weight_gradient(begin.data(), end.data());
+    begin.swap(end);
+  }
+}
+
+// Of all inputs. `padded` is the batch in whole blocks.
 inline void WeightGradient(OpKernelContext* ctx, const Structure& s,
                            int64_t padded, const float* x, const float* dz,
                            float* gradient) {
   InParts(ctx, s.inputs, NumParts(s.nonzero() * padded),
           [&](int64_t first, int64_t last) {
-            BestKernels().weight_gradient(
-                s.input_begin.data(), s.output.data(), padded, s.inputs,
-                s.outputs, first, last, x, dz, gradient);
+            WeightGradientOf(s, padded, first, last, x, dz, gradient);
           });
 }
 
