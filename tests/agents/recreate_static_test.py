@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tensorflow_model_optimization as tfmot
+from absl.testing import flagsaver
 from tf_agents.networks import sequential
 
 from tf_sparse_rl import envs, flags, sparsity
@@ -28,8 +29,9 @@ def _recreate():
   path = _ROOT / 'docs' / 'results' / 'static' / 'recreate.py'
   spec = importlib.util.spec_from_file_location('recreate', path)
   module = importlib.util.module_from_spec(spec)
-  spec.loader.exec_module(module)
-  return module
+  with flagsaver.flagsaver():  # Its flags are those of no other test.
+    spec.loader.exec_module(module)
+    yield module
 
 
 def _agent(recreate, deviations, sparsity_of_each=0.8):
