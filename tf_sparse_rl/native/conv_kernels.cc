@@ -279,21 +279,33 @@ INLINE void ByBlock(const Images& images, Next next, Function function) {
   }
 }
 
+// Calls `function(float, place)` for all floats of an image that is alone in its
+// group; a place is that of `Places::Next`.
+template <bool kByChannel, typename Function>
+INLINE void ByFloat(const Images& images, Function function) {
+  for (int64_t c = 0; c < images.channels; ++c) {
+    for (int64_t p = 0; p < images.pixels; ++p) {
+      const int64_t at = images.at[p];
+      function(kByChannel ? c * images.pixels + p : p * images.channels + c,
+               at < 0 ? -1 : at + c * images.channel);
+    }
+  }
+}
+
 bool ToPlanes(const Images& images, const float* from, const float* slope,
               float scale, float* planes) {
-  const int64_t size = images.pixels * images.channels;
-  Places<false> places(images);
   if (images.lanes == 1) {
     float bad = 0;
-    for (int64_t i = 0; i < size; ++i) {
+    ByFloat<false>(images, [&](int64_t i, int64_t at) ALWAYS_INLINE {
       float x = from[i] * scale;
       if (slope && !(slope[i] > 0.0f)) x *= 0.0f;
       bad += x * 0.0f;
-      const int64_t at = places.Next();
       if (at >= 0) planes[at] = x;
-    }
+    });
     return bad == 0.0f;
   }
+  const int64_t size = images.pixels * images.channels;
+  Places<false> places(images);
   Vec bad{};
   int64_t at[kLanes];
   ByBlock(
@@ -324,18 +336,13 @@ bool ToPlanes(const Images& images, const float* from, const float* slope,
 template <bool kByChannel>
 void OrderedBytesToPlanes(const Images& images, const uint8_t* from,
                           float scale, float* planes) {
-  const int64_t size = images.pixels * images.channels;
   if (images.lanes == 1) {
-    for (int64_t c = 0; c < images.channels; ++c) {
-      float* to = planes + c * images.channel;
-      for (int64_t p = 0; p < images.pixels; ++p) {
-        const int64_t i = kByChannel ? c * images.pixels + p
-                                     : p * images.channels + c;
-        if (images.at[p] >= 0) to[images.at[p]] = from[i] * scale;
-      }
-    }
-    return;
+    return ByFloat<kByChannel>(
+        images, [&](int64_t i, int64_t at) ALWAYS_INLINE {
+          if (at >= 0) planes[at] = from[i] * scale;
+        });
   }
+  const int64_t size = images.pixels * images.channels;
   Places<kByChannel> places(images);
   int64_t i = 0;
   // A register of each example at a time, whose numbers are four bytes each.
@@ -374,15 +381,13 @@ void BytesToPlanes(const Images& images, const uint8_t* from, float scale,
 }
 
 void FromPlanes(const Images& images, const float* planes, float* to) {
+  if (images.lanes == 1) {
+    return ByFloat<false>(images, [&](int64_t i, int64_t at) ALWAYS_INLINE {
+      to[i] = at < 0 ? 0.0f : planes[at];
+    });
+  }
   const int64_t size = images.pixels * images.channels;
   Places<false> places(images);
-  if (images.lanes == 1) {
-    for (int64_t i = 0; i < size; ++i) {
-      const int64_t at = places.Next();
-      to[i] = at < 0 ? 0.0f : planes[at];
-    }
-    return;
-  }
   int64_t at[kLanes];
   ByBlock(
       images,

@@ -117,10 +117,9 @@ class AtWork {
       const float* chosen_by = nullptr;
       TF_RETURN_IF_ERROR(
           MoveMask(ctx, l, l2, batch, states, deltas, &chosen_by));
-      // Part by part where each part needs no more than a cache holds.
-      const bool in_parts =
-          l >= num_convolutions() && !chosen_by &&
-          !AreOutputsLarge(*taken_[l].s, PaddedBatch(batch));
+      // Part by part, unless each part would read all tiles of the outputs.
+      const bool in_parts = l >= num_convolutions() && !chosen_by &&
+                            OutputTiles(*taken_[l].s, PaddedBatch(batch)) == 1;
       const int64_t at_once = in_parts ? 0 : taken_[l].s->nonzero();
       const int64_t size = at_once + layers()[l].outputs;
       float *of_kernel = Sized(gradient, size), *of_bias = of_kernel + at_once;

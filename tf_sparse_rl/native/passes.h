@@ -142,15 +142,17 @@ inline void BackwardLayer(OpKernelContext* ctx, const Structure& s,
             });
 }
 
-// Bytes of outputs' gradients that a cache should hold.
-constexpr int64_t kOutputBytes = 512 << 10;
-
-inline bool AreOutputsLarge(const Structure& s, int64_t padded) {
-  return s.outputs * padded * int64_t{sizeof(float)} > kOutputBytes;
+// How many tiles of the outputs their gradients are read by, so that a cache
+// holds those of one. An input with few connections to each is not worth it.
+inline int64_t OutputTiles(const Structure& s, int64_t padded) {
+  constexpr int64_t kBytes = 512 << 10, kFew = 16;
+  const int64_t tiles =
+      CeilDiv(s.outputs * padded * int64_t{sizeof(float)}, kBytes);
+  return s.nonzero() < kFew * tiles * s.inputs ? 1 : std::max<int64_t>(1, tiles);
 }
 
 // Packed gradients of the weights from the inputs from `first` to before `last`.
-// Where there are many outputs, to some of them after the others.
+// To one tile of the outputs after the other.
 inline void WeightGradientOf(const Structure& s, int64_t padded, int64_t first,
                              int64_t last, const float* x, const float* dz,
                              float* gradient) {
@@ -158,11 +160,8 @@ inline void WeightGradientOf(const Structure& s, int64_t padded, int64_t first,
     BestKernels().weight_gradient(begin, end, s.output.data(), padded, s.inputs,
                                   s.outputs, first, last, x, dz, gradient);
   };
-  const int64_t tiles =
-      CeilDiv(s.outputs * padded * int64_t{sizeof(float)}, kOutputBytes);
-  // Few at a time of an input are not worth it.
-  constexpr int64_t kFew = 16;
-  if (tiles < 2 || s.nonzero() / s.inputs / tiles < kFew) {
+  const int64_t tiles = OutputTiles(s, padded);
+  if (tiles == 1) {
     return weight_gradient(s.input_begin.data(), s.input_begin.data() + 1);
   }
   std::vector<int32_t> begin(s.input_begin.begin(), s.input_begin.end() - 1);

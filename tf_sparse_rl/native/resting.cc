@@ -102,8 +102,8 @@ Status Copy(Var* variable, Tensor* value) {
   return OkStatus();
 }
 
-// The value of a variable, which rests on if it does.
-class PeekOp : public OpKernel {
+// Reads a variable, which rests on if it does.
+class Peeking : public OpKernel {
  public:
   using OpKernel::OpKernel;
 
@@ -113,74 +113,86 @@ class PeekOp : public OpKernel {
     tensorflow::tf_shared_lock lock(*variable->mu());
     TensorShape shape;
     const Packed packed = Resting::All().Peek(variable.get(), &shape);
-    Tensor value;
-    if (packed.structure) {
-      OP_REQUIRES_OK(ctx, Resting::Write(ctx, packed, shape, &value));
-    } else {
-      OP_REQUIRES_OK(ctx, Copy(variable.get(), &value));
-    }
-    ctx->set_output(0, value);
+    Tensor result;
+    OP_REQUIRES_OK(ctx, packed.structure
+                            ? OfResting(ctx, packed, shape, &result)
+                            : OfAwake(variable.get(), &result));
+    ctx->set_output(0, result);
+  }
+
+ protected:
+  virtual Status OfResting(OpKernelContext* ctx, const Packed& packed,
+                           const TensorShape& shape, Tensor* result) const = 0;
+  virtual Status OfAwake(Var* variable, Tensor* result) const {
+    return Copy(variable, result);
+  }
+};
+
+// The value.
+class PeekOp : public Peeking {
+ public:
+  using Peeking::Peeking;
+
+ protected:
+  Status OfResting(OpKernelContext* ctx, const Packed& packed,
+                   const TensorShape& shape, Tensor* result) const override {
+    return Resting::Write(ctx, packed, shape, result);
   }
 };
 
 // Of a variable that rests the active entries, of a mask ones.
-class PeekActiveOp : public OpKernel {
+class PeekActiveOp : public Peeking {
  public:
-  using OpKernel::OpKernel;
+  using Peeking::Peeking;
 
-  void Compute(OpKernelContext* ctx) override {
-    VarPtr variable;
-    OP_REQUIRES_OK(ctx, Find(ctx, &variable));
-    tensorflow::tf_shared_lock lock(*variable->mu());
-    TensorShape shape;
-    const Packed packed = Resting::All().Peek(variable.get(), &shape);
-    Tensor value = packed.by_input;
-    if (!packed.structure) {
-      OP_REQUIRES_OK(ctx, Copy(variable.get(), &value));
-    } else if (value.NumElements() == 0) {
-      const int64_t size = packed.structure->nonzero();
-      value = Tensor(tensorflow::DT_FLOAT, {size});
-      std::fill_n(Data(&value), size, 1.0f);
-    }
-    ctx->set_output(0, value);
+ protected:
+  Status OfResting(OpKernelContext*, const Packed& packed, const TensorShape&,
+                   Tensor* result) const override {
+    *result = packed.by_input;
+    const int64_t size = packed.structure->nonzero();
+    if (result->NumElements() == size) return OkStatus();
+    *result = Tensor(tensorflow::DT_FLOAT, {size});
+    std::fill_n(Data(result), size, 1.0f);
+    return OkStatus();
   }
 };
 
 // Which entries of a mask are ones, as the bits of bytes, the first one highest.
-class PeekBitsOp : public OpKernel {
+class PeekBitsOp : public Peeking {
  public:
-  using OpKernel::OpKernel;
+  using Peeking::Peeking;
 
-  void Compute(OpKernelContext* ctx) override {
-    VarPtr variable;
-    OP_REQUIRES_OK(ctx, Find(ctx, &variable));
-    tensorflow::tf_shared_lock lock(*variable->mu());
-    TensorShape shape;
-    const Packed packed = Resting::All().Peek(variable.get(), &shape);
-    if (!packed.structure) {
-      OP_REQUIRES_OK(ctx, CheckValue(variable.get()));
-      shape = variable->tensor()->shape();
-    }
-    Tensor* result;
-    const int64_t size = (shape.num_elements() + 7) / 8;
-    OP_REQUIRES_OK(ctx, ctx->allocate_output(0, {size}, &result));
-    uint8_t* bits = result->flat<uint8_t>().data();
-    std::fill_n(bits, size, 0);
-    const auto set = [bits](int64_t at) { bits[at / 8] |= 128 >> at % 8; };
-    if (!packed.structure) {
-      const float* mask = Data(*variable->tensor());
-      for (int64_t i = 0; i < shape.num_elements(); ++i) {
-        if (mask[i] != 0) set(i);
-      }
-      return;
-    }
+ protected:
+  Status OfResting(OpKernelContext*, const Packed& packed,
+                   const TensorShape& shape, Tensor* result) const override {
+    uint8_t* bits = Zeros(shape, result);
     const Structure& s = *packed.structure;
     for (int64_t i = 0; i < s.inputs; ++i) {
       for (int64_t k = s.input_begin[i]; k < s.input_begin[i + 1]; ++k) {
-        set(i * s.outputs + s.output[k]);
+        Set(i * s.outputs + s.output[k], bits);
       }
     }
+    return OkStatus();
   }
+
+  Status OfAwake(Var* variable, Tensor* result) const override {
+    TF_RETURN_IF_ERROR(CheckValue(variable));
+    const Tensor& mask = *variable->tensor();
+    uint8_t* bits = Zeros(mask.shape(), result);
+    for (int64_t i = 0; i < mask.NumElements(); ++i) {
+      if (Data(mask)[i] != 0) Set(i, bits);
+    }
+    return OkStatus();
+  }
+
+ private:
+  static uint8_t* Zeros(const TensorShape& mask, Tensor* result) {
+    const int64_t size = (mask.num_elements() + 7) / 8;
+    *result = Tensor(tensorflow::DT_UINT8, {size});
+    return std::fill_n(result->flat<uint8_t>().data(), size, 0) - size;
+  }
+
+  static void Set(int64_t at, uint8_t* bits) { bits[at / 8] |= 128 >> at % 8; }
 };
 
 // Lets the kernels and masks of layers rest, before there is a train step.
