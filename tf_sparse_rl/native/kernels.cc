@@ -278,45 +278,72 @@ void Through(Activation activation, int64_t size, const float* dy,
   });
 }
 
-// The first n, at most all, of four floats.
-INLINE void StoreFew(float* p, Quad q, int64_t n) {
-  if (n == 4) {
-    *reinterpret_cast<Quad*>(p) = q;
-  } else {
-    for (int64_t i = 0; i < n; ++i) p[i] = q[i];
-  }
-}
-
-// Products, summed over the batch, of kRows rows of x with the four rows of
-// dz that `column` names: `product[row][column]`. Rows of one block are `width`
-// apart, which should be a constant where this is called.
-template <int kRows>
-INLINE void DotFour(int64_t width, int64_t blocks, int64_t inputs,
-                    int64_t outputs, const float* x, const float* dz,
-                    const int32_t column[4], Quad product[kRows]) {
+// Products, summed over the batch, of kRows rows of x with the kColumns rows of
+// dz, at most four, that `column` names: `product[row][column]`. Rows of one
+// block are `width` apart, which should be a constant where this is called.
+template <int kRows, int kColumns>
+INLINE void Dot(int64_t width, int64_t blocks, int64_t inputs, int64_t outputs,
+                const float* x, const float* dz, const int32_t* column,
+                Quad product[kRows]) {
   Vec sum[kRows][4] = {};
+  // A pointer for each and constant distances: with more addresses than
+  // registers compilers would fetch them from memory each time.
+  const float* from[kColumns];
+  for (int c = 0; c < kColumns; ++c) from[c] = dz + column[c] * width;
   for (int64_t b = 0; b < blocks; ++b) {
     for (int64_t e = 0; e < width; e += kLanes) {
-      Vec right[4];
-      for (int c = 0; c < 4; ++c) right[c] = Load(dz + column[c] * width + e);
-      for (int r = 0; r < kRows; ++r) {
-        const Vec left = Load(x + r * width + e);
-        for (int c = 0; c < 4; ++c) sum[r][c] += left * right[c];
+      Vec left[kRows];
+      for (int r = 0; r < kRows; ++r) left[r] = Load(x + r * width + e);
+      for (int c = 0; c < kColumns; ++c) {
+        const Vec right = Load(from[c] + e);
+        for (int r = 0; r < kRows; ++r) sum[r][c] += left[r] * right;
       }
     }
     x += inputs * width;
-    dz += outputs * width;
+    for (int c = 0; c < kColumns; ++c) from[c] += outputs * width;
   }
   for (int r = 0; r < kRows; ++r) product[r] = SumFour(sum[r]);
 }
 
-// Calls a function with the width of a block, as a Constant.
+// The first kCount of four floats.
+template <int kCount>
+INLINE void StoreFew(float* p, Quad q) {
+  for (int i = 0; i < kCount; ++i) p[i] = q[i];
+}
+template <>
+INLINE void StoreFew<4>(float* p, Quad q) {
+  *reinterpret_cast<Quad*>(p) = q;
+}
+
+// Calls a function with where each four from `begin` to before `end` begin, and
+// what is left after them; and with how many these are, as a Constant.
 template <typename Function>
-INLINE void ByWidth(int64_t batch, Function function) {
+INLINE void ByFours(int64_t begin, int64_t end, Function function) {
+  int64_t k = begin;
+  for (; k + 4 <= end; k += 4) function(k, Constant<4>());
+  switch (end - k) {
+    case 1: return function(k, Constant<1>());
+    case 2: return function(k, Constant<2>());
+    case 3: return function(k, Constant<3>());
+  }
+}
+
+// Calls a function with the width of a block and with the number of blocks, as
+// Constants where batches are often so large: without a loop over two or four
+// blocks, whose end comes again and again, gradients take a fifth less time.
+template <typename Function>
+INLINE void ByBlocks(int64_t batch, Function function) {
+  struct {
+    int64_t value;
+  } const blocks{NumBlocks(batch)};
   switch (BlockWidth(batch)) {
-    case 16: return function(Constant<16>());
-    case 32: return function(Constant<32>());
-    default: return function(Constant<64>());
+    case 16: return function(Constant<16>(), Constant<1>());
+    case 32: return function(Constant<32>(), Constant<1>());
+  }
+  switch (blocks.value) {
+    case 2: return function(Constant<64>(), Constant<2>());
+    case 4: return function(Constant<64>(), Constant<4>());
+    default: return function(Constant<64>(), blocks);
   }
 }
 
@@ -324,18 +351,16 @@ void WeightGradient(const int32_t* begin, const int32_t* end,
                     const int32_t* output, int64_t batch, int64_t inputs,
                     int64_t outputs, int64_t first, int64_t last,
                     const float* x, const float* dz, float* gradient) {
-  ByWidth(batch, [&](auto width) {
+  ByBlocks(batch, [&](auto width, auto blocks) {
     constexpr int64_t kWidth = decltype(width)::value;
     for (int64_t i = first; i < last; ++i) {
-      for (int64_t k = begin[i]; k < end[i]; k += 4) {
-        const int64_t n = end[i] - k < 4 ? end[i] - k : 4;
-        int32_t column[4];
-        for (int64_t c = 0; c < 4; ++c) column[c] = output[c < n ? k + c : k];
+      ByFours(begin[i], end[i], [&](int64_t k, auto count) ALWAYS_INLINE {
+        constexpr int kCount = decltype(count)::value;
         Quad product[1];
-        DotFour<1>(kWidth, NumBlocks(batch), inputs, outputs, x + i * kWidth,
-                   dz, column, product);
-        StoreFew(gradient + k, product[0], n);
-      }
+        Dot<1, kCount>(kWidth, blocks.value, inputs, outputs, x + i * kWidth,
+                       dz, output + k, product);
+        StoreFew<kCount>(gradient + k, product[0]);
+      });
     }
   });
 }
@@ -343,35 +368,38 @@ void WeightGradient(const int32_t* begin, const int32_t* end,
 void BiasGradient(int64_t batch, int64_t outputs, const float* dz,
                   float* gradient) {
   const int64_t width = BlockWidth(batch);
-  for (int64_t j = 0; j < outputs; ++j) {
+  ByFours(0, outputs, [&](int64_t j, auto count) ALWAYS_INLINE {
+    constexpr int kCount = decltype(count)::value;
     Vec sum[4] = {};
     for (int64_t b = 0; b < NumBlocks(batch); ++b) {
+      const float* row = dz + (b * outputs + j) * width;
       for (int64_t e = 0; e < width; e += kLanes) {
-        sum[0] += Load(dz + (b * outputs + j) * width + e);
+        for (int c = 0; c < kCount; ++c) sum[c] += Load(row + c * width + e);
       }
     }
-    gradient[j] = SumFour(sum)[0];
-  }
+    StoreFew<kCount>(gradient + j, SumFour(sum));
+  });
 }
 
 void DenseGradient(int64_t batch, int64_t inputs, int64_t outputs,
                    int64_t first, int64_t last, const float* x,
                    const float* dz, float* gradient) {
-  ByWidth(batch, [&](auto width) {
+  ByBlocks(batch, [&](auto width, auto blocks) {
     constexpr int64_t kWidth = decltype(width)::value;
     const auto rows = [&](int64_t i, auto count) ALWAYS_INLINE {
       constexpr int kRows = decltype(count)::value;
-      for (int64_t j = 0; j < outputs; j += 4) {
-        const int64_t n = outputs - j < 4 ? outputs - j : 4;
-        int32_t column[4];
-        for (int64_t c = 0; c < 4; ++c) column[c] = c < n ? j + c : j;
+      ByFours(0, outputs, [&](int64_t j, auto columns) ALWAYS_INLINE {
+        constexpr int kCount = decltype(columns)::value;
+        const int32_t j32 = static_cast<int32_t>(j);
+        const int32_t column[] = {j32, j32 + 1, j32 + 2, j32 + 3};
         Quad product[kRows];
-        DotFour<kRows>(kWidth, NumBlocks(batch), inputs, outputs,
-                       x + i * kWidth, dz, column, product);
+        Dot<kRows, kCount>(kWidth, blocks.value, inputs, outputs,
+                           x + i * kWidth, dz, column, product);
         for (int r = 0; r < kRows; ++r) {
-          StoreFew(gradient + (i - first + r) * outputs + j, product[r], n);
+          StoreFew<kCount>(gradient + (i - first + r) * outputs + j,
+                           product[r]);
         }
-      }
+      });
     };
     // As many rows at a time as leave registers free.
     constexpr int kRows = kLanes == 16 ? 4 : 2;
