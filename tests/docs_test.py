@@ -135,10 +135,14 @@ def test_pages_to_be_run_are_many():
   assert set(_LEFT) <= set(_blocks())
 
 
-def test_fields_and_tags_are_up_to_date():
+def test_fields_tags_and_claims_are_up_to_date():
   pages = _tool('pages')
-  made = {**pages.fields_pages(), **pages.tags_page()}
-  assert len(made) == 5
+  made = {
+    **pages.fields_pages(),
+    **pages.tags_page(),
+    **pages.results_page(),
+  }
+  assert len(made) == 6
   assert pages.outdated(made) == {}, 'python docs/tools/pages.py'
 
 

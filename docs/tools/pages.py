@@ -1,18 +1,35 @@
 """Writes the generated pages of docs/reference: `python docs/tools/pages.py`.
 
 They are made from the config's rows, the commands' flags and the table of
-TensorBoard tags. `--check` compares instead and names the outdated pages.
+TensorBoard tags. The first table of docs/results/index.md is made from the
+claims tables of the studies. `--check` compares instead and names the outdated
+pages.
 """
 
+import csv
 import html
 import importlib
+import itertools
 import pathlib
 import re
 import sys
 
 _ROOT = pathlib.Path(__file__).parents[2]
 _DIRECTORY = _ROOT / 'docs' / 'reference'
+_RESULTS = _ROOT / 'docs' / 'results'
 _MODULES = {'report': 'report.command'}
+# Studies at the paper's length: page, and what it trains.
+_STUDIES = {
+  'sac': 'SAC on HalfCheetah-v5',
+  'ppo': 'PPO on HalfCheetah-v5',
+  'dqn': 'DQN on CartPole-v1',
+}
+# Sparsities whose comparisons are in the table of claims.
+_CLAIMED = ('0.9', '0.95')
+_CLAIMS = """## The paper's claims
+
+| the paper says | study | compared | paper | ours | verdict |
+|---|---|---|---|---|---|"""
 _COMMANDS = """# Commands
 
 `python -m tf_sparse_rl` lists the commands. Every command has `--help`:
@@ -101,7 +118,80 @@ def tags_page():
   return {'tensorboard_tags.md': '\n'.join([_TAGS, *rows]) + '\n'}
 
 
-_PAGES = {'commands': commands_page, 'fields': fields_pages, 'tags': tags_page}
+def results_page():
+  """The same of the page of results: the paper's claims and our verdicts."""
+  from tf_sparse_rl.report import claims
+
+  words = [claim.words for claim in claims.CLAIMS]
+  found = []
+  for order, study in enumerate(_STUDIES):
+    path = _RESULTS / study / 'tables' / f'{study}_claims.csv'
+    with path.open(encoding='utf-8', newline='') as file:
+      found += [
+        {**row, 'study': (order, study)} for row in csv.DictReader(file)
+      ]
+  rows = [row for row in found if row['sparsity'] in _CLAIMED]
+
+  def key(row):
+    claim = words.index(row['the paper says'])
+    return claim, row['study'], float(row['sparsity'])
+
+  table = [
+    _claim(list(group))
+    for _, group in itertools.groupby(sorted(rows, key=key), key)
+  ]
+  path = _RESULTS / 'index.md'
+  before, rest = path.read_text('utf-8').split(_CLAIMS.splitlines()[0] + '\n')
+  after = rest[rest.index('\n\n', rest.index('|')) :]
+  text = before + '\n'.join([_CLAIMS, *table]) + after
+  return {'../results/index.md': text}
+
+
+def _claim(rows):
+  """The row of comparisons of one claim, in one study at one sparsity."""
+  (_, study), sparsity = rows[0]['study'], float(rows[0]['sparsity'])
+  sides = _side(rows, 'method', ''), _side(rows, 'against', ', against')
+  compared, paper, ours = (
+    ' against '.join(', '.join(side[i]) for side in sides) for i in range(3)
+  )
+  # One side is a single method.
+  many = max(('method', 'against'), key=lambda s: len({row[s] for row in rows}))
+  verdicts = {}
+  for row in rows:
+    verdicts.setdefault(row['verdict'], []).append(row[many])
+  divided = [f'{each}: {", ".join(names)}' for each, names in verdicts.items()]
+  cells = (
+    rows[0]['the paper says'],
+    f'[{_STUDIES[study]}]({study}.md), {sparsity:g}',
+    compared,
+    paper if rows[0]['paper'] else 'not known',
+    ours,
+    '; '.join(verdicts if len(verdicts) == 1 else divided),
+  )
+  return f'| {" | ".join(cells)} |'
+
+
+def _side(rows, column, suffix):
+  """(names, the paper's scores, our scores) of the methods of one side."""
+  found = {row[column]: row for row in rows}
+  return (
+    list(found),
+    [f'{float(row["paper" + suffix] or "nan"):.2f}' for row in found.values()],
+    [
+      '{:.2f} [{:.2f}, {:.2f}]'.format(
+        *(float(row[f'ours{suffix}{end}']) for end in ('', ' low', ' high'))
+      )
+      for row in found.values()
+    ],
+  )
+
+
+_PAGES = {
+  'commands': commands_page,
+  'fields': fields_pages,
+  'tags': tags_page,
+  'results': results_page,
+}
 
 
 def outdated(pages):
