@@ -18,18 +18,18 @@ _ROOT = pathlib.Path(__file__).parents[2]
 _DIRECTORY = _ROOT / 'docs' / 'reference'
 _RESULTS = _ROOT / 'docs' / 'results'
 _MODULES = {'report': 'report.command'}
-# Studies at the paper's length: page, and what it trains.
+# Studies at the paper's length, by page.
 _STUDIES = {
-  'sac': 'SAC on HalfCheetah-v5',
-  'ppo': 'PPO on HalfCheetah-v5',
-  'dqn': 'DQN on CartPole-v1',
+  'sac': 'SAC',
+  'ppo': 'PPO',
+  'dqn': 'DQN',
 }
 # Sparsities whose comparisons are in the table of claims.
 _CLAIMED = ('0.9', '0.95')
 _CLAIMS = """## The paper's claims
 
-| the paper says | study | compared | paper | ours | verdict |
-|---|---|---|---|---|---|"""
+| the paper says | study | ours (paper) | against | verdict |
+|---|---|---|---|---|"""
 _COMMANDS = """# Commands
 
 `python -m tf_sparse_rl` lists the commands. Every command has `--help`:
@@ -136,10 +136,10 @@ def results_page():
     claim = words.index(row['the paper says'])
     return claim, row['study'], float(row['sparsity'])
 
-  table = [
-    _claim(list(group))
-    for _, group in itertools.groupby(sorted(rows, key=key), key)
-  ]
+  table, claimed = [], None
+  for (claim, *_), group in itertools.groupby(sorted(rows, key=key), key):
+    table.append(_claim(list(group), claim != claimed))
+    claimed = claim
   path = _RESULTS / 'index.md'
   before, rest = path.read_text('utf-8').split(_CLAIMS.splitlines()[0] + '\n')
   after = rest[rest.index('\n\n', rest.index('|')) :]
@@ -147,43 +147,37 @@ def results_page():
   return {'../results/index.md': text}
 
 
-def _claim(rows):
+def _claim(rows, is_first):
   """The row of comparisons of one claim, in one study at one sparsity."""
   (_, study), sparsity = rows[0]['study'], float(rows[0]['sparsity'])
   sides = _side(rows, 'method', ''), _side(rows, 'against', ', against')
-  compared, paper, ours = (
-    ' against '.join(', '.join(side[i]) for side in sides) for i in range(3)
-  )
   # One side is a single method.
   many = max(('method', 'against'), key=lambda s: len({row[s] for row in rows}))
   verdicts = {}
   for row in rows:
     verdicts.setdefault(row['verdict'], []).append(row[many])
-  divided = [f'{each}: {", ".join(names)}' for each, names in verdicts.items()]
+  divided = [f'{", ".join(names)}: {each}' for each, names in verdicts.items()]
   cells = (
-    rows[0]['the paper says'],
+    rows[0]['the paper says'] if is_first else '',
     f'[{_STUDIES[study]}]({study}.md), {sparsity:g}',
-    compared,
-    paper if rows[0]['paper'] else 'not known',
-    ours,
-    '; '.join(verdicts if len(verdicts) == 1 else divided),
+    *map('<br>'.join, sides),
+    '<br>'.join(verdicts if len(verdicts) == 1 else divided),
   )
   return f'| {" | ".join(cells)} |'
 
 
 def _side(rows, column, suffix):
-  """(names, the paper's scores, our scores) of the methods of one side."""
-  found = {row[column]: row for row in rows}
-  return (
-    list(found),
-    [f'{float(row["paper" + suffix] or "nan"):.2f}' for row in found.values()],
-    [
-      '{:.2f} [{:.2f}, {:.2f}]'.format(
-        *(float(row[f'ours{suffix}{end}']) for end in ('', ' low', ' high'))
-      )
-      for row in found.values()
-    ],
-  )
+  """The methods of one side with our scores and the paper's."""
+  ends = [f'ours{suffix}{end}' for end in ('', ' low', ' high')]
+  lines = {}
+  for row in rows:
+    value, low, high = (float(row[name]) for name in ends)
+    score = f'{value:.2f} [{low:.2f}, {high:.2f}]'
+    paper = row[f'paper{suffix}']
+    score += f' ({float(paper):.2f})' if paper else ''
+    score = score.replace(' ', '\u00a0')  # Numbers stay on one line.
+    lines[row[column]] = f'{row[column]} {score}'
+  return list(lines.values())
 
 
 _PAGES = {
