@@ -9,7 +9,6 @@ pages.
 import csv
 import html
 import importlib
-import itertools
 import pathlib
 import re
 import sys
@@ -18,12 +17,8 @@ _ROOT = pathlib.Path(__file__).parents[2]
 _DIRECTORY = _ROOT / 'docs' / 'reference'
 _RESULTS = _ROOT / 'docs' / 'results'
 _MODULES = {'report': 'report.command'}
-# Studies at the paper's length, by page.
-_STUDIES = {
-  'sac': 'SAC',
-  'ppo': 'PPO',
-  'dqn': 'DQN',
-}
+# Agents of the studies at the paper's length, which their pages are named by.
+_STUDIES = ('sac', 'ppo', 'dqn')
 # Sparsities whose comparisons are in the table of claims.
 _CLAIMED = ('0.9', '0.95')
 _CLAIMS = """## The paper's claims
@@ -123,61 +118,58 @@ def results_page():
   from tf_sparse_rl.report import claims
 
   words = [claim.words for claim in claims.CLAIMS]
-  found = []
-  for order, study in enumerate(_STUDIES):
+  found = {}  # By claim, study and sparsity.
+  for i, study in enumerate(_STUDIES):
     path = _RESULTS / study / 'tables' / f'{study}_claims.csv'
     with path.open(encoding='utf-8', newline='') as file:
-      found += [
-        {**row, 'study': (order, study)} for row in csv.DictReader(file)
-      ]
-  rows = [row for row in found if row['sparsity'] in _CLAIMED]
-
-  def key(row):
-    claim = words.index(row['the paper says'])
-    return claim, row['study'], float(row['sparsity'])
-
-  table, claimed = [], None
-  for (claim, *_), group in itertools.groupby(sorted(rows, key=key), key):
-    table.append(_claim(list(group), claim != claimed))
-    claimed = claim
-  path = _RESULTS / 'index.md'
-  before, rest = path.read_text('utf-8').split(_CLAIMS.splitlines()[0] + '\n')
+      for row in csv.DictReader(file):
+        key = words.index(row['the paper says']), i, row['sparsity']
+        found.setdefault(key, []).append(row)
+  lines, claimed = [], None
+  for claim, i, sparsity in sorted(found):
+    if sparsity in _CLAIMED:
+      rows = found[claim, i, sparsity]
+      cells = (
+        words[claim] if claim != claimed else '',
+        f'[{_STUDIES[i].upper()}]({_STUDIES[i]}.md), {sparsity}',
+        _scores(rows, 'method', ''),
+        _scores(rows, 'against', ', against'),
+        _verdicts(rows),
+      )
+      lines.append(f'| {" | ".join(cells)} |')
+      claimed = claim
+  title, *_ = _CLAIMS.splitlines()
+  before, rest = (_RESULTS / 'index.md').read_text('utf-8').split(title + '\n')
   after = rest[rest.index('\n\n', rest.index('|')) :]
-  text = before + '\n'.join([_CLAIMS, *table]) + after
-  return {'../results/index.md': text}
+  return {'../results/index.md': before + '\n'.join([_CLAIMS, *lines]) + after}
 
 
-def _claim(rows, is_first):
-  """The row of comparisons of one claim, in one study at one sparsity."""
-  (_, study), sparsity = rows[0]['study'], float(rows[0]['sparsity'])
-  sides = _side(rows, 'method', ''), _side(rows, 'against', ', against')
-  # One side is a single method.
-  many = max(('method', 'against'), key=lambda s: len({row[s] for row in rows}))
-  verdicts = {}
-  for row in rows:
-    verdicts.setdefault(row['verdict'], []).append(row[many])
-  divided = [f'{", ".join(names)}: {each}' for each, names in verdicts.items()]
-  cells = (
-    rows[0]['the paper says'] if is_first else '',
-    f'[{_STUDIES[study]}]({study}.md), {sparsity:g}',
-    *map('<br>'.join, sides),
-    '<br>'.join(verdicts if len(verdicts) == 1 else divided),
-  )
-  return f'| {" | ".join(cells)} |'
+def _scores(rows, column, suffix):
+  """Our scores and the paper's of one side of comparisons, a line a method."""
+  from tf_sparse_rl.report import aggregates, tables
 
-
-def _side(rows, column, suffix):
-  """The methods of one side with our scores and the paper's."""
-  ends = [f'ours{suffix}{end}' for end in ('', ' low', ' high')]
+  shown = tables.Column('', 2)
   lines = {}
   for row in rows:
-    value, low, high = (float(row[name]) for name in ends)
-    score = f'{value:.2f} [{low:.2f}, {high:.2f}]'
-    paper = row[f'paper{suffix}']
-    score += f' ({float(paper):.2f})' if paper else ''
+    ends = (float(row[f'ours{suffix}{end}']) for end in ('', ' low', ' high'))
+    score = tables.text(aggregates.Estimate(*ends), shown)
+    if paper := row[f'paper{suffix}']:
+      score += f' ({tables.text(float(paper), shown)})'
     score = score.replace(' ', '\u00a0')  # Numbers stay on one line.
     lines[row[column]] = f'{row[column]} {score}'
-  return list(lines.values())
+  return '<br>'.join(lines.values())
+
+
+def _verdicts(rows):
+  """The verdict of comparisons, or each with its methods."""
+  # One side is a single method.
+  many = max(('method', 'against'), key=lambda s: len({row[s] for row in rows}))
+  found = {}
+  for row in rows:
+    found.setdefault(row['verdict'], []).append(row[many])
+  if len(found) == 1:
+    return rows[0]['verdict']
+  return '<br>'.join(f'{", ".join(names)}: {v}' for v, names in found.items())
 
 
 _PAGES = {
