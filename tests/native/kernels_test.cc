@@ -152,6 +152,20 @@ void TestLayer(int64_t batch, int inputs, int outputs, double sparsity,
       Close(y[b * outputs + j], Activate(kind, sum), std::abs(sum), "forward");
     }
   }
+  // Bit for bit, whatever units are computed beside one.
+  for (int j = 0; j < outputs; ++j) {
+    Connections alone = to_outputs;
+    alone.begin += j;
+    alone.units = 1;
+    std::vector<float> unit_blocks(padded);
+    kernels.forward(alone, layer.bias.data() + j, kind, batch, x_blocks.data(),
+                    unit_blocks.data());
+    const std::vector<float> unit = Matrix(unit_blocks, batch, 1);
+    for (int64_t b = 0; b < batch; ++b) {
+      Check(unit[b] == y[b * outputs + j], "a unit alone", unit[b],
+            y[b * outputs + j]);
+    }
+  }
 
   const std::vector<float> dy = Normals(batch * outputs);
   const std::vector<float> dy_blocks = Blocks(dy, batch, outputs);

@@ -125,6 +125,33 @@ INLINE Vec Slope(Vec y) {
   return Fill(1.0f);
 }
 
+// Sums for two units that every source goes to, whose weights begin at `p` and
+// at `q`: each row of x is read once for both. `finish(unit, vector, sum)` takes
+// the sums, those that SumConnections has for one unit, bit for bit.
+template <int kVecs, typename Finish>
+INLINE void SumOfAll(int64_t sources, int64_t width, const float* x,
+                     const float* p, const float* q, const Vec* poison,
+                     Finish finish) {
+  Vec even[2][kVecs], odd[2][kVecs] = {};
+  for (int v = 0; v < kVecs; ++v) even[0][v] = even[1][v] = poison[v];
+  const auto add = [&](int64_t i, Vec sum[2][kVecs]) ALWAYS_INLINE {
+    for (int v = 0; v < kVecs; ++v) {
+      const Vec row = Load(x + i * width + v * kLanes);
+      sum[0][v] += Fill(p[i]) * row;
+      sum[1][v] += Fill(q[i]) * row;
+    }
+  };
+  int64_t i = 0;
+  for (; i + 1 < sources; i += 2) {
+    add(i, even);
+    add(i + 1, odd);
+  }
+  if (i < sources) add(i, even);
+  for (int u = 0; u < 2; ++u) {
+    for (int v = 0; v < kVecs; ++v) finish(u, v, even[u][v] + odd[u][v]);
+  }
+}
+
 // Sums over the connections of each unit, for kVecs vectors of a block whose
 // rows are `width` apart: the heart of it all. `finish(unit, place, sum)` makes
 // of a sum what is stored.
@@ -137,7 +164,22 @@ INLINE void SumConnections(const Connections& c, int64_t width, const float* x,
       poison[v] += Load(x + i * width + v * kLanes) * 0.0f;
     }
   }
+  // As many vectors as leave registers free.
+  constexpr int kAtOnce = kLanes == 16 || kVecs < 2 ? kVecs : 2;
   for (int64_t j = 0; j < c.units; ++j) {
+    if (j + 1 < c.units && c.begin[j + 2] - c.begin[j] == 2 * c.sources) {
+      for (int first = 0; first < kVecs; first += kAtOnce) {
+        SumOfAll<kAtOnce>(
+            c.sources, width, x + first * kLanes, c.weight + c.begin[j],
+            c.weight + c.begin[j + 1], poison + first,
+            [&](int u, int v, Vec sum) ALWAYS_INLINE {
+              const int64_t place = (j + u) * width + (first + v) * kLanes;
+              Store(y + place, finish(j + u, place, sum));
+            });
+      }
+      ++j;
+      continue;
+    }
     Vec even[kVecs], odd[kVecs] = {};
     for (int v = 0; v < kVecs; ++v) even[v] = poison[v];
     int64_t k = c.begin[j];

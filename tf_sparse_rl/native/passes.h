@@ -156,6 +156,11 @@ inline int64_t OutputTiles(const Structure& s, int64_t padded) {
 inline void WeightGradientOf(const Structure& s, int64_t padded, int64_t first,
                              int64_t last, const float* x, const float* dz,
                              float* gradient) {
+  if (s.is_full()) {
+    return BestKernels().dense_gradient(padded, s.inputs, s.outputs, first,
+                                        last, x, dz,
+                                        gradient + first * s.outputs);
+  }
   const auto weight_gradient = [&](const int32_t* begin, const int32_t* end) {
     BestKernels().weight_gradient(begin, end, s.output.data(), padded, s.inputs,
                                   s.outputs, first, last, x, dz, gradient);
@@ -221,8 +226,22 @@ struct PackedAdam {
   }
 
   void WriteByOutput(int64_t first, int64_t last) const {
-    for (int64_t k = s.input_begin[first]; k < s.input_begin[last]; ++k) {
-      by_output[s.place[k]] = weight[k];
+    if (!s.is_full()) {
+      for (int64_t k = s.input_begin[first]; k < s.input_begin[last]; ++k) {
+        by_output[s.place[k]] = weight[k];
+      }
+      return;
+    }
+    // A few outputs at a time, lest those far apart push each other out of the
+    // cache.
+    constexpr int64_t kOutputs = 16;
+    for (int64_t begin = 0; begin < s.outputs; begin += kOutputs) {
+      const int64_t end = std::min<int64_t>(begin + kOutputs, s.outputs);
+      for (int64_t i = first; i < last; ++i) {
+        for (int64_t j = begin; j < end; ++j) {
+          by_output[j * s.inputs + i] = weight[i * s.outputs + j];
+        }
+      }
     }
   }
 };

@@ -22,6 +22,7 @@ struct Structure {
   std::vector<uint16_t> active;       // inputs x ceil(outputs / 16): a bit each
 
   int64_t nonzero() const { return static_cast<int64_t>(output.size()); }
+  bool is_full() const { return nonzero() == int64_t{inputs} * outputs; }
 };
 
 // The structure of these bits, see `active`.
