@@ -126,8 +126,8 @@ INLINE Vec Slope(Vec y) {
 }
 
 // Sums for two units that every source goes to, whose weights begin at `p` and
-// at `q`: each row of x is read once for both. `finish(unit, vector, sum)` takes
-// the sums, those that SumConnections has for one unit, bit for bit.
+// at `q`: a row of x is read once for both. `finish(unit, vector, sum)` takes the
+// sums, those that SumConnections has for one unit, bit for bit.
 template <int kVecs, typename Finish>
 INLINE void SumOfAll(int64_t sources, int64_t width, const float* x,
                      const float* p, const float* q, const Vec* poison,
