@@ -148,11 +148,33 @@ inline Status Allocate(OpKernelContext* ctx,
   return ctx->allocate_temp(tensorflow::DT_FLOAT, shape, &packed->by_output);
 }
 
+// Writes what goes out from the inputs from `first` to before `last` to where it
+// belongs by output.
+inline void WriteByOutput(const Structure& s, int64_t first, int64_t last,
+                          const float* by_input, float* by_output) {
+  if (!s.is_full()) {
+    for (int64_t k = s.input_begin[first]; k < s.input_begin[last]; ++k) {
+      by_output[s.place[k]] = by_input[k];
+    }
+    return;
+  }
+  // A few outputs at a time, lest those far apart push each other out of the
+  // cache.
+  constexpr int64_t kOutputs = 16;
+  for (int64_t begin = 0; begin < s.outputs; begin += kOutputs) {
+    const int64_t end = std::min<int64_t>(begin + kOutputs, s.outputs);
+    for (int64_t i = first; i < last; ++i) {
+      for (int64_t j = begin; j < end; ++j) {
+        by_output[j * s.inputs + i] = by_input[i * s.outputs + j];
+      }
+    }
+  }
+}
+
 inline void FillByOutput(Packed* packed) {
-  const std::vector<int32_t>& place = packed->structure->place;
-  const float* from = Data(packed->by_input);
-  float* to = Data(&packed->by_output);
-  for (size_t k = 0; k < place.size(); ++k) to[place[k]] = from[k];
+  const Structure& s = *packed->structure;
+  WriteByOutput(s, 0, s.inputs, Data(packed->by_input),
+                Data(&packed->by_output));
 }
 
 // Gives entries another structure: those outside it go, those that are new are 0.

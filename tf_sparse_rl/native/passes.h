@@ -226,23 +226,7 @@ struct PackedAdam {
   }
 
   void WriteByOutput(int64_t first, int64_t last) const {
-    if (!s.is_full()) {
-      for (int64_t k = s.input_begin[first]; k < s.input_begin[last]; ++k) {
-        by_output[s.place[k]] = weight[k];
-      }
-      return;
-    }
-    // A few outputs at a time, lest those far apart push each other out of the
-    // cache.
-    constexpr int64_t kOutputs = 16;
-    for (int64_t begin = 0; begin < s.outputs; begin += kOutputs) {
-      const int64_t end = std::min<int64_t>(begin + kOutputs, s.outputs);
-      for (int64_t i = first; i < last; ++i) {
-        for (int64_t j = begin; j < end; ++j) {
-          by_output[j * s.inputs + i] = weight[i * s.outputs + j];
-        }
-      }
-    }
+    tf_sparse_rl::WriteByOutput(s, first, last, weight, by_output);
   }
 };
 
